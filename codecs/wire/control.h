@@ -1,0 +1,35 @@
+/* control.h: everything that is not an Event: control frames to and from bytes, by protobuf-c.
+ * Owner: pure functions; unpacked frames belong to the caller until control_free. Any thread may call.
+ * Not the hot path: protobuf-c allocates. Sizes are bounded by the frame limits before it is called.
+ * Nothing blocks.
+ * Refusals fill a fault; encoding can only fail for want of room (the caller gives control_size bytes). */
+#pragma once
+
+#include "codecs/wire/scan.h"
+#include "roundhouse/v1/wire.pb-c.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Unpacks a control frame (any kind but EVENT, EMPTY, UNKNOWN). NULL = refused: malformed, or bad UTF-8 in any string (protobuf-c does not
+ * look), fault filled. Free with control_free. */
+Roundhouse__V1__Frame *control_unpack(const struct wire_frame *frame, struct fault *fault);
+void control_free(Roundhouse__V1__Frame *frame);
+
+/* Bytes that control_pack needs, prefix included. */
+size_t control_size(const Roundhouse__V1__Frame *frame);
+/* Writes prefix and frame; returns the bytes written. */
+size_t control_pack(const Roundhouse__V1__Frame *frame, uint8_t *out);
+
+/* Where delivery stands: one position per log, opaque to clients. */
+#define POSITION_LOGS_MAX 64u
+struct position {
+    uint8_t instance[16];
+    uint32_t count;                   /* logs 0..count-1 */
+    uint64_t next[POSITION_LOGS_MAX]; /* the first position not yet delivered, per log */
+};
+#define POSITION_BYTES_MAX (2u + 16u + 10u + POSITION_LOGS_MAX * 10u)
+size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]);
+/* false: not a Position (fault INVALID, field "position"). A version byte and a checksum guard it. */
+bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fault *fault);

@@ -1,0 +1,31 @@
+/* error.h: the closed list of reasons for which a client is refused, and how one is carried to the frame it becomes.
+ * Owner: core/base. Any thread may call.
+ * The values are those of roundhouse.v1.ErrorCode on the wire (a static assert in codecs/wire holds them together).
+ * Nothing blocks.
+ * Nothing fails. */
+#pragma once
+
+#include <stdint.h>
+
+enum rh_code {
+    RH_CODE_NONE = 0,
+    RH_CODE_PROTOCOL = 1,      /* the bytes are not this protocol, or frames come in a wrong order */
+    RH_CODE_INVALID = 2,       /* a field's value is not allowed; `field` names it */
+    RH_CODE_TOO_LARGE = 3,     /* a frame, topic, event or list above its limit */
+    RH_CODE_EXHAUSTED = 4,     /* a limit of the server is reached; the text names which */
+    RH_CODE_UNAVAILABLE = 5,   /* not now: stopping or starting; try again later */
+    RH_CODE_TIMEOUT = 6,       /* handshake or idle time is over */
+    RH_CODE_SLOW_CONSUMER = 7, /* the subscriber fell off the ring and its policy is disconnect */
+    RH_CODE_UNSUPPORTED = 8,   /* a known thing that this server does not do, such as ack level disk */
+    RH_CODE_INTERNAL = 9,      /* our fault */
+};
+
+/* What is wrong with some bytes. `text` and `field` are static strings; `field` may be NULL. */
+struct fault {
+    enum rh_code code;
+    const char *text;
+    const char *field;
+};
+
+/* The lower-case name of a code, as written in metrics, log lines and command output. */
+const char *rh_code_name(enum rh_code code);
