@@ -1,0 +1,67 @@
+/* config.h: the sharding config: a YAML file, checked against a table of ours, with every mistake named by line and column.
+ * Owner: the caller of config_load; the main thread. Workers get copies of what they need before they start.
+ * Every key is optional; config_defaults gives what stands when none is written.
+ * Blocks only to read the file.
+ * Fails by a list of mistakes, all of them at once; the config is then not usable. */
+#pragma once
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "core/io/io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_ADDRESS_MAX 64u
+
+struct config_limits {
+    uint64_t frame_bytes;    /* limits.frame, FRAME_BYTES_MIN..FRAME_BYTES_MAX */
+    uint32_t connections;    /* limits.connections */
+    uint32_t subscriptions;  /* limits.subscriptions: patterns over all connections */
+    uint32_t topics;         /* limits.topics: names remembered per log and per worker */
+    uint64_t handshake_ns;   /* limits.handshake */
+    uint64_t idle_ns;        /* limits.idle; 0 = never */
+    uint64_t private_bytes;  /* limits.private: unread replies per connection */
+};
+
+struct config {
+    char listen_native[CONFIG_ADDRESS_MAX]; /* listen.native, "HOST:PORT", numeric */
+    char listen_admin[CONFIG_ADDRESS_MAX];  /* listen.admin; "off" = none */
+    enum io_choice io;                      /* io */
+    uint32_t shards;                        /* shards.count; auto is resolved: CPUs of the affinity mask, bounded by the cgroup quota */
+    bool cpus_given;
+    uint16_t cpus[SHARDS_MAX];              /* shards.cpus: one per shard, pinned when given */
+    uint8_t slots[SLOT_COUNT];              /* slot -> shard; default an even split */
+    uint64_t slot_seed;                     /* slot_seed: of the installation; default 0 */
+    uint64_t log_data_bytes;                /* logs.data; auto = LOG_DATA_DEFAULT, never under LOG_FRAMES_MIN frames */
+    uint64_t log_records;                   /* logs.records; auto = data / LOG_RECORD_BYTES_TYPICAL, a power of two */
+    uint64_t grace_ns;                      /* logs.grace */
+    struct config_limits limits;
+    bool listen_public;                     /* a listener is not on loopback, and the file asked for it by `listen.public: true` */
+};
+
+/* One mistake: where, and one sentence that says what is wrong and what to write instead. */
+struct config_mistake {
+    uint32_t line;   /* from 1; 0 = not in the file (command line) */
+    uint32_t column; /* from 1 */
+    char text[240];
+};
+#define CONFIG_MISTAKES_MAX 100u
+struct config_mistakes {
+    uint32_t count; /* how many were found; only the first CONFIG_MISTAKES_MAX are kept */
+    struct config_mistake list[CONFIG_MISTAKES_MAX];
+};
+
+void config_defaults(struct config *config);
+/* Parses `text` over the defaults. true = usable. Unknown keys, duplicate keys, wrong types, out-of-range values, an incomplete or overlapping slot
+ * map, listeners off loopback without `listen.public: true`: each is a mistake. `listen.ingest` is known and checked, and not used yet. */
+bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes);
+/* Reads the file and parses it; negative errno when it can not be read, 0 otherwise (then look at mistakes->count). At most 1 MiB. */
+int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) MUST_USE;
+/* Command-line overrides go through the same checks: key such as "listen.native", "io", "shards", value as in the file. False: text filled. */
+bool config_override(struct config *config, const char *key, const char *value, struct config_mistake *mistake);
+
+/* Strict: B, KiB, MiB, GiB (a bare 0 is allowed) / us, ms, s, m, h (a bare 0 is allowed). Anything else is false. */
+bool config_size_parse(const char *text, size_t length, uint64_t *bytes);
+bool config_time_parse(const char *text, size_t length, uint64_t *ns);
