@@ -21,6 +21,9 @@
 #define TOPIC_TOKENS_MAX 16u   /* bounds the depth of the wildcard trie */
 #define TOPICS_DEFAULT (1u << 20) /* remembered topic names per log and per worker; about 100 bytes each at most */
 
+/* Events. */
+#define EVENT_ATTRIBUTES_MAX 64u /* optional and extension attributes of one event; bounds the search for a repeated name */
+
 /* Shards. */
 #define SHARDS_MAX 64u /* one gate and one soft floor per worker in every log; rings grow with its square */
 
@@ -53,6 +56,7 @@ static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim s
 #define SUBSCRIPTIONS_DEFAULT 100000u      /* patterns over all connections */
 #define SUBSCRIBE_PATTERNS_MAX 1024u       /* patterns in one Subscribe frame */
 #define CLIENT_NAME_BYTES_MAX 128u
+#define CONTROL_UNKNOWN_MAX 64u            /* unknown fields in one message of a control frame; unpacked they cost 64 bytes each */
 #define HANDSHAKE_NS_DEFAULT (10u * NS_PER_S)
 #define PRIVATE_BYTES_MAX (64u * KIB)      /* replies a client has not read; above it we stop reading from it */
 #define PRIVATE_STALL_NS (30u * NS_PER_S)  /* ... and after this long we close it */

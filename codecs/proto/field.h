@@ -1,0 +1,80 @@
+/* field.h: the protobuf wire format, read and written field by field, in place.
+ * Owner: pure functions over the caller's bytes. Any thread may call.
+ * Readers take [p, end) and give the place behind what they read; they never look at end or beyond.
+ * Nothing blocks, nothing allocates.
+ * Malformed is NULL: cut off, a varint above 64 bits, a tag or length over 5 bytes, field number 0, a group. */
+#pragma once
+
+#include "core/base/check.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define VARINT_BYTES_MAX 10u
+#define FIELD_HEAD_MAX   5u /* bytes of a tag or a length: what the strictest protobuf libraries accept */
+
+enum field_type { FIELD_VARINT = 0, FIELD_FIXED64 = 1, FIELD_BYTES = 2, FIELD_FIXED32 = 5 };
+
+/* The byte that opens field `number` (1..15) of a type. */
+#define FIELD_TAG(number, type) ((uint8_t)((number) << 3 | (type)))
+
+struct field {
+    uint32_t number;
+    uint32_t type;       /* enum field_type */
+    uint64_t value;      /* FIELD_VARINT, FIELD_FIXED64, FIELD_FIXED32 */
+    const uint8_t *data; /* FIELD_BYTES; borrows the bytes that were read */
+    size_t length;       /* FIELD_BYTES */
+};
+
+/* As varint_read, for any length. */
+const uint8_t *varint_read_long(const uint8_t *p, const uint8_t *end, uint64_t *value);
+
+/* One varint. Longer forms than needed are taken, up to 10 bytes. */
+static inline const uint8_t *varint_read(const uint8_t *p, const uint8_t *end, uint64_t *value) {
+    if (LIKELY(p < end && *p < 0x80)) {
+        *value = *p;
+        return p + 1;
+    }
+    return varint_read_long(p, end, value);
+}
+
+/* As length_read, for any length. */
+const uint8_t *length_read_long(const uint8_t *p, const uint8_t *end, size_t *length);
+
+/* The length of a FIELD_BYTES field, all of whose bytes lie before end. Gives where they begin. */
+static inline const uint8_t *length_read(const uint8_t *p, const uint8_t *end, size_t *length) {
+    if (LIKELY(p < end && *p < 0x80 && *p < (size_t)(end - p))) {
+        *length = *p;
+        return p + 1;
+    }
+    return length_read_long(p, end, length);
+}
+
+/* As field_read, for any field. */
+const uint8_t *field_read_any(const uint8_t *p, const uint8_t *end, struct field *out);
+
+/* One field, tag and all. At once if it is what nearly all are: number 1 to 15, less than 128 bytes. */
+static inline const uint8_t *field_read(const uint8_t *p, const uint8_t *end, struct field *out) {
+    if (UNLIKELY(end - p < 2 || p[0] < 8 || (p[0] & 0x87) != FIELD_BYTES || p[1] >= 0x80 || p[1] > end - p - 2))
+        return field_read_any(p, end, out);
+    out->number = p[0] >> 3;
+    out->type = FIELD_BYTES;
+    out->data = p + 2;
+    out->length = p[1];
+    return out->data + out->length;
+}
+
+/* Bytes of the shortest varint. */
+static inline uint32_t varint_size(uint64_t value) {
+    return (uint32_t)(70 - __builtin_clzll(value | 1)) / 7;
+}
+
+/* Writes the shortest varint; gives the place behind it. */
+static inline uint8_t *varint_write(uint8_t *out, uint64_t value) {
+    while (value >= 0x80) {
+        *out++ = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    *out++ = (uint8_t)value;
+    return out;
+}

@@ -1,0 +1,163 @@
+#include "codecs/wire/control.h"
+
+#include "codecs/proto/field.h"
+#include "core/base/limits.h"
+#include "core/base/topic.h"
+
+#include <assert.h>
+#include <string.h>
+#include <xxhash.h>
+
+static_assert((int)RH_CODE_NONE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNSPECIFIED, "wire codes");
+static_assert((int)RH_CODE_PROTOCOL == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_PROTOCOL, "wire codes");
+static_assert((int)RH_CODE_INVALID == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INVALID, "wire codes");
+static_assert((int)RH_CODE_TOO_LARGE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_TOO_LARGE, "wire codes");
+static_assert((int)RH_CODE_EXHAUSTED == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_EXHAUSTED, "wire codes");
+static_assert((int)RH_CODE_UNAVAILABLE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE, "wire codes");
+static_assert((int)RH_CODE_TIMEOUT == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_TIMEOUT, "wire codes");
+static_assert((int)RH_CODE_SLOW_CONSUMER == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_SLOW_CONSUMER, "wire codes");
+static_assert((int)RH_CODE_UNSUPPORTED == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNSUPPORTED, "wire codes");
+static_assert((int)RH_CODE_INTERNAL == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INTERNAL, "wire codes");
+static_assert((int)WIRE_EVENT == (int)ROUNDHOUSE__V1__FRAME__BODY_EVENT &&
+                  (int)WIRE_GOODBYE == (int)ROUNDHOUSE__V1__FRAME__BODY_GOODBYE,
+              "frame kinds are field numbers");
+
+static bool refuse(struct fault *fault, enum rh_code code, const char *text, const char *field) {
+    *fault = (struct fault){.code = code, .text = text, .field = field};
+    return false;
+}
+
+/* ---- control frames ---- */
+
+static const ProtobufCFieldDescriptor *known_field(const ProtobufCMessageDescriptor *message, uint32_t number) {
+    return protobuf_c_message_descriptor_get_field(message, number);
+}
+
+/* What protobuf-c leaves to us: it does not look at UTF-8, cuts a string at a zero byte, and takes any number of things. */
+static bool string_check(const struct field *field, const char *name, struct fault *fault) {
+    if (!utf8_valid(field->data, field->length))
+        return refuse(fault, RH_CODE_INVALID, "a string is not valid UTF-8", name);
+    if (field->length && memchr(field->data, 0, field->length))
+        return refuse(fault, RH_CODE_INVALID, "a string has a zero byte in it", name);
+    return true;
+}
+
+/* How much of what there is in one message, so that a small frame can not unpack into a lot of memory. */
+struct tally {
+    uint32_t strings; /* elements of repeated strings */
+    uint32_t unknown;
+};
+
+static bool tally_check(struct tally *tally, const ProtobufCFieldDescriptor *known, struct fault *fault) {
+    if (!known) {
+        if (++tally->unknown <= CONTROL_UNKNOWN_MAX)
+            return true;
+        return refuse(fault, RH_CODE_TOO_LARGE, "a frame has more than 64 unknown fields in one message", NULL);
+    }
+    bool list = known->label == PROTOBUF_C_LABEL_REPEATED && known->type == PROTOBUF_C_TYPE_STRING;
+    if (!list || ++tally->strings <= SUBSCRIBE_PATTERNS_MAX)
+        return true;
+    return refuse(fault, RH_CODE_TOO_LARGE, "a list in a frame has more than 1024 elements", known->name);
+}
+static_assert(CONTROL_UNKNOWN_MAX == 64 && SUBSCRIBE_PATTERNS_MAX == 1024, "the texts name the limits");
+
+/* Walks a message by its descriptor; as deep as the schema, which does not recurse. */
+static bool message_check(const ProtobufCMessageDescriptor *message, const uint8_t *p, size_t n, struct fault *fault) {
+    const uint8_t *end = p + n;
+    struct tally tally = {0};
+    struct field field;
+    while (p < end) {
+        p = field_read(p, end, &field);
+        if (!p)
+            return refuse(fault, RH_CODE_PROTOCOL, "a frame is not well-formed protobuf", NULL);
+        const ProtobufCFieldDescriptor *known = known_field(message, field.number);
+        if (!tally_check(&tally, known, fault))
+            return false;
+        if (!known || field.type != FIELD_BYTES)
+            continue;
+        if (known->type == PROTOBUF_C_TYPE_STRING && !string_check(&field, known->name, fault))
+            return false;
+        if (known->type == PROTOBUF_C_TYPE_MESSAGE &&
+            !message_check(known->descriptor, field.data, field.length, fault))
+            return false;
+    }
+    return true;
+}
+
+Roundhouse__V1__Frame *control_unpack(const struct wire_frame *frame, struct fault *fault) {
+    if (!message_check(&roundhouse__v1__frame__descriptor, frame->frame, frame->frame_length, fault))
+        return NULL;
+    Roundhouse__V1__Frame *unpacked = roundhouse__v1__frame__unpack(NULL, frame->frame_length, frame->frame);
+    if (!unpacked)
+        refuse(fault, RH_CODE_PROTOCOL, "a frame is not a serialized roundhouse.v1.Frame", NULL);
+    return unpacked;
+}
+
+void control_free(Roundhouse__V1__Frame *frame) {
+    roundhouse__v1__frame__free_unpacked(frame, NULL);
+}
+
+size_t control_size(const Roundhouse__V1__Frame *frame) {
+    size_t length = roundhouse__v1__frame__get_packed_size(frame);
+    return varint_size(length) + length;
+}
+
+size_t control_pack(const Roundhouse__V1__Frame *frame, uint8_t *out) {
+    uint8_t *p = varint_write(out, roundhouse__v1__frame__get_packed_size(frame));
+    return (size_t)(p - out) + roundhouse__v1__frame__pack(frame, p);
+}
+
+/* ---- positions: version, instance, count, next[], checksum ---- */
+
+#define POSITION_VERSION   1u
+#define POSITION_HEAD      (1u + 16u)
+#define POSITION_SUM_BYTES 4u
+static_assert(POSITION_HEAD + 1 + POSITION_LOGS_MAX * VARINT_BYTES_MAX + POSITION_SUM_BYTES <= POSITION_BYTES_MAX,
+              "the largest Position fits");
+
+static uint32_t position_sum(const uint8_t *p, size_t n) {
+    return (uint32_t)XXH3_64bits(p, n);
+}
+
+size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]) {
+    CHECK(position->count <= POSITION_LOGS_MAX);
+    uint8_t *p = out;
+    *p++ = POSITION_VERSION;
+    memcpy(p, position->instance, sizeof position->instance);
+    p = varint_write(p + sizeof position->instance, position->count);
+    for (uint32_t i = 0; i < position->count; ++i)
+        p = varint_write(p, position->next[i]);
+    uint32_t sum = position_sum(out, (size_t)(p - out));
+    memcpy(p, &sum, sizeof sum);
+    return (size_t)(p - out) + sizeof sum;
+}
+
+/* One number in its shortest form, which is the only one that position_pack writes. */
+static const uint8_t *number_read(const uint8_t *p, const uint8_t *end, uint64_t *value) {
+    const uint8_t *behind = varint_read(p, end, value);
+    return behind && (uint32_t)(behind - p) == varint_size(*value) ? behind : NULL;
+}
+
+static bool numbers_read(const uint8_t *p, const uint8_t *end, struct position *out) {
+    uint64_t count;
+    p = number_read(p, end, &count);
+    if (!p || count > POSITION_LOGS_MAX)
+        return false;
+    out->count = (uint32_t)count;
+    for (uint32_t i = 0; i < out->count && p; ++i)
+        p = number_read(p, end, &out->next[i]);
+    return p == end;
+}
+
+bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fault *fault) {
+    uint32_t sum;
+    bool good = n > POSITION_HEAD + POSITION_SUM_BYTES && n <= POSITION_BYTES_MAX && p[0] == POSITION_VERSION;
+    if (good) {
+        const uint8_t *end = p + n - POSITION_SUM_BYTES;
+        memcpy(&sum, end, sizeof sum);
+        memcpy(out->instance, p + 1, sizeof out->instance);
+        good = sum == position_sum(p, n - POSITION_SUM_BYTES) && numbers_read(p + POSITION_HEAD, end, out);
+    }
+    return good || refuse(fault, RH_CODE_INVALID, "not a Position: send back one that this server gave, as it is",
+                          "position");
+}

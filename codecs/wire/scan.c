@@ -1,0 +1,212 @@
+#include "codecs/wire/scan.h"
+
+#include "codecs/event/check.h"
+#include "codecs/proto/field.h"
+#include "core/base/limits.h"
+#include "core/base/topic.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Fields of roundhouse.v1.Event. */
+enum { EVENT_SEQUENCE = 1, EVENT_TOPIC = 2, EVENT_EVENT = 3 };
+#define SEQUENCE_TAG   FIELD_TAG(EVENT_SEQUENCE, FIELD_FIXED64)
+#define SEQUENCE_BYTES 9u /* tag and value */
+
+static const char malformed_event[] = "the Event is not well-formed protobuf";
+
+static __attribute__((noinline, cold)) bool refuse(struct fault *fault, enum rh_code code, const char *text,
+                                                   const char *field) {
+    *fault = (struct fault){.code = code, .text = text, .field = field};
+    return false;
+}
+
+static enum wire_result bad(struct fault *fault, enum rh_code code, const char *text) {
+    refuse(fault, code, text, NULL);
+    return WIRE_BAD;
+}
+
+/* ---- frames ---- */
+
+/* Reads the prefix: *length is the frame's, *frame where it begins. */
+static inline enum wire_result prefix_read(const uint8_t *p, size_t n, uint64_t frame_max, const uint8_t **frame,
+                                           uint64_t *length, struct fault *fault) {
+    *frame = varint_read(p, p + n, length);
+    if (UNLIKELY(!*frame)) {
+        if (n < VARINT_BYTES_MAX)
+            return WIRE_INCOMPLETE;
+        return bad(fault, RH_CODE_PROTOCOL, "a frame's length is not a varint of at most 10 bytes");
+    }
+    if (UNLIKELY(*length > frame_max))
+        return bad(fault, RH_CODE_TOO_LARGE, "a frame is longer than this server takes; Connected tells the limit");
+    return WIRE_OK;
+}
+
+enum wire_result wire_length(const uint8_t *p, size_t n, uint64_t frame_max, uint64_t *total, struct fault *fault) {
+    const uint8_t *frame;
+    uint64_t length;
+    enum wire_result result = prefix_read(p, n, frame_max, &frame, &length, fault);
+    if (result == WIRE_OK)
+        *total = (uint64_t)(frame - p) + length;
+    return result;
+}
+
+/* Walks the fields of a frame that is not just one Event. */
+static enum wire_result body_find(struct wire_frame *out, struct fault *fault) {
+    const uint8_t *end = out->frame + out->frame_length;
+    struct field field;
+    for (const uint8_t *p = out->frame; p < end;) {
+        p = field_read(p, end, &field);
+        if (!p)
+            return bad(fault, RH_CODE_PROTOCOL, "a frame is not a serialized roundhouse.v1.Frame");
+        if (field.number > WIRE_GOODBYE) {
+            if (field.type == FIELD_BYTES && out->kind == WIRE_EMPTY)
+                out->kind = WIRE_UNKNOWN;
+            continue;
+        }
+        if (field.type != FIELD_BYTES)
+            return bad(fault, RH_CODE_PROTOCOL, "a frame's body has the wrong wire type");
+        if (out->body)
+            return bad(fault, RH_CODE_PROTOCOL, "a frame has two bodies");
+        out->kind = (enum wire_kind)field.number;
+        out->body = field.data;
+        out->body_length = field.length;
+    }
+    return WIRE_OK;
+}
+
+enum wire_result wire_next(const uint8_t *p, size_t n, uint64_t frame_max, struct wire_frame *out,
+                           struct fault *fault) {
+    const uint8_t *frame;
+    uint64_t length;
+    enum wire_result result = prefix_read(p, n, frame_max, &frame, &length, fault);
+    if (UNLIKELY(result != WIRE_OK))
+        return result;
+    const uint8_t *end = p + n;
+    if (length > (uint64_t)(end - frame))
+        return WIRE_INCOMPLETE;
+    end = frame + length;
+    out->start = p;
+    out->size = (size_t)(end - p);
+    out->frame = frame;
+    out->frame_length = (size_t)length;
+    if (LIKELY(length > 0 && *frame == FIELD_TAG(WIRE_EVENT, FIELD_BYTES))) {
+        const uint8_t *body = length_read(frame + 1, end, &out->body_length);
+        if (LIKELY(body && body + out->body_length == end)) {
+            out->kind = WIRE_EVENT;
+            out->body = body;
+            return WIRE_OK;
+        }
+    }
+    out->kind = WIRE_EMPTY;
+    out->body = NULL;
+    out->body_length = 0;
+    return body_find(out, fault);
+}
+
+/* ---- events ---- */
+
+/* The field a refusal names; unknown ones are passed over before this is asked. */
+static const char *const field_names[] = {
+    [EVENT_SEQUENCE] = "sequence", [EVENT_TOPIC] = "topic", [EVENT_EVENT] = "event"};
+
+static bool refuse_known(struct fault *fault, const struct field *field, bool twice) {
+    const char *name = field_names[field->number];
+    if (field->number == EVENT_SEQUENCE)
+        return refuse(fault, RH_CODE_INVALID, "a sequence may only stand first in an Event, as fixed64", name);
+    const char *text = twice ? "an Event has two topics or two events" : "an Event's topic or event has the wrong type";
+    return refuse(fault, RH_CODE_INVALID, text, name);
+}
+
+bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, struct fault *fault) {
+    const uint8_t *p = frame->body;
+    const uint8_t *end = p + frame->body_length;
+    const uint8_t *data[4] = {NULL};
+    size_t length[4];
+    if (frame->body_length >= SEQUENCE_BYTES && *p == SEQUENCE_TAG)
+        p += SEQUENCE_BYTES;
+    while (p < end) {
+        struct field field;
+        p = field_read(p, end, &field);
+        if (!p)
+            return refuse(fault, RH_CODE_INVALID, malformed_event, "event");
+        if (field.number > EVENT_EVENT)
+            continue;
+        if (field.type != FIELD_BYTES || field.number == EVENT_SEQUENCE || data[field.number])
+            return refuse_known(fault, &field, data[field.number] != NULL);
+        data[field.number] = field.data;
+        length[field.number] = field.length;
+    }
+    if (!data[EVENT_TOPIC])
+        return refuse(fault, RH_CODE_INVALID, "an Event has no topic", "topic");
+    if (!data[EVENT_EVENT])
+        return refuse(fault, RH_CODE_INVALID, "an Event has no event in it", "event");
+    out->topic = data[EVENT_TOPIC];
+    out->event = data[EVENT_EVENT];
+    out->topic_length = (uint32_t)length[EVENT_TOPIC];
+    out->event_length = (uint32_t)length[EVENT_EVENT];
+    return topic_valid(out->topic, out->topic_length, fault) && event_check(out->event, out->event_length, fault);
+}
+
+/* ---- records ---- */
+
+static uint32_t body_size(uint32_t topic_length, uint32_t event_length) {
+    return SEQUENCE_BYTES + 1 + varint_size(topic_length) + topic_length + 1 + varint_size(event_length) + event_length;
+}
+
+uint32_t wire_record_size(uint32_t topic_length, uint32_t event_length) {
+    uint32_t body = body_size(topic_length, event_length);
+    uint32_t frame = 1 + varint_size(body) + body;
+    return varint_size(frame) + frame;
+}
+
+uint32_t wire_record_write(uint8_t *out, uint64_t sequence, const struct wire_event *event) {
+    uint32_t body = body_size(event->topic_length, event->event_length);
+    uint8_t *p = varint_write(out, 1 + varint_size(body) + body);
+    *p++ = FIELD_TAG(WIRE_EVENT, FIELD_BYTES);
+    p = varint_write(p, body);
+    *p++ = SEQUENCE_TAG;
+    memcpy(p, &sequence, sizeof sequence);
+    p += sizeof sequence;
+    *p++ = FIELD_TAG(EVENT_TOPIC, FIELD_BYTES);
+    p = varint_write(p, event->topic_length);
+    uint32_t topic_at = (uint32_t)(p - out);
+    memcpy(p, event->topic, event->topic_length);
+    p += event->topic_length;
+    *p++ = FIELD_TAG(EVENT_EVENT, FIELD_BYTES);
+    p = varint_write(p, event->event_length);
+    memcpy(p, event->event, event->event_length);
+    return topic_at;
+}
+
+/* Where the sequence's value begins: behind two lengths and two tags. */
+static size_t sequence_at(const uint8_t *record) {
+    size_t i = 0;
+    while (record[i++] >= 0x80)
+        ;
+    CHECK_HOT(record[i] == FIELD_TAG(WIRE_EVENT, FIELD_BYTES));
+    ++i;
+    while (record[i++] >= 0x80)
+        ;
+    CHECK_HOT(record[i] == SEQUENCE_TAG);
+    return i + 1;
+}
+
+void wire_record_read(const uint8_t *record, uint32_t length, uint64_t *sequence, struct wire_event *out) {
+    const uint8_t *p = record + sequence_at(record);
+    const uint8_t *end = record + length;
+    size_t size;
+    memcpy(sequence, p, sizeof *sequence);
+    p = length_read(p + sizeof *sequence + 1, end, &size);
+    CHECK(p);
+    out->topic = p;
+    out->topic_length = (uint32_t)size;
+    p = length_read(p + size + 1, end, &size);
+    CHECK(p && p + size == end);
+    out->event = p;
+    out->event_length = (uint32_t)size;
+}
+
+void wire_record_sequence(uint8_t *record, uint64_t sequence) {
+    memcpy(record + sequence_at(record), &sequence, sizeof sequence);
+}
