@@ -1,5 +1,7 @@
 #include "codecs/event/check.h"
 
+#include "codecs/event/fields.h"
+#include "codecs/event/rfc3339.h"
 #include "codecs/proto/field.h"
 #include "core/base/limits.h"
 #include "core/base/topic.h"
@@ -7,25 +9,7 @@
 
 #include <string.h>
 
-/* Field numbers of io.cloudevents.v1.CloudEvent. */
-enum {
-    EVENT_ID = 1,
-    EVENT_SOURCE = 2,
-    EVENT_SPEC_VERSION = 3,
-    EVENT_TYPE = 4,
-    EVENT_ATTRIBUTE = 5,
-    EVENT_BINARY = 6,
-    EVENT_TEXT = 7,
-    EVENT_PROTO = 8,
-};
 #define REQUIRED_MASK (1u << EVENT_ID | 1u << EVENT_SOURCE | 1u << EVENT_SPEC_VERSION | 1u << EVENT_TYPE)
-
-/* Arms of the attribute value's oneof. */
-enum { VALUE_BOOLEAN = 1, VALUE_INTEGER = 2, VALUE_STRING = 3, VALUE_BYTES = 4, VALUE_URI = 5, VALUE_URI_REF = 6, VALUE_TIME = 7 };
-
-/* Seconds since 1970 of 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z: what RFC 3339 and google.protobuf.Timestamp can say. */
-#define TIME_SECONDS_MIN INT64_C(-62135596800)
-#define TIME_SECONDS_MAX INT64_C(253402300799)
 
 static const struct required {
     const char *field, *missing, *twice, *bad;
@@ -155,7 +139,7 @@ static bool time_valid(const uint8_t *p, const uint8_t *end) {
         value[field.number] = field.value;
     }
     int64_t seconds = (int64_t)value[1];
-    return seconds >= TIME_SECONDS_MIN && seconds <= TIME_SECONDS_MAX && value[2] < NS_PER_S;
+    return seconds >= RFC3339_SECONDS_MIN && seconds <= RFC3339_SECONDS_MAX && value[2] < NS_PER_S;
 }
 
 /* Some encoders write a negative int32 with 32 bits, most with 64. */

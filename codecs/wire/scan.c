@@ -31,6 +31,8 @@ static enum wire_result bad(struct fault *fault, enum rh_code code, const char *
 /* Reads the prefix: *length is the frame's, *frame where it begins. */
 static inline enum wire_result prefix_read(const uint8_t *p, size_t n, uint64_t frame_max, const uint8_t **frame,
                                            uint64_t *length, struct fault *fault) {
+    if (UNLIKELY(n == 0))
+        return WIRE_INCOMPLETE;
     *frame = varint_read(p, p + n, length);
     if (UNLIKELY(!*frame)) {
         if (n < VARINT_BYTES_MAX)
@@ -38,7 +40,7 @@ static inline enum wire_result prefix_read(const uint8_t *p, size_t n, uint64_t 
         return bad(fault, RH_CODE_PROTOCOL, "a frame's length is not a varint of at most 10 bytes");
     }
     if (UNLIKELY(*length > frame_max))
-        return bad(fault, RH_CODE_TOO_LARGE, "a frame is longer than this server takes; Connected tells the limit");
+        return bad(fault, RH_CODE_TOO_LARGE, "a frame is longer than the limit, which Connected tells as frame_bytes_max");
     return WIRE_OK;
 }
 
