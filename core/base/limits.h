@@ -44,6 +44,7 @@
 #define LOG_CLAIM_STEPS 64u   /* the writer reads the gates once per 1/64 of the ring */
 #define LOG_BATCH_FRACTION 8u /* a batch is published after at most an eighth of the ring */
 #define LOG_READERS_MAX (SHARDS_MAX + 4u) /* workers, journal, admin: one gate each, 128 bytes */
+#define LOG_GRACE_SHARE 64u /* a hold for laggards begins with at least this share of the grace budget: no parking for a trickle */
 static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim steps");
 
 /* Rings between workers. */
