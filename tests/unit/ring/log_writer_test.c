@@ -1,0 +1,189 @@
+#include "tests/unit/ring/log_fixture.h"
+
+#include <sys/resource.h>
+
+Test(log_writer, publishes_what_it_committed_from_position_one) {
+    struct log *log = fixture_log();
+    cr_assert_eq(log_number(log), 7);
+    cr_assert_eq(log_data_bytes(log), FIXTURE_DATA);
+    cr_assert_eq(log_records(log), FIXTURE_RECORDS);
+    cr_assert_eq(log_produced(log), 1);
+    cr_assert_eq(log_oldest(log), 1);
+    uint64_t retry_ns;
+    cr_assert_eq(fixture_try(log, 100, 0, &retry_ns), RING_OK);
+    cr_assert_eq(log_produced(log), 1, "not before publish");
+    cr_assert(log_writer_publish(log));
+    cr_assert_not(log_writer_publish(log), "nothing new since");
+    cr_assert_eq(log_produced(log), 2);
+    cr_assert_eq(log_visible(log), 2);
+    fixture_expect(log, 1);
+    log_destroy(log);
+    LEAKS_NONE();
+}
+
+Test(log_writer, keeps_entries_and_bytes_of_all_positions_from_oldest_at_every_wrap) {
+    struct log *log = fixture_log();
+    for (uint64_t i = 0; i < 3000; i++) {
+        fixture_append(log, 1, (uint32_t)(i * 37 % 1501));
+        if (i % 7 == 0)
+            for (uint64_t p = log_oldest(log); p < log_produced(log); p++)
+                fixture_expect(log, p);
+    }
+    cr_assert_gt(log_oldest(log), 2000);
+    log_destroy(log);
+    LEAKS_NONE();
+}
+
+Test(log_writer, keeps_slices_of_neighbours_contiguous_across_the_end) {
+    struct log *log = fixture_log();
+    fixture_append(log, 500, 777);
+    uint64_t from = log_oldest(log), to = log_produced(log);
+    const struct log_entry *first = log_entry_at(log, from);
+    const uint8_t *slice = log_bytes_at(log, first->offset);
+    cr_assert_lt(first->offset % FIXTURE_DATA + (to - from) * 777 - FIXTURE_DATA, FIXTURE_DATA,
+                 "it crosses the end");
+    for (uint64_t p = from; p < to; p++)
+        for (uint64_t i = 0; i < 777; i++)
+            cr_assert_eq(slice[(p - from) * 777 + i], (uint8_t)p);
+    log_destroy(log);
+}
+
+Test(log_writer, loses_by_data_when_records_are_large_and_by_index_when_they_are_small) {
+    struct log *log = fixture_log();
+    fixture_append(log, 1000, 1024); /* 64 of these fill the data area, 256 would fit in the index */
+    cr_assert_eq(log_produced(log) - log_oldest(log), 64, "%lu", (unsigned long)log_oldest(log));
+    fixture_append(log, 1000, 16); /* 4096 of these would fit in the data area */
+    cr_assert_gt(log_produced(log) - log_oldest(log),
+                 FIXTURE_RECORDS - 2 * FIXTURE_RECORDS / LOG_CLAIM_STEPS);
+    cr_assert_leq(log_produced(log) - log_oldest(log), FIXTURE_RECORDS);
+    log_destroy(log);
+}
+
+Test(log_writer, retains_all_but_two_claim_steps) {
+    struct log *log = fixture_log();
+    for (uint32_t length = 300; length < 1400; length += 111) {
+        fixture_append(log, 600, length);
+        uint64_t kept = (log_produced(log) - log_oldest(log)) * length;
+        cr_assert_gt(kept + 2 * (uint64_t)length, FIXTURE_DATA - 2 * FIXTURE_DATA / LOG_CLAIM_STEPS);
+    }
+    log_destroy(log);
+}
+
+Test(log_writer, takes_records_of_no_bytes_and_of_an_eighth) {
+    struct log *log = fixture_log();
+    for (uint64_t i = 0; i < 400; i++)
+        fixture_append(log, 1, i % 3 == 0 ? 0 : FIXTURE_DATA / LOG_FRAMES_MIN);
+    for (uint64_t p = log_oldest(log); p < log_produced(log); p++)
+        fixture_expect(log, p);
+    log_destroy(log);
+}
+
+Test(log_writer, may_commit_less_than_it_reserved_and_reserve_again_without_a_commit) {
+    struct log *log = fixture_log();
+    uint8_t *out, *again;
+    uint64_t retry_ns;
+    cr_assert_eq(log_writer_reserve(log, 4000, 0, &out, &retry_ns), RING_OK);
+    cr_assert_eq(log_writer_reserve(log, 100, 0, &again, &retry_ns), RING_OK);
+    cr_assert_eq(out, again);
+    log_writer_commit(log, 10, 0, 1, 0);
+    cr_assert_eq(log_writer_reserve(log, 100, 0, &again, &retry_ns), RING_OK);
+    cr_assert_eq(again, out + 10);
+    log_destroy(log);
+}
+
+Test(log_writer, publishes_by_itself_at_an_eighth_and_still_tells_of_news) {
+    struct log *log = fixture_log();
+    uint64_t retry_ns;
+    for (uint64_t i = 0; i < FIXTURE_RECORDS / LOG_BATCH_FRACTION - 1; i++)
+        fixture_try(log, 1, 0, &retry_ns);
+    cr_assert_eq(log_produced(log), 1);
+    fixture_try(log, 1, 0, &retry_ns);
+    cr_assert_eq(log_produced(log), 1 + FIXTURE_RECORDS / LOG_BATCH_FRACTION, "by index entries");
+    cr_assert(log_writer_publish(log), "the caller has not woken anybody for these yet");
+    cr_assert_not(log_writer_publish(log));
+    uint64_t produced = log_produced(log);
+    for (int i = 0; i < 8; i++)
+        fixture_try(log, (uint32_t)(FIXTURE_DATA / LOG_BATCH_FRACTION / 8), 0, &retry_ns);
+    cr_assert_eq(log_produced(log), produced + 8, "by bytes");
+    log_destroy(log);
+}
+
+Test(log_writer, counts_what_it_did) {
+    struct log *log = fixture_log();
+    fixture_append(log, 10, 1000);
+    fixture_append(log, 90, 1000);
+    const struct log_counters *counters = log_counters(log);
+    cr_assert_eq(counter_get(&counters->records), 100);
+    cr_assert_eq(counter_get(&counters->bytes), 100000);
+    cr_assert_geq(counter_get(&counters->batches), 2);
+    cr_assert_geq(counter_get(&counters->claims), (100000 - FIXTURE_DATA) / 1024);
+    cr_assert_eq(counter_get(&counters->refused_gate) + counter_get(&counters->refused_grace), 0);
+    log_destroy(log);
+}
+
+Test(log_writer, remembers_the_last_position_of_each_slot_not_later_than_produced) {
+    struct log *log = fixture_log();
+    uint8_t *out;
+    uint64_t retry_ns;
+    uint32_t slots[] = {0, 4095, 17, 0, 17, 17};
+    for (uint32_t i = 0; i < 6; i++) {
+        cr_assert_eq(log_writer_reserve(log, 8, 0, &out, &retry_ns), RING_OK);
+        memset(out, 0, 8);
+        log_writer_commit(log, 8, log_flags(i == 5 ? LOG_CLOSE : LOG_EVENT, slots[i], 0, 0), 1, 0);
+        log_writer_publish(log);
+        cr_assert_eq(log_slot_last(log, slots[i]), log_produced(log) - 1);
+    }
+    cr_assert_eq(log_slot_last(log, 0), 4);
+    cr_assert_eq(log_slot_last(log, 4095), 2);
+    cr_assert_eq(log_slot_last(log, 17), 6, "markers count too");
+    cr_assert_eq(log_slot_last(log, 16), 0);
+    log_destroy(log);
+}
+
+Test(log_flags, holds_type_slot_and_topic) {
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot += 273)
+        for (uint32_t at = 0; at < 256; at += 51) {
+            uint32_t flags = log_flags(LOG_OPEN, slot, at, 255 - at);
+            cr_assert_eq(log_flags_type(flags), LOG_OPEN);
+            cr_assert_eq(log_flags_slot(flags), slot);
+            cr_assert_eq(log_flags_topic_at(flags), at);
+            cr_assert_eq(log_flags_topic_length(flags), 255 - at);
+        }
+}
+
+Test(log_create, refuses_sizes_that_are_no_powers_of_two_or_too_small) {
+    struct log *log = NULL;
+    uint64_t wrong[][2] = {{0, 256},   {65536 + 4096, 256},   {65536, 0}, {65536, 32}, {65536, 100}, {32, 64},
+                           {2048, 64}, {2 * LOG_DATA_MAX, 64}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct log_config config = {.data_bytes = wrong[i][0], .records = wrong[i][1]};
+        cr_assert_eq(log_create(&log, &config), -EINVAL, "case %zu", i);
+    }
+    cr_assert_null(log);
+    log_destroy(NULL);
+    LEAKS_NONE();
+}
+
+Test(log_create, answers_when_descriptors_or_memory_are_short_and_leaks_nothing) {
+    struct log *log = NULL;
+    struct log_config config = {.data_bytes = 65536, .records = 256};
+    struct rlimit files, no_files = {0, 0};
+    getrlimit(RLIMIT_NOFILE, &files);
+    no_files.rlim_max = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &no_files);
+    int result = log_create(&log, &config);
+    setrlimit(RLIMIT_NOFILE, &files);
+    cr_assert_eq(result, -EMFILE);
+#ifndef LEAKS_WATCHED /* AddressSanitizer's shadow is larger than any limit that would refuse us */
+    config.records = UINT64_C(1) << 36; /* two TiB of index */
+    struct rlimit space, little = {UINT64_C(1) << 40, 0};
+    getrlimit(RLIMIT_AS, &space);
+    little.rlim_max = space.rlim_max;
+    setrlimit(RLIMIT_AS, &little);
+    result = log_create(&log, &config);
+    setrlimit(RLIMIT_AS, &space);
+    cr_assert_eq(result, -ENOMEM);
+#endif
+    cr_assert_null(log);
+    LEAKS_NONE();
+}
