@@ -19,7 +19,12 @@ struct io;
 /* A connection's or listener's handle: index and generation, so that a stale completion is recognised. 0 is none. */
 typedef uint64_t io_handle;
 
-enum io_choice { IO_AUTO, IO_URING, IO_EPOLL, IO_URING_ONESHOT }; /* the last one is hidden: masks what kernels before 6.6 lack */
+enum io_choice {
+    IO_AUTO,
+    IO_URING,
+    IO_EPOLL,
+    IO_URING_ONESHOT
+}; /* the last one is hidden: masks what kernels before 6.6 lack */
 enum io_body { IO_BODY_URING, IO_BODY_EPOLL, IO_BODY_SIM };
 
 /* What happened. `user` is what io_add was given; never called for it again after `closed`. A callback may call any io_* function
@@ -46,32 +51,32 @@ struct io_handlers {
 
 struct io_config {
     enum io_body body;
-    bool oneshot;              /* uring only: use nothing newer than kernel 6.1 */
-    int bell;                  /* eventfd to watch, or -1 */
-    uint32_t connections;      /* hint for tables; they grow */
-    uint32_t light_count;      /* provided buffers (uring); 0 = default */
-    uint32_t cq_entries;       /* completion queue (uring); 0 = default; tests use 8 */
+    bool oneshot;         /* uring only: use nothing newer than kernel 6.1 */
+    int bell;             /* eventfd to watch, or -1 */
+    uint32_t connections; /* hint for tables; they grow */
+    uint32_t light_count; /* provided buffers (uring); 0 = default */
+    uint32_t cq_entries;  /* completion queue (uring); 0 = default; tests use 8 */
     const struct io_handlers *handlers;
     void *owner;
 };
 
 /* All written by the owner's thread, read by anyone. */
-#define IO_COUNTERS(X)                                                                                                 \
-    X(enters, "system calls that entered the kernel to submit, wait or poll")                                        \
-    X(entries, "operations submitted")                                                                                \
-    X(completions, "completions handled")                                                                             \
-    X(received_bytes, "bytes received")                                                                               \
-    X(sent_bytes, "bytes taken by the kernel from sends")                                                             \
-    X(receives, "receives that returned bytes")                                                                       \
-    X(sends, "sends issued")                                                                                          \
-    X(short_sends, "sends that took less than was offered")                                                           \
-    X(enobufs, "receives that found no provided buffer")                                                              \
-    X(rearms, "multishot operations armed again")                                                                     \
-    X(overflows, "times the completion queue overflowed")                                                             \
-    X(stale, "completions for a handle of an earlier generation")                                                     \
-    X(accepts, "connections accepted")                                                                                \
-    X(accept_errors, "accepts that failed, mostly for want of descriptors")                                           \
-    X(bulk_switches, "connections that turned from light to bulk receiving")                                          \
+#define IO_COUNTERS(X)                                                                                       \
+    X(enters, "system calls that entered the kernel to submit, wait or poll")                                \
+    X(entries, "operations submitted")                                                                       \
+    X(completions, "completions handled")                                                                    \
+    X(received_bytes, "bytes received")                                                                      \
+    X(sent_bytes, "bytes taken by the kernel from sends")                                                    \
+    X(receives, "receives that returned bytes")                                                              \
+    X(sends, "sends issued")                                                                                 \
+    X(short_sends, "sends that took less than was offered")                                                  \
+    X(enobufs, "receives that found no provided buffer")                                                     \
+    X(rearms, "multishot operations armed again")                                                            \
+    X(overflows, "times the completion queue overflowed")                                                    \
+    X(stale, "completions for a handle of an earlier generation")                                            \
+    X(accepts, "connections accepted")                                                                       \
+    X(accept_errors, "accepts that failed, mostly for want of descriptors")                                  \
+    X(bulk_switches, "connections that turned from light to bulk receiving")                                 \
     X(buffers_high_water, "most provided buffers in use at once")
 
 struct io_counters {
@@ -88,7 +93,7 @@ bool io_choice_parse(const char *text, enum io_choice *out); /* auto | uring | e
 const char *io_body_name(enum io_body body);                 /* "io_uring", "epoll", "sim" */
 
 int io_create(struct io **out, const struct io_config *config) MUST_USE;
-void io_destroy(struct io *io); /* all connections must be closed; NULL is allowed */
+void io_destroy(struct io *io);        /* all connections must be closed; NULL is allowed */
 int io_enable(struct io *io) MUST_USE; /* first call of the owner's thread */
 
 /* A listening socket (made by io_listen_socket); `accepted` gets `user`. On EMFILE it backs off and re-arms, never spins. */

@@ -7,13 +7,13 @@
 
 #include "core/io/io.h"
 
-struct io_sim_faults {       /* chances in 1/1024 per operation */
-    uint32_t short_receive;  /* give fewer bytes than there are */
-    uint32_t short_send;     /* take fewer bytes than offered (at least 1) */
-    uint32_t refuse_send;    /* EAGAIN */
-    uint32_t delay;          /* completion comes in a later turn */
-    uint32_t reset;          /* connection breaks */
-    uint32_t socket_bytes;   /* what the peer's receive side holds before sends are refused; 0 = 256 KiB */
+struct io_sim_faults {      /* chances in 1/1024 per operation */
+    uint32_t short_receive; /* give fewer bytes than there are */
+    uint32_t short_send;    /* take fewer bytes than offered (at least 1) */
+    uint32_t refuse_send;   /* EAGAIN */
+    uint32_t delay;         /* completion comes in a later turn */
+    uint32_t reset;         /* connection breaks */
+    uint32_t socket_bytes;  /* what the peer's receive side holds before sends are refused; 0 = 256 KiB */
 };
 
 struct io_sim_peer;
@@ -23,6 +23,7 @@ void io_sim_seed(struct io *io, uint64_t seed, const struct io_sim_faults *fault
 /* A client connects to the (single) listener; `accepted` comes in a later turn with a placeholder fd >= 1000000 that io_add takes. */
 struct io_sim_peer *io_sim_connect(struct io *io);
 int64_t io_sim_write(struct io_sim_peer *peer, const void *bytes, size_t length); /* bytes taken, or -EPIPE */
-int64_t io_sim_read(struct io_sim_peer *peer, void *bytes, size_t length);        /* bytes, 0 = ended in order, -EAGAIN, -ECONNRESET */
-void io_sim_end(struct io_sim_peer *peer, bool reset);                            /* the client closes */
-void io_sim_forget(struct io_sim_peer *peer);                                     /* frees it; after both sides ended */
+int64_t io_sim_read(struct io_sim_peer *peer, void *bytes,
+                    size_t length);                    /* bytes, 0 = ended in order, -EAGAIN, -ECONNRESET */
+void io_sim_end(struct io_sim_peer *peer, bool reset); /* the client closes */
+void io_sim_forget(struct io_sim_peer *peer);          /* frees it; after both sides ended */
