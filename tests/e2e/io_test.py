@@ -22,12 +22,14 @@ def refuse_io_uring(error):
                + instruction(0x15, 0, 1, IO_URING_SETUP)         # is it io_uring_setup?
                + instruction(0x06, 0, 0, 0x00050000 | error)     # then this errno
                + instruction(0x06, 0, 0, 0x7FFF0000))            # else allow
-    buffer = ctypes.create_string_buffer(program, len(program))
-    argument = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer)))
     libc = ctypes.CDLL(None, use_errno=True)
+    number = ctypes.c_ulong
 
     def apply():
-        if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_SECCOMP, FILTER, argument, 0, 0):
+        buffer = ctypes.create_string_buffer(program, len(program))
+        argument = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer)))
+        if (libc.prctl(PR_SET_NO_NEW_PRIVS, number(1), number(0), number(0), number(0))
+                or libc.prctl(PR_SET_SECCOMP, number(FILTER), argument, number(0), number(0))):
             raise OSError(ctypes.get_errno(), "cannot install the filter")
 
     return apply

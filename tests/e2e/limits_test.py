@@ -227,7 +227,7 @@ def test_errors_about_events_that_are_not_read_are_bounded(router):
         bad.socket.settimeout(1)
         sent = 0
         try:
-            while sent < 64 << 20:
+            while sent < 16 << 20:
                 sent += bad.socket.send(flood)
         except (TimeoutError, ConnectionError):
             pass
