@@ -120,6 +120,13 @@ class Router:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def await_descriptors(self, count):
+        """Waits until so many descriptors are open."""
+        end = time.monotonic() + wire.WAIT_SECONDS
+        while self.descriptors() != count:
+            assert time.monotonic() < end, f"{self.descriptors()} descriptors are open, not {count}"
+            time.sleep(0.02)
+
     def alive(self):
         return self.process.poll() is None
 

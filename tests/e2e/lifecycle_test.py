@@ -37,7 +37,7 @@ def test_sigint_does_the_same(router):
 def test_a_stop_delivers_what_is_owed(router):
     """A subscriber that reads slowly still gets every acknowledged event, then the Goodbye."""
     made = router(shards=2, config_text="logs: { data: 16MiB }\n")
-    with made.client(receive_buffer=8192) as slow, made.client(ack=ROUTED) as publisher:
+    with made.client(receive_buffer=65536) as slow, made.client(ack=ROUTED) as publisher:
         slow.subscribe("owed.>")
         for number in range(1, 1001):
             publisher.send_bytes(wire.numbered(f"owed.{number % 5}", number, 4000))
@@ -49,7 +49,7 @@ def test_a_stop_delivers_what_is_owed(router):
     made.stop()
 
 
-def test_a_stop_ends_although_somebody_never_reads(router):
+def test_a_stop_ends_although_somebody_never_reads_and_lets_nobody_in(router):
     made = router(config_text="logs: { data: 32MiB }\n")
     with made.client(receive_buffer=8192) as deaf, made.client(ack=ROUTED) as publisher:
         deaf.subscribe("x")
@@ -57,22 +57,11 @@ def test_a_stop_ends_although_somebody_never_reads(router):
             publisher.send_bytes(wire.numbered("x", number, 8000))
         assert publisher.settle(2000) == {}
         made.signal(signal.SIGTERM)
-        made.stop()
-    assert re.search(r"\bcut\b", made.errors()), "what was cut is not told"
-
-
-def test_nobody_gets_in_while_it_stops(router):
-    made = router(config_text="logs: { data: 32MiB }\n")
-    with made.client(receive_buffer=8192) as deaf, made.client(ack=ROUTED) as publisher:
-        deaf.subscribe("x")
-        for number in range(1, 2001):
-            publisher.send_bytes(wire.numbered("x", number, 8000))
-        assert publisher.settle(2000) == {}
-        made.signal(signal.SIGTERM)
-        publisher.until_closed()
+        assert publisher.until_closed()[-1].WhichOneof("body") == "goodbye"
         with pytest.raises((ConnectionError, wire.Closed, AssertionError)):
             made.client()
-    made.stop()
+        made.stop()
+    assert re.search(r"\bcut\b", made.errors()), "what was cut is not told"
 
 
 def test_a_port_may_be_used_again_at_once(router, tmp_path):
@@ -173,7 +162,7 @@ def test_version(run):
                                        ["config", "--help"]])
 def test_help_is_on_standard_output(run, arguments):
     done = run(*arguments)
-    assert done.returncode == 0 and "oundhouse" in done.stdout and len(done.stdout.splitlines()) > 3
+    assert done.returncode == 0 and "roundhouse" in done.stdout and "usage:" in done.stdout and done.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["serve", "--nonsense"], ["serve", "--shards", "0"],
