@@ -108,8 +108,9 @@ static inline bool name_check(struct check *check, const uint8_t *name, size_t n
     if (!name_plain(name, n, &shape))
         return refuse_attribute(check, "an attribute's name is not made of a-z and 0-9");
     if (name_reserved(name, n))
-        return refuse_attribute(check, "an attribute is named id, source, specversion, type or data: these have fields "
-                                       "of their own");
+        return refuse_attribute(
+            check, "an attribute is named id, source, specversion, type or data: these have fields "
+                   "of their own");
     uint64_t bit = UINT64_C(1) << shape;
     if ((check->shapes & bit) && name_seen(check, name, n))
         return refuse_attribute(check, "an attribute occurs twice");
@@ -182,7 +183,8 @@ static inline bool value_check(struct check *check, const uint8_t *p, const uint
             return refuse_attribute(check, text);
         ++arms;
     }
-    return arms == 1 || refuse_attribute(check, "an attribute has no value, one of a type unknown here, or two");
+    return arms == 1 ||
+           refuse_attribute(check, "an attribute has no value, one of a type unknown here, or two");
 }
 
 /* One entry of the map: a name and a value, each once. */

@@ -73,16 +73,19 @@ static bool wants_text(const struct event_parts *parts) {
            utf8_valid(parts->data, parts->data_length);
 }
 
-bool event_build(const struct event_parts *parts, uint8_t **event, size_t *event_length, struct fault *fault) {
+bool event_build(const struct event_parts *parts, uint8_t **event, size_t *event_length,
+                 struct fault *fault) {
     struct bytes out = {0};
     bytes_field(&out, EVENT_ID, parts->id, strlen(parts->id));
     bytes_field(&out, EVENT_SOURCE, parts->source, strlen(parts->source));
     bytes_field(&out, EVENT_SPEC_VERSION, "1.0", 3);
     bytes_field(&out, EVENT_TYPE, parts->type, strlen(parts->type));
     if (parts->time_ns)
-        compose_time(&out, "time", (int64_t)(parts->time_ns / NS_PER_S), (uint32_t)(parts->time_ns % NS_PER_S));
+        compose_time(&out, "time", (int64_t)(parts->time_ns / NS_PER_S),
+                     (uint32_t)(parts->time_ns % NS_PER_S));
     if (parts->contenttype)
-        compose_attribute(&out, "datacontenttype", VALUE_STRING, parts->contenttype, strlen(parts->contenttype));
+        compose_attribute(&out, "datacontenttype", VALUE_STRING, parts->contenttype,
+                          strlen(parts->contenttype));
     if (parts->subject)
         compose_attribute(&out, "subject", VALUE_STRING, parts->subject, strlen(parts->subject));
     if (parts->data)

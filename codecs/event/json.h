@@ -15,12 +15,14 @@
  * exclude each other; data with a JSON content type (or none) is kept as JSON text in text_data, a missing datacontenttype is written out as
  * application/json; other content types need a string; data_base64 -> binary_data; attribute types Boolean, Integer (32 bit, else refused), String;
  * `time` -> ce_timestamp, `dataschema` -> ce_uri; null attribute = unset; depth and duplicate members refused. */
-bool event_from_json(const char *text, size_t length, uint8_t **event, size_t *event_length, struct fault *fault);
+bool event_from_json(const char *text, size_t length, uint8_t **event, size_t *event_length,
+                     struct fault *fault);
 
 /* A serialized CloudEvent -> one line of JSON (no newline). text_data with a JSON content type comes out as the JSON value, other text as a string,
  * binary_data and (as its bytes, with datacontenttype application/protobuf when none is set) proto_data as data_base64; timestamps in RFC 3339.
  * Numbers are kept exactly as they were written in the JSON text. */
-bool event_to_json(const uint8_t *event, size_t length, char **text, size_t *text_length, struct fault *fault);
+bool event_to_json(const uint8_t *event, size_t length, char **text, size_t *text_length,
+                   struct fault *fault);
 
 /* What `pub TOPIC DATA` makes. Strings may be NULL where said; data is text_data when it is valid UTF-8 and the content type is text or JSON, else binary. */
 struct event_parts {
@@ -32,9 +34,10 @@ struct event_parts {
     uint64_t time_ns;        /* wall clock, 0 = no time attribute */
     const uint8_t *data;
     size_t data_length;
-    bool binary;             /* force binary_data */
+    bool binary; /* force binary_data */
 };
 bool event_build(const struct event_parts *parts, uint8_t **event, size_t *event_length, struct fault *fault);
 
 /* The data of a serialized CloudEvent, in place. false when there is none. `kind` is the field number: 6 binary, 7 text, 8 proto. */
-bool event_data(const uint8_t *event, size_t length, const uint8_t **data, size_t *data_length, uint32_t *kind);
+bool event_data(const uint8_t *event, size_t length, const uint8_t **data, size_t *data_length,
+                uint32_t *kind);

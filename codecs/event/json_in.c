@@ -103,8 +103,8 @@ static bool member_read(struct reading *reading, const char *name, const struct 
     *slot = value;
     if (json_is_string(value))
         return true;
-    return refuse(reading->fault, "id, source, specversion, type, datacontenttype and data_base64 are strings",
-                  "event");
+    return refuse(reading->fault,
+                  "id, source, specversion, type, datacontenttype and data_base64 are strings", "event");
 }
 
 static bool members_read(struct reading *reading, const char *text, const char *end) {
@@ -137,9 +137,11 @@ static bool head_write(struct reading *reading, struct bytes *out) {
     }
     const json_t *type = reading->contenttype;
     if (type)
-        compose_attribute(out, "datacontenttype", VALUE_STRING, json_string_value(type), json_string_length(type));
+        compose_attribute(out, "datacontenttype", VALUE_STRING, json_string_value(type),
+                          json_string_length(type));
     else if (reading->data.key)
-        compose_attribute(out, "datacontenttype", VALUE_STRING, "application/json", strlen("application/json"));
+        compose_attribute(out, "datacontenttype", VALUE_STRING, "application/json",
+                          strlen("application/json"));
     bytes_add(out, reading->attributes.data, reading->attributes.length);
     out->failed |= reading->attributes.failed;
     return true;
@@ -171,7 +173,8 @@ static bool data_write(struct reading *reading, struct bytes *out) {
         return true;
     }
     if (*data->value != '"')
-        return refuse(reading->fault, "data of a type that is not JSON is a string, or comes in data_base64", "data");
+        return refuse(reading->fault, "data of a type that is not JSON is a string, or comes in data_base64",
+                      "data");
     json_t *string = value_parse(data->value, data->value_length);
     if (string)
         bytes_field(out, EVENT_TEXT, json_string_value(string), json_string_length(string));
@@ -203,7 +206,8 @@ static bool event_write(struct reading *reading, uint8_t **event, size_t *event_
     return good;
 }
 
-bool event_from_json(const char *text, size_t length, uint8_t **event, size_t *event_length, struct fault *fault) {
+bool event_from_json(const char *text, size_t length, uint8_t **event, size_t *event_length,
+                     struct fault *fault) {
     struct reading reading = {.fault = fault};
     const char *wrong = json_text_fault(text, length, true);
     if (wrong)

@@ -203,7 +203,8 @@ static void data_add(struct bytes *out, const struct overview *overview) {
     }
 }
 
-bool event_to_json(const uint8_t *event, size_t length, char **text, size_t *text_length, struct fault *fault) {
+bool event_to_json(const uint8_t *event, size_t length, char **text, size_t *text_length,
+                   struct fault *fault) {
     struct overview overview;
     struct bytes out = {0};
     if (!event_check(event, length, fault))

@@ -55,7 +55,8 @@ const uint8_t *field_read_any(const uint8_t *p, const uint8_t *end, struct field
 
 /* One field, tag and all. At once if it is what nearly all are: number 1 to 15, less than 128 bytes. */
 static inline const uint8_t *field_read(const uint8_t *p, const uint8_t *end, struct field *out) {
-    if (UNLIKELY(end - p < 2 || p[0] < 8 || (p[0] & 0x87) != FIELD_BYTES || p[1] >= 0x80 || p[1] > end - p - 2))
+    if (UNLIKELY(end - p < 2 || p[0] < 8 || (p[0] & 0x87) != FIELD_BYTES || p[1] >= 0x80 ||
+                 p[1] > end - p - 2))
         return field_read_any(p, end, out);
     out->number = p[0] >> 3;
     out->type = FIELD_BYTES;

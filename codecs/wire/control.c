@@ -13,10 +13,13 @@ static_assert((int)RH_CODE_PROTOCOL == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CO
 static_assert((int)RH_CODE_INVALID == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INVALID, "wire codes");
 static_assert((int)RH_CODE_TOO_LARGE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_TOO_LARGE, "wire codes");
 static_assert((int)RH_CODE_EXHAUSTED == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_EXHAUSTED, "wire codes");
-static_assert((int)RH_CODE_UNAVAILABLE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE, "wire codes");
+static_assert((int)RH_CODE_UNAVAILABLE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE,
+              "wire codes");
 static_assert((int)RH_CODE_TIMEOUT == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_TIMEOUT, "wire codes");
-static_assert((int)RH_CODE_SLOW_CONSUMER == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_SLOW_CONSUMER, "wire codes");
-static_assert((int)RH_CODE_UNSUPPORTED == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNSUPPORTED, "wire codes");
+static_assert((int)RH_CODE_SLOW_CONSUMER == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_SLOW_CONSUMER,
+              "wire codes");
+static_assert((int)RH_CODE_UNSUPPORTED == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNSUPPORTED,
+              "wire codes");
 static_assert((int)RH_CODE_INTERNAL == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INTERNAL, "wire codes");
 static_assert((int)WIRE_EVENT == (int)ROUNDHOUSE__V1__FRAME__BODY_EVENT &&
                   (int)WIRE_GOODBYE == (int)ROUNDHOUSE__V1__FRAME__BODY_GOODBYE,
@@ -29,7 +32,8 @@ static bool refuse(struct fault *fault, enum rh_code code, const char *text, con
 
 /* ---- control frames ---- */
 
-static const ProtobufCFieldDescriptor *known_field(const ProtobufCMessageDescriptor *message, uint32_t number) {
+static const ProtobufCFieldDescriptor *known_field(const ProtobufCMessageDescriptor *message,
+                                                   uint32_t number) {
     return protobuf_c_message_descriptor_get_field(message, number);
 }
 
@@ -52,7 +56,8 @@ static bool tally_check(struct tally *tally, const ProtobufCFieldDescriptor *kno
     if (!known) {
         if (++tally->unknown <= CONTROL_UNKNOWN_MAX)
             return true;
-        return refuse(fault, RH_CODE_TOO_LARGE, "a frame has more than 64 unknown fields in one message", NULL);
+        return refuse(fault, RH_CODE_TOO_LARGE, "a frame has more than 64 unknown fields in one message",
+                      NULL);
     }
     bool list = known->label == PROTOBUF_C_LABEL_REPEATED && known->type == PROTOBUF_C_TYPE_STRING;
     if (!list || ++tally->strings <= SUBSCRIBE_PATTERNS_MAX)
@@ -62,7 +67,8 @@ static bool tally_check(struct tally *tally, const ProtobufCFieldDescriptor *kno
 static_assert(CONTROL_UNKNOWN_MAX == 64 && SUBSCRIBE_PATTERNS_MAX == 1024, "the texts name the limits");
 
 /* Walks a message by its descriptor; as deep as the schema, which does not recurse. */
-static bool message_check(const ProtobufCMessageDescriptor *message, const uint8_t *p, size_t n, struct fault *fault) {
+static bool message_check(const ProtobufCMessageDescriptor *message, const uint8_t *p, size_t n,
+                          struct fault *fault) {
     const uint8_t *end = p + n;
     struct tally tally = {0};
     struct field field;
@@ -112,7 +118,8 @@ size_t control_pack(const Roundhouse__V1__Frame *frame, uint8_t *out) {
 #define POSITION_VERSION   1u
 #define POSITION_HEAD      (1u + 16u)
 #define POSITION_SUM_BYTES 4u
-static_assert(POSITION_HEAD + 1 + POSITION_LOGS_MAX * VARINT_BYTES_MAX + POSITION_SUM_BYTES <= POSITION_BYTES_MAX,
+static_assert(POSITION_HEAD + 1 + POSITION_LOGS_MAX * VARINT_BYTES_MAX + POSITION_SUM_BYTES <=
+                  POSITION_BYTES_MAX,
               "the largest Position fits");
 
 static uint32_t position_sum(const uint8_t *p, size_t n) {
@@ -158,6 +165,6 @@ bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fa
         memcpy(out->instance, p + 1, sizeof out->instance);
         good = sum == position_sum(p, n - POSITION_SUM_BYTES) && numbers_read(p + POSITION_HEAD, end, out);
     }
-    return good || refuse(fault, RH_CODE_INVALID, "not a Position: send back one that this server gave, as it is",
-                          "position");
+    return good || refuse(fault, RH_CODE_INVALID,
+                          "not a Position: send back one that this server gave, as it is", "position");
 }

@@ -29,8 +29,8 @@ static enum wire_result bad(struct fault *fault, enum rh_code code, const char *
 /* ---- frames ---- */
 
 /* Reads the prefix: *length is the frame's, *frame where it begins. */
-static inline enum wire_result prefix_read(const uint8_t *p, size_t n, uint64_t frame_max, const uint8_t **frame,
-                                           uint64_t *length, struct fault *fault) {
+static inline enum wire_result prefix_read(const uint8_t *p, size_t n, uint64_t frame_max,
+                                           const uint8_t **frame, uint64_t *length, struct fault *fault) {
     if (UNLIKELY(n == 0))
         return WIRE_INCOMPLETE;
     *frame = varint_read(p, p + n, length);
@@ -40,11 +40,13 @@ static inline enum wire_result prefix_read(const uint8_t *p, size_t n, uint64_t 
         return bad(fault, RH_CODE_PROTOCOL, "a frame's length is not a varint of at most 10 bytes");
     }
     if (UNLIKELY(*length > frame_max))
-        return bad(fault, RH_CODE_TOO_LARGE, "a frame is longer than the limit, which Connected tells as frame_bytes_max");
+        return bad(fault, RH_CODE_TOO_LARGE,
+                   "a frame is longer than the limit, which Connected tells as frame_bytes_max");
     return WIRE_OK;
 }
 
-enum wire_result wire_length(const uint8_t *p, size_t n, uint64_t frame_max, uint64_t *total, struct fault *fault) {
+enum wire_result wire_length(const uint8_t *p, size_t n, uint64_t frame_max, uint64_t *total,
+                             struct fault *fault) {
     const uint8_t *frame;
     uint64_t length;
     enum wire_result result = prefix_read(p, n, frame_max, &frame, &length, fault);
@@ -115,8 +117,10 @@ static const char *const field_names[] = {
 static bool refuse_known(struct fault *fault, const struct field *field, bool twice) {
     const char *name = field_names[field->number];
     if (field->number == EVENT_SEQUENCE)
-        return refuse(fault, RH_CODE_INVALID, "a sequence may only stand first in an Event, as fixed64", name);
-    const char *text = twice ? "an Event has two topics or two events" : "an Event's topic or event has the wrong type";
+        return refuse(fault, RH_CODE_INVALID, "a sequence may only stand first in an Event, as fixed64",
+                      name);
+    const char *text =
+        twice ? "an Event has two topics or two events" : "an Event's topic or event has the wrong type";
     return refuse(fault, RH_CODE_INVALID, text, name);
 }
 
@@ -147,13 +151,15 @@ bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, str
     out->event = data[EVENT_EVENT];
     out->topic_length = (uint32_t)length[EVENT_TOPIC];
     out->event_length = (uint32_t)length[EVENT_EVENT];
-    return topic_valid(out->topic, out->topic_length, fault) && event_check(out->event, out->event_length, fault);
+    return topic_valid(out->topic, out->topic_length, fault) &&
+           event_check(out->event, out->event_length, fault);
 }
 
 /* ---- records ---- */
 
 static uint32_t body_size(uint32_t topic_length, uint32_t event_length) {
-    return SEQUENCE_BYTES + 1 + varint_size(topic_length) + topic_length + 1 + varint_size(event_length) + event_length;
+    return SEQUENCE_BYTES + 1 + varint_size(topic_length) + topic_length + 1 + varint_size(event_length) +
+           event_length;
 }
 
 uint32_t wire_record_size(uint32_t topic_length, uint32_t event_length) {

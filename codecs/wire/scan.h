@@ -40,16 +40,18 @@ struct wire_frame {
     size_t size;          /* with the prefix: what to advance by */
     const uint8_t *frame; /* the serialized Frame */
     size_t frame_length;
-    const uint8_t *body;  /* the serialized body message, NULL for EMPTY and UNKNOWN */
+    const uint8_t *body; /* the serialized body message, NULL for EMPTY and UNKNOWN */
     size_t body_length;
 };
 
 /* Only the length prefix: WIRE_OK fills *total (prefix + frame); WIRE_BAD for a prefix over 10 bytes or a frame over frame_max (code TOO_LARGE,
  * told before the frame's bytes have come). For assembling a frame that straddles receives. */
-enum wire_result wire_length(const uint8_t *p, size_t n, uint64_t frame_max, uint64_t *total, struct fault *fault);
+enum wire_result wire_length(const uint8_t *p, size_t n, uint64_t frame_max, uint64_t *total,
+                             struct fault *fault);
 
 /* The next frame at p. WIRE_BAD: the connection can not go on (PROTOCOL, TOO_LARGE): not a Frame, two known bodies, wrong wire types. */
-enum wire_result wire_next(const uint8_t *p, size_t n, uint64_t frame_max, struct wire_frame *out, struct fault *fault);
+enum wire_result wire_next(const uint8_t *p, size_t n, uint64_t frame_max, struct wire_frame *out,
+                           struct fault *fault);
 
 struct wire_event {
     const uint8_t *topic;

@@ -26,8 +26,10 @@ static const struct texts texts_of[] = {
             .empty_token = "topic has an empty token: two dots in a row, or a dot at an end",
             .utf8 = "topic is not valid UTF-8",
             .character = "topic has a blank, a control character or a noncharacter in it",
-            .wildcard = "topic has '*' or '>' in it: these are for subscriptions, an event goes to exactly one topic",
-            .mailbox = "a topic that starts with '@' is a mailbox: it needs a name behind the '@', without dots",
+            .wildcard =
+                "topic has '*' or '>' in it: these are for subscriptions, an event goes to exactly one topic",
+            .mailbox =
+                "a topic that starts with '@' is a mailbox: it needs a name behind the '@', without dots",
         },
     [PATTERN] =
         {
@@ -38,9 +40,11 @@ static const struct texts texts_of[] = {
             .empty_token = "pattern has an empty token: two dots in a row, or a dot at an end",
             .utf8 = "pattern is not valid UTF-8",
             .character = "pattern has a blank, a control character or a noncharacter in it",
-            .wildcard = "pattern has a wildcard in a wrong place: '*' stands alone between dots, '>' alone behind the "
+            .wildcard = "pattern has a wildcard in a wrong place: '*' stands alone between dots, '>' alone "
+                        "behind the "
                         "last dot",
-            .mailbox = "a pattern that starts with '@' is a mailbox: it needs a name behind the '@', without dots",
+            .mailbox =
+                "a pattern that starts with '@' is a mailbox: it needs a name behind the '@', without dots",
         },
 };
 static_assert(TOPIC_BYTES_MAX == 255 && TOPIC_TOKENS_MAX == 16, "the texts name the limits");
@@ -110,7 +114,8 @@ static bool judge(const uint8_t *p, size_t n, enum kind kind, struct fault *faul
     if (p[0] == '@' && (n == 1 || count > 1))
         return refuse(fault, RH_CODE_INVALID, texts->mailbox, texts->field);
     if (p[0] == '$' && kind == TOPIC)
-        return refuse(fault, RH_CODE_INVALID, "topic starts with '$': such topics are the router's own", "topic");
+        return refuse(fault, RH_CODE_INVALID, "topic starts with '$': such topics are the router's own",
+                      "topic");
     return true;
 }
 

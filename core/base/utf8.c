@@ -50,7 +50,8 @@ bool utf8_control_or_nonchar(uint32_t code) {
 static size_t ascii_front(const uint8_t *p, size_t n) {
     size_t i = 0;
     for (; i + 32 <= n; i += 32) {
-        uint64_t all = word_load(p + i) | word_load(p + i + 8) | word_load(p + i + 16) | word_load(p + i + 24);
+        uint64_t all =
+            word_load(p + i) | word_load(p + i + 8) | word_load(p + i + 16) | word_load(p + i + 24);
         if (all & WORD_HIGHS)
             break;
     }

@@ -1,0 +1,45 @@
+#include "tests/unit/codecs/golden.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned nibble(char digit) {
+    static const char digits[] = "0123456789abcdef";
+    const char *at = strchr(digits, digit);
+    cr_assert(at && digit, "not a hex digit: %c", digit);
+    return (unsigned)(at - digits);
+}
+
+size_t golden_hex(const char *hex, uint8_t *out, size_t out_size) {
+    size_t n = 0;
+    while (*hex) {
+        if (*hex == ' ') {
+            ++hex;
+            continue;
+        }
+        cr_assert(n < out_size);
+        unsigned high = nibble(hex[0]);
+        out[n++] = (uint8_t)(high << 4 | nibble(hex[1]));
+        hex += 2;
+    }
+    return n;
+}
+
+uint8_t *golden_alone(const uint8_t *data, size_t n) {
+    uint8_t *alone = malloc(n ? n : 1);
+    cr_assert(alone);
+    if (n)
+        memcpy(alone, data, n);
+    return alone;
+}
+
+bool golden_fault(const struct fault *fault, enum rh_code code, const char *field) {
+    bool named = field ? fault->field && strcmp(fault->field, field) == 0 : !fault->field;
+    bool good = fault->code == code && named && fault->text && strlen(fault->text) > 10;
+    if (!good)
+        fprintf(stderr, "fault is %s \"%s\", field %s\n", rh_code_name(fault->code),
+                fault->text ? fault->text : "(none)", fault->field ? fault->field : "(none)");
+    return good;
+}
