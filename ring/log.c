@@ -291,12 +291,12 @@ static enum ring_result log_claim(struct log *log, uint32_t length, uint64_t now
     if (log_floors_refuse(log, plan.lost, &passes)) /* C2 */
         return log_refused_grace(log, retry_ns);
     __atomic_store_n(&log->oldest, plan.lost, __ATOMIC_SEQ_CST); /* C3: LOG_CLAIM, pairs with LOG_GATE */
-    if (log_gates_refuse(log, plan.lost))                        /* C4 */
+    counter_add(&log->counters.passed_laggard, passes);
+    if (log_gates_refuse(log, plan.lost)) /* C4 */
         return log_refused_gate(log, retry_ns);
     log->data_claimed = plan.data_claimed; /* C5 */
     log->records_claimed = plan.records_claimed;
     counter_add(&log->counters.claims, 1);
-    counter_add(&log->counters.passed_laggard, passes);
     return RING_OK;
 }
 
