@@ -23,7 +23,7 @@ struct io_ops {
 };
 
 extern const struct io_ops io_ops_epoll;
-extern const struct io_ops io_ops_uring __attribute__((weak));
+extern const struct io_ops io_ops_uring;
 extern const struct io_ops io_ops_sim __attribute__((weak));
 
 /* Every body's struct begins with this; the body fills it in create (io_head_init) and io.c reads it. */

@@ -16,7 +16,7 @@ int io_create(struct io **out, const struct io_config *config) {
     CHECK(config->handlers);
     switch (config->body) {
     case IO_BODY_URING:
-        return &io_ops_uring ? io_ops_uring.create(out, config) : -ENOSYS;
+        return io_ops_uring.create(out, config);
     case IO_BODY_EPOLL:
         return io_ops_epoll.create(out, config);
     case IO_BODY_SIM:

@@ -7,7 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/limits.h"
-#include "core/io/table.h"
+#include "core/io/sent.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -38,11 +38,6 @@ struct epoll_conn {
     struct event event;
 };
 
-struct epoll_sent {
-    io_handle handle;
-    int64_t result;
-};
-
 struct epoll {
     struct io io;
     struct event_base *base;
@@ -54,9 +49,7 @@ struct epoll {
     uint32_t unwatched_count;
     uint64_t backoff_until_ns;
     struct io_table table;
-    struct epoll_sent *sent; /* owns; room for two per slot, because `sent` may queue the next send */
-    uint32_t sent_count;
-    uint32_t sent_capacity;
+    struct io_sent_list sent;
     uint8_t *hot; /* owns; RECEIVE_BULK_BYTES */
 };
 
@@ -251,7 +244,7 @@ static void epoll_destroy(struct io *io) {
     if (epoll->timer_fd >= 0)
         (void)close(epoll->timer_fd);
     free(epoll->hot);
-    free(epoll->sent);
+    io_sent_deinit(&epoll->sent);
     free(epoll);
 }
 
@@ -300,20 +293,9 @@ static int epoll_enable(struct io *io) {
 
 /* --- Connections ---------------------------------------------------------------------------------------------------- */
 
-static bool epoll_sent_reserve(struct epoll *epoll) {
-    uint32_t needed = 2u * (io_table_capacity(&epoll->table) + IO_TABLE_CHUNK_SLOTS);
-    if (epoll->sent_capacity >= needed)
-        return true;
-    struct epoll_sent *sent = reallocarray(epoll->sent, needed, sizeof *sent);
-    if (!sent)
-        return false;
-    epoll->sent = sent;
-    epoll->sent_capacity = needed;
-    return true;
-}
-
 static io_handle epoll_take(struct epoll *epoll, int fd, void *user, uint16_t flags) {
-    struct epoll_conn *conn = epoll_sent_reserve(epoll) ? io_table_take(&epoll->table) : NULL;
+    struct epoll_conn *conn =
+        io_sent_reserve(&epoll->sent, &epoll->table) ? io_table_take(&epoll->table) : NULL;
     if (!conn)
         return 0;
     conn->epoll = epoll;
@@ -388,13 +370,6 @@ static void epoll_close(struct io *io, io_handle handle, bool abort) {
 
 /* --- Sending -------------------------------------------------------------------------------------------------------- */
 
-static uint64_t iov_bytes(const struct iovec *iov, uint32_t count) {
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < count; i++)
-        total += iov[i].iov_len;
-    return total;
-}
-
 static void epoll_send(struct io *io, io_handle handle, const struct iovec *iov, uint32_t count) {
     struct epoll *epoll = epoll_of(io);
     struct epoll_conn *conn = epoll_find(io, handle);
@@ -410,25 +385,22 @@ static void epoll_send(struct io *io, io_handle handle, const struct iovec *iov,
     counter_add(&io->counters.sends, 1);
     if (result >= 0) {
         counter_add(&io->counters.sent_bytes, (uint64_t)result);
-        counter_add(&io->counters.short_sends, (uint64_t)result < iov_bytes(iov, count));
+        counter_add(&io->counters.short_sends, (uint64_t)result < io_iov_bytes(iov, count));
     }
-    CHECK(epoll->sent_count < epoll->sent_capacity);
-    epoll->sent[epoll->sent_count++] = (struct epoll_sent){handle, result};
+    io_sent_push(&epoll->sent, handle, result);
 }
 
 static void epoll_flush(struct io *io) {
     struct epoll *epoll = epoll_of(io);
-    uint32_t count = epoll->sent_count;
+    uint32_t count = epoll->sent.count;
     for (uint32_t i = 0; i < count; i++) {
         /* By value and by index: a callback may add a connection, which may move the array. */
-        struct epoll_sent sent = epoll->sent[i];
+        struct io_sent sent = epoll->sent.items[i];
         struct epoll_conn *conn = io_table_find(&epoll->table, sent.handle);
         if (conn)
             io->handlers->sent(io->owner, conn->user, sent.result);
     }
-    epoll->sent_count -= count;
-    for (uint32_t i = 0; i < epoll->sent_count; i++)
-        epoll->sent[i] = epoll->sent[count + i];
+    io_sent_drop(&epoll->sent, count);
 }
 
 /* --- The turn ------------------------------------------------------------------------------------------------------- */
