@@ -1,4 +1,5 @@
-/* body.h: what the bodies share behind the seam: the operations table, and the head that each body's struct begins with.
+/* body.h: what the bodies share behind the seam: the operations table, and the head that each body's struct
+ * begins with.
  * Owner: core/io, private to it; nothing above includes this file.
  * The owner's thread calls everything here, as io.h says.
  * Nothing blocks but `turn`, for at most its timeout.
@@ -24,7 +25,7 @@ struct io_ops {
 
 extern const struct io_ops io_ops_epoll;
 extern const struct io_ops io_ops_uring;
-extern const struct io_ops io_ops_sim __attribute__((weak));
+extern const struct io_ops io_ops_sim;
 
 /* Every body's struct begins with this; the body fills it in create (io_head_init) and io.c reads it. */
 struct io {
@@ -40,8 +41,9 @@ void io_head_init(struct io *io, const struct io_ops *ops, const struct io_confi
 
 /* Sets or clears O_NONBLOCK where it is not so already; a descriptor that refuses is left as it is. */
 void io_fd_blocking(int fd, bool blocking);
-/* The last system calls of a connection. Orderly: ends our direction and throws away (boundedly) what the peer has sent meanwhile,
- * because closing over unread bytes would reset the connection and take from the peer what it has not read yet. Abort: resets. */
+/* The last system calls of a connection. Orderly: ends our direction and throws away (boundedly) what the
+ * peer has sent meanwhile, because closing over unread bytes would reset the connection and take from the
+ * peer what it has not read yet. Abort: resets. */
 void io_fd_end(int fd, bool abort);
 /* Whether a send's errno means "not now" (the caller then waits for writability) and not "broken". */
 bool io_send_refused(int error);

@@ -1,7 +1,8 @@
 /* choose.c: which body runs here: asks the kernel by doing, not by version alone.
  *
- * A kernel may have io_uring and refuse it (sysctl, seccomp, LSM), or have it and lack what we need. So the probe creates the
- * very ring that a worker would run, and sends a few bytes to and fro over a socket pair with it. */
+ * A kernel may have io_uring and refuse it (sysctl, seccomp, LSM), or have it and lack what we need. So the
+ * probe creates the very ring that a worker would run, and sends a few bytes to and fro over a socket pair
+ * with it. */
 #include "core/io/body.h"
 
 #include "core/base/clock.h"

@@ -20,7 +20,7 @@ int io_create(struct io **out, const struct io_config *config) {
     case IO_BODY_EPOLL:
         return io_ops_epoll.create(out, config);
     case IO_BODY_SIM:
-        return &io_ops_sim ? io_ops_sim.create(out, config) : -ENOSYS;
+        return io_ops_sim.create(out, config);
     }
     return -EINVAL;
 }
@@ -100,7 +100,7 @@ bool io_choice_parse(const char *text, enum io_choice *out) {
     return false;
 }
 
-/* --- What the bodies share ------------------------------------------------------------------------------------------ */
+/* --- What the bodies share ----------------------------------------------------------------------------- */
 
 void io_head_init(struct io *io, const struct io_ops *ops, const struct io_config *config) {
     io->ops = ops;
@@ -140,7 +140,7 @@ bool io_accept_retry(int error) {
            error == ENONET || error == ENOPROTOOPT || error == EOPNOTSUPP;
 }
 
-/* --- The listening socket ------------------------------------------------------------------------------------------- */
+/* --- The listening socket ------------------------------------------------------------------------------ */
 
 /* Splits "HOST:PORT" or "[V6]:PORT"; false when it is neither. */
 static bool listen_split(const char *address, char *host, size_t host_size, char *port, size_t port_size) {

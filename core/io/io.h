@@ -1,9 +1,11 @@
 /* io.h: the I/O seam: one completion-shaped contract, three bodies (io_uring.c, io_libevent.c, io_sim.c).
- * Owner: one worker thread per struct io. io_create may run in the main thread (errors early); all else in the owner, after io_enable.
- * Nothing above this line asks which body runs. Callbacks run inside io_turn, io_flush or io_close, on the owner's thread.
+ * Owner: one worker thread per struct io. io_create may run in the main thread (errors early); all else in
+ * the owner, after io_enable.
+ * Nothing above this line asks which body runs. Callbacks run inside io_turn, io_flush or io_close, on the
+ * owner's thread.
  * io_turn blocks for at most its timeout; nothing else blocks.
- * Set-up fails with negative errno; a connection's failure is its `ended` callback, once; running out of kernel resources is survived
- * and counted. */
+ * Set-up fails with negative errno; a connection's failure is its `ended` callback, once; running out of
+ * kernel resources is survived and counted. */
 #pragma once
 
 #include "core/base/check.h"
@@ -16,7 +18,8 @@
 
 struct io;
 
-/* A connection's or listener's handle: index and generation, so that a stale completion is recognised. 0 is none. */
+/* A connection's or listener's handle: index and generation, so that a stale completion is recognised. 0 is
+ * none. */
 typedef uint64_t io_handle;
 
 enum io_choice {
@@ -27,19 +30,23 @@ enum io_choice {
 }; /* the last one is hidden: masks what kernels before 6.6 lack */
 enum io_body { IO_BODY_URING, IO_BODY_EPOLL, IO_BODY_SIM };
 
-/* What happened. `user` is what io_add was given; never called for it again after `closed`. A callback may call any io_* function
- * except io_turn, io_flush and io_destroy. */
+/* What happened. `user` is what io_add was given; never called for it again after `closed`. A callback may
+ * call any io_* function except io_turn, io_flush and io_destroy. */
 struct io_handlers {
-    /* A new connection on the listener added with `user`; the callee owns fd (close-on-exec, TCP_NODELAY set, blocking as the body needs). */
+    /* A new connection on the listener added with `user`; the callee owns fd (close-on-exec, TCP_NODELAY
+     * set, blocking as the body needs). */
     void (*accepted)(void *owner, void *user, int fd);
-    /* Bytes have come; they are valid only during this call (a provided or hot buffer), so what is not consumed must be copied.
-     * After io_receive_pause some more calls may come; they carry at most RECEIVE_BULK_BYTES in all. */
+    /* Bytes have come; they are valid only during this call (a provided or hot buffer), so what is not
+     * consumed must be copied.
+     * At most RECEIVE_BULK_BYTES a call. Between io_receive_pause and io_receive_resume neither this nor
+     * `ended` is called. */
     void (*received)(void *owner, void *user, const uint8_t *bytes, size_t length);
-    /* No more will be received: 0 = the peer ended in order, negative errno otherwise (-ECONNRESET ...). Sending may still work after 0.
+    /* No more will be received: 0 = the peer ended in order, negative errno otherwise (-ECONNRESET ...).
+     * Sending may still work after 0.
      * The owner still calls io_close. */
     void (*ended)(void *owner, void *user, int error);
-    /* The result of one io_send, told inside the next io_flush: bytes taken (may be short, may be 0 when refused with EAGAIN), or negative
-     * errno when the connection is broken. */
+    /* The result of one io_send, told inside the next io_flush: bytes taken (may be short, may be 0 when
+     * refused with EAGAIN), or negative errno when the connection is broken. */
     void (*sent)(void *owner, void *user, int64_t result);
     /* Armed by io_want_writable; once. */
     void (*writable)(void *owner, void *user);
@@ -86,8 +93,9 @@ struct io_counters {
 };
 
 /* Which body to use. `reason` (at least 200 bytes) gets one sentence for the log, such as
- * "io_uring_setup: EPERM; kernel.io_uring_disabled=2" or "fits all features". IO_AUTO never fails; IO_URING that can not be had is
- * negative errno. Tries set-up, opcodes, the buffer ring and a short self-test on a socket pair. */
+ * "io_uring_setup: EPERM; kernel.io_uring_disabled=2" or "fits all features". IO_AUTO never fails; IO_URING
+ * that can not be had is negative errno. Tries set-up, opcodes, the buffer ring and a short self-test on a
+ * socket pair. */
 int io_choose(enum io_choice choice, enum io_body *body, char *reason, size_t reason_size) MUST_USE;
 bool io_choice_parse(const char *text, enum io_choice *out); /* auto | uring | epoll | uring:oneshot */
 const char *io_body_name(enum io_body body);                 /* "io_uring", "epoll", "sim" */
@@ -96,27 +104,31 @@ int io_create(struct io **out, const struct io_config *config) MUST_USE;
 void io_destroy(struct io *io);        /* all connections must be closed; NULL is allowed */
 int io_enable(struct io *io) MUST_USE; /* first call of the owner's thread */
 
-/* A listening socket (made by io_listen_socket); `accepted` gets `user`. On EMFILE it backs off and re-arms, never spins. */
+/* A listening socket (made by io_listen_socket); `accepted` gets `user`. On EMFILE it backs off and re-arms,
+ * never spins. */
 io_handle io_listen(struct io *io, int fd, void *user); /* 0 = out of memory */
-/* Takes over a connected stream socket and begins to receive. 0 = out of memory (the caller still owns fd). */
+/* Takes over a connected stream socket and begins to receive. 0 = out of memory (the caller still owns fd).
+ * */
 io_handle io_add(struct io *io, int fd, void *user);
 void io_receive_pause(struct io *io, io_handle handle);  /* idempotent */
 void io_receive_resume(struct io *io, io_handle handle); /* idempotent */
-/* Queues one gathered send (MSG_NOSIGNAL | MSG_DONTWAIT). At most one per connection between flushes; `iov` and its bytes stay valid until
- * io_flush returns, and are not touched after. count <= SEND_IOV_MAX. */
+/* Queues one gathered send (MSG_NOSIGNAL | MSG_DONTWAIT). At most one per connection between flushes; `iov`
+ * and its bytes stay valid until io_flush returns, and are not touched after. count <= SEND_IOV_MAX. */
 void io_send(struct io *io, io_handle handle, const struct iovec *iov, uint32_t count);
 /* Issues all queued sends and tells each result by `sent`. Nothing is in flight when it returns. */
 void io_flush(struct io *io);
 void io_want_writable(struct io *io, io_handle handle); /* one-shot; idempotent while armed */
-/* shutdown, cancel, join, close; ends in `closed`, perhaps within this call. Idempotent. `abort`: reset instead of an orderly end. */
+/* shutdown, cancel, join, close; ends in `closed`, perhaps within this call, and nothing else is told after
+ * it. A queued send still goes out first. Idempotent. `abort`: reset instead of an orderly end. */
 void io_close(struct io *io, io_handle handle, bool abort);
-/* Waits at most timeout_ns (0 = does not wait) for anything, then runs callbacks, at most TURN_COMPLETIONS_MAX. Negative errno only when
- * the body itself is broken. */
+/* Waits at most timeout_ns (0 = does not wait) for anything, then runs callbacks, at most
+ * TURN_COMPLETIONS_MAX. Negative errno only when the body itself is broken. */
 int io_turn(struct io *io, uint64_t timeout_ns) MUST_USE;
 
 enum io_body io_body_of(const struct io *io);
 const struct io_counters *io_counters_of(const struct io *io);
 
-/* A bound, listening TCP socket with the options that accepted sockets inherit (TCP_NODELAY, REUSEADDR), or negative errno.
+/* A bound, listening TCP socket with the options that accepted sockets inherit (TCP_NODELAY, REUSEADDR), or
+ * negative errno.
  * `address` is "HOST:PORT" or "[V6]:PORT", numeric; port 0 = any free one, told in *port. */
 int io_listen_socket(const char *address, uint16_t *port) MUST_USE;

@@ -1,8 +1,10 @@
-/* io_libevent.c: the portable body. libevent says which descriptors are ready; this file turns readiness into completion.
+/* io_libevent.c: the portable body. libevent says which descriptors are ready; this file turns readiness
+ * into completion.
  *
- * One event per connection, level-triggered, its interest changed as needed (libevent's change list merges the changes of one
- * turn into at most one epoll_ctl). A readable connection gets ONE receive of at most RECEIVE_BULK_BYTES per turn, into one hot
- * buffer: a flooder is asked again only after all others. Sends are issued at once and their results told in io_flush. */
+ * One event per connection, level-triggered, its interest changed as needed (libevent's change list merges
+ * the changes of one turn into at most one epoll_ctl). A readable connection gets ONE receive of at most
+ * RECEIVE_BULK_BYTES per turn, into one hot buffer: a flooder is asked again only after all others. Sends
+ * are issued at once and their results told in io_flush. */
 #include "core/io/body.h"
 
 #include "core/base/clock.h"
@@ -59,7 +61,7 @@ static struct epoll *epoll_of(struct io *io) {
 
 static void epoll_ready(evutil_socket_t fd, short what, void *arg);
 
-/* --- Interest ------------------------------------------------------------------------------------------------------- */
+/* --- Interest ------------------------------------------------------------------------------------------ */
 
 static short conn_interest(const struct epoll_conn *conn) {
     short interest = 0;
@@ -114,7 +116,7 @@ static void epoll_retry(struct epoll *epoll) {
     }
 }
 
-/* --- What became ready ---------------------------------------------------------------------------------------------- */
+/* --- What became ready --------------------------------------------------------------------------------- */
 
 static void epoll_accept_failed(struct epoll *epoll, struct epoll_conn *conn, int error) {
     counter_add(&epoll->io.counters.accept_errors, 1);
@@ -210,7 +212,7 @@ static void epoll_timed(evutil_socket_t fd, short what, void *arg) {
     (void)n; /* EAGAIN when it was set again meanwhile */
 }
 
-/* --- Life cycle ----------------------------------------------------------------------------------------------------- */
+/* --- Life cycle ---------------------------------------------------------------------------------------- */
 
 static struct event_base *epoll_base(void) {
     struct event_config *config = event_config_new();
@@ -291,7 +293,7 @@ static int epoll_enable(struct io *io) {
     return 0;
 }
 
-/* --- Connections ---------------------------------------------------------------------------------------------------- */
+/* --- Connections --------------------------------------------------------------------------------------- */
 
 static io_handle epoll_take(struct epoll *epoll, int fd, void *user, uint16_t flags) {
     struct epoll_conn *conn =
@@ -368,7 +370,7 @@ static void epoll_close(struct io *io, io_handle handle, bool abort) {
     io->handlers->closed(io->owner, user);
 }
 
-/* --- Sending -------------------------------------------------------------------------------------------------------- */
+/* --- Sending ------------------------------------------------------------------------------------------- */
 
 static void epoll_send(struct io *io, io_handle handle, const struct iovec *iov, uint32_t count) {
     struct epoll *epoll = epoll_of(io);
@@ -403,10 +405,10 @@ static void epoll_flush(struct io *io) {
     io_sent_drop(&epoll->sent, count);
 }
 
-/* --- The turn ------------------------------------------------------------------------------------------------------- */
+/* --- The turn ------------------------------------------------------------------------------------------ */
 
-/* libevent 2.1 waits in milliseconds unless every wait, also an idle one, sets a timer of its own; so the turn that really
- * waits sets this one. One left over from an earlier wait only ends a later one too soon. */
+/* libevent 2.1 waits in milliseconds unless every wait, also an idle one, sets a timer of its own; so the
+ * turn that really waits sets this one. One left over from an earlier wait only ends a later one too soon. */
 static void epoll_timer_set(struct epoll *epoll, uint64_t timeout_ns) {
     struct itimerspec spec = {0};
     if (timeout_ns != UINT64_MAX) {

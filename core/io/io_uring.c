@@ -1,10 +1,12 @@
 /* io_uring.c: the io_uring body of the seam: accepts, sends, writability, closing, the bell, and the turn.
  *
- * One enter serves a turn: the one in io_flush submits the sends, which complete inside it (MSG_DONTWAIT), and brings in what else
- * has completed, for the next turn to tell. A turn enters by itself only to wait, or when the kernel says that it has something.
+ * One enter serves a turn: the one in io_flush submits the sends, which complete inside it (MSG_DONTWAIT),
+ * and brings in what else has completed, for the next turn to tell. A turn enters by itself only to wait, or
+ * when the kernel says that it has something.
  *
- * Closing joins: a descriptor is closed when no operation of ours is in flight on it, and its slot's generation changes then. A
- * completion for an earlier generation still gives back its buffer or its accepted descriptor. */
+ * Closing joins: a descriptor is closed when no operation of ours is in flight on it, and its slot's
+ * generation changes then. A completion for an earlier generation still gives back its buffer or its
+ * accepted descriptor. */
 #include "core/io/uring.h"
 
 #include <errno.h>
@@ -13,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* --- Life cycle ----------------------------------------------------------------------------------------------------- */
+/* --- Life cycle ---------------------------------------------------------------------------------------- */
 
 static void uring_destroy(struct io *io) {
     struct uring *uring = uring_of(io);
@@ -68,7 +70,7 @@ static int uring_enable(struct io *io) {
     return error;
 }
 
-/* --- Connections and listeners -------------------------------------------------------------------------------------- */
+/* --- Connections and listeners ------------------------------------------------------------------------- */
 
 static struct uring_conn *uring_take(struct uring *uring, int fd, void *user) {
     struct uring_conn *conn =
@@ -175,7 +177,7 @@ static void backoff_end(struct uring *uring) {
     }
 }
 
-/* --- Closing -------------------------------------------------------------------------------------------------------- */
+/* --- Closing ------------------------------------------------------------------------------------------- */
 
 void uring_close_finish(struct uring *uring, struct uring_conn *conn) {
     CHECK_HOT(conn->flags & URING_F_CLOSING);
@@ -218,7 +220,8 @@ static void uring_close(struct io *io, io_handle handle, bool abort) {
     close_begin(uring, conn);
 }
 
-/* A cancel that found nothing, or found it busy. If what it was for is still in flight, it is asked for again. */
+/* A cancel that found nothing, or found it busy. If what it was for is still in flight, it is asked for
+ * again. */
 static void cancel_done(struct uring *uring, struct uring_conn *conn, uint32_t kind) {
     static const uint32_t flags[] = {[URING_RECEIVE] = URING_F_RECEIVE,
                                      [URING_POLL_IN] = URING_F_POLL_IN,
@@ -230,7 +233,7 @@ static void cancel_done(struct uring *uring, struct uring_conn *conn, uint32_t k
         uring_cancel(uring, conn, (enum uring_kind)kind);
 }
 
-/* --- Sending -------------------------------------------------------------------------------------------------------- */
+/* --- Sending ------------------------------------------------------------------------------------------- */
 
 static void uring_send(struct io *io, io_handle handle, const struct iovec *iov, uint32_t count) {
     struct uring *uring = uring_of(io);
@@ -311,7 +314,7 @@ static void writable_done(struct uring *uring, struct uring_conn *conn) {
         uring->io.handlers->writable(uring->io.owner, conn->user);
 }
 
-/* --- The turn ------------------------------------------------------------------------------------------------------- */
+/* --- The turn ------------------------------------------------------------------------------------------ */
 
 static void bell_done(struct uring *uring, const struct uring_done *done) {
     if (done->result < 0 && done->result != -ECANCELED) {

@@ -1,4 +1,5 @@
-/* sent.h: the results of sends, kept between the moment the kernel says them and the io_flush that tells them.
+/* sent.h: the results of sends, kept between the moment the kernel says them and the io_flush that tells
+ * them.
  * Owner: one body of core/io, on its thread.
  * Room is reserved when a connection is added, so that sending allocates nothing.
  * Nothing blocks.
@@ -18,7 +19,8 @@ struct io_sent_list {
     uint32_t capacity;
 };
 
-/* Room for two results per slot of a table that may grow by one chunk: `sent` may queue the connection's next send. */
+/* Room for two results per slot of a table that may grow by one chunk: `sent` may queue the connection's
+ * next send. */
 bool io_sent_reserve(struct io_sent_list *list, const struct io_table *table) MUST_USE;
 void io_sent_deinit(struct io_sent_list *list);
 /* Forgets the first `count` results. */

@@ -27,7 +27,8 @@ static bool table_grow(struct io_table *table) {
     if (!chunk)
         return false;
     chunks[table->chunk_count++] = chunk;
-    /* Pushed in reverse, so that low indices are used first and the tables of a small server stay in few cache lines. */
+    /* Pushed in reverse, so that low indices are used first and the tables of a small server stay in few
+     * cache lines. */
     for (uint32_t i = IO_TABLE_CHUNK_SLOTS; i-- > 0;) {
         struct io_slot *slot = io_table_at(table, base + i);
         *slot = (struct io_slot){.generation = 1, .index = base + i, .next_free = table->free_first};

@@ -1,6 +1,8 @@
-/* table.h: the slots behind io_handle: index and generation, so that a handle or completion of an earlier life is recognised.
+/* table.h: the slots behind io_handle: index and generation, so that a handle or completion of an earlier
+ * life is recognised.
  * Owner: one body of core/io, on its thread.
- * Slots are allocated in chunks and never move, so pointers to them may be given to a library or to the kernel.
+ * Slots are allocated in chunks and never move, so pointers to them may be given to a library or to the
+ * kernel.
  * Nothing blocks.
  * Only io_table_take can fail: NULL when out of memory or above 2^24 slots. */
 #pragma once

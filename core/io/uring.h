@@ -1,6 +1,8 @@
-/* uring.h: the inside of the io_uring body: ring, pool, queues, connections. Fields are private to the uring files of core/io.
+/* uring.h: the inside of the io_uring body: ring, pool, queues, connections. Fields are private to the uring
+ * files of core/io.
  * Owner: the worker thread that called io_enable; creation may be elsewhere.
- * uring_ring.c enters the kernel and brings completions in, uring_receive.c receives, io_uring.c is the contract.
+ * uring_ring.c enters the kernel and brings completions in, uring_receive.c receives, io_uring.c is the
+ * contract.
  * Nothing blocks but uring_enter, for at most its wait.
  * A ring that is broken (a fatal errno of enter) says so from every io_turn on. */
 #pragma once
@@ -144,12 +146,13 @@ void uring_ring_deinit(struct uring *uring); /* zeroed memory is accepted */
 int uring_ring_enable(struct uring *uring) MUST_USE;
 /* An empty submission entry; submits when there is none left. Never NULL. */
 struct io_uring_sqe *uring_entry(struct uring *uring);
-/* Submits what is queued and runs the kernel's deferred work; waits for one completion for at most wait_ns. Interruptions
- * and shortages are not errors: what was not submitted stays queued. */
+/* Submits what is queued and runs the kernel's deferred work; waits for one completion for at most wait_ns.
+ * Interruptions and shortages are not errors: what was not submitted stays queued. */
 int uring_enter(struct uring *uring, uint64_t wait_ns) MUST_USE;
 /* Whether an enter would find something to do. */
 bool uring_enter_due(const struct uring *uring);
-/* Takes completions out of the queue, also overflowed ones: sends' to `sent`, others' to `done` while it has room. */
+/* Takes completions out of the queue, also overflowed ones: sends' to `sent`, others' to `done` while it has
+ * room. */
 void uring_harvest(struct uring *uring);
 void uring_cancel(struct uring *uring, const struct uring_conn *conn, enum uring_kind kind);
 uint8_t *uring_pool_buffer(const struct uring *uring, uint32_t done_flags);

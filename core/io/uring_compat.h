@@ -2,7 +2,8 @@
  * Owner: core/io; no state.
  * Any thread may call the two questions about the kernel.
  * Nothing blocks.
- * The layouts that the numbers apply to are held by static asserts: with other headers this does not build, instead of misbehaving. */
+ * The layouts that the numbers apply to are held by static asserts: with other headers this does not build,
+ * instead of misbehaving. */
 #pragma once
 
 #include <liburing.h> /* first: it and <linux/io_uring.h> share an include guard */

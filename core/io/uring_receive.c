@@ -1,11 +1,13 @@
-/* uring_receive.c: how bytes come in: light connections by (multishot) receives into provided buffers, bulk ones by poll and a
- * plain receive into the hot buffer.
+/* uring_receive.c: how bytes come in: light connections by (multishot) receives into provided buffers, bulk
+ * ones by poll and a plain receive into the hot buffer.
  *
- * Light to bulk: a connection that fills its buffer twice in a row; the multishot is cancelled and drained to its last
- * completion before the first poll, so the order of bytes is kept. Bulk to light: when bytes come after a second of silence, the
- * multishot takes them; so no timer is needed, and an armed poll costs no more than an armed receive.
+ * Light to bulk: a connection that fills its buffer twice in a row; the multishot is cancelled and drained
+ * to its last completion before the first poll, so the order of bytes is kept. Bulk to light: when bytes
+ * come after a second of silence, the multishot takes them; so no timer is needed, and an armed poll costs
+ * no more than an armed receive.
  *
- * After a pause no byte is told: what was already in the queue is held (copied) and told when the connection is resumed. */
+ * After a pause no byte is told: what was already in the queue is held (copied) and told when the connection
+ * is resumed. */
 #include "core/io/uring.h"
 
 #include <errno.h>
@@ -14,7 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* --- Lists ---------------------------------------------------------------------------------------------------------- */
+/* --- Lists --------------------------------------------------------------------------------------------- */
 
 static struct uring_conn *conn_at(const struct uring *uring, uint32_t index) {
     return (struct uring_conn *)(void *)io_table_at(&uring->table, index);
@@ -69,7 +71,7 @@ void uring_receive_forget(struct uring *uring, struct uring_conn *conn) {
     conn->held = NULL;
 }
 
-/* --- Arming --------------------------------------------------------------------------------------------------------- */
+/* --- Arming -------------------------------------------------------------------------------------------- */
 
 static void arm_poll_in(struct uring *uring, struct uring_conn *conn) {
     struct io_uring_sqe *entry = uring_entry(uring);
@@ -88,7 +90,8 @@ static void arm_light(struct uring *uring, struct uring_conn *conn) {
         entry->ioprio |= IORING_RECV_MULTISHOT;
         counter_add(&uring->io.counters.rearms, (conn->flags & URING_F_AGAIN) != 0);
     }
-    /* Poll first where the socket is known to be empty, or where the attempt would only find the pool empty again. */
+    /* Poll first where the socket is known to be empty, or where the attempt would only find the pool empty
+     * again. */
     if ((conn->flags & URING_F_AGAIN) && !(conn->flags & URING_F_NONEMPTY))
         entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
     conn->flags |= URING_F_RECEIVE | URING_F_AGAIN;
@@ -125,7 +128,7 @@ void uring_starved_arm(struct uring *uring) {
     }
 }
 
-/* --- Pausing -------------------------------------------------------------------------------------------------------- */
+/* --- Pausing ------------------------------------------------------------------------------------------- */
 
 void uring_receive_pause(struct uring *uring, struct uring_conn *conn) {
     conn->flags |= URING_F_PAUSED;
@@ -173,8 +176,8 @@ static void conn_end(struct uring *uring, struct uring_conn *conn, int error) {
     uring->io.handlers->ended(uring->io.owner, conn->user, error);
 }
 
-/* Tells at most RECEIVE_BULK_BYTES of what is held. The callback may close the connection and still read the bytes, so they
- * are detached meanwhile. */
+/* Tells at most RECEIVE_BULK_BYTES of what is held. The callback may close the connection and still read the
+ * bytes, so they are detached meanwhile. */
 static void held_tell_bytes(struct uring *uring, struct uring_conn *conn) {
     io_handle handle = io_slot_handle(&conn->slot);
     struct uring_held *held = conn->held;
@@ -224,7 +227,7 @@ uint32_t uring_held_tell(struct uring *uring, uint32_t budget) {
     return told;
 }
 
-/* --- Light ---------------------------------------------------------------------------------------------------------- */
+/* --- Light --------------------------------------------------------------------------------------------- */
 
 static void turn_bulk(struct uring *uring, struct uring_conn *conn) {
     conn->flags |= URING_F_BULK;
@@ -291,7 +294,7 @@ void uring_receive_done(struct uring *uring, struct uring_conn *conn, const stru
         uring_receive_arm(uring, conn);
 }
 
-/* --- Bulk ----------------------------------------------------------------------------------------------------------- */
+/* --- Bulk ---------------------------------------------------------------------------------------------- */
 
 static bool bulk_is_over(struct uring *uring, struct uring_conn *conn) {
     uint32_t now_ms = (uint32_t)(uring_now_ns(uring) / NS_PER_MS);

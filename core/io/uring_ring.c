@@ -1,8 +1,9 @@
 /* uring_ring.c: the ring itself: making it, entering the kernel, taking completions in, lending buffers.
  *
- * With DEFER_TASKRUN only an enter with GETEVENTS runs what has completed, so every enter here says GETEVENTS, and completions
- * appear in the queue at no other time. They are copied out at once (16 bytes each), so that the queue is empty again and a
- * flush can find its sends behind others' completions, which wait for the next turn. */
+ * With DEFER_TASKRUN only an enter with GETEVENTS runs what has completed, so every enter here says
+ * GETEVENTS, and completions appear in the queue at no other time. They are copied out at once (16 bytes
+ * each), so that the queue is empty again and a flush can find its sends behind others' completions, which
+ * wait for the next turn. */
 #include "core/io/uring.h"
 
 #include "core/base/clock.h"
@@ -15,7 +16,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-/* --- The kernel ----------------------------------------------------------------------------------------------------- */
+/* --- The kernel ---------------------------------------------------------------------------------------- */
 
 void uring_kernel(unsigned *major, unsigned *minor) {
     struct utsname name;
@@ -31,7 +32,7 @@ bool uring_kernel_multishot(void) {
     return major > 6 || (major == 6 && minor >= 6);
 }
 
-/* --- Making it ------------------------------------------------------------------------------------------------------ */
+/* --- Making it ----------------------------------------------------------------------------------------- */
 
 static uint32_t power_of_two_above(uint32_t n) {
     uint32_t power = 1;
@@ -155,7 +156,7 @@ void uring_enter_replace(struct io *io, uring_enter_fn enter) {
     uring_of(io)->enter = enter;
 }
 
-/* --- Entering ------------------------------------------------------------------------------------------------------- */
+/* --- Entering ------------------------------------------------------------------------------------------ */
 
 /* Hands the filled entries to the kernel's array; returns how many it has not taken yet. */
 static unsigned ring_publish(struct uring *uring) {
@@ -210,7 +211,7 @@ struct io_uring_sqe *uring_entry(struct uring *uring) {
     return entry;
 }
 
-/* --- Completions ---------------------------------------------------------------------------------------------------- */
+/* --- Completions --------------------------------------------------------------------------------------- */
 
 static bool harvest_one(struct uring *uring, const struct io_uring_cqe *cqe) {
     if (uring_kind_of(cqe->user_data) == URING_SEND) {
@@ -261,7 +262,7 @@ void uring_cancel(struct uring *uring, const struct uring_conn *conn, enum uring
     entry->user_data = uring_data(&conn->slot, (uint32_t)URING_CANCEL | (uint32_t)kind);
 }
 
-/* --- Buffers -------------------------------------------------------------------------------------------------------- */
+/* --- Buffers ------------------------------------------------------------------------------------------- */
 
 uint8_t *uring_pool_buffer(const struct uring *uring, uint32_t done_flags) {
     uint32_t id = done_flags >> IORING_CQE_BUFFER_SHIFT;
