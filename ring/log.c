@@ -436,7 +436,8 @@ void log_reader_raise(struct log *log, int gate, uint64_t position) {
 
 bool log_reader_lower(struct log *log, int gate, uint64_t position) {
     struct log_gate *mine = log_gate_of(log, gate);
-    CHECK_HOT(position != 0 && position <= log_produced(log));
+    /* relaxed: who knows the position has acquired it; a check must not add an order that the caller lacks */
+    CHECK_HOT(position != 0 && position <= __atomic_load_n(&log->produced, __ATOMIC_RELAXED));
     if (log_reader_gate(log, gate) <= position) { /* protected already, so there is nothing to find out */
         log_reader_raise(log, gate, position);
         return true;
