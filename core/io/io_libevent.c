@@ -435,7 +435,8 @@ static int epoll_turn(struct io *io, uint64_t timeout_ns) {
         epoll_timer_set(epoll, timeout_ns);
     epoll->budget = TURN_COMPLETIONS_MAX;
     counter_add(&io->counters.enters, 1);
-    int result = event_base_loop(epoll->base, timeout_ns > 0 ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
+    /* Without EVLOOP_ONCE it would go on as long as anything is ready, which under a flood is for ever. */
+    int result = event_base_loop(epoll->base, timeout_ns > 0 ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
     return UNLIKELY(result < 0) ? -EIO : 0;
 }
 
