@@ -1,0 +1,102 @@
+#include "core/cli/cli.h"
+
+#include "core/cli/config_check.h"
+#include "core/cli/pub.h"
+#include "core/cli/serve.h"
+#include "core/cli/sub.h"
+
+#include "rh_build.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char cli_usage[] =
+    "usage: roundhouse COMMAND [OPTION...] [ARGUMENT...]\n"
+    "\n"
+    "Routes business events: whoever publishes an event on a topic reaches everybody whose pattern matches.\n"
+    "\n"
+    "  serve          run the router in the foreground\n"
+    "  pub            publish events on a topic\n"
+    "  sub            print the events of some patterns as they come\n"
+    "  config check   find every mistake in a configuration file\n"
+    "  version        say what was built, and from what\n"
+    "  help           this text; `roundhouse help COMMAND` or `roundhouse COMMAND --help` for more\n"
+    "\n"
+    "A first try, in three terminals:\n"
+    "  roundhouse serve\n"
+    "  roundhouse sub 'orders.>'\n"
+    "  roundhouse pub orders.eu.created '{\"order\": 4711}'\n"
+    "\n"
+    "Exit status: 0 done, 64 usage, 65 bad or refused data, 69 server unavailable, 70 internal, 78 "
+    "configuration.\n";
+
+static int config_command(int argc, char **argv) {
+    if (argc >= 2 && strcmp(argv[1], "check") == 0)
+        return config_check_command(argc - 1, argv + 1);
+    bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    fputs("usage: roundhouse config check FILE\n", help ? stdout : stderr);
+    return help ? CLI_OK : CLI_USAGE;
+}
+
+static int version_command(int argc, char **argv) {
+    if (argc > 1) {
+        bool help = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0;
+        fputs("usage: roundhouse version\n", help ? stdout : stderr);
+        return help ? CLI_OK : CLI_USAGE;
+    }
+    puts("roundhouse " RH_VERSION " (commit " RH_COMMIT ", " RH_COMPILER ")");
+    return CLI_OK;
+}
+
+static int help_command(int argc, char **argv);
+
+struct cli_command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+};
+
+static const struct cli_command cli_commands[] = {
+    {"serve", serve_command},   {"pub", pub_command},         {"sub", sub_command},
+    {"config", config_command}, {"version", version_command}, {"help", help_command},
+    {"--help", help_command},   {"-h", help_command},         {"--version", version_command},
+};
+
+static const struct cli_command *cli_find(const char *name) {
+    for (size_t i = 0; i < sizeof cli_commands / sizeof cli_commands[0]; i++)
+        if (strcmp(cli_commands[i].name, name) == 0)
+            return &cli_commands[i];
+    return NULL;
+}
+
+static int cli_unknown(const char *name) {
+    fprintf(stderr, "roundhouse: there is no command '%s'; `roundhouse help` lists them\n", name);
+    return CLI_USAGE;
+}
+
+/* `help pub` is `pub --help`. */
+static int help_command(int argc, char **argv) {
+    if (argc < 2) {
+        fputs(cli_usage, stdout);
+        return CLI_OK;
+    }
+    const struct cli_command *command = cli_find(argv[1]);
+    if (command == NULL)
+        return cli_unknown(argv[1]);
+    if (command->run == help_command)
+        return help_command(1, argv);
+    char help[] = "--help";
+    char *asked[] = {argv[1], help, NULL};
+    return command->run(2, asked);
+}
+
+int cli_main(int argc, char **argv) {
+    if (argc < 2) {
+        fputs(cli_usage, stderr);
+        return CLI_USAGE;
+    }
+    const struct cli_command *command = cli_find(argv[1]);
+    if (command == NULL)
+        return cli_unknown(argv[1]);
+    return command->run(argc - 1, argv + 1);
+}
