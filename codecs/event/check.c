@@ -123,24 +123,44 @@ static inline bool name_check(struct check *check, const uint8_t *name, size_t n
 }
 static_assert(EVENT_ATTRIBUTES_MAX == 64, "the text names the limit");
 
-/* A google.protobuf.Timestamp that RFC 3339 can write. */
-static bool time_valid(const uint8_t *p, const uint8_t *end) {
+/* The numbers of a google.protobuf.Timestamp in any form. */
+static bool time_read(const uint8_t *p, const uint8_t *end, uint64_t value[3]) {
     struct field field;
-    uint64_t value[3] = {0};
     uint32_t seen = 0;
     while (p < end) {
         p = field_read(p, end, &field);
         if (!p)
             return false;
-        if (field.number > 2)
+        if (field.number > TIME_NANOS)
             continue;
         if (field.type != FIELD_VARINT || (seen & 1u << field.number))
             return false;
         seen |= 1u << field.number;
         value[field.number] = field.value;
     }
-    int64_t seconds = (int64_t)value[1];
-    return seconds >= RFC3339_SECONDS_MIN && seconds <= RFC3339_SECONDS_MAX && value[2] < NS_PER_S;
+    return true;
+}
+
+/* The same for the form that libraries write: seconds, then perhaps nanos. False says nothing. */
+static inline bool time_plain(const uint8_t *p, const uint8_t *end, uint64_t value[3]) {
+    if (p == end || *p != FIELD_TAG(TIME_SECONDS, FIELD_VARINT))
+        return false;
+    p = varint_read_long(p + 1, end, &value[TIME_SECONDS]);
+    if (p && p < end && *p == FIELD_TAG(TIME_NANOS, FIELD_VARINT))
+        p = varint_read_long(p + 1, end, &value[TIME_NANOS]);
+    return p == end;
+}
+
+/* What RFC 3339 can write. */
+static bool time_valid(const uint8_t *p, const uint8_t *end) {
+    uint64_t value[3] = {0};
+    if (!time_plain(p, end, value)) {
+        memset(value, 0, sizeof value);
+        if (!time_read(p, end, value))
+            return false;
+    }
+    int64_t seconds = (int64_t)value[TIME_SECONDS];
+    return seconds >= RFC3339_SECONDS_MIN && seconds <= RFC3339_SECONDS_MAX && value[TIME_NANOS] < NS_PER_S;
 }
 
 /* Some encoders write a negative int32 with 32 bits, most with 64. */
@@ -159,7 +179,7 @@ static inline const char *arm_fault(const struct field *arm) {
     case VALUE_STRING:
     case VALUE_URI:
     case VALUE_URI_REF:
-        return utf8_valid(arm->data, arm->length) ? NULL : "an attribute's text is not valid UTF-8";
+        return utf8_text(arm->data, arm->length) ? NULL : "an attribute's text is not valid UTF-8";
     case VALUE_TIME:
         return time_valid(arm->data, arm->data + arm->length)
                    ? NULL
@@ -169,7 +189,7 @@ static inline const char *arm_fault(const struct field *arm) {
     }
 }
 
-static inline bool value_check(struct check *check, const uint8_t *p, const uint8_t *end) {
+static bool value_check(struct check *check, const uint8_t *p, const uint8_t *end) {
     uint32_t arms = 0;
     while (p < end) {
         struct field field;
@@ -183,28 +203,52 @@ static inline bool value_check(struct check *check, const uint8_t *p, const uint
             return refuse_attribute(check, text);
         ++arms;
     }
-    return arms == 1 ||
-           refuse_attribute(check, "an attribute has no value, one of a type unknown here, or two");
+    return arms == 1 || refuse_attribute(check, "an attribute has no value, one of a type unknown here, or two");
 }
 
-/* One entry of the map: a name and a value, each once. */
-static bool attribute_check(struct check *check, const uint8_t *p, const uint8_t *end) {
-    struct field field, name = {0}, value = {0};
+/* True for one string that is surely right. False says nothing. */
+static inline bool value_plain(const uint8_t *p, size_t n) {
+    return n >= 2 && p[0] == FIELD_TAG(VALUE_STRING, FIELD_BYTES) && p[1] < 0x80 && p[1] == n - 2 &&
+           utf8_text(p + 2, n - 2);
+}
+
+/* One entry of the map in any form: a name and a value, each once. */
+static bool entry_read(const uint8_t *p, const uint8_t *end, struct field *name, struct field *value) {
+    struct field field;
+    name->data = value->data = NULL;
     while (p < end) {
         p = field_read(p, end, &field);
         if (!p)
-            return refuse_attribute(check, malformed_attributes);
-        if (field.number > 2)
+            return false;
+        if (field.number > ENTRY_VALUE)
             continue;
-        struct field *slot = field.number == 1 ? &name : &value;
+        struct field *slot = field.number == ENTRY_NAME ? name : value;
         if (field.type != FIELD_BYTES || slot->data)
-            return refuse_attribute(check, malformed_attributes);
+            return false;
         *slot = field;
     }
-    if (!name.data || !value.data)
-        return refuse_attribute(check, "an attribute has no name or no value");
+    return name->data && value->data;
+}
+
+/* The same for the form that libraries write: the name, the value, nothing else, all short. False says nothing. */
+static inline bool entry_plain(const uint8_t *p, size_t n, struct field *name, struct field *value) {
+    if (n < 4 || n >= 0x80 || p[0] != FIELD_TAG(ENTRY_NAME, FIELD_BYTES) || p[1] > n - 4)
+        return false;
+    name->data = p + 2;
+    name->length = p[1];
+    const uint8_t *rest = name->data + name->length;
+    value->data = rest + 2;
+    value->length = n - 4 - name->length;
+    return rest[0] == FIELD_TAG(ENTRY_VALUE, FIELD_BYTES) && rest[1] == value->length;
+}
+
+static inline bool attribute_check(struct check *check, const uint8_t *p, size_t n) {
+    struct field name, value;
+    if (UNLIKELY(!entry_plain(p, n, &name, &value)) && !entry_read(p, p + n, &name, &value))
+        return refuse_attribute(check, "an attribute is malformed: not one name and one value");
     return name_check(check, name.data, name.length) &&
-           value_check(check, value.data, value.data + value.length);
+           (value_plain(value.data, value.length) ||
+            value_check(check, value.data, value.data + value.length));
 }
 
 /* ---- data ---- */
@@ -229,7 +273,7 @@ static bool any_valid(const uint8_t *p, const uint8_t *end) {
 }
 
 static inline bool data_check(struct check *check, const struct field *field) {
-    if (field->number == EVENT_TEXT && !utf8_valid(field->data, field->length))
+    if (field->number == EVENT_TEXT && !utf8_text(field->data, field->length))
         return refuse(check->fault, "the event's text_data is not valid UTF-8", data_field);
     if (field->number == EVENT_PROTO && !any_valid(field->data, field->data + field->length))
         return refuse(check->fault, malformed_any, data_field);
@@ -255,7 +299,7 @@ static inline bool field_check(struct check *check, const struct field *field) {
     if (field->type != FIELD_BYTES)
         return refuse(check->fault, malformed_event, "event");
     if (field->number == EVENT_ATTRIBUTE)
-        return attribute_check(check, field->data, field->data + field->length);
+        return attribute_check(check, field->data, field->length);
     if (field->number < EVENT_ATTRIBUTE && !required_check(check, field))
         return false;
     if (field->number > EVENT_ATTRIBUTE && (check->seen >> EVENT_BINARY) != 0)
@@ -271,14 +315,33 @@ static bool refuse_missing(struct check *check) {
     return true;
 }
 
+/* A text that is surely right as a required attribute: gives the place behind it. NULL says nothing. */
+static inline const uint8_t *required_text(const uint8_t *p, const uint8_t *end, uint32_t number) {
+    if (end - p < 3 || p[0] != FIELD_TAG(number, FIELD_BYTES) || p[1] == 0 || p[1] >= 0x80 || p[1] > end - p - 2)
+        return NULL;
+    return utf8_clean(p + 2, p[1]) ? p + 2 + p[1] : NULL;
+}
+
+/* The required attributes in the form that libraries write: first and in order. NULL says nothing. */
+static inline const uint8_t *required_plain(const uint8_t *p, const uint8_t *end) {
+    static const uint8_t version[] = {FIELD_TAG(EVENT_SPEC_VERSION, FIELD_BYTES), 3, '1', '.', '0'};
+    p = required_text(p, end, EVENT_ID);
+    if (p)
+        p = required_text(p, end, EVENT_SOURCE);
+    if (!p || end - p < (ptrdiff_t)sizeof version || memcmp(p, version, sizeof version) != 0)
+        return NULL;
+    return required_text(p + sizeof version, end, EVENT_TYPE);
+}
+
 bool event_check(const uint8_t *event, size_t length, struct fault *fault) {
     struct check check; /* the arrays are filled as far as they are read */
+    const uint8_t *end = event + length;
+    const uint8_t *behind = required_plain(event, end);
     check.fault = fault;
-    check.seen = 0;
+    check.seen = behind ? REQUIRED_MASK : 0;
     check.names = 0;
     check.shapes = 0;
-    const uint8_t *end = event + length;
-    for (const uint8_t *p = event; p < end;) {
+    for (const uint8_t *p = behind ? behind : event; p < end;) {
         struct field field;
         p = field_read(p, end, &field);
         if (!p)

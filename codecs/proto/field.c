@@ -20,7 +20,7 @@ const uint8_t *varint_read_long(const uint8_t *p, const uint8_t *end, uint64_t *
 const uint8_t *length_read_long(const uint8_t *p, const uint8_t *end, size_t *length) {
     uint64_t value;
     const uint8_t *data = varint_read(p, end, &value);
-    if (!data || data - p > (ptrdiff_t)FIELD_HEAD_MAX || value > (uint64_t)(end - data))
+    if (!data || value > (uint64_t)(end - data) || data - p > (ptrdiff_t)FIELD_HEAD_MAX)
         return NULL;
     *length = (size_t)value;
     return data;

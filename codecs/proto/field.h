@@ -29,11 +29,15 @@ struct field {
 /* As varint_read, for any length. */
 const uint8_t *varint_read_long(const uint8_t *p, const uint8_t *end, uint64_t *value);
 
-/* One varint. Longer forms than needed are taken, up to 10 bytes. */
+/* One varint; at once if it has one or two bytes. Longer forms than needed are taken, up to 10 bytes. */
 static inline const uint8_t *varint_read(const uint8_t *p, const uint8_t *end, uint64_t *value) {
-    if (LIKELY(p < end && *p < 0x80)) {
-        *value = *p;
+    if (LIKELY(p < end && p[0] < 0x80)) {
+        *value = p[0];
         return p + 1;
+    }
+    if (LIKELY(end - p >= 2 && p[1] < 0x80)) {
+        *value = (uint64_t)p[1] << 7 | (p[0] & 0x7f);
+        return p + 2;
     }
     return varint_read_long(p, end, value);
 }
@@ -43,8 +47,8 @@ const uint8_t *length_read_long(const uint8_t *p, const uint8_t *end, size_t *le
 
 /* The length of a FIELD_BYTES field, all of whose bytes lie before end. Gives where they begin. */
 static inline const uint8_t *length_read(const uint8_t *p, const uint8_t *end, size_t *length) {
-    if (LIKELY(p < end && *p < 0x80 && *p < (size_t)(end - p))) {
-        *length = *p;
+    if (LIKELY(p < end && p[0] < 0x80 && p[0] < end - p)) {
+        *length = p[0];
         return p + 1;
     }
     return length_read_long(p, end, length);
@@ -53,16 +57,14 @@ static inline const uint8_t *length_read(const uint8_t *p, const uint8_t *end, s
 /* As field_read, for any field. */
 const uint8_t *field_read_any(const uint8_t *p, const uint8_t *end, struct field *out);
 
-/* One field, tag and all. At once if it is what nearly all are: number 1 to 15, less than 128 bytes. */
+/* One field, tag and all; at once if it is what nearly all are: bytes with a number of 1 to 15. */
 static inline const uint8_t *field_read(const uint8_t *p, const uint8_t *end, struct field *out) {
-    if (UNLIKELY(end - p < 2 || p[0] < 8 || (p[0] & 0x87) != FIELD_BYTES || p[1] >= 0x80 ||
-                 p[1] > end - p - 2))
+    if (UNLIKELY(p == end || (p[0] & 0x87) != FIELD_BYTES || p[0] < 8))
         return field_read_any(p, end, out);
     out->number = p[0] >> 3;
     out->type = FIELD_BYTES;
-    out->data = p + 2;
-    out->length = p[1];
-    return out->data + out->length;
+    out->data = length_read(p + 1, end, &out->length);
+    return LIKELY(out->data != NULL) ? out->data + out->length : NULL;
 }
 
 /* Bytes of the shortest varint. */

@@ -114,45 +114,58 @@ enum wire_result wire_next(const uint8_t *p, size_t n, uint64_t frame_max, struc
 static const char *const field_names[] = {
     [EVENT_SEQUENCE] = "sequence", [EVENT_TOPIC] = "topic", [EVENT_EVENT] = "event"};
 
-static bool refuse_known(struct fault *fault, const struct field *field, bool twice) {
+static bool refuse_known(struct fault *fault, const struct field *field) {
     const char *name = field_names[field->number];
     if (field->number == EVENT_SEQUENCE)
-        return refuse(fault, RH_CODE_INVALID, "a sequence may only stand first in an Event, as fixed64",
-                      name);
-    const char *text =
-        twice ? "an Event has two topics or two events" : "an Event's topic or event has the wrong type";
+        return refuse(fault, RH_CODE_INVALID, "a sequence may only stand first in an Event, as fixed64", name);
+    const char *text = field->type == FIELD_BYTES ? "an Event has two topics or two events"
+                                                  : "an Event's topic or event has the wrong wire type";
     return refuse(fault, RH_CODE_INVALID, text, name);
 }
 
-bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, struct fault *fault) {
-    const uint8_t *p = frame->body;
-    const uint8_t *end = p + frame->body_length;
-    const uint8_t *data[4] = {NULL};
-    size_t length[4];
-    if (frame->body_length >= SEQUENCE_BYTES && *p == SEQUENCE_TAG)
-        p += SEQUENCE_BYTES;
+/* The fields of an Event in any form. */
+static bool event_split(const uint8_t *p, const uint8_t *end, struct field *topic, struct field *event,
+                        struct fault *fault) {
+    struct field field;
+    topic->data = event->data = NULL;
     while (p < end) {
-        struct field field;
         p = field_read(p, end, &field);
         if (!p)
             return refuse(fault, RH_CODE_INVALID, malformed_event, "event");
         if (field.number > EVENT_EVENT)
             continue;
-        if (field.type != FIELD_BYTES || field.number == EVENT_SEQUENCE || data[field.number])
-            return refuse_known(fault, &field, data[field.number] != NULL);
-        data[field.number] = field.data;
-        length[field.number] = field.length;
+        struct field *slot = field.number == EVENT_TOPIC ? topic : event;
+        if (field.type != FIELD_BYTES || field.number == EVENT_SEQUENCE || slot->data)
+            return refuse_known(fault, &field);
+        *slot = field;
     }
-    if (!data[EVENT_TOPIC])
+    if (!topic->data)
         return refuse(fault, RH_CODE_INVALID, "an Event has no topic", "topic");
-    if (!data[EVENT_EVENT])
-        return refuse(fault, RH_CODE_INVALID, "an Event has no event in it", "event");
-    out->topic = data[EVENT_TOPIC];
-    out->event = data[EVENT_EVENT];
-    out->topic_length = (uint32_t)length[EVENT_TOPIC];
-    out->event_length = (uint32_t)length[EVENT_EVENT];
-    return topic_valid(out->topic, out->topic_length, fault) &&
-           event_check(out->event, out->event_length, fault);
+    return event->data || refuse(fault, RH_CODE_INVALID, "an Event has no event in it", "event");
+}
+
+/* The same for the form that libraries write: topic, event, nothing else. False says nothing. */
+static inline bool event_split_plain(const uint8_t *p, const uint8_t *end, struct field *topic, struct field *event) {
+    p = field_read(p, end, topic);
+    if (!p || topic->number != EVENT_TOPIC || p == end)
+        return false;
+    p = field_read(p, end, event);
+    return p == end && event->number == EVENT_EVENT && topic->type == FIELD_BYTES && event->type == FIELD_BYTES;
+}
+
+bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, struct fault *fault) {
+    const uint8_t *p = frame->body;
+    const uint8_t *end = p + frame->body_length;
+    struct field topic, event;
+    if (frame->body_length >= SEQUENCE_BYTES && *p == SEQUENCE_TAG)
+        p += SEQUENCE_BYTES;
+    if (UNLIKELY(!event_split_plain(p, end, &topic, &event)) && !event_split(p, end, &topic, &event, fault))
+        return false;
+    out->topic = topic.data;
+    out->event = event.data;
+    out->topic_length = (uint32_t)topic.length;
+    out->event_length = (uint32_t)event.length;
+    return topic_valid(topic.data, topic.length, fault) && event_check(event.data, event.length, fault);
 }
 
 /* ---- records ---- */

@@ -119,39 +119,71 @@ static bool judge(const uint8_t *p, size_t n, enum kind kind, struct fault *faul
     return true;
 }
 
-/* Marks (0x80) at the bytes of an ASCII word that equal `byte`. */
-static inline uint64_t word_equal(uint64_t word, uint8_t byte) {
-    return ~((word ^ WORD_ONES * byte) + WORD_ONES * 0x7f) & WORD_HIGHS;
+/* ---- topics of ASCII at a glance: sixteen bytes at a time ---- */
+
+typedef int8_t block __attribute__((vector_size(16)));
+typedef char block_chars __attribute__((vector_size(16)));
+
+/* One bit for each byte of a comparison's result. */
+static inline uint32_t block_bits(block result) {
+#ifdef __SSE2__
+    return (uint32_t)__builtin_ia32_pmovmskb128((block_chars)result);
+#else
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < sizeof result; ++i)
+        bits |= (uint32_t)(result[i] & 1) << i;
+    return bits;
+#endif
 }
 
-/* What topic_plain knows of the bytes before the present word. */
+/* `n` bytes, fewer than a block, and then letters. */
+static inline block block_load_short(const uint8_t *p, size_t n) {
+    uint64_t words[2] = {WORD_ONES * 'x', WORD_ONES * 'x'};
+    if (n >= 8)
+        words[0] = word_load(p);
+    size_t rest = n & 7;
+    words[n >> 3] = word_load_short(p + n - rest, rest) | WORD_ONES * 'x' << (8 * rest);
+    block bytes;
+    memcpy(&bytes, words, sizeof bytes);
+    return bytes;
+}
+
+/* What topic_plain knows so far. */
 struct glance {
-    uint64_t odd;   /* not 0: something that only judge can decide */
-    uint64_t dots;  /* how many, counted in eight lanes */
-    uint64_t carry; /* 0x80 if the last byte was a dot, or there was none */
+    uint32_t faults; /* not 0: something that only judge can decide */
+    uint32_t before; /* 1 if the last byte was a dot, or there was none */
+    uint32_t dots;   /* how many, if there may be too many */
+    bool counts;
 };
 
-static inline void glance_word(struct glance *glance, uint64_t word) {
-    uint64_t dots = word_equal(word, '.');
-    glance->odd |= word_unclean(word, '!') | word_equal(word, '*') | word_equal(word, '>');
-    glance->odd |= dots & (dots << 8 | glance->carry);
-    glance->dots += dots >> 7;
-    glance->carry = dots >> 56;
+/* Looks at a block without its first `seen` bytes. Signed, every byte beyond ASCII is below '!'. */
+static inline void glance_block(struct glance *glance, block bytes, size_t seen) {
+    uint32_t odd = block_bits((bytes < '!') | (bytes == 0x7f) | (bytes == '*') | (bytes == '>')) >> seen;
+    uint32_t dots = block_bits(bytes == '.') >> seen;
+    glance->faults |= odd | (dots & (dots << 1 | glance->before));
+    glance->before = dots >> (sizeof bytes - 1);
+    if (UNLIKELY(glance->counts))
+        glance->dots += (uint32_t)__builtin_popcount(dots);
 }
 
-/* True for a topic of ASCII that is surely right: one pass, a word at a time. False says nothing. */
+/* True for a topic of ASCII that is surely right: one pass. False says nothing. */
 static inline bool topic_plain(const uint8_t *p, size_t n) {
     if (n == 0 || n > TOPIC_BYTES_MAX || p[0] == '$' || p[0] == '@' || p[n - 1] == '.')
         return false;
-    struct glance glance = {.carry = 0x80};
-    size_t rest = n & 7;
-    for (size_t i = 0; i + 8 <= n; i += 8)
-        glance_word(&glance, word_load(p + i));
-    if (rest) {
-        uint64_t word = n > 8 ? word_load(p + n - 8) >> (64 - 8 * rest) : word_load_short(p, n);
-        glance_word(&glance, word | WORD_ONES * '!' << (8 * rest));
+    struct glance glance = {.before = 1, .counts = n > 2 * TOPIC_TOKENS_MAX};
+    block bytes;
+    if (n < sizeof bytes) {
+        glance_block(&glance, block_load_short(p, n), 0);
+    } else {
+        size_t i = 0;
+        for (; i + sizeof bytes <= n; i += sizeof bytes) {
+            memcpy(&bytes, p + i, sizeof bytes);
+            glance_block(&glance, bytes, 0);
+        }
+        memcpy(&bytes, p + n - sizeof bytes, sizeof bytes);
+        glance_block(&glance, bytes, i + sizeof bytes - n);
     }
-    return glance.odd == 0 && (glance.dots * WORD_ONES) >> 56 < TOPIC_TOKENS_MAX;
+    return glance.faults == 0 && glance.dots < TOPIC_TOKENS_MAX;
 }
 
 bool topic_valid(const uint8_t *p, size_t n, struct fault *fault) {

@@ -5,6 +5,8 @@
  * The answers are yes and no; utf8_next gives 0 for bytes that are not UTF-8. utf8_valid is declared in topic.h. */
 #pragma once
 
+#include "core/base/topic.h"
+
 #include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,6 +59,21 @@ static inline bool utf8_clean(const uint8_t *p, size_t n) {
         marks = word_unclean(word_load_short(p, n) | blanks, ' ');
     }
     return marks == 0 || utf8_clean_slow(p, n);
+}
+
+/* As utf8_valid, at once for ASCII that is not long. */
+static inline bool utf8_text(const uint8_t *p, size_t n) {
+    uint64_t all;
+    if (n > 128)
+        return utf8_valid(p, n);
+    if (n >= 8) {
+        all = word_load(p + n - 8);
+        for (size_t i = 0; i + 8 < n; i += 8)
+            all |= word_load(p + i);
+    } else {
+        all = word_load_short(p, n);
+    }
+    return !(all & WORD_HIGHS) || utf8_valid(p, n);
 }
 
 /* The character at p (n > 0): its code point and its size in bytes, 0 if the bytes are not valid UTF-8. */
