@@ -130,13 +130,16 @@ static int probe_talk(struct io *io, struct probe *probe, io_handle handle, int 
     char text[8] = {0};
     const struct iovec iov[2] = {{.iov_base = (char[]){"pi"}, .iov_len = 2},
                                  {.iov_base = (char[]){"ng"}, .iov_len = 2}};
+    int error = io_turn(io, 0); /* a ring that can not be entered says so here */
+    if (error)
+        return error;
     io_send(io, handle, iov, 2);
     io_flush(io);
     if (probe->sent != 4 || recv(peer, text, sizeof text, MSG_DONTWAIT) != 4 || memcmp(text, "ping", 4) != 0)
         return -EPROTO;
     if (send(peer, "pong", 4, MSG_NOSIGNAL | MSG_DONTWAIT) != 4 || shutdown(peer, SHUT_WR) != 0)
         return -EPROTO;
-    int error = probe_turns(io, &probe->ended);
+    error = probe_turns(io, &probe->ended);
     if (error)
         return error;
     return probe->received == 4 && memcmp(probe->text, "pong", 4) == 0 ? 0 : -EPROTO;
