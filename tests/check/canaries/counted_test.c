@@ -1,4 +1,5 @@
-// Built with ASan. ./check must count three passed and six failed here: if not, it does not see what Criterion reports.
+// Built with ASan. ./check must count three passed and six failed here: if not, it does not see what
+// Criterion reports.
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ Test(counted, loses_memory) {
     LEAKS_NONE();
 }
 
-Test(counted, hangs) {
+Test(counted, hangs, .timeout = 2) {
     for (;;) {
         pause();
     }

@@ -1,4 +1,5 @@
-// LLVMFuzzerTestOneInput of nothing in the project: it must be made to crash within the runs that ./check grants a target.
+// LLVMFuzzerTestOneInput of nothing in the project: it must be made to crash within the runs that ./check
+// grants a target.
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

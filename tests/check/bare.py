@@ -1,0 +1,1 @@
+def bare(check): pass
