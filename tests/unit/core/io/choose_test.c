@@ -14,7 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* From here on the process has one system call less, which answers `error`; Criterion gives each test a process. */
+/* From here on the process has one system call less, which answers `error`; Criterion gives each test a
+ * process. */
 static void refuse_call(uint32_t number, uint32_t error) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -44,7 +45,8 @@ Test(io_choose, understands_the_words_of_the_option_and_no_others) {
     cr_assert_str_eq(io_body_name(IO_BODY_SIM), "sim");
 }
 
-/* auto and forced io_uring agree: either both have it, or auto takes epoll for the reason that the other fails with. */
+/* auto and forced io_uring agree: either both have it, or auto takes epoll for the reason that the other
+ * fails with. */
 Test(io_choose, never_fails_for_auto_and_agrees_with_forced_uring) {
     char auto_reason[200] = "";
     char forced_reason[200] = "";

@@ -122,7 +122,8 @@ Test(io_uring, pauses_and_closes_bulk_connections) {
 static unsigned enter_calls;
 static unsigned enter_refused;
 
-/* Two calls of three fail: before the kernel took anything, as it does when it is interrupted or short of memory. */
+/* Two calls of three fail: before the kernel took anything, as it does when it is interrupted or short of
+ * memory. */
 static int enter_refusing(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *arg,
                           size_t size) {
     static const int errors[] = {-EINTR, -EBUSY, -EAGAIN};

@@ -1,4 +1,5 @@
-/* io_world.h: one io of any body with its listener, server ends and non-blocking clients, all turned by one thread.
+/* io_world.h: one io of any body with its listener, server ends and non-blocking clients, all turned by one
+ * thread.
  * Owner: the test. One world per io.
  * Only the test's thread calls.
  * Nothing blocks longer than the timeout given to io_world_turn.
@@ -11,7 +12,8 @@
 
 struct io_world;
 
-/* The server's side of a connection; `user` of the io. What it receives is compared with the pattern of its number. */
+/* The server's side of a connection; `user` of the io. What it receives is compared with the pattern of its
+ * number. */
 struct io_end {
     struct io_world *world;
     io_handle handle;
@@ -67,7 +69,8 @@ struct io_world {
     struct io_client clients[IO_WORLD_ENDS];
 };
 
-/* The bodies that talk to real sockets, one after the other; those this kernel refuses are left out, epoll never is. */
+/* The bodies that talk to real sockets, one after the other; those this kernel refuses are left out, epoll
+ * never is. */
 struct io_variant {
     const char *name;
     enum io_body body;
@@ -79,7 +82,8 @@ struct io_world *io_world_new(const struct io_variant *variant, const struct io_
 void io_world_free(struct io_world *world); /* closes everything in order and waits for it */
 /* io_turn, then everybody's pending output, then io_flush. */
 void io_world_turn(struct io_world *world, uint64_t timeout_ns);
-/* Turns until *value >= least; gives up (and fails the test) after so many turns without an end that no machine needs them. */
+/* Turns until *value >= least; gives up (and fails the test) after so many turns without an end that no
+ * machine needs them. */
 void io_world_until(struct io_world *world, const uint64_t *value, uint64_t least);
 
 struct io_client *io_world_connect(struct io_world *world); /* and waits until it was accepted */
