@@ -1,26 +1,28 @@
 /* THE LOG
  *
- * Who. One writer (the home worker); up to LOG_READERS_MAX readers, each with one gate; anyone may read `produced`, `visible`,
- * `oldest`, the slots' last positions and the counters.
+ * Who. One writer (the home worker); up to LOG_READERS_MAX readers, each with one gate; anyone may read
+ * `produced`, `visible`, `oldest`, the slots' last positions and the counters.
  *
- * State. A record has a position p (1, 2, 3 ...), an entry in index[p & index_mask] and bytes at data[offset & data_mask]. Positions
- * and offsets count from the beginning of the log and never wrap (64 bits), so no comparison below is ever ambiguous.
+ * State. A record has a position p (1, 2, 3 ...), an entry in index[p & index_mask] and bytes at data[offset
+ * & data_mask]. Positions and offsets count from the beginning of the log and never wrap (64 bits), so no
+ * comparison below is ever ambiguous.
  *   writer's own:  next, data_next              where the next record goes
- *                  records_claimed, data_claimed  it may write entries of positions, and bytes at offsets, below these
+ *                  records_claimed             it may write entries of positions below this
+ *                  data_claimed                it may write bytes at offsets below this
  *   shared:        produced, visible            positions below are published
  *                  oldest                       positions below may be overwritten at any time
  *                  gates[i].position            IDLE, or: reader i may touch this position and all above
  *                  gates[i].floor               IDLE, or: the lowest laggard of reader i (soft, see GRACE)
- * Let LOST be the lowest position whose entry lies at records_claimed - records or above and whose bytes lie at
- * data_claimed - data_bytes or above: all below it may have been overwritten, all from it on are whole. The two areas run out
- * at different times, and LOST is the later of the two answers.
+ * Let LOST be the lowest position whose entry lies at records_claimed - records or above and whose bytes lie
+ * at data_claimed - data_bytes or above: all below it may have been overwritten, all from it on are whole.
+ * The two areas run out at different times, and LOST is the later of the two answers.
  *
  * Invariants.
- *   I1  LOST <= oldest <= produced <= next            (what is lost is announced first; see BATCH for the second part)
+ *   I1  LOST <= oldest <= produced <= next            (what is lost is announced first; see BATCH)
  *   I2  for every reader that holds a gate g and may touch records: LOST <= g
  * I2 is the safety of the whole: no byte at or above a gate is ever overwritten.
  *
- * CLAIM (log_claim; once per 1/64 of each area). The writer works out what LOST would become, `lost`, and then
+ * CLAIM (log_claim; once per 1/64 of each area). The writer works out what LOST would become, `lost`, then
  *   C1  looks at all gates; one below `lost` refuses the claim                   (a courtesy, see below)
  *   C2  looks at all floors; a laggard in [oldest, lost) may hold it back        (GRACE)
  *   C3  stores oldest = lost, sequentially consistent                            [LOG_CLAIM]
@@ -30,44 +32,51 @@
  *   L1  stores gate = p, sequentially consistent                                 [LOG_GATE]
  *   L2  loads oldest, sequentially consistent; if oldest > p it goes IDLE and answers "overtaken"
  *
- * Why I2 holds. C3, C4, L1, L2 are sequentially consistent, so they have one order (on x86 the two stores are exchanges: full fences).
- * If C3 precedes L2, the reader sees the new oldest (it only moves up) and gives up if p < lost. Else L2 precedes C3, hence L1
- * precedes C4, and C4 sees the gate at p, or something that this reader stored later: a raise or IDLE, by which the reader
- * itself gave up what lies below. With p < lost the claim is refused. So never do both go on. Take away the order between C3 and C4,
- * or between L1 and L2, and both may look too early: tests/models/claim_gate.pml shows it.
- * A gate that stood already is seen by C4 because nothing but its owner moves it. A raise needs no order of its own: an old value
- * only makes the writer more careful.
+ * Why I2 holds. C3, C4, L1, L2 are sequentially consistent, so they have one order (on x86 the two stores are
+ * exchanges: full fences). If C3 precedes L2, the reader sees the new oldest (it only moves up) and gives up
+ * if p < lost. Else L2 precedes C3, hence L1 precedes C4, and C4 sees the gate at p, or something that this
+ * reader stored later: a raise or IDLE, by which the reader itself gave up what lies below. With p < lost the
+ * claim is refused. So never do both go on. Take away the order between C3 and C4, or between L1 and L2, and
+ * both may look too early: tests/models/claim_gate.pml shows it. A gate that stood already is seen by C4
+ * because nothing but its owner moves it. A raise needs no order of its own: an old value only makes the
+ * writer more careful.
  *
- * A claim refused at C4 leaves oldest ahead of LOST. It does not go back: a reader might have been told "overtaken" or not by
- * either value, and neither answer is unsafe, while "oldest moves only up" keeps every argument short. The cost is that
- * positions in [LOST, oldest) can not be lowered to although they are whole. C1 makes this rare: it needs a gate lowered between
- * C1 and C4. The gate that refused stays valid: C4 compares with gates, not with oldest. Without C1 every refused
- * claim would give up 1/64 of the ring for all who are IDLE there.
+ * A claim refused at C4 leaves oldest ahead of LOST. It does not go back: a reader might have been told
+ * "overtaken" or not by either value, and neither answer is unsafe, while "oldest moves only up" keeps every
+ * argument short. The cost is that positions in [LOST, oldest) can not be lowered to although they are whole.
+ * C1 makes this rare: it needs a gate lowered between C1 and C4. The gate that refused stays valid: C4
+ * compares with gates, not with oldest. Without C1 every refused claim would give up 1/64 of the ring for all
+ * who are IDLE there. From a gate at or below p, going to p is a raise: I2 protects p already.
  *
- * Overwriting and reading. A reader's last touch comes before its raise, lower or IDLE (release stores) [LOG_GATE]; the writer's look
- * is at least an acquire, so bytes are written again only after they were read for the last time. New bytes and entries
- * are written before `produced` is stored with release [LOG_PUBLISH], and read after an acquire of it.
- * `visible` is stored after `produced`, so who reads visible first never finds it above produced.
- * slot_last[s] is stored before that release: who has acquired `produced` finds it at least at the last position below `produced`.
+ * Overwriting and reading. A reader's last touch comes before its raise, lower or IDLE (release stores)
+ * [LOG_GATE]; the writer's look is at least an acquire, so bytes are written again only after they were read
+ * for the last time. New bytes and entries are written before `produced` is stored with release
+ * [LOG_PUBLISH], and read after an acquire of it. `visible` is stored after `produced`, so who reads visible
+ * first never finds it above produced. slot_last[s] is stored before that release: who has acquired
+ * `produced` finds it at least at the last position below `produced`.
  *
- * BATCH. A batch is published at the latest when it reaches 1/8 of either area. With a record of at most 1/8 and a step of 1/64 a claim
- * stays less than one ring ahead of what is published: so oldest <= produced, and a reader with its gate at `produced` never
- * holds the writer back, and an empty log takes the largest record without help from anybody.
+ * BATCH. A batch is published at the latest when it reaches 1/8 of either area. With a record of at most 1/8
+ * and a step of 1/64 a claim stays less than one ring ahead of what is published: so oldest <= produced, and
+ * a reader with its gate at `produced` never holds the writer back, and an empty log takes the largest record
+ * without help from anybody.
  *
- * WANTED. A refused claim sets `wanted`, fences, and looks at the gates (floors) again before it answers RING_FULL; a reader moves its
- * gate or floor, fences, and loads `wanted` (wake.c has the argument). So either the look succeeds or the mover wakes the writer.
+ * WANTED. A refused claim sets `wanted`, fences, and looks at the gates (floors) again before it answers
+ * RING_FULL; a reader moves its gate or floor, fences, and loads `wanted` (wake.c has the argument). So
+ * either the look succeeds or the mover wakes the writer.
  *
- * GRACE. The budget starts full (grace_ns), is spent while a laggard holds the writer back, and is earned back at
- * GRACE_REFILL_PERCENT of the rest of the time. A hold begins only with at least 1/LOG_GRACE_SHARE of the full budget, so that the
- * trickle does not park publishers at every claim; once begun it lasts until the floor moves or the budget is spent. Then laggards
- * are passed: their reader's next LOWER answers "overtaken". Floors below oldest have been passed already and hold nothing back.
- * Floors are not safety: no order is needed for them but that of WANTED.
+ * GRACE. The budget starts full (grace_ns), is spent while a laggard holds the writer back, and is earned
+ * back at GRACE_REFILL_PERCENT of the rest of the time. A hold begins only with at least 1/LOG_GRACE_SHARE of
+ * the full budget, so that the trickle does not park publishers at every claim; once begun it lasts until the
+ * floor moves or the budget is spent. Then laggards are passed: their reader's next LOWER answers
+ * "overtaken". Floors below oldest have been passed already and hold nothing back. Floors are not safety: no
+ * order is needed for them but that of WANTED.
  *
- * ThreadSanitizer sees the order of gates and `produced` as written here, without stand-alone fences. The data area's second mapping is
- * out of its sight (mirror.c).
+ * ThreadSanitizer sees the order of gates and `produced` as written here, without stand-alone fences. The
+ * data area's second mapping is out of its sight (mirror.c).
  *
- * Promised: no torn record, no record missing between two positions that a reader holds, an answer at once. Not promised: fairness
- * between readers, progress for a reader that never holds a gate, room while a gate does not move. */
+ * Promised: no torn record, no record missing between two positions that a reader holds, an answer at once.
+ * Not promised: fairness between readers, progress for a reader that never holds a gate, room while a gate
+ * does not move. */
 #include "ring/log.h"
 
 #include "ring/mirror.h"
@@ -168,7 +177,8 @@ struct log_plan {
     uint64_t lost; /* the new LOST, at least `oldest` */
 };
 
-/* The lowest position in [from, next) whose bytes begin at `offset` or above; next if there is none. Offsets never fall. */
+/* The lowest position in [from, next) whose bytes begin at `offset` or above; next if there is none. Offsets
+ * never fall. */
 static uint64_t log_position_of(const struct log *log, uint64_t from, uint64_t offset) {
     uint64_t to = log->next;
     while (from < to) {
@@ -207,7 +217,8 @@ static bool log_gates_allow(const struct log *log, uint64_t lost) {
     return true;
 }
 
-/* A refusal asks to be woken, then looks again: only a gate that stands still after that is a reason to answer RING_FULL. */
+/* A refusal asks to be woken, then looks again: only a gate that stands still after that is a reason to
+ * answer RING_FULL. */
 static bool log_gates_refuse(struct log *log, uint64_t lost) {
     if (LIKELY(log_gates_allow(log, lost)))
         return false;
@@ -383,7 +394,8 @@ uint64_t log_oldest(const struct log *log) {
 
 uint64_t log_slot_last(const struct log *log, uint32_t slot) {
     CHECK(slot < SLOT_COUNT);
-    /* relaxed: the caller's acquire of `produced` (LOG_PUBLISH) orders it; a newer value is only a larger position */
+    /* relaxed: the caller's acquire of `produced` (LOG_PUBLISH) orders it; a newer value is only a larger
+     * position */
     return __atomic_load_n(&log->slot_last[slot], __ATOMIC_RELAXED);
 }
 

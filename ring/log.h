@@ -1,6 +1,6 @@
 /* log.h: the broadcast ring of one shard: one writer, many cursors, nothing copied per reader.
- * Owner: the shard that creates it; its home worker is the only writer. Readers are other threads, each with one gate.
- * Functions named log_writer_* are for the home worker only; log_reader_* for the thread that holds that gate; the rest for anyone.
+ * Owner: the shard that creates it; its home worker is the only writer. Readers have one gate each.
+ * log_writer_* are for the home worker, log_reader_* for the thread that holds the gate, the rest for anyone.
  * Nothing blocks: a full ring is the answer RING_FULL, and the caller decides what waits.
  * Fails only in log_create (negative errno); everything else is total on valid arguments (CHECK).
  *
@@ -19,21 +19,18 @@
 
 struct log;
 
-/* 32 bytes, dense: consumers read these and never touch the payload. Positions are indexes of entries, from 1, never reused. */
+/* 32 bytes, dense: consumers read these and never touch the payload. Positions are indexes of entries, from
+ * 1, never reused. */
 struct log_entry {
-    uint64_t
-        offset; /* of the record's first byte, from the log's beginning; never wraps (the data area is offset & mask) */
+    uint64_t offset; /* of the record's first byte, from the log's beginning; log_bytes_at folds it */
     uint32_t length; /* bytes of the record, a whole frame with its length prefix */
     uint32_t flags;  /* log_flags() */
     uint64_t topic;  /* id given by the writer: log number in the top 16 bits; 0 in markers */
     uint64_t time;   /* wall clock when received, nanoseconds */
 };
 
-enum log_type {
-    LOG_EVENT = 0,
-    LOG_CLOSE = 1,
-    LOG_OPEN = 2
-}; /* 3..15 reserved; readers skip types that they do not know */
+/* 3..15 are reserved; readers skip types that they do not know. */
+enum log_type { LOG_EVENT = 0, LOG_CLOSE = 1, LOG_OPEN = 2 };
 
 /* flags = type:4 | slot:12 | where the topic's bytes begin in the record:8 | their length:8 */
 static inline uint32_t log_flags(enum log_type type, uint32_t slot, uint32_t topic_at,
@@ -72,22 +69,25 @@ uint64_t log_records(const struct log *log);
 
 /* ---- writer: the home worker ---- */
 
-/* Room for one record of `length` bytes (contiguous, thanks to the mirror), valid until the next log_writer_* call.
- * RING_FULL: a hard gate, or a laggard for whom the grace budget still lasts, holds the space. The caller publishes, parks what it
- * was doing, and tries again after its wake, or at *retry_ns (mono clock; 0 = only the wake tells). `now_ns` = clock_mono_ns of this turn.
- * *retry_ns is written only with RING_FULL. length must be <= data_bytes / LOG_FRAMES_MIN. Between claims (1/64 of a ring) it reads no gate. */
+/* Room for one record of `length` bytes (contiguous, thanks to the mirror), valid until the next log_writer_*
+ * call. RING_FULL: a hard gate, or a laggard for whom the grace budget still lasts, holds the space. The
+ * caller publishes, parks what it was doing, and tries again after its wake, or at *retry_ns (mono clock; 0 =
+ * only the wake tells). `now_ns` = clock_mono_ns of this turn. *retry_ns is written only with RING_FULL.
+ * length must be <= data_bytes / LOG_FRAMES_MIN. Between claims (1/64 of a ring) it reads no gate. */
 enum ring_result log_writer_reserve(struct log *log, uint32_t length, uint64_t now_ns, uint8_t **out,
                                     uint64_t *retry_ns);
-/* Whether the space that the last reserve was refused for has stayed where it was. A worker with something parked for space asks this
- * when it looks again after wake_announce: false means that a gate or floor has moved since (also one of its own), so it tries again. */
+/* Whether the space that the last reserve was refused for has stayed where it was. A worker with something
+ * parked for space asks this when it looks again after wake_announce: false means that a gate or floor has
+ * moved since (also one of its own), so it tries again. */
 bool log_writer_waits(const struct log *log);
 /* Position that the next committed record will have (its sequence is made of it). */
 uint64_t log_writer_next(const struct log *log);
-/* Adds the entry for the bytes written at the last reserve (length <= the reserved one; once per reserve). Not visible before
- * log_writer_publish. Publishes by itself when 1/8 of the ring is unpublished. */
+/* Adds the entry for the bytes written at the last reserve (length <= the reserved one; once per reserve).
+ * Not visible before log_writer_publish. Publishes by itself when 1/8 of the ring is unpublished. */
 void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_t topic, uint64_t time_ns);
-/* One release store of `produced` (and `visible`, in a memory log) for all committed; true if there was something new since the last call (also
- * what commit published by itself): then the caller wakes its readers. */
+/* One release store of `produced` (and `visible`, in a memory log) for all committed; true if there was
+ * something new since the last call (also what commit published by itself): then the caller wakes its
+ * readers. */
 bool log_writer_publish(struct log *log);
 /* For metrics: read by anyone, written by the home worker. */
 struct log_counters {
@@ -105,43 +105,46 @@ void log_check(const struct log *log);
 
 /* ---- any thread ---- */
 
-static inline uint64_t
-log_produced(const struct log *log); /* positions < produced are published (acquire edge: LOG_PUBLISH) */
-static inline uint64_t
-log_visible(const struct log *log); /* no reader but the journal passes this; never above produced */
-uint64_t
-log_oldest(const struct log
-               *log); /* lowest position whose entry and bytes both survive; moves only up; a hint but for
-                                                 positions under the caller's gate */
-uint64_t log_slot_last(const struct log *log,
-                       uint32_t slot); /* highest published position of that slot, 0 = none; may run ahead
-                                                                 of a `produced` read before this call, never behind it */
+/* Positions < produced are published (acquire edge: LOG_PUBLISH). */
+static inline uint64_t log_produced(const struct log *log);
+/* No reader but the journal passes this; never above produced. */
+static inline uint64_t log_visible(const struct log *log);
+/* Lowest position whose entry and bytes both survive; moves only up. A hint but for positions under the
+ * caller's gate. */
+uint64_t log_oldest(const struct log *log);
+/* Highest published position of that slot, 0 = none. Never behind a `produced` read before this call, but
+ * perhaps ahead of it: so read `produced` first. */
+uint64_t log_slot_last(const struct log *log, uint32_t slot);
 
 /* ---- readers: one gate per thread ---- */
 
-/* Takes a gate, IDLE. Negative -EAGAIN when LOG_READERS_MAX are in use. Any thread; the gate then belongs to the caller's thread. */
+/* Takes a gate, IDLE. Negative -EAGAIN when LOG_READERS_MAX are in use. Any thread; the gate then belongs to
+ * the caller's thread. */
 int log_reader_attach(struct log *log) MUST_USE;
 void log_reader_detach(struct log *log, int gate);
-/* The oldest position this thread may still touch. Raising (never from IDLE, never down: CHECK): a release store; what lies below is
- * given up. Then one full fence to look whether the writer wants space, so raise once per turn or claim step, not per record.
- * Raising to where the gate stands costs nothing. */
+/* The oldest position this thread may still touch. Raising (never from IDLE, never down: CHECK): a release
+ * store; what lies below is given up. Then one full fence to look whether the writer wants space, so raise
+ * once per turn or claim step, not per record. Raising to where the gate stands costs nothing. */
 void log_reader_raise(struct log *log, int gate, uint64_t position);
-/* Lowering, or leaving IDLE: store, full fence, load `oldest`; false when `position` is already overtaken, and then the gate is IDLE.
- * From a gate at or below `position` it is a raise, and true.
- * Positions up to `produced` are allowed (attach at the live end never fails unless the ring laps within the call; then it returns false too). */
+/* Lowering, or leaving IDLE: store, full fence, load `oldest`; false when `position` is already overtaken,
+ * and then the gate is IDLE. From a gate at or below `position` it is a raise, and true.
+ * Positions up to `produced` are allowed (attach at the live end never fails unless the ring laps within the
+ * call; then it returns false too). */
 bool log_reader_lower(struct log *log, int gate, uint64_t position) MUST_USE;
 void log_reader_idle(struct log *log, int gate);
 uint64_t log_reader_gate(const struct log *log, int gate); /* LOG_IDLE or the position */
 #define LOG_IDLE UINT64_MAX
-/* The soft floor of this thread: its lowest laggard's position, or LOG_IDLE. The writer spends its grace before it passes one. */
+/* The soft floor of this thread: its lowest laggard's position, or LOG_IDLE. The writer spends its grace
+ * before it passes one. */
 void log_reader_laggard(struct log *log, int gate, uint64_t position);
 
-/* Under the caller's gate only, for published positions. Pointers are valid while the gate stands at or below `position`. */
+/* Under the caller's gate only, for published positions. Pointers are valid while the gate stands at or below
+ * `position`. */
 static inline const struct log_entry *log_entry_at(const struct log *log, uint64_t position);
 /* The byte at an entry's `offset`; contiguous for any slice up to data_bytes. */
 static inline const uint8_t *log_bytes_at(const struct log *log, uint64_t offset);
 
-/* ---- inline part: the fields are private to log.c, visible only so that the functions below can be inline ---- */
+/* ---- inline part: fields are private to log.c, visible only for the inline functions below ---- */
 
 /* One reader thread's words: two lines, so that the adjacent line's prefetch does not couple two readers. */
 struct log_gate {

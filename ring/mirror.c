@@ -1,12 +1,13 @@
-/* Why a mirror: a record that crosses the end of a ring would need two copies to write, two pieces to send and a test in every
- * reader. The same pages mapped twice in a row make every record and every slice of up to `bytes` contiguous; the price is
- * address space and one more page table entry per page.
+/* Why a mirror: a record that crosses the end of a ring would need two copies to write, two pieces to send
+ * and a test in every reader. The same pages mapped twice in a row make every record and every slice of up to
+ * `bytes` contiguous; the price is address space and one more page table entry per page.
  *
- * The two addresses of a byte are one cache line for the processor (caches are indexed by physical address), so all ordering
- * arguments of the rings hold across them. Compilers and ThreadSanitizer see two objects: rings therefore always form an address
- * from `offset & mask`, which begins in the first mapping, and only the tail of a record that crosses the end lies in the second.
- * The compiler can not reorder badly because the same thread never writes through one address and reads through the other. The
- * sanitizer is blind for those tails: the stress programs use records that never cross the end under it, and compare contents. */
+ * The two addresses of a byte are one cache line for the processor (caches are indexed by physical address),
+ * so all ordering arguments of the rings hold across them. Compilers and ThreadSanitizer see two objects:
+ * rings therefore always form an address from `offset & mask`, which begins in the first mapping, and only
+ * the tail of a record that crosses the end lies in the second. The compiler can not reorder badly because
+ * the same thread never writes through one address and reads through the other. The sanitizer is blind for
+ * those tails: the stress programs use records that never cross the end under it, and compare contents. */
 #include "ring/mirror.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@ static int mirror_fill(int file, uint64_t bytes) {
     return -error;
 }
 
-/* A memfd of `bytes`; with `prefault` its pages exist, so a lack of memory is an error here and not a SIGBUS later. */
+/* A memfd of `bytes`; with `prefault` its pages exist, so a lack of memory is an error here and not a SIGBUS
+ * later. */
 static int mirror_file(uint64_t bytes, bool prefault) {
     int file = memfd_create("roundhouse-ring", MFD_CLOEXEC);
     if (file < 0)

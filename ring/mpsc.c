@@ -4,23 +4,28 @@
  *
  * Who. mpsc_push from any thread, mpsc_pop and mpsc_pending from the owner.
  *
- * State. `produced` is the next ticket; `consumed` the owner's own count; each cell has a sequence. For ticket t in cell t & mask:
+ * State. `produced` is the next ticket; `consumed` the owner's own count; each cell has a sequence. For
+ * ticket t in cell t & mask:
  *          sequence == t                 free, waiting for the push with ticket t
  *          sequence == t + 1             filled by ticket t, waiting for the owner
  *          sequence == t + commands      popped: free for the ticket of the next round
  *
- * Invariants. consumed <= produced <= consumed + commands. A cell's content is written only by who holds its ticket, and read only
- * by the owner when the sequence says filled. `commands` is at least 2, else "filled" and "free for the next round" are the same number.
+ * Invariants. consumed <= produced <= consumed + commands. A cell's content is written only by who holds its
+ * ticket, and read only by the owner when the sequence says filled. `commands` is at least 2, else "filled"
+ * and "free for the next round" are the same number.
  *
- * Steps. Push takes a ticket by compare-and-swap only when the cell of that ticket is free, so a ticket is never given back. It
- * writes the command, then stores the sequence with release [MPSC_FILL]; pop loads it with acquire and sees the command. Pop copies, then
- * stores the sequence of the next round with release [MPSC_FREE]; push loads it with acquire, so the owner's copy is over before the
- * cell is written again. `produced` carries no data and is relaxed.
+ * Steps. Push takes a ticket by compare-and-swap only when the cell of that ticket is free, so a ticket is
+ * never given back. It writes the command, then stores the sequence with release [MPSC_FILL]; pop loads it
+ * with acquire and sees the command. Pop copies, then stores the sequence of the next round with release
+ * [MPSC_FREE]; push loads it with acquire, so the owner's copy is over before the cell is written again.
+ * `produced` carries no data and is relaxed.
  *
- * Why wrap is safe. Tickets are 64 bits and never wrap in practice; comparisons are by signed difference, which would survive it.
+ * Why wrap is safe. Tickets are 64 bits and never wrap in practice; comparisons are by signed difference,
+ * which would survive it.
  *
- * Promised: order per sender; nothing lost; full is told. Not promised: order between senders; and a command behind a push that is still
- * being written waits for that push. Its sender signals the owner after it, so no wake is lost by this. */
+ * Promised: order per sender; nothing lost; full is told. Not promised: order between senders; and a command
+ * behind a push that is still being written waits for that push. Its sender signals the owner after it, so no
+ * wake is lost by this. */
 #include "ring/mpsc.h"
 
 #include "core/base/limits.h"

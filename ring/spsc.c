@@ -1,7 +1,8 @@
 /* THE BYTE RING BETWEEN TWO THREADS
  *
- * Who. One producer thread, one consumer thread. Positions are bytes since the beginning, 64 bits: they do not wrap in the
- * life of a machine (at 100 GB/s it takes five years), and only `position & mask` touches memory.
+ * Who. One producer thread, one consumer thread. Positions are bytes since the beginning, 64 bits: they do
+ * not wrap in the life of a machine (at 10 GB/s it takes fifty years), and only `position & mask` touches
+ * memory.
  *
  * State.  produced   last published position; written by the producer, read by both
  *         consumed   everything below has been released; written by the consumer, read by both
@@ -11,15 +12,17 @@
  * Invariants.  consumed <= peeked <= produced <= committed <= consumed + bytes. All are multiples of 8.
  *              produced_seen <= produced and consumed_seen <= consumed: a copy is only ever too careful.
  *
- * Steps. Reserve looks at its copy of `consumed`, and at the word itself only when the copy says full. Commit writes the length
- * word and moves `committed`. Publish stores `produced` with release [SPSC_PUBLISH]; peek loads it with acquire, so the record's bytes
- * are seen. Consume stores `consumed` with release [SPSC_RELEASE]; reserve loads it with acquire, so the consumer's reads are over
- * before the bytes are written again.
+ * Steps. Reserve looks at its copy of `consumed`, and at the word itself only when the copy says full. Commit
+ * writes the length word and moves `committed`. Publish stores `produced` with release [SPSC_PUBLISH]; peek
+ * loads it with acquire, so the record's bytes are seen. Consume stores `consumed` with release
+ * [SPSC_RELEASE]; reserve loads it with acquire, so the consumer's reads are over before the bytes are
+ * written again.
  *
- * Why wrap is safe. A record begins at position & mask in the first mapping and runs on into the mirror (mirror.c).
+ * Why wrap is safe. A record begins at position & mask in the first mapping and runs on into the mirror
+ * (mirror.c).
  *
- * Promised: order, contiguous records aligned to 8, nothing lost. Not promised: fairness, waking (the caller does: publish, then
- * wake_signal; consume, then wanted_take). */
+ * Promised: order, contiguous records aligned to 8, nothing lost. Not promised: fairness, waking (the caller
+ * does: publish, then wake_signal; consume, then wanted_take). */
 #include "ring/spsc.h"
 
 #include "core/base/limits.h"

@@ -20,17 +20,21 @@ void spsc_destroy(struct spsc *ring);
 
 /* Producer. A record of length 1..bytes/4. */
 enum ring_result spsc_reserve(struct spsc *ring, uint32_t length, uint8_t **out);
-void spsc_commit(struct spsc *ring, uint32_t length); /* <= the reserved length; not visible before publish */
-bool spsc_publish(struct spsc *ring); /* true if there was something new: then wake the consumer */
-uint64_t spsc_committed(const struct spsc *ring); /* byte position behind the last committed record */
-uint64_t spsc_consumed(
-    const struct spsc *ring); /* what the consumer has released (acquire edge): acknowledgements follow it */
-struct wanted *
-spsc_wanted(struct spsc *ring); /* the producer sets it when it waits for spsc_consumed to move */
+/* At most the reserved length; not visible before publish. */
+void spsc_commit(struct spsc *ring, uint32_t length);
+/* True if there was something new: then wake the consumer. */
+bool spsc_publish(struct spsc *ring);
+/* Byte position behind the last committed record. */
+uint64_t spsc_committed(const struct spsc *ring);
+/* What the consumer has released (acquire edge SPSC_RELEASE): acknowledgements follow it. */
+uint64_t spsc_consumed(const struct spsc *ring);
+/* The producer sets it when it waits for spsc_consumed to move; the consumer takes it after spsc_consume. */
+struct wanted *spsc_wanted(struct spsc *ring);
 
 /* Consumer. */
-const uint8_t *
-spsc_peek(struct spsc *ring,
-          uint32_t *length);          /* next published record or NULL; peeks go forward without releasing */
-void spsc_consume(struct spsc *ring); /* releases all that was peeked; one release store */
-bool spsc_pending(const struct spsc *ring); /* something published and not peeked; for "look again" */
+/* Next published record or NULL; peeks go forward without releasing. Valid until spsc_consume. */
+const uint8_t *spsc_peek(struct spsc *ring, uint32_t *length);
+/* Releases all that was peeked; one release store. */
+void spsc_consume(struct spsc *ring);
+/* Something is published and not peeked; for "look again". */
+bool spsc_pending(const struct spsc *ring);

@@ -1,6 +1,7 @@
 /* THE WAKE PROTOCOL
  *
- * Who. One sleeper (the owner), any number of wakers. State: one word, AWAKE or SLEEPING, and an eventfd, the bell.
+ * Who. One sleeper (the owner), any number of wakers. State: one word, AWAKE or SLEEPING, and an eventfd, the
+ * bell.
  *
  * Steps.   Sleeper                                   Waker
  *          A1  state = SLEEPING                      B1  publish something (a release store of its own)
@@ -9,22 +10,24 @@
  *          A4  found: state = AWAKE, go on           B4  SLEEPING: exchange it for AWAKE;
  *              not found: sleep on the bell              who got SLEEPING out of it rings the bell
  *
- * Why no wake is lost. The two fences are ordered. If A2 comes first, B3 sees A1 (or something later), so the bell rings, or
- * somebody else's exchange already took SLEEPING away and that one rings it. If B2 comes first, A3 sees B1 and the sleeper does not
- * sleep. Without A2 the store A1 may still wait in the store buffer while A3 looks; without B2 the same happens to B1: then
- * both look too early and the sleeper sleeps on news. Each alone is fatal; tests/models/wake.pml says so, and the mutants show it.
+ * Why no wake is lost. The two fences are ordered. If A2 comes first, B3 sees A1 (or something later), so the
+ * bell rings, or somebody else's exchange already took SLEEPING away and that one rings it. If B2 comes
+ * first, A3 sees B1 and the sleeper does not sleep. Without A2 the store A1 may still wait in the store
+ * buffer while A3 looks; without B2 the same happens to B1: then both look too early and the sleeper sleeps
+ * on news. Each alone is fatal; tests/models/wake.pml says so, and the mutants show it.
  *
- * Why the bell can not be lost. An eventfd keeps its count: a bell rung between A4's decision and the poll makes the poll return
- * at once. A bell rung for a sleeper who resumed by itself stays in the eventfd and costs one poll that finds nothing.
- * The count can not overflow: a bell is rung at most once per SLEEPING, and the sleeper drains before it announces again or at
- * the next poll.
+ * Why the bell can not be lost. An eventfd keeps its count: a bell rung between A4's decision and the poll
+ * makes the poll return at once. A bell rung for a sleeper who resumed by itself stays in the eventfd and
+ * costs one poll that finds nothing. The count can not overflow: a bell is rung at most once per SLEEPING,
+ * and the sleeper drains before it announces again or at the next poll.
  *
- * WANTED is the same argument with the roles named by what they do: the wanter stores 1, fences [WANTED_SET] and looks again at what
- * it waits for; the mover moves it (a gate, `consumed`), fences [WANTED_TAKE] and loads the word. One who takes the 1 signals.
+ * WANTED is the same argument with the roles named by what they do: the wanter stores 1, fences [WANTED_SET]
+ * and looks again at what it waits for; the mover moves it (a gate, `consumed`), fences [WANTED_TAKE] and
+ * loads the word. One who takes the 1 signals.
  *
- * Promised: after a signal the sleeper runs and sees what was published before the signal. Not promised: one bell per signal,
- * no spurious wake, exact counters. Nothing wraps but counters. The backstop timer of a worker's sleep is there to make a mistake in
- * this file a counted event; nothing relies on it. */
+ * Promised: after a signal the sleeper runs and sees what was published before the signal. Not promised: one
+ * bell per signal, no spurious wake, exact counters. Nothing wraps but counters. The backstop timer of a
+ * worker's sleep is there to make a mistake in this file a counted event; nothing relies on it. */
 #include "ring/wake.h"
 
 #include "ring/counter.h"
@@ -73,7 +76,8 @@ void wake_announce(struct wake *wake) {
 }
 
 void wake_resume(struct wake *wake) {
-    /* relaxed: a waker that still reads SLEEPING rings a bell nobody needs; what it published is found by looking */
+    /* relaxed: a waker that still reads SLEEPING rings a bell nobody needs; what it published is found by
+     * looking */
     __atomic_store_n(&wake->state, WAKE_AWAKE, __ATOMIC_RELAXED);
 }
 
@@ -95,13 +99,15 @@ static void wake_ring(struct wake *wake) {
 
 void wake_signal(struct wake *wake) {
     ring_fence(&wake->state); /* WAKE_LOOK, pairs with WAKE_ANNOUNCE */
-    /* relaxed load: the fence orders it; it only decides who tries. acq_rel exchange: one waker takes the sleep away. */
+    /* relaxed load: the fence orders it; it only decides who tries. acq_rel exchange: one waker takes the
+     * sleep away. */
     if (__atomic_load_n(&wake->state, __ATOMIC_RELAXED) == WAKE_SLEEPING &&
         __atomic_exchange_n(&wake->state, WAKE_AWAKE, __ATOMIC_ACQ_REL) == WAKE_SLEEPING) {
         wake_ring(wake);
         return;
     }
-    /* relaxed load and store: an approximate counter; a locked add would cost every signal to an awake sleeper */
+    /* relaxed load and store: an approximate counter; a locked add would cost every signal to an awake
+     * sleeper */
     __atomic_store_n(&wake->elided, __atomic_load_n(&wake->elided, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
 

@@ -1,8 +1,8 @@
-/* wake.h: how a thread sleeps without losing news, and how others wake it for the price of one load when it is awake.
+/* wake.h: how a thread sleeps without losing news, and how others wake it; cheap when it is awake.
  * Owner: the sleeping thread makes it; anyone may call wake_signal.
- * Sleeper: announce sleep, full fence, look again, sleep. Waker: publish, full fence, look at the sleep word, ring the bell if it sleeps.
- * wake_signal does one eventfd write at most, which never blocks; nothing else makes a system call.
- * Only wake_init can fail (negative errno). The argument is at the top of wake.c, the model in tests/models. */
+ * Thread: as each group below says. Sleeper: announce, look again, sleep. Waker: publish, then signal.
+ * Nothing blocks: wake_signal does one non-blocking eventfd write at most, wake_drain one such read.
+ * Only wake_init can fail (negative errno). The argument is in wake.c, the models are in tests/models. */
 #pragma once
 
 #include "core/base/check.h"
@@ -15,29 +15,27 @@ struct wake {
     /* written by the sleeper and by wakers */
     uint32_t state __attribute__((aligned(64)));
     /* written once */
-    int bell __attribute__((
-        aligned(64))); /* eventfd, non-blocking; the sleeper polls it and drains it when it is readable */
+    int bell __attribute__((aligned(64))); /* eventfd, non-blocking; polled by the sleeper, then drained */
     /* written by wakers, any thread */
     uint64_t sent __attribute__((aligned(64))); /* bells rung; counter */
-    uint64_t
-        elided; /* signals that found the sleeper awake; counter (relaxed, may lose an increment between two wakers) */
+    uint64_t elided; /* signals that found the sleeper awake; counter (two wakers may lose one) */
 };
 
 int wake_init(struct wake *wake) MUST_USE; /* -errno of eventfd */
 void wake_deinit(struct wake *wake);       /* zeroed memory is accepted (bell 0 is taken as "none") */
 
 /* Sleeper only. */
-void wake_announce(
-    struct wake
-        *wake); /* then look for work once more; if there is some: wake_resume, else sleep on the bell */
+/* Then look for work once more: if there is some, wake_resume, else sleep on the bell, then wake_resume. */
+void wake_announce(struct wake *wake);
 void wake_resume(struct wake *wake); /* awake again, for whatever reason; cheap */
 void wake_drain(struct wake *wake);  /* takes the bell's count after it became readable */
 
 /* Anyone, after publishing. Rings at most once per sleep. */
 void wake_signal(struct wake *wake);
 
-/* WANTED: the same protocol in the other direction, for one who waits for space or acknowledgement (many wanters' own words,
- * one mover). Wanter: wanted_set (store, full fence), look again. Mover: move (gate, consumed), then wanted_take (full fence, load). */
+/* WANTED: the same protocol in the other direction, for one who waits for space or acknowledgement (many
+ * wanters' own words, one mover). Wanter: wanted_set (store, full fence), look again. Mover: move (gate,
+ * consumed), then wanted_take (full fence, load). */
 struct wanted {
     uint32_t word;
 };

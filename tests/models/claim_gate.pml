@@ -1,8 +1,10 @@
-// The claim-and-gate protocol of ring/log.c: one writer that laps, a follower that raises its gate, a diver that lowers it.
+// The claim-and-gate protocol of ring/log.c: one writer that laps, a follower that raises its gate, a diver
+// that lowers it.
 //
 // expect: pass
 // variant: -DSTEP=2 the writer claims room for two records at a time, and reads no gate between
-// mutant: -DNO_FENCE_CLAIM the writer looks at the gates while the new oldest is still in its store buffer (C3, C4)
+// mutant: -DNO_FENCE_CLAIM the writer looks at the gates while the new oldest is still in its store buffer
+// (C3, C4)
 // mutant: -DNO_FENCE_LOWER the diver looks at oldest while its gate is still in its store buffer (L1, L2)
 // mutant: -DEARLY_GATES the writer looks at the gates before it stores oldest, and not after
 // mutant: -DNO_LOOK the diver does not look whether it was overtaken
@@ -11,10 +13,10 @@
 // mutant: -DEARLY_RAISE the follower raises its gate before it reads
 // mutant: -DPUBLISH_FIRST a record is published before it is written
 //
-// Memory is that of x86 (TSO): each thread has a first-in first-out store buffer, which a process of its own empties whenever it
-// likes; a fence waits until it is empty. No thread loads a word that it stores itself, so loads need no forwarding.
-// Index and data area have unequal sizes and records unequal lengths, so both run out, at different times.
-// The steps are named as in ring/log.c.
+// Memory is that of x86 (TSO): each thread has a first-in first-out store buffer, which a process of its own
+// empties whenever it likes; a fence waits until it is empty. No thread loads a word that it stores itself,
+// so loads need no forwarding. Index and data area have unequal sizes and records unequal lengths, so both
+// run out, at different times. The steps are named as in ring/log.c.
 
 #ifndef STEP
 #define STEP 1
@@ -25,7 +27,8 @@
 #define DATA 5    /* units of bytes */
 #define IDLE 255
 
-/* Lengths 1 1 1 1 1 3 1: with four records of 1 the index runs out first, around the record of 3 the data area does. */
+/* Lengths 1 1 1 1 1 3 1: with four records of 1 the index runs out first, around the record of 3 the data
+ * area does. */
 #define LENGTH(p) ((p) == 6 -> 3 : 1)
 #define OFFSET(p) ((p) <= 6 -> (p) - 1 : (p) + 1) /* of the first unit */
 

@@ -1,16 +1,19 @@
-// Waiting for space: the writer of ring/log.c is refused by gates, wants, and sleeps; two readers move their gates and tell it.
-// WANTED and the wake protocol of ring/wake.c together. A lost wake is a writer that waits for ever: an invalid end state.
+// Waiting for space: the writer of ring/log.c is refused by gates, wants, and sleeps; two readers move their
+// gates and tell it. WANTED and the wake protocol of ring/wake.c together. A lost wake is a writer that waits
+// for ever: an invalid end state.
 //
 // expect: pass
 // mutant: -DNO_FENCE_SET the writer looks at the gates again while its want is still in its store buffer
 // mutant: -DNO_FENCE_TAKE a reader loads the want while its gate is still in its store buffer
-// mutant: -DNO_FENCE_ANNOUNCE the writer asks whether it still waits while its announcement is in its store buffer
+// mutant: -DNO_FENCE_ANNOUNCE the writer asks whether it still waits while its announcement is in its store
+// buffer
 // mutant: -DNO_LOOK the writer does not look at the gates again after it has wanted
 // mutant: -DNO_WAITS the writer sleeps without asking whether its want has been taken (log_writer_waits)
 //
-// A fence is missing in this list: that of wake_signal. Here the exchange by which a reader takes the want is one already; the
-// fence is needed by all other callers, and wake.pml rejects its absence.
-// Memory is that of x86 (TSO), as in wake.pml. The writer loads `wanted`, which it stores too, only after a fence of its own.
+// A fence is missing in this list: that of wake_signal. Here the exchange by which a reader takes the want is
+// one already; the fence is needed by all other callers, and wake.pml rejects its absence.
+// Memory is that of x86 (TSO), as in wake.pml. The writer loads `wanted`, which it stores too, only after a
+// fence of its own.
 
 #define STEPS 2 /* claims that wait for both gates */
 #define AWAKE 0

@@ -1,4 +1,5 @@
-// The wake protocol of ring/wake.c: one sleeper, two wakers. A lost wake is a sleeper that waits for ever: an invalid end state.
+// The wake protocol of ring/wake.c: one sleeper, two wakers. A lost wake is a sleeper that waits for ever: an
+// invalid end state.
 //
 // expect: pass
 // variant: -DNEWS=2 each waker publishes twice
@@ -8,9 +9,9 @@
 // mutant: -DLOOK_FIRST the sleeper looks, and announces then
 // mutant: -DNO_BELL_COUNT a bell that nobody waits for is forgotten, as a condition variable would
 //
-// Memory is that of x86 (TSO): each thread has a first-in first-out store buffer, which a process of its own empties whenever it
-// likes; a fence waits until it is empty, and an exchange contains one. The bell is an eventfd: a count in the kernel.
-// The steps are named as in ring/wake.c.
+// Memory is that of x86 (TSO): each thread has a first-in first-out store buffer, which a process of its own
+// empties whenever it likes; a fence waits until it is empty, and an exchange contains one. The bell is an
+// eventfd: a count in the kernel. The steps are named as in ring/wake.c.
 
 #ifndef NEWS
 #define NEWS 1

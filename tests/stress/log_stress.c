@@ -1,14 +1,14 @@
 /* Stress of ring/log.c: contents under every gate, while the writer laps.
  *
- * dive     the writer at full speed, and one reader that lowers its gate again and again to where the next claim is about to cut:
- *          what it was promised must stay whole until it goes IDLE.
- * follow   a follower that holds the writer back, a laggard with a floor, a diver; everybody sleeps when there is nothing to do, so
- *          WANTED, grace and the wakes of both directions are in it. The follower must see every record, the laggard must be told
- *          of every gap.
- * publish  cost of append and of reading without anybody in the way.
+ * dive     the writer at full speed, and one reader that lowers its gate again and again to where the next
+ *          claim is about to cut: what it was promised must stay whole until it goes IDLE.
+ * follow   a follower that holds the writer back, a laggard with a floor, a diver; everybody sleeps when
+ * there is nothing to do, so WANTED, grace and the wakes of both directions are in it. The follower must see
+ * every record, the laggard must be told of every gap. publish  cost of append and of reading without anybody
+ * in the way.
  *
- * A record's length and contents follow from its position. Under ThreadSanitizer all records are 128 bytes, so that none crosses
- * the end of the data area (the second mapping is out of its sight). */
+ * A record's length and contents follow from its position. Under ThreadSanitizer all records are 128 bytes,
+ * so that none crosses the end of the data area (the second mapping is out of its sight). */
 #include "tests/stress/ring_stress.h"
 
 #include "ring/log.h"
@@ -102,7 +102,8 @@ static void write_records(void *context) {
     wake_signal(&field->laggard);
 }
 
-/* Publishes every record and never sleeps: the time between a claim and the overwriting is as short as it can be. */
+/* Publishes every record and never sleeps: the time between a claim and the overwriting is as short as it can
+ * be. */
 static void write_in_haste(void *context) {
     struct field *field = context;
     uint64_t retry_ns = 0;
@@ -168,8 +169,9 @@ static void dive(void *context) {
     log_reader_detach(field->log, gate);
 }
 
-/* The follower goes by `visible` and the laggard by `produced` (as the journal does), and neither looks at the other word: an acquire
- * of one would hide from ThreadSanitizer that the other is stored without release. */
+/* The follower goes by `visible` and the laggard by `produced` (as the journal does), and neither looks at
+ * the other word: an acquire of one would hide from ThreadSanitizer that the other is stored without
+ * release. */
 typedef uint64_t (*field_end)(const struct log *);
 
 /* Sleeps until there is something beyond `position`; false when there will never be. */

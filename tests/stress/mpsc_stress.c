@@ -1,5 +1,6 @@
-/* Stress of ring/mpsc.c: three senders and the owner; contents, order of each sender, nothing lost, nothing twice. The mailbox is
- * so small that it is full most of the time in the first run, and empty most of the time in the second. */
+/* Stress of ring/mpsc.c: three senders and the owner; contents, order of each sender, nothing lost, nothing
+ * twice. The mailbox is so small that it is full most of the time in the first run, and empty most of the
+ * time in the second. */
 #include "tests/stress/ring_stress.h"
 
 #include "ring/mpsc.h"

@@ -1,6 +1,6 @@
-/* ring_stress.h: the body that all ring stress programs share: threads that start together, contents, sleeping, timings.
+/* ring_stress.h: what all ring stress programs share: threads that start together, contents, sleep, timings.
  * Owner: the program that includes it.
- * Threads: as many as the program asks for; every function may be called from any of them unless it says otherwise.
+ * Threads: as many as the program asks for; any of them may call any function.
  * Blocks: stress_sleep until its bell rings; the rest spins and yields.
  * Fails by STRESS: one line on standard error and exit status 1, from whichever thread sees it first. */
 #pragma once
@@ -28,7 +28,8 @@
         }                                                                                                    \
     } while (0)
 
-/* ThreadSanitizer makes everything about twenty times slower, and needs less of it: it sees orders, not luck. */
+/* ThreadSanitizer makes everything about twenty times slower, and needs less of it: it sees orders, not
+ * luck. */
 #ifdef RH_TSAN
 #define STRESS_SHARE 20u
 #else

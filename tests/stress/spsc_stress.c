@@ -1,6 +1,7 @@
-/* Stress of ring/spsc.c: one producer and one consumer; every record's length and contents are checked; both sleep when there is
- * nothing to do, so the producer's WANTED word is exercised too. Lengths are random, so records cross the end of the ring everywhere;
- * under ThreadSanitizer they are such that none does, because the second mapping is out of its sight. */
+/* Stress of ring/spsc.c: one producer and one consumer; every record's length and contents are checked; both
+ * sleep when there is nothing to do, so the producer's WANTED word is exercised too. Lengths are random, so
+ * records cross the end of the ring everywhere; under ThreadSanitizer they are such that none does, because
+ * the second mapping is out of its sight. */
 #include "tests/stress/ring_stress.h"
 
 #include "ring/spsc.h"

@@ -1,7 +1,7 @@
 /* Stress of ring/wake.c: two threads meet at the announcement again and again, then sleep and wake for real.
  *
- * The meetings need no time limit to find a lost wake: when the waker's signal has returned and the sleeper, who announced and
- * looked, did not see the news, then the bell must have rung by now. */
+ * The meetings need no time limit to find a lost wake: when the waker's signal has returned and the sleeper,
+ * who announced and looked, did not see the news, then the bell must have rung by now. */
 #include "tests/stress/ring_stress.h"
 
 /* ---- meetings: is it possible that both look too early? ---- */
