@@ -84,7 +84,7 @@ void wake_resume(struct wake *wake) {
 void wake_drain(struct wake *wake) {
     uint64_t count;
     ssize_t got = read(wake->bell, &count, sizeof count);
-    CHECK_HOT(got == (ssize_t)sizeof count || errno == EAGAIN || errno == EINTR);
+    CHECK_HOT(got > 0 || errno == EAGAIN || errno == EINTR);
     (void)got;
 }
 
