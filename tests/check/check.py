@@ -77,8 +77,8 @@ def main():
     try:
         for name, function in stages:
             passed = check.run_stage(name, function)
-            if not passed and name in ("tools", "build-release"):
-                check.show("           nothing further can be right: the other stages are left out")
+            if not passed and name == "tools":
+                check.show("           without its tools no other stage can be right: they are left out")
                 break
     except KeyboardInterrupt:
         check.stage = "check"

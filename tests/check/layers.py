@@ -45,6 +45,8 @@ ALLOWED = {
 }
 # Inside codecs/ each folder stands alone, but for these.
 CODECS = {"codecs/wire": ["codecs/event", "codecs/proto"], "codecs/event": ["codecs/proto"]}
+# Counters that other threads read live in ring/counter.h, which includes nothing of ring: the siblings may count, too.
+LEAVES = {"ring/counter.h": ["core/io", "core/route", "codecs"]}
 # A library's header stays behind the folder that was made for it.
 LIBRARIES = {
     r"liburing(/.*)?\.h|linux/io_uring\.h": ["core/io"],
@@ -55,7 +57,7 @@ LIBRARIES = {
 GENERATED = r".*\.pb-c\.h|rh_build\.h"
 
 ATOMICS = re.compile(r"\b(__atomic_\w+|__sync_\w+|_Atomic|stdatomic\.h|atomic_(load|store|fetch|exchange|compare|thread)\w*)\b")
-UNFINISHED = re.compile(r"\b(%s)\b|\b(?i:for now|place" r"holder)\b" % "|".join(["TO" "DO", "FIX" "ME", "X" "XX", "HA" "CK"]))
+UNFINISHED = re.compile(r"\b(%s)\b|\b(?i:for n" r"ow|place" r"holder)\b" % "|".join(["TO" "DO", "FIX" "ME", "X" "XX", "HA" "CK"]))
 OWN_PATHS = re.compile(r"(?<![\w.$}/*-])/(home|Users|root|work|mnt)/\w|/tmp/" r"build\b")
 DEAD_CODE = re.compile(r"^\s*//\s*(return\b.*|[\w>.\[\]*-]+\s*(=|\().*);\s*$")
 
@@ -115,6 +117,8 @@ def check_include(tree, name, number, quoted, target):
         tree.find("include", name, number, f"an example includes <roundhouse/...> only, not {target}")
     elif layer not in ALLOWED:
         tree.find("include", name, number, f"the folder {layer} has no place in the layers of tests/check/layers.py")
+    elif layer in LEAVES.get(target, []):
+        return
     elif other != layer and other not in ALLOWED[layer]:
         tree.find("include", name, number, f"{layer} may not include {other} ({target})")
     elif layer == other == "codecs":
@@ -276,6 +280,7 @@ EXAMPLES = [
     ("core/conn/a.c", '#include "core/io/x.h"\n', None),
     ("core/conn/a.c", '#include "codecs/wire/x.h"\n', "include"),
     ("core/io/a.c", '#include "ring/x.h"\n', "include"),
+    ("core/io/a.c", '#include "ring/counter.h"\n', None),
     ("core/session/a.c", '#include "codecs/wire/x.h"\n', None),
     ("core/session/a.c", '#include "core/shard/x.h"\n', "include"),
     ("core/shard/a.c", '#include <liburing.h>\n', "include"),
@@ -310,7 +315,7 @@ def self_test():
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             others = ["core/base", "core/io", "core/shard", "ring", "codecs/wire", "codecs/event"]
-            for name, content in [(f"{other}/x.h", HEADER) for other in others] + [(path, text)]:
+            for name, content in [(f"{other}/x.h", HEADER) for other in others] + [("ring/counter.h", HEADER)] + [(path, text)]:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_text(content)
             names = [str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()]

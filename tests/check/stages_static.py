@@ -94,7 +94,7 @@ def build(check, name, sanitize, targets):
     for number, step in enumerate(steps):
         ran = run(step, check.out(f"{number}.log"), 1200)
         if ran.status != 0:
-            errors = re.findall(r"^.*(?:error|Error|undefined reference).*$", ran.output, re.M)
+            errors = re.findall(r"^.*(?:error: |Error |undefined reference|FAILED: ).*$", ran.output, re.M)
             check.add(f"build {name}", False, ran.seconds, (errors or [ran.why()])[0][-250:], ran.log)
             return
     check.add(f"build {name}", True, ran.seconds)

@@ -1,13 +1,13 @@
 /*
  * Leak check inside a unit test.
  * Owner: the test that calls it; it keeps no state.
- * Thread: the one that runs the test. It stops the process for some milliseconds, so call it once, at the
- * end. Blocks: only while the address space is searched. Fails: by failing the test. Without AddressSanitizer
- * it does nothing, and costs nothing.
+ * Thread: the one that runs the test, once, at its end: the process stands still for some milliseconds.
+ * Blocks: only while the address space is searched.
+ * Fails: by failing the test. Without AddressSanitizer it does nothing, and costs nothing.
  *
- * Criterion's children leave without the check at exit, so a test that allocates has to ask for it by itself:
+ * Criterion's children leave without the check at exit, so a test that allocates asks for it by itself, with
  * LEAKS_NONE() as its last statement, when everything it made has been freed. A pointer that is still in a
- * local variable or a register counts as reachable: set it to NULL after freeing only if that hides nothing.
+ * local variable or a register counts as reachable: set it to NULL after freeing, if that hides nothing.
  */
 #ifndef TESTS_UNIT_LEAKS_H
 #define TESTS_UNIT_LEAKS_H
