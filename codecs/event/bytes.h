@@ -1,5 +1,5 @@
 /* bytes.h: a buffer that grows, for what an event becomes when it changes its form.
- * Owner: whoever holds the struct; bytes_take hands the memory over, bytes_free gives it back. One thread at a time.
+ * Owner: whoever holds the struct; bytes_take hands the memory over. One thread at a time.
  * Zero-initialised is empty. Never the hot path: it allocates from the general heap.
  * Nothing blocks.
  * Running out of memory is remembered: later calls do nothing, and bytes_take gives NULL. */
@@ -24,6 +24,7 @@ void bytes_text(struct bytes *bytes, const char *text);
 /* A length-delimited protobuf field with a number of 1 to 15. */
 void bytes_field(struct bytes *bytes, uint32_t number, const void *data, size_t n);
 
-/* The memory, which the caller frees, and its length; NULL if memory ran out or nothing was added. Empty again afterwards. */
+/* The memory, which the caller frees, and its length; NULL if memory ran out or nothing was added. Empty
+ * again afterwards. */
 uint8_t *bytes_take(struct bytes *bytes, size_t *length);
 void bytes_free(struct bytes *bytes);

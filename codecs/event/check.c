@@ -203,7 +203,8 @@ static bool value_check(struct check *check, const uint8_t *p, const uint8_t *en
             return refuse_attribute(check, text);
         ++arms;
     }
-    return arms == 1 || refuse_attribute(check, "an attribute has no value, one of a type unknown here, or two");
+    return arms == 1 ||
+           refuse_attribute(check, "an attribute has no value, one of a type unknown here, or two");
 }
 
 /* True for one string that is surely right. False says nothing. */
@@ -230,7 +231,8 @@ static bool entry_read(const uint8_t *p, const uint8_t *end, struct field *name,
     return name->data && value->data;
 }
 
-/* The same for the form that libraries write: the name, the value, nothing else, all short. False says nothing. */
+/* The same for the form that libraries write: the name, the value, nothing else, all short. False says
+ * nothing. */
 static inline bool entry_plain(const uint8_t *p, size_t n, struct field *name, struct field *value) {
     if (n < 4 || n >= 0x80 || p[0] != FIELD_TAG(ENTRY_NAME, FIELD_BYTES) || p[1] > n - 4)
         return false;
@@ -317,7 +319,8 @@ static bool refuse_missing(struct check *check) {
 
 /* A text that is surely right as a required attribute: gives the place behind it. NULL says nothing. */
 static inline const uint8_t *required_text(const uint8_t *p, const uint8_t *end, uint32_t number) {
-    if (end - p < 3 || p[0] != FIELD_TAG(number, FIELD_BYTES) || p[1] == 0 || p[1] >= 0x80 || p[1] > end - p - 2)
+    if (end - p < 3 || p[0] != FIELD_TAG(number, FIELD_BYTES) || p[1] == 0 || p[1] >= 0x80 ||
+        p[1] > end - p - 2)
         return NULL;
     return utf8_clean(p + 2, p[1]) ? p + 2 + p[1] : NULL;
 }

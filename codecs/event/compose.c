@@ -92,3 +92,39 @@ bool event_build(const struct event_parts *parts, uint8_t **event, size_t *event
         bytes_field(&out, wants_text(parts) ? EVENT_TEXT : EVENT_BINARY, parts->data, parts->data_length);
     return compose_done(&out, event, event_length, fault);
 }
+
+/* The value of a google.protobuf.Any; an Any without one has an empty value. */
+static bool any_open(struct field *any) {
+    struct field field;
+    const uint8_t *end = any->data + any->length;
+    any->length = 0;
+    for (const uint8_t *p = any->data; p < end;) {
+        p = field_read(p, end, &field);
+        if (!p)
+            return false;
+        if (field.number == ANY_VALUE && field.type == FIELD_BYTES) {
+            any->data = field.data;
+            any->length = field.length;
+        }
+    }
+    return true;
+}
+
+bool event_data(const uint8_t *event, size_t length, const uint8_t **data, size_t *data_length,
+                uint32_t *kind) {
+    struct field field;
+    for (const uint8_t *p = event, *end = event + length; p < end;) {
+        p = field_read(p, end, &field);
+        if (!p)
+            return false;
+        if (field.number < EVENT_BINARY || field.number > EVENT_PROTO || field.type != FIELD_BYTES)
+            continue;
+        *kind = field.number;
+        if (field.number == EVENT_PROTO && !any_open(&field))
+            return false;
+        *data = field.data;
+        *data_length = field.length;
+        return true;
+    }
+    return false;
+}

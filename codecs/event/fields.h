@@ -1,8 +1,8 @@
-/* fields.h: the field numbers of io.cloudevents.v1.CloudEvent, for those that read and write it without unpacking.
- * Owner: codecs/event. Only constants.
- * Any thread may use them.
+/* fields.h: the field numbers of io.cloudevents.v1.CloudEvent, for reading and writing without unpacking.
+ * Owner: codecs/event.
+ * Only constants: any thread may use them.
  * Nothing blocks.
- * Nothing fails; tests compare them with the generated code. */
+ * Nothing fails; a test compares them with the generated code. */
 #pragma once
 
 /* CloudEvent. */

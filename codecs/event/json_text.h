@@ -2,7 +2,7 @@
  * Owner: pure functions over the caller's bytes. Any thread may call.
  * Needed because a parser rounds numbers: data has to leave with the digits with which it came.
  * Nothing blocks.
- * json_text_fault decides whether a text is JSON at all; everything else here trusts that it has been asked. */
+ * json_text_fault decides whether a text is JSON at all; all else here trusts that it has been asked. */
 #pragma once
 
 #include "codecs/event/bytes.h"
@@ -17,8 +17,8 @@ struct json_member {
     size_t value_length;
 };
 
-/* NULL if the text is one JSON value (any type), or what is wrong with it. `unique`: a member that occurs twice in an
- * object is wrong too. */
+/* NULL if the text is one JSON value (any type), or what is wrong with it. `unique`: a member that occurs
+ * twice in an object is wrong too. */
 const char *json_text_fault(const char *text, size_t n, bool unique);
 
 /* Where the first character that is no white space stands, or end. */

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+/* The calendar: days_from_civil and civil_from_days of Howard Hinnant's "chrono-compatible low-level date
+ * algorithms", in years that begin in March. */
 #define DAY_SECONDS     86400
 #define ERA_YEARS       400
 #define ERA_DAYS        146097 /* of 400 years */

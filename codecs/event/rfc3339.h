@@ -1,9 +1,8 @@
 /* rfc3339.h: timestamps as text, 2026-02-28T09:30:00.25+01:00, and as seconds and nanoseconds since 1970.
  * Owner: pure functions. Any thread may call.
- * The years 1 to 9999, as google.protobuf.Timestamp. The calendar is the algorithm of Howard Hinnant's "chrono-compatible
- * low-level date algorithms" (days_from_civil, civil_from_days), with years that begin in March.
+ * The years 1 to 9999, as google.protobuf.Timestamp.
  * Nothing blocks.
- * Reading fails with false. A leap second becomes the first second of the next minute; digits below 1 ns are cut. */
+ * Reading fails with false. A leap second is the next minute's first; digits below 1 ns are cut. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,5 +17,6 @@
 
 bool rfc3339_read(const char *text, size_t n, int64_t *seconds, uint32_t *nanos);
 
-/* In UTC, with 0, 3, 6 or 9 digits of fraction, as many as needed. Returns the length without the zero byte. */
+/* In UTC, with 0, 3, 6 or 9 digits of fraction, as many as needed. Returns the length without the zero byte.
+ */
 size_t rfc3339_write(int64_t seconds, uint32_t nanos, char out[RFC3339_BYTES]);

@@ -2,7 +2,7 @@
  * Owner: pure functions over the caller's bytes. Any thread may call.
  * Readers take [p, end) and give the place behind what they read; they never look at end or beyond.
  * Nothing blocks, nothing allocates.
- * Malformed is NULL: cut off, a varint above 64 bits, a tag or length over 5 bytes, field number 0, a group. */
+ * Malformed is NULL: cut off, a varint above 64 bits, a tag or length over 5 bytes, number 0, a group. */
 #pragma once
 
 #include "core/base/check.h"

@@ -37,7 +37,8 @@ static const ProtobufCFieldDescriptor *known_field(const ProtobufCMessageDescrip
     return protobuf_c_message_descriptor_get_field(message, number);
 }
 
-/* What protobuf-c leaves to us: it does not look at UTF-8, cuts a string at a zero byte, and takes any number of things. */
+/* What protobuf-c leaves to us: it does not look at UTF-8, cuts a string at a zero byte, and takes any number
+ * of things. */
 static bool string_check(const struct field *field, const char *name, struct fault *fault) {
     if (!utf8_valid(field->data, field->length))
         return refuse(fault, RH_CODE_INVALID, "a string is not valid UTF-8", name);

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Unpacks a control frame (any kind but EVENT, EMPTY, UNKNOWN). NULL = refused: malformed, or bad UTF-8 in any string (protobuf-c does not
- * look), fault filled. Free with control_free. */
+/* Unpacks a control frame (any kind but EVENT, EMPTY, UNKNOWN). NULL = refused: malformed, or bad UTF-8 in
+ * any string (protobuf-c does not look), fault filled. Free with control_free. */
 Roundhouse__V1__Frame *control_unpack(const struct wire_frame *frame, struct fault *fault);
 void control_free(Roundhouse__V1__Frame *frame);
 

@@ -117,7 +117,8 @@ static const char *const field_names[] = {
 static bool refuse_known(struct fault *fault, const struct field *field) {
     const char *name = field_names[field->number];
     if (field->number == EVENT_SEQUENCE)
-        return refuse(fault, RH_CODE_INVALID, "a sequence may only stand first in an Event, as fixed64", name);
+        return refuse(fault, RH_CODE_INVALID, "a sequence may only stand first in an Event, as fixed64",
+                      name);
     const char *text = field->type == FIELD_BYTES ? "an Event has two topics or two events"
                                                   : "an Event's topic or event has the wrong wire type";
     return refuse(fault, RH_CODE_INVALID, text, name);
@@ -145,12 +146,14 @@ static bool event_split(const uint8_t *p, const uint8_t *end, struct field *topi
 }
 
 /* The same for the form that libraries write: topic, event, nothing else. False says nothing. */
-static inline bool event_split_plain(const uint8_t *p, const uint8_t *end, struct field *topic, struct field *event) {
+static inline bool event_split_plain(const uint8_t *p, const uint8_t *end, struct field *topic,
+                                     struct field *event) {
     p = field_read(p, end, topic);
     if (!p || topic->number != EVENT_TOPIC || p == end)
         return false;
     p = field_read(p, end, event);
-    return p == end && event->number == EVENT_EVENT && topic->type == FIELD_BYTES && event->type == FIELD_BYTES;
+    return p == end && event->number == EVENT_EVENT && topic->type == FIELD_BYTES &&
+           event->type == FIELD_BYTES;
 }
 
 bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, struct fault *fault) {

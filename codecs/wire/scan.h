@@ -1,8 +1,8 @@
 /* scan.h: finds frames in received bytes and checks what the hot path needs, in place, without unpacking.
  * Owner: pure functions over the caller's bytes. Any thread may call.
- * One forward pass. Only an Event in the one canonical form leaves it: one topic, one event, a well-formed CloudEvent.
+ * One forward pass. Only an Event with one topic and one well-formed CloudEvent leaves it.
  * Nothing blocks, nothing allocates.
- * A refusal fills a `struct fault` with static texts; "not all there yet" is WIRE_INCOMPLETE, no error. */
+ * A refusal fills a fault with static texts; "not all there yet" is WIRE_INCOMPLETE, no error. */
 #pragma once
 
 #include "core/base/error.h"
@@ -44,12 +44,14 @@ struct wire_frame {
     size_t body_length;
 };
 
-/* Only the length prefix: WIRE_OK fills *total (prefix + frame); WIRE_BAD for a prefix over 10 bytes or a frame over frame_max (code TOO_LARGE,
- * told before the frame's bytes have come). For assembling a frame that straddles receives. */
+/* Only the length prefix: WIRE_OK fills *total (prefix + frame); WIRE_BAD for a prefix over 10 bytes or a
+ * frame over frame_max (code TOO_LARGE, told before the frame's bytes have come). For assembling a frame that
+ * straddles receives. */
 enum wire_result wire_length(const uint8_t *p, size_t n, uint64_t frame_max, uint64_t *total,
                              struct fault *fault);
 
-/* The next frame at p. WIRE_BAD: the connection can not go on (PROTOCOL, TOO_LARGE): not a Frame, two known bodies, wrong wire types. */
+/* The next frame at p. WIRE_BAD: the connection can not go on (PROTOCOL, TOO_LARGE): not a Frame, two known
+ * bodies, wrong wire types. */
 enum wire_result wire_next(const uint8_t *p, size_t n, uint64_t frame_max, struct wire_frame *out,
                            struct fault *fault);
 
@@ -60,9 +62,10 @@ struct wire_event {
     uint32_t event_length;
 };
 
-/* Looks into a WIRE_EVENT frame. false = refuse this event (code INVALID with `field` such as "topic", "event.id"); the connection may go
- * on. Checks everything ARCHITECTURE section 5 lists: exactly one topic and one event, at most one sequence and only in front, the topic's
- * grammar, a well-formed CloudEvent with its required attributes (event_check of codecs/event). Unknown fields of Event are passed over and not
+/* Looks into a WIRE_EVENT frame. false = refuse this event (code INVALID with `field` such as "topic",
+ * "event.id"); the connection may go on. Checks everything ARCHITECTURE section 5 lists: exactly one topic
+ * and one event, at most one sequence and only in front, the topic's grammar, a well-formed CloudEvent with
+ * its required attributes (event_check of codecs/event). Unknown fields of Event are passed over and not
  * carried on. */
 bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, struct fault *fault);
 
@@ -72,7 +75,9 @@ bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, str
 uint32_t wire_record_size(uint32_t topic_length, uint32_t event_length);
 /* Writes it; returns where in the record the topic's bytes begin (<= 255). */
 uint32_t wire_record_write(uint8_t *out, uint64_t sequence, const struct wire_event *event);
-/* The record's event back again (trusted bytes, as written by wire_record_write); for readers such as the admin plane and tests. */
+/* The record's event back again (trusted bytes, as written by wire_record_write); for readers such as the
+ * admin plane and tests. */
 void wire_record_read(const uint8_t *record, uint32_t length, uint64_t *sequence, struct wire_event *out);
-/* Overwrites the sequence of a record in place (a record that came from another worker gets its position at home). */
+/* Overwrites the sequence of a record in place (a record that came from another worker gets its position at
+ * home). */
 void wire_record_sequence(uint8_t *record, uint64_t sequence);

@@ -2,7 +2,7 @@
  * Owner: core/base (pure functions). Any thread may call.
  * ASCII is checked eight bytes at a time; a word never reaches beyond the bytes given.
  * Nothing blocks.
- * The answers are yes and no; utf8_next gives 0 for bytes that are not UTF-8. utf8_valid is declared in topic.h. */
+ * The answers are yes and no; utf8_next gives 0 for bytes that are not UTF-8. See topic.h for utf8_valid. */
 #pragma once
 
 #include "core/base/topic.h"
@@ -37,8 +37,9 @@ static inline uint64_t word_load_short(const uint8_t *p, size_t n) {
     return p[0] | (uint64_t)p[n >> 1] << (8 * (n >> 1)) | (uint64_t)p[n - 1] << (8 * (n - 1));
 }
 
-/* Marks (0x80) among the bytes of a word if any is below `least`, DEL or not ASCII; no marks if all are clean.
- * Which bytes are marked is only certain for the lowest mark: a byte below `least` borrows from those above it. */
+/* Marks (0x80) among the bytes of a word if any is below `least`, DEL or not ASCII; no marks if all are
+ * clean. Which bytes are marked is only certain for the lowest mark: a byte below `least` borrows from those
+ * above it. */
 static inline uint64_t word_unclean(uint64_t word, uint8_t least) {
     return ((word - WORD_ONES * least) | (word + WORD_ONES) | word) & WORD_HIGHS;
 }
@@ -46,8 +47,8 @@ static inline uint64_t word_unclean(uint64_t word, uint8_t least) {
 /* As utf8_clean, for bytes that are not all clean ASCII. */
 bool utf8_clean_slow(const uint8_t *p, size_t n);
 
-/* Whether `n` bytes are valid UTF-8 without controls (U+0000-001F, U+007F-009F) and noncharacters: a String of
- * CloudEvents. */
+/* Whether `n` bytes are valid UTF-8 without controls (U+0000-001F, U+007F-009F) and noncharacters: a String
+ * of CloudEvents. */
 static inline bool utf8_clean(const uint8_t *p, size_t n) {
     uint64_t marks;
     if (n >= 8) {

@@ -19,8 +19,8 @@ uint8_t *golden_alone(const uint8_t *data, size_t n);
 
 /* Made by `protoc --encode=io.cloudevents.v1.CloudEvent`, without data:
  *   id: "A-1" source: "/erp/plant-7" spec_version: "1.0" type: "com.example.despatchadvice.created"
- *   count = integer -7, dataschema = uri "https://example.com/s", digest = bytes 00ff, flag = true, ref = uri_ref "../x",
- *   subject = string "Läger", time = timestamp 1772271000.25 */
+ *   count = integer -7, dataschema = uri "https://example.com/s", digest = bytes 00ff, flag = true, ref =
+ * uri_ref "../x", subject = string "Läger", time = timestamp 1772271000.25 */
 #define GOLDEN_HEAD                                                                                          \
     "0a03412d31 120c2f6572702f706c616e742d37 1a03312e30"                                                     \
     "2222636f6d2e6578616d706c652e64657370617463686164766963652e63726561746564"                               \

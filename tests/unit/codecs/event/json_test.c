@@ -70,8 +70,8 @@ static void expect_golden(const char *hex, const char *json) {
     "\"type\":\"com.example.despatchadvice.created\",\"count\":-7,\"dataschema\":\"https://example.com/s\"," \
     "\"digest\":\"AP8=\",\"flag\":true,\"ref\":\"../x\",\"subject\":\"L\xc3\xa4ger\","                       \
     "\"time\":\"2026-02-28T09:30:00.250Z\""
-#define JSON_TYPE                                                                                            \
-    "2a27 0a0f 64617461636f6e74656e7474797065 1214 1a12 6170706c69636174696f6e2f782b6a736f6e" /* application/x+json: 18 */
+/* datacontenttype = application/x+json */
+#define JSON_TYPE "2a27 0a0f 64617461636f6e74656e7474797065 1214 1a12 6170706c69636174696f6e2f782b6a736f6e"
 
 Test(event_to_json, writes_golden_events_with_all_seven_types) {
     expect_golden(GOLDEN_HEAD, GOLDEN_JSON "}");
@@ -378,4 +378,35 @@ Test(event_build, refuses_what_event_check_refuses) {
     cr_expect_not(event_build(&parts, &event, &length, &fault));
     cr_expect(golden_fault(&fault, RH_CODE_INVALID, "event.source"));
     LEAKS_NONE();
+}
+
+/* ---- event_data ---- */
+
+static void expect_data(const char *hex, uint32_t kind, const char *data_hex) {
+    uint8_t bytes[512], expected[64];
+    const uint8_t *data = NULL;
+    size_t length = 0, n = golden_hex(hex, bytes, sizeof bytes);
+    size_t expected_n = golden_hex(data_hex, expected, sizeof expected);
+    uint32_t found = 0;
+    uint8_t *alone = golden_alone(bytes, n);
+    cr_expect_eq(event_data(alone, n, &data, &length, &found), kind != 0, "%s", hex);
+    cr_expect(found == kind && length == expected_n, "%s", hex);
+    cr_expect(kind == 0 || memcmp(data, expected, length) == 0, "%s", hex);
+    free(alone);
+}
+
+Test(event_data, finds_each_data_arm) {
+    expect_data(GOLDEN_HEAD, 0, "");
+    expect_data(GOLDEN_HEAD GOLDEN_BINARY, 6, "0001ff");
+    expect_data(GOLDEN_HEAD GOLDEN_TEXT, 7, "7b2261223a20312e31307d");
+    expect_data(GOLDEN_HEAD GOLDEN_PROTO, 8, "0801");
+    expect_data(GOLDEN_TEXT GOLDEN_HEAD, 7, "7b2261223a20312e31307d");
+    expect_data(GOLDEN_SMALL "3200", 6, "");
+    expect_data(GOLDEN_SMALL "4200", 8, "");
+    expect_data(GOLDEN_SMALL "4204 0a0278 79", 8, "");
+}
+
+Test(event_data, is_none_in_bytes_that_are_no_event) {
+    expect_data("0a05", 0, "");
+    expect_data(GOLDEN_SMALL "0b0c" GOLDEN_TEXT, 0, "");
 }

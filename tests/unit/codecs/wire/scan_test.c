@@ -283,7 +283,8 @@ Test(wire_record, has_the_golden_bytes) {
     cr_assert_arr_eq(record, expected, n);
 }
 
-/* Writes, reads, numbers anew and scans one record of these sizes. The topic is `a`s, the event no CloudEvent. */
+/* Writes, reads, numbers anew and scans one record of these sizes. The topic is `a`s, the event no
+ * CloudEvent. */
 static void sweep(uint32_t topic_length, uint32_t event_length, uint8_t *payload, uint8_t *record) {
     struct wire_event in = {payload, payload + 256, topic_length, event_length}, out;
     struct wire_frame frame;

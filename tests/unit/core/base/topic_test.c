@@ -243,7 +243,8 @@ Test(pattern, matches_by_tokens) {
                   cases[i].pattern, cases[i].topic);
 }
 
-/* XXH3-64 is a published function: the first value is the one that its own test program prints for no input and seed 0. */
+/* XXH3-64 is a published function: the first value is the one that its own test program prints for no input
+ * and seed 0. */
 Test(topic, hashes_as_the_slot_map_was_made) {
     cr_expect_eq(topic_hash((const uint8_t *)"", 0, 0), UINT64_C(0x2d06800538d394c2));
     uint64_t one = topic_hash((const uint8_t *)"erp.order.created", 17, 1);

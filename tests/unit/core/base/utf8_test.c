@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Table 3-7 of the Unicode Standard, "Well-Formed UTF-8 Byte Sequences": bytes of the sequence at p, 0 if there is none. */
+/* Table 3-7 of the Unicode Standard, "Well-Formed UTF-8 Byte Sequences": bytes of the sequence at p, 0 if
+ * there is none. */
 static size_t table_3_7(const uint8_t *p, size_t n) {
     static const uint8_t rows[][9] = {
         /* size, then low and high for each byte */
