@@ -35,6 +35,21 @@ uint8_t *golden_alone(const uint8_t *data, size_t n) {
     return alone;
 }
 
+uint8_t *golden_file(const char *path, size_t *n) {
+    static const char here[] = "tests/unit/codecs/golden.c";
+    char full[1024];
+    int root = (int)(strlen(__FILE__) - strlen(here));
+    snprintf(full, sizeof full, "%.*s%s", root, __FILE__, path);
+    FILE *file = fopen(full, "rb");
+    cr_assert(file, "%s", full);
+    size_t room = 1 << 20;
+    uint8_t *content = malloc(room);
+    *n = fread(content, 1, room, file);
+    cr_assert(*n > 0 && *n < room);
+    fclose(file);
+    return content;
+}
+
 bool golden_fault(const struct fault *fault, enum rh_code code, const char *field) {
     bool named = field ? fault->field && strcmp(fault->field, field) == 0 : !fault->field;
     bool good = fault->code == code && named && fault->text && strlen(fault->text) > 10;

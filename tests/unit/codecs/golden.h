@@ -33,5 +33,8 @@ uint8_t *golden_alone(const uint8_t *data, size_t n);
 #define GOLDEN_PROTO  "421d0a17747970652e676f6f676c65617069732e636f6d2f612e4212020801" /* a.B, 08 01 */
 #define GOLDEN_SMALL  "0a0131 12022f73 1a03312e30 220174"                              /* 1 /s 1.0 t */
 
+/* The content of a file, its path told from the root of the project. */
+uint8_t *golden_file(const char *path, size_t *n);
+
 /* Whether the fault says this code and names this field (NULL: none). Prints the fault if not. */
 bool golden_fault(const struct fault *fault, enum rh_code code, const char *field);

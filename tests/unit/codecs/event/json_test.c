@@ -5,6 +5,7 @@
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,63 @@ Test(event_from_json, refuses_every_truncation_and_survives_every_corrupt_byte) 
             free(text);
         }
     cr_assert(accepted > 100);
+    LEAKS_NONE();
+}
+
+/* Events as they came from real systems; tests/data/SOURCES.md says which of them break the standard. */
+Test(event_from_json, judges_documents_of_real_systems) {
+    static const struct {
+        const char *path, *field;
+    } cases[] = {
+        {"tests/data/json-events/sapevents__s4-businesspartner-changed.json", NULL},
+        {"tests/data/json-events/sapevents__s4-marketingcampaign-completed.json", "source"}, /* is empty */
+        {"tests/data/json-events/sapevents__vehicle-created-sample.json", "time"}, /* has a blank for the T */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+        size_t n;
+        struct fault fault = {0};
+        uint8_t *json = golden_file(cases[i].path, &n);
+        char *text = through((const char *)json, n, &fault);
+        if (cases[i].field)
+            cr_expect(!text && golden_fault(&fault, RH_CODE_INVALID, cases[i].field), "%s", cases[i].path);
+        else
+            cr_expect(text && strstr(text, ",\"data\":{\"BusinessPartner\":\"1000667\"}}"), "%s", text);
+        free(text);
+        free(json);
+    }
+}
+
+static unsigned allocations_left;
+
+static void *allocate_some(size_t n) {
+    return allocations_left && allocations_left-- ? malloc(n) : NULL;
+}
+
+/* Every allocation of the JSON library fails once; nothing is lost, and in the end it works. */
+Test(event_from_json, survives_running_out_of_memory) {
+    static const char json[] = "{" CORE ",\"datacontenttype\":\"text/plain\",\"n\":5,\"data\":\"x\"}";
+    json_set_alloc_funcs(allocate_some, free);
+    bool good = false;
+    unsigned failed = 0;
+    for (; !good; ++failed) {
+        uint8_t *event;
+        char *text;
+        size_t length, text_length;
+        struct fault fault = {0};
+        allocations_left = failed;
+        if (!event_from_json(json, sizeof json - 1, &event, &length, &fault)) {
+            cr_assert(fault.text);
+            continue;
+        }
+        good = event_to_json(event, length, &text, &text_length, &fault);
+        if (good)
+            free(text);
+        else
+            cr_assert_eq(fault.code, RH_CODE_INTERNAL);
+        free(event);
+    }
+    cr_assert(failed > 20);
+    json_set_alloc_funcs(malloc, free);
     LEAKS_NONE();
 }
 
