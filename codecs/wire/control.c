@@ -127,6 +127,13 @@ static uint32_t position_sum(const uint8_t *p, size_t n) {
     return (uint32_t)XXH3_64bits(p, n);
 }
 
+/* Eight bytes, little-endian, whatever the value: so position_lower can mend a packed Position in its place.
+ */
+static uint8_t *number_write(uint8_t *p, uint64_t value) {
+    memcpy(p, &value, sizeof value);
+    return p + sizeof value;
+}
+
 size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]) {
     CHECK(position->count <= POSITION_LOGS_MAX);
     uint8_t *p = out;
@@ -134,27 +141,20 @@ size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES
     memcpy(p, position->instance, sizeof position->instance);
     p = varint_write(p + sizeof position->instance, position->count);
     for (uint32_t i = 0; i < position->count; ++i)
-        p = varint_write(p, position->next[i]);
+        p = number_write(p, position->next[i]);
     uint32_t sum = position_sum(out, (size_t)(p - out));
     memcpy(p, &sum, sizeof sum);
     return (size_t)(p - out) + sizeof sum;
 }
 
-/* One number in its shortest form, which is the only one that position_pack writes. */
-static const uint8_t *number_read(const uint8_t *p, const uint8_t *end, uint64_t *value) {
-    const uint8_t *behind = varint_read(p, end, value);
-    return behind && (uint32_t)(behind - p) == varint_size(*value) ? behind : NULL;
-}
-
 static bool numbers_read(const uint8_t *p, const uint8_t *end, struct position *out) {
     uint64_t count;
-    p = number_read(p, end, &count);
-    if (!p || count > POSITION_LOGS_MAX)
+    p = varint_read(p, end, &count);
+    if (!p || count > POSITION_LOGS_MAX || (uint64_t)(end - p) != count * sizeof(uint64_t))
         return false;
     out->count = (uint32_t)count;
-    for (uint32_t i = 0; i < out->count && p; ++i)
-        p = number_read(p, end, &out->next[i]);
-    return p == end;
+    memcpy(out->next, p, count * sizeof(uint64_t));
+    return true;
 }
 
 bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fault *fault) {
@@ -168,4 +168,16 @@ bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fa
     }
     return good || refuse(fault, RH_CODE_INVALID,
                           "not a Position: send back one that this server gave, as it is", "position");
+}
+
+void position_lower(uint8_t *packed, size_t n, const uint64_t *next) {
+    struct position position;
+    struct fault fault;
+    uint8_t again[POSITION_BYTES_MAX];
+    CHECK(position_unpack(packed, n, &position, &fault));
+    for (uint32_t i = 0; i < position.count; i++)
+        if (next[i] < position.next[i])
+            position.next[i] = next[i];
+    CHECK(position_pack(&position, again) == n);
+    memcpy(packed, again, n);
 }

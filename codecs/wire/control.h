@@ -33,3 +33,6 @@ struct position {
 size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]);
 /* false: not a Position (fault INVALID, field "position"). A version byte and a checksum guard it. */
 bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fault *fault);
+/* Lowers a packed Position of ours in its place: next[i] for every log i that stands higher. The size stays.
+ */
+void position_lower(uint8_t *packed, size_t n, const uint64_t *next);

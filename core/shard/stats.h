@@ -25,6 +25,7 @@
     X(parked, gauge, "publisher connections parked now")                                                             \
     X(connections, gauge, "connections now")                                                                         \
     X(connections_accepted, counter, "connections placed on this worker")                                            \
+    X(connections_closed, counter, "connections that are gone")                                                      \
     X(connections_refused, counter, "connections refused because of limits.connections")                             \
     X(subscriptions, gauge, "patterns subscribed now")                                                               \
     X(laggards, gauge, "subscribers in catch-up now")                                                                \

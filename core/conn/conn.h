@@ -1,0 +1,43 @@
+/* conn.h: one connection's bytes: what came in and waits, what goes out, and whether reading and sending are possible now.
+ * Owner: the worker that serves it; its thread.
+ * Knows no protocol and no shard: a session reads from it and adds replies to it, the worker adds slices to it and sends.
+ * Nothing blocks.
+ * Fails as input.h and output.h say. */
+#pragma once
+
+#include "core/conn/input.h"
+#include "core/conn/output.h"
+#include "core/io/io.h"
+
+/* Why a connection is not read now; it is read when no bit is set. */
+enum conn_pause {
+    CONN_PAUSE_RING = 1,    /* a ring was full: its unscanned bytes wait in `in` */
+    CONN_PAUSE_PRIVATE = 2, /* it does not read its replies */
+    CONN_PAUSE_TURN = 4,    /* frames behind a Subscribe wait until that is in force */
+    CONN_PAUSE_DRAIN = 8,   /* the server stops */
+};
+
+struct conn {
+    struct io *io; /* borrows: the worker's */
+    io_handle handle;
+    struct input in;
+    struct output out;
+    uint8_t paused;  /* enum conn_pause bits */
+    bool blocked;    /* the last send was short: wait for `writable` */
+    bool sending;    /* handed to io_send, result not told yet */
+    bool broken;     /* nothing can be sent any more */
+};
+
+/* Sets or clears a reason and tells the I/O layer when the first comes or the last goes. */
+static inline void conn_pause(struct conn *conn, enum conn_pause why) {
+    if (conn->paused == 0)
+        io_receive_pause(conn->io, conn->handle);
+    conn->paused = (uint8_t)(conn->paused | why);
+}
+static inline void conn_resume(struct conn *conn, enum conn_pause why) {
+    if (!(conn->paused & why))
+        return;
+    conn->paused = (uint8_t)(conn->paused & ~(unsigned)why);
+    if (conn->paused == 0)
+        io_receive_resume(conn->io, conn->handle);
+}

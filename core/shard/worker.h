@@ -1,0 +1,253 @@
+/* worker.h: what the files of core/shard share: a worker, its peers, its readers of logs and its links to other workers.
+ * Owner: the worker's thread, but for what says otherwise. Private to core/shard.
+ * One turn: receive and scan (io callbacks) -> append -> publish -> route -> subscriptions -> catch-up -> send -> gates. See worker.c.
+ * Nothing blocks but the sleep inside io_turn.
+ * Set-up fails with negative errno; in the turn, what can not go on is parked or closed, and counted. */
+#pragma once
+
+#include "core/base/limits.h"
+#include "core/base/list.h"
+#include "core/base/logfmt.h"
+#include "core/conn/conn.h"
+#include "core/io/io.h"
+#include "core/route/intern.h"
+#include "core/route/route.h"
+#include "core/session/session.h"
+#include "core/shard/shard.h"
+#include "ring/log.h"
+#include "ring/mpsc.h"
+#include "ring/spsc.h"
+#include "ring/wake.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Sequence = epoch:16 | position:48. Without a journal every run is a new instance, so the epoch stays at its first value. */
+#define SEQUENCE_EPOCH  UINT64_C(1)
+#define SEQUENCE_OF(at) (SEQUENCE_EPOCH << 48 | ((at) & ((UINT64_C(1) << 48) - 1)))
+
+/* ---- mailbox commands ---- */
+
+enum command_kind {
+    COMMAND_CONNECTION, /* word[0] = fd, small = 1: refuse it with an Error */
+    COMMAND_LINK,       /* word[0] = struct spsc *, small = the producer's shard */
+    COMMAND_DRAIN,      /* stop receiving, deliver what is owed */
+    COMMAND_LEAVE,      /* say Goodbye, close, end */
+};
+
+/* ---- subscriptions of one peer ---- */
+
+struct subscription {
+    struct list node;      /* in peer->subscriptions or peer->staged */
+    uint64_t id;
+    uint64_t *start;       /* owns; per log: nothing below is delivered for it. NULL once that needs no asking */
+    struct position *resume; /* owns; the Position asked for, until it is in force */
+    uint32_t patterns;
+    uint32_t bytes;        /* of all patterns, each with a length byte before it */
+    bool remove;           /* staged: an Unsubscribe */
+    bool strange;          /* the Position is of another instance */
+    uint8_t pattern[];
+};
+
+/* ---- publish acknowledgement ---- */
+
+/* Events up to `last` (since the previous run) are settled when their home has published position `until` of its log, or consumed the link to
+ * byte `until`. A refused event is a run of its own without a home. */
+struct ack_run {
+    uint64_t last;
+    uint64_t until;
+    uint16_t home;
+};
+#define ACK_NO_HOME UINT16_MAX
+
+struct acks {
+    struct ack_run *runs;                 /* owns; ring of `capacity` */
+    struct session_exception *exceptions; /* owns; of refused runs, in order */
+    uint32_t begin, count, capacity;
+    uint32_t exceptions_count, exceptions_capacity;
+    uint64_t settled;                     /* through here all is settled */
+    uint64_t told;                        /* through here the client knows */
+};
+
+/* ---- a peer: one connection as the shard sees it ---- */
+
+struct peer {
+    struct conn conn;
+    struct session session;
+    struct worker *worker;
+    struct list all;
+    struct list dirty;    /* has output and may send */
+    struct list parked;   /* a ring was full */
+    struct list lagging;  /* a catch-up cursor, not live */
+    struct list changing; /* has staged subscriptions, or a session that waits for the turn's end */
+    struct list acking;   /* has unsettled or untold runs */
+    struct list leaving;  /* closing: its patterns are to be taken out, then it is freed */
+    struct list subscriptions;
+    struct list staged;
+    struct acks acks;
+    uint64_t *at;            /* owns; lagging: per log, the next position to deliver */
+    uint64_t heard_ns;       /* when it was last heard */
+    uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
+    uint64_t close_at_ns;    /* lingering after a fatal error: closed at the latest then; 0 = not */
+    route_member member;
+    uint8_t policy;          /* of its subscriptions, when it has any */
+    bool resuming;           /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
+    bool young;              /* some subscription has `start` */
+    bool goodbye;            /* the client said it; answered when settled */
+    bool farewell;           /* our last frame is queued: close when sent */
+    bool closing;            /* io_close has been called or is due; delivers no more */
+    bool closed;             /* io has let go */
+    bool detached;           /* its patterns are out of the route table */
+    bool counted;            /* in the gauge of connections */
+};
+
+/* ---- a worker's cursor on one log ---- */
+
+struct reader {
+    struct log *log;
+    int gate;          /* of the live cursor and the live slices */
+    int past;          /* of a catch-up step */
+    uint64_t cursor;   /* next position to route */
+    uint32_t interest; /* patterns that can match here */
+    bool attached;
+};
+
+/* Frames on the way to another worker's log. */
+struct link_out {
+    struct spsc *ring; /* owns; NULL until first use */
+    bool announced;    /* the mailbox command has been sent */
+    bool fresh;        /* committed, not published */
+    struct lent *lent; /* owns; large frames the other side still reads, oldest first */
+    struct lent *lent_last;
+};
+struct link_in {
+    struct spsc *ring;   /* borrows: the producer's; alive as long as the shards */
+    const uint8_t *held; /* peeked and not appended: the log was full */
+    uint32_t held_length;
+    bool appended;       /* since the last consume */
+};
+
+struct worker {
+    struct shards *shards;
+    uint32_t number;
+    bool draining;
+    bool leaving;
+    bool worked; /* this turn did something: do not sleep after it */
+    pthread_t thread;
+    bool started;
+    struct io *io;
+    struct mpsc *mailbox;
+    struct log *log; /* home; owns */
+    struct intern *intern;
+    struct route_table *routes;
+    struct output_pool pool;
+    struct staging staging;
+    struct reader readers[SHARDS_MAX];
+    struct link_out out[SHARDS_MAX];
+    struct link_in in[SHARDS_MAX];
+    struct peer **peers; /* owns; by member */
+    route_member *spare; /* owns; free members, a stack */
+    uint32_t peers_capacity, spare_count;
+    struct list all, dirty, parked, lagging, changing, acking, leaving_peers;
+    uint64_t now_ns, wall_ns;
+    uint64_t retry_ns; /* when a log's grace is over for a parked connection; 0 = nothing to wait for */
+    uint64_t housekeeping_ns;
+    uint64_t placed[SHARDS_MAX]; /* worker 0, the acceptor: connections given to each */
+    struct logfmt_limit slow_limit, error_limit;
+    /* read by other threads */
+    struct wake wake;
+    struct worker_stats stats __attribute__((aligned(64)));
+    struct counter quiet; /* 1: draining and nothing left to do; counter of such turns */
+};
+
+struct shards {
+    struct shards_config config;
+    struct session_facts facts;
+    uint8_t slots[SLOT_COUNT];
+    uint64_t table_seed; /* of the process */
+    int listener;        /* owned */
+    struct counter stopping;
+    struct log *logs[SHARDS_MAX];
+    struct worker *workers[SHARDS_MAX]; /* owns */
+};
+
+/* worker.c */
+int worker_create(struct worker **out, struct shards *shards, uint32_t number, char *error) MUST_USE;
+void worker_destroy(struct worker *worker);
+void *worker_main(void *worker);
+
+/* peer.c: connections come and go */
+void peer_accepted(void *owner, void *user, int fd);
+void peer_adopt(struct worker *worker, int fd, bool refuse);
+void peer_received(void *owner, void *user, const uint8_t *bytes, size_t length);
+void peer_ended(void *owner, void *user, int error);
+void peer_writable(void *owner, void *user);
+void peer_closed(void *owner, void *user);
+/* Closes now; the peer's memory goes at the end of a turn, after the I/O layer let go. Idempotent. */
+void peer_close(struct peer *peer, bool abort);
+/* Something was queued for it: it sends in this turn. Looks at the bounds of private bytes too. */
+void peer_touch(struct peer *peer);
+void peer_failed(void *peer, enum rh_code code);
+/* Once per housekeeping tick: handshake, idle, stalls, lingering. */
+void peers_tick(struct worker *worker);
+/* Frees peers whose patterns are out and whose connection is closed. */
+void peers_free_left(struct worker *worker);
+extern const struct session_host peer_host;
+
+/* ingress.c: from a publisher into a log */
+enum session_verdict ingress_publish(void *peer, const struct wire_event *event);
+enum session_verdict ingress_refused(void *peer, const struct fault *fault);
+/* Appends what other workers have sent. True if there was something. */
+bool ingress_links(struct worker *worker);
+/* Publishes the home log and the links out, wakes those who wait for it, releases the links in. */
+void ingress_publish_all(struct worker *worker);
+/* Parked connections try again. */
+void ingress_retry(struct worker *worker);
+void ingress_link_add(struct worker *worker, uint32_t from, struct spsc *ring);
+bool ingress_idle(const struct worker *worker); /* nothing on its way in or out to other workers */
+void ingress_deinit(struct worker *worker);
+
+/* acks.c: who has been told what of his events */
+/* Room for one more run; false = park. */
+bool acks_ready(struct peer *peer);
+void acks_note(struct peer *peer, uint64_t ordinal, uint32_t home, uint64_t until);
+void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault);
+/* Whether all that the peer published so far is settled; wanted = wake me when that changes. */
+void acks_settle(struct worker *worker);
+void acks_goodbye(void *peer);
+/* Before sleeping: asks the homes of unsettled events for a wake; true if something moved meanwhile. */
+bool acks_waiting(struct worker *worker);
+void acks_deinit(struct acks *acks);
+
+/* subs.c: subscriptions, staged in a turn and put in force as one generation */
+enum session_verdict subs_subscribe(void *peer, const Roundhouse__V1__Subscribe *subscribe);
+enum session_verdict subs_unsubscribe(void *peer, uint64_t id);
+void subs_apply(struct worker *worker);
+void subs_drop_all(struct peer *peer); /* takes its patterns out and frees them */
+/* Whether a record at `position` of `log` is due to a peer whose subscriptions are partly young. */
+bool subs_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic, uint32_t length);
+void subs_grown(struct peer *peer);    /* live again: no subscription is young any more */
+/* Whether nothing in [from, to) of the log can have matched: only literals, whose slots have had nothing since. */
+bool subs_missed_nothing(const struct peer *peer, uint32_t log, uint64_t from);
+
+/* delivery.c: from the logs to the peers */
+void delivery_walk(struct worker *worker);
+/* Routes [from, to) of a reader's log and gives each run to `take`. */
+typedef void delivery_take(void *context, const struct route *route, uint64_t first, uint64_t offset, uint32_t length, uint32_t records);
+void delivery_route(struct worker *worker, struct reader *reader, uint64_t from, uint64_t to, delivery_take *take, void *context);
+void delivery_send(struct worker *worker);
+void delivery_sent(void *owner, void *user, int64_t result);
+/* Raises the gates; lets holders that hold too much fall back. `sleeping`: all holders, so that the gates stand at the cursors. */
+void delivery_gates(struct worker *worker, bool sleeping);
+bool delivery_attach(struct worker *worker, struct reader *reader); /* at the live end */
+void delivery_detach(struct worker *worker, struct reader *reader);
+void delivery_position(void *peer, struct position *out);
+
+/* catchup.c */
+/* From live to a cursor: gives up its slices. False: it had to be closed. */
+bool catchup_enter(struct peer *peer);
+/* One step for the lowest stretch of each log. True if something was done. */
+bool catchup_step(struct worker *worker);
+void catchup_floors(struct worker *worker); /* tells the writers where the laggards stand */
+void catchup_forget(struct peer *peer);
