@@ -1,13 +1,14 @@
 // Must fail in the ASan build: one byte is written behind a heap block.
 #include <stdlib.h>
 
-int main(int argc, char **argv) {
-    (void)argv;
-    volatile char *block = malloc(16);
+static char *volatile block; // volatile: the compiler must not know its size, or UBSan is the first to see it
+
+int main(void) {
+    block = malloc(16);
     if (block == NULL) {
         return 0;
     }
-    block[15 + argc] = 1;
-    free((void *)(size_t)block);
+    block[16] = 1;
+    free(block);
     return 0;
 }
