@@ -1,0 +1,89 @@
+#include "core/base/logfmt.h"
+
+#include "core/base/limits.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *quoted(const char *text, size_t n, size_t room) {
+    static char out[64];
+    memset(out, 'Z', sizeof out);
+    const char *result = logfmt_quote(out, room, text, n);
+    cr_assert(result == out && strlen(out) < room);
+    cr_assert_eq(out[room], 'Z');
+    return out;
+}
+
+Test(logfmt_quote, escapes_what_would_break_a_line) {
+    cr_expect_str_eq(quoted("", 0, 20), "\"\"");
+    cr_expect_str_eq(quoted("a b", 3, 20), "\"a b\"");
+    cr_expect_str_eq(quoted("a\"b\\", 4, 20), "\"a\\\"b\\\\\"");
+    cr_expect_str_eq(quoted("a\nb", 3, 20), "\"a\\x0ab\"");
+    cr_expect_str_eq(quoted("\0\xff", 2, 20), "\"\\x00\\xff\"");
+}
+
+Test(logfmt_quote, cuts_what_does_not_fit) {
+    static const char text[] = "\n\n\n\n\n\n\n\nabcdefghijklmnopqrst";
+    for (size_t room = 8; room < 63; ++room)
+        for (size_t n = 0; n < sizeof text; ++n) {
+            const char *out = quoted(text, n, room);
+            size_t length = strlen(out);
+            cr_assert(out[0] == '"' && out[length - 1] == '"');
+        }
+    cr_expect_str_eq(quoted("abcdefghijkl", 12, 12), "\"abc...\"");
+}
+
+Test(logfmt_allowed, lets_ten_lines_a_second_pass_and_counts_the_rest) {
+    struct logfmt_limit limit = {0};
+    uint64_t now = 5 * NS_PER_S;
+    uint32_t suppressed = 99;
+    for (unsigned line = 0; line < 10; ++line)
+        cr_assert(logfmt_allowed(&limit, now + line, &suppressed) && suppressed == 0);
+    for (unsigned line = 0; line < 7; ++line)
+        cr_assert_not(logfmt_allowed(&limit, now + 100, &suppressed));
+    cr_assert(logfmt_allowed(&limit, now + NS_PER_S, &suppressed));
+    cr_assert_eq(suppressed, 7);
+    cr_assert(logfmt_allowed(&limit, now + NS_PER_S, &suppressed));
+    cr_assert_eq(suppressed, 0);
+}
+
+/* What one call writes to standard error. */
+static const char *written(enum logfmt_level level, const char *text) {
+    static char line[2048];
+    int ends[2], kept = dup(STDERR_FILENO);
+    cr_assert(kept >= 0 && pipe(ends) == 0);
+    dup2(ends[1], STDERR_FILENO);
+    logfmt(level, "a thing happened", "topic=%s", text);
+    dup2(kept, STDERR_FILENO);
+    close(ends[1]);
+    close(kept);
+    ssize_t n = read(ends[0], line, sizeof line - 1);
+    close(ends[0]);
+    line[n > 0 ? n : 0] = 0;
+    return line;
+}
+
+Test(logfmt, writes_one_line_of_keys_and_values) {
+    const char *line = written(LOGFMT_WARN, "a.b");
+    cr_expect(strncmp(line, "time=2", 6) == 0, "%s", line);
+    cr_expect_str_eq(strstr(line, " level="), " level=warn msg=\"a thing happened\" topic=a.b\n");
+}
+
+Test(logfmt, leaves_out_what_is_below_the_level) {
+    cr_expect_str_empty(written(LOGFMT_DEBUG, "x"));
+    logfmt_level_set(LOGFMT_DEBUG);
+    cr_expect_not(written(LOGFMT_DEBUG, "x")[0] == 0);
+    logfmt_level_set(LOGFMT_ERROR);
+    cr_expect_str_empty(written(LOGFMT_WARN, "x"));
+}
+
+Test(logfmt, cuts_a_long_line_and_still_ends_it) {
+    static char text[3000];
+    memset(text, 'x', sizeof text - 1);
+    const char *line = written(LOGFMT_INFO, text);
+    size_t n = strlen(line);
+    cr_expect(n > 500 && n <= 1024 && line[n - 1] == '\n' && !memchr(line, '\n', n - 1));
+}
