@@ -1,0 +1,95 @@
+#include "core/client/dial.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static bool port_parse(struct dial *dial, const char *text) {
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 5 || text[digits] != '\0' || atoi(text) < 1 || atoi(text) > 65535)
+        return false;
+    memcpy(dial->port, text, digits + 1);
+    return true;
+}
+
+bool dial_parse(struct dial *dial, const char *server, const char **why) {
+    *dial = (struct dial){0};
+    *why = "a server is written HOST:PORT, or [ADDRESS]:PORT for IPv6, with a port from 1 to 65535";
+    bool bracketed = server[0] == '[';
+    const char *host = server + bracketed;
+    const char *end = bracketed ? strchr(host, ']') : strrchr(host, ':');
+    if (end == NULL || end == host || (size_t)(end - host) >= sizeof dial->host)
+        return false;
+    /* An IPv6 address without brackets: which colon begins the port can not be told. */
+    if (!bracketed && memchr(host, ':', (size_t)(end - host)) != NULL)
+        return false;
+    if (bracketed && end[1] != ':')
+        return false;
+    memcpy(dial->host, host, (size_t)(end - host));
+    return port_parse(dial, end + (bracketed ? 2 : 1));
+}
+
+void dial_deinit(struct dial *dial) {
+    if (dial->list != NULL)
+        freeaddrinfo(dial->list);
+    dial->list = NULL;
+    dial->next = NULL;
+}
+
+int dial_resolve(struct dial *dial, const char **why) {
+    dial_deinit(dial);
+    struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    int result = getaddrinfo(dial->host, dial->port, &wanted, &dial->list);
+    if (result == EAI_NONAME) {
+        wanted.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
+        result = getaddrinfo(dial->host, dial->port, &wanted, &dial->list);
+    }
+    if (result != 0) {
+        *why = gai_strerror(result);
+        dial->list = NULL;
+        return result == EAI_MEMORY ? -ENOMEM : -EADDRNOTAVAIL;
+    }
+    dial->next = dial->list;
+    return 0;
+}
+
+static int dial_begin(const struct addrinfo *address) {
+    int made = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (made < 0)
+        return -errno;
+    int on = 1;
+    (void)setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (connect(made, address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS)
+        return made;
+    int error = errno;
+    (void)close(made);
+    return -error;
+}
+
+int dial_next(struct dial *dial) {
+    int result = -EADDRNOTAVAIL;
+    while (dial->next != NULL) {
+        const struct addrinfo *address = dial->next;
+        dial->next = address->ai_next;
+        result = dial_begin(address);
+        if (result >= 0)
+            return result;
+    }
+    return result;
+}
+
+int dial_result(int socket) {
+    struct pollfd ready = {.fd = socket, .events = POLLOUT};
+    if (poll(&ready, 1, 0) <= 0)
+        return -EINPROGRESS;
+    int error = 0;
+    socklen_t length = sizeof error;
+    if (getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+        return -errno;
+    return -error;
+}

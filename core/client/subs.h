@@ -1,0 +1,53 @@
+/* subs.h: what a client has subscribed to, over all its connections.
+ * Owner: one rh_client; its thread.
+ * Sorted by id; ids grow and are never used again.
+ * Nothing blocks.
+ * Fails with -ENOMEM. */
+#pragma once
+
+#include "core/base/check.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sub_state {
+    SUB_WANTED,  /* to be asked for on the next connection */
+    SUB_ASKED,   /* Subscribe is on its way */
+    SUB_LIVE,    /* Subscribed came */
+    SUB_DELAYED, /* the server had no room; asked for again later */
+    SUB_LEAVING, /* Unsubscribe is on its way */
+};
+
+struct sub {
+    int64_t id;
+    enum sub_state state;
+    int policy;      /* enum rh_slow_policy */
+    bool lived;      /* Subscribed came on some connection */
+    char **patterns; /* owns, in one allocation with the texts */
+    size_t count;
+    uint8_t *position; /* owns; where it resumes, NULL = live */
+    size_t position_length;
+    uint64_t pongs; /* of the client, when Subscribed came: a later Pong's Position replaces this one */
+};
+
+struct subs {
+    struct sub *list; /* owns */
+    size_t count;
+    size_t capacity;
+    size_t leaving;
+    int64_t id_last;
+};
+
+void subs_deinit(struct subs *subs); /* takes zeroed memory, too */
+
+/* Copies the patterns. The new one in *out, valid until the next add or remove. */
+int subs_add(struct subs *subs, const char *const *patterns, size_t count, int policy,
+             struct sub **out) MUST_USE;
+void subs_remove(struct subs *subs, struct sub *sub);
+struct sub *subs_find(struct subs *subs, int64_t id); /* NULL = none */
+int sub_position_set(struct sub *sub, const uint8_t *position, size_t length) MUST_USE;
+
+/* The lowest id that a topic belongs to; 0 = none. With one subscription everything that comes belongs to it.
+ */
+int64_t subs_match(const struct subs *subs, const uint8_t *topic, size_t length);
