@@ -24,6 +24,8 @@
 /* Events. */
 #define EVENT_ATTRIBUTES_MAX 64u /* optional and extension attributes of one event; bounds the search for a repeated name */
 
+#define INTERN_NAME_BYTES_TYPICAL 64u /* names may take so much each on average; longer ones are forgotten earlier */
+
 /* Shards. */
 #define SHARDS_MAX 64u /* one gate and one soft floor per worker in every log; rings grow with its square */
 
@@ -75,8 +77,35 @@ static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim s
 #define GRACE_NS_DEFAULT (200u * NS_PER_MS) /* a writer waits so long for a laggard in all ... */
 #define GRACE_REFILL_PERCENT 1u             /* ... and earns it back at 1 % of the time */
 #define ROUTE_CHANGES_KEPT 1024u            /* pattern changes a stale route can catch up with one by one */
+#define ROUTE_SETS_BYTES_MAX (256u * MIB)   /* subscriber sets one worker keeps; above it routes are made anew for each record */
+#define ROUTE_MEMO_SLOTS 256u               /* combinations of patterns whose set is remembered; 88 bytes each */
+#define ROUTE_MEMO_PATTERNS 8u              /* patterns in such a combination; more are merged for each new topic */
 #define DRAIN_NS_MAX (5u * NS_PER_S)        /* a stop waits at most this long for subscribers */
 
 /* Turn. */
 #define TURN_COMPLETIONS_MAX 1024u          /* completions handled before sends and timers get their turn */
 #define SLEEP_BACKSTOP_NS (100u * NS_PER_MS) /* a sleeping worker looks by itself after this; finding work counts */
+
+/* What the configuration accepts around the defaults above. */
+#define CONFIG_FILE_BYTES_MAX (1u * MIB) /* a map of 4096 single slots takes 150 KiB */
+#define CONFIG_DEPTH_MAX      8u         /* lists and mappings inside each other; the deepest key needs 3 */
+#define CONFIG_VALUES_MAX     (1u << 16) /* keys, values and lists in one file; 48 bytes each while it is read */
+#define LOG_RECORDS_MAX       (1u << 30) /* index entries of 32 bytes: 32 GiB */
+#define CPU_NUMBER_MAX        1023u      /* of the C library's cpu_set_t */
+#define CONNECTIONS_MAX       (1u << 20) /* the kernel's fs.nr_open, the most descriptors of one process */
+#define SUBSCRIPTIONS_MAX     (1u << 26)
+#define TOPICS_MIN            16u /* the smallest table of core/route/intern.h */
+#define TOPICS_MAX            (1u << 26) /* 6.4 GiB per log and worker at about 100 bytes each */
+#define HANDSHAKE_NS_MIN      (10u * NS_PER_MS)
+#define HANDSHAKE_NS_LONGEST  (3600u * NS_PER_S)
+#define IDLE_NS_MIN           (10u * NS_PER_MS)
+#define IDLE_NS_LONGEST       (24u * 3600u * NS_PER_S)
+#define GRACE_NS_LONGEST      (60u * NS_PER_S) /* publishers wait as long */
+#define PRIVATE_BYTES_LEAST   (4u * KIB)       /* one reply of any kind */
+#define PRIVATE_BYTES_MOST    (16u * MIB)
+static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX, "records: auto stays within its range");
+
+/* Admin plane. */
+#define ADMIN_CONNECTIONS_MAX  32u           /* open at once; the next ones wait in the backlog */
+#define ADMIN_HEADER_BYTES_MAX (8u * KIB)    /* request line and headers */
+#define ADMIN_REQUEST_NS_MAX   (10u * NS_PER_S) /* from accept to the last byte of the answer */

@@ -1,9 +1,10 @@
 /* route.h: one worker's view of who wants what: topic id -> the set of its local subscribers.
  * Owner: one worker; one thread. Pure data: it knows no log, no connection, no protocol.
- * Topics with the same set share one route object. Tables are bounded and may forget; a forgotten route is matched again.
- * Nothing blocks. route_of costs one probe when the topic is known; matching a new topic costs its depth in the wildcard trie.
- * Subscribing fails with -ENOMEM or -ENOSPC (limit); nothing else fails (an allocation that route_of can not have makes it answer an uncached
- * route from a reserve, never a wrong one). */
+ * Topics with the same set share one route object. Tables are bounded and may forget; a forgotten route is
+ * matched again. Nothing blocks. route_of costs one probe when the topic is known; matching a new topic costs
+ * its depth in the wildcard trie. Subscribing fails with -ENOMEM or -ENOSPC (limit); nothing else fails (an
+ * allocation that route_of can not have makes it answer an uncached route from a reserve, never a wrong one).
+ */
 #pragma once
 
 #include "core/base/check.h"
@@ -15,8 +16,9 @@
 /* A subscriber, as the worker numbers its connections: small and dense (they index bitmaps or arrays). */
 typedef uint32_t route_member;
 
-/* Sorted, each member once. Shared and counted inside the table; borrowed by the caller until the next route_* call that changes subscriptions
- * (subscribe, unsubscribe, end_generation). Two topics with the same set have the same pointer within one generation. */
+/* Sorted, each member once. Shared and counted inside the table; borrowed by the caller until the next
+ * route_* call that changes subscriptions (subscribe, unsubscribe, end_generation). Two topics with the same
+ * set have the same pointer within one generation. */
 struct route {
     uint64_t private_hash;
     uint32_t references;
@@ -35,24 +37,28 @@ struct route_config {
 int route_create(struct route_table **out, const struct route_config *config) MUST_USE;
 void route_destroy(struct route_table *table);
 
-/* Adds or removes one (pattern, member); counted, so that two subscriptions of one connection may hold the same pattern. Patterns are valid
- * (pattern_valid). They take effect at once for route_of, and belong to the generation that route_end_generation closes: all changes of one
- * turn are one generation. Removing what is not there is a CHECK. */
-int route_subscribe(struct route_table *table, const uint8_t *pattern, uint32_t length, route_member member) MUST_USE;
-void route_unsubscribe(struct route_table *table, const uint8_t *pattern, uint32_t length, route_member member);
+/* Adds or removes one (pattern, member); counted, so that two subscriptions of one connection may hold the
+ * same pattern. Patterns are valid (pattern_valid). They take effect at once for route_of, and belong to the
+ * generation that route_end_generation closes: all changes of one turn are one generation. Removing what is
+ * not there is a CHECK. */
+int route_subscribe(struct route_table *table, const uint8_t *pattern, uint32_t length,
+                    route_member member) MUST_USE;
+void route_unsubscribe(struct route_table *table, const uint8_t *pattern, uint32_t length,
+                       route_member member);
 void route_end_generation(struct route_table *table);
 
-/* The subscribers of a topic. `id` is the writer's; `name` (length bytes) is read only when the id is not remembered or is behind. Never NULL;
- * a route without members has count 0. A remembered route that is behind tests only the patterns changed since (the last
- * ROUTE_CHANGES_KEPT), else matches again; a literal change touches one entry. */
+/* The subscribers of a topic. `id` is the writer's; `name` (length bytes) is read only when the id is not
+ * remembered or is behind. Never NULL; a route without members has count 0. A remembered route that is behind
+ * tests only the patterns changed since (the last ROUTE_CHANGES_KEPT), else matches again; a literal change
+ * touches one entry. */
 const struct route *route_of(struct route_table *table, uint64_t id, const uint8_t *name, uint32_t length);
 
 struct route_counts {
-    uint64_t patterns;      /* (pattern, member) pairs */
-    uint64_t routes;        /* distinct route objects */
-    uint64_t topics;        /* topic ids remembered */
-    uint64_t evicted;       /* topic ids forgotten */
-    uint64_t matches;       /* full matches in the trie */
-    uint64_t catch_ups;     /* stale routes mended from the change log */
+    uint64_t patterns;  /* (pattern, member) pairs */
+    uint64_t routes;    /* distinct route objects */
+    uint64_t topics;    /* topic ids remembered */
+    uint64_t evicted;   /* topic ids forgotten */
+    uint64_t matches;   /* full matches in the trie */
+    uint64_t catch_ups; /* stale routes mended from the change log */
 };
 void route_counts(const struct route_table *table, struct route_counts *out);
