@@ -148,11 +148,10 @@ size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES
 }
 
 static bool numbers_read(const uint8_t *p, const uint8_t *end, struct position *out) {
-    uint64_t count;
-    p = varint_read(p, end, &count);
-    if (!p || count > POSITION_LOGS_MAX || (uint64_t)(end - p) != count * sizeof(uint64_t))
+    uint32_t count = *p++; /* a varint of one byte, the only form that position_pack writes */
+    if (count > POSITION_LOGS_MAX || (size_t)(end - p) != count * sizeof(uint64_t))
         return false;
-    out->count = (uint32_t)count;
+    out->count = count;
     memcpy(out->next, p, count * sizeof(uint64_t));
     return true;
 }

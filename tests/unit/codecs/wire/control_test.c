@@ -244,12 +244,25 @@ static bool unpack_numbers(const char *hex, struct fault *fault) {
 Test(position, is_refused_if_its_numbers_are_not_as_written_here) {
     struct fault fault;
     cr_expect(unpack_numbers("00", &fault));
-    cr_expect(unpack_numbers("02 01 8001", &fault));
-    cr_expect_not(unpack_numbers("01", &fault));       /* one announced, none there */
-    cr_expect_not(unpack_numbers("01 01 01", &fault)); /* one more than announced */
-    cr_expect_not(unpack_numbers("01 8100", &fault));  /* a longer form than needed */
-    cr_expect_not(unpack_numbers("8100 01", &fault));
-    cr_expect_not(unpack_numbers("01 80", &fault)); /* cut off */
-    cr_expect_not(unpack_numbers("41", &fault));    /* 65 logs */
+    cr_expect(unpack_numbers("01 0102030405060708", &fault));
+    cr_expect(unpack_numbers("02 0102030405060708 ffffffffffffffff", &fault));
+    cr_expect_not(unpack_numbers("01", &fault));                    /* one announced, none there */
+    cr_expect_not(unpack_numbers("01 01020304050607", &fault));     /* cut off */
+    cr_expect_not(unpack_numbers("01 010203040506070809", &fault)); /* one byte more */
+    cr_expect_not(unpack_numbers("00 0102030405060708", &fault));   /* one more than announced */
+    cr_expect_not(unpack_numbers("8100 0102030405060708", &fault)); /* a longer form than needed */
+    cr_expect_not(unpack_numbers("41", &fault));                    /* 65 logs */
     cr_expect_not(unpack_numbers("ffffffff0f", &fault));
+}
+
+Test(position, keeps_its_size_when_it_is_lowered) {
+    static const uint64_t next[] = {7, UINT64_MAX, 0};
+    uint8_t bytes[POSITION_BYTES_MAX];
+    struct position in = position_of(3, 1000), out;
+    struct fault fault;
+    size_t n = position_pack(&in, bytes);
+    position_lower(bytes, n, next);
+    cr_assert(unpack_position(bytes, n, &out, &fault));
+    cr_expect(out.count == 3 && memcmp(out.instance, in.instance, sizeof in.instance) == 0);
+    cr_expect(out.next[0] == 7 && out.next[1] == 1001 && out.next[2] == 0);
 }
