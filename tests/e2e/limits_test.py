@@ -83,7 +83,7 @@ def test_the_first_frame_may_have_4_kib_at_most(router):
 def test_a_client_name_over_128_bytes_is_refused(router):
     with router().client(hello=False) as client:
         client.send(connect=pb.Connect(version=1, client="x" * 129))
-        assert client.refused().field == "client"
+        assert client.refused().field.endswith("client")
 
 
 @pytest.mark.parametrize("topic, right", [("t" * 255, True), ("t" * 256, False), (".".join("a" * 16), True),
