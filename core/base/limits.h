@@ -69,6 +69,11 @@ static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim s
 #define SEND_BYTES_MAX (256u * KIB)        /* one gathered send per connection and turn */
 #define SEND_IOV_MAX 64u                   /* pieces of one gathered send */
 #define SEND_COPY_MAX (1u * KIB)           /* smaller slices are copied together; see docs/decisions */
+#define SENDS_PER_FLUSH_MAX 256u /* connections sent to by one flush; 1 KiB of pieces each */
+#define LINGER_NS (500u * NS_PER_MS) /* after a fatal Error: for the client to read it before we close */
+#define REFUSED_CONNECTIONS_MAX 64u /* above limits.connections: told so by an Error; more are just closed */
+#define HOUSEKEEPING_NS (100u * NS_PER_MS) /* how often timeouts of connections are looked at */
+#define CATCHUP_RECORDS_MAX 4096u /* records routed in one catch-up step */
 #define STAGING_BYTES (4u * MIB)           /* copied slices of one turn and worker */
 #define SLICE_POOL_BYTES (8u * MIB)        /* output items of one worker's connections */
 #define PUBLISH_RUNS_MAX 1024u             /* unacknowledged runs per connection; 16 bytes each, grown on use */

@@ -1,4 +1,4 @@
-/* config.h: the sharding config: a YAML file, checked against a table of ours, with every mistake named by line and column.
+/* config.h: the sharding config: a YAML file, checked against a table; every mistake has line and column.
  * Owner: the caller of config_load; the main thread. Workers get copies of what they need before they start.
  * Every key is optional; config_defaults gives what stands when none is written.
  * Blocks only to read the file.
@@ -16,29 +16,37 @@
 #define CONFIG_ADDRESS_MAX 64u
 
 struct config_limits {
-    uint64_t frame_bytes;    /* limits.frame, FRAME_BYTES_MIN..FRAME_BYTES_MAX */
-    uint32_t connections;    /* limits.connections */
-    uint32_t subscriptions;  /* limits.subscriptions: patterns over all connections */
-    uint32_t topics;         /* limits.topics: names remembered per log and per worker */
-    uint64_t handshake_ns;   /* limits.handshake */
-    uint64_t idle_ns;        /* limits.idle; 0 = never */
-    uint64_t private_bytes;  /* limits.private: unread replies per connection */
+    uint64_t frame_bytes;   /* limits.frame, FRAME_BYTES_MIN..FRAME_BYTES_MAX */
+    uint32_t connections;   /* limits.connections */
+    uint32_t subscriptions; /* limits.subscriptions: patterns over all connections */
+    uint32_t topics;        /* limits.topics: names remembered per log and per worker */
+    uint64_t handshake_ns;  /* limits.handshake */
+    uint64_t idle_ns;       /* limits.idle; 0 = never */
+    uint64_t private_bytes; /* limits.private: unread replies per connection */
 };
 
 struct config {
     char listen_native[CONFIG_ADDRESS_MAX]; /* listen.native, "HOST:PORT", numeric */
     char listen_admin[CONFIG_ADDRESS_MAX];  /* listen.admin; "off" = none */
-    enum io_choice io;                      /* io */
-    uint32_t shards;                        /* shards.count; auto is resolved: CPUs of the affinity mask, bounded by the cgroup quota */
-    bool cpus_given;
-    uint16_t cpus[SHARDS_MAX];              /* shards.cpus: one per shard, pinned when given */
-    uint8_t slots[SLOT_COUNT];              /* slot -> shard; default an even split */
-    uint64_t slot_seed;                     /* slot_seed: of the installation; default 0 */
-    uint64_t log_data_bytes;                /* logs.data; auto = LOG_DATA_DEFAULT, never under LOG_FRAMES_MIN frames */
-    uint64_t log_records;                   /* logs.records; auto = data / LOG_RECORD_BYTES_TYPICAL, a power of two */
-    uint64_t grace_ns;                      /* logs.grace */
+    char listen_ingest[CONFIG_ADDRESS_MAX]; /* listen.ingest: checked, not used yet */
+    bool listen_public; /* a listener is not on loopback, and listen.public asked for it */
+    enum io_choice io;  /* io */
+    uint32_t shards;    /* shards.count; auto: CPUs of the affinity mask, bounded by the cgroup quota */
+    bool cpus_given;    /* shards.cpus is in the file */
+    uint16_t cpus[SHARDS_MAX]; /* shards.cpus: one per shard, pinned when given */
+    uint8_t slots[SLOT_COUNT]; /* slot -> shard; default an even split */
+    uint64_t slot_seed;        /* slot_seed: of the installation; default 0 */
+    uint64_t log_data_bytes;   /* logs.data; auto = LOG_DATA_DEFAULT, never under LOG_FRAMES_MIN frames */
+    uint64_t log_records;      /* logs.records; auto = data / LOG_RECORD_BYTES_TYPICAL, a power of two */
+    uint64_t grace_ns;         /* logs.grace */
     struct config_limits limits;
-    bool listen_public;                     /* a listener is not on loopback, and the file asked for it by `listen.public: true` */
+    /* What the file left to the router, so that an override can work it out again. */
+    bool public_asked;   /* listen.public */
+    bool shards_auto;    /* no shards.count */
+    uint32_t cpus_count; /* of shards.cpus; 0 = not given */
+    bool slots_given;    /* `slots` is in the file */
+    bool log_data_auto;
+    bool log_records_auto;
 };
 
 /* One mistake: where, and one sentence that says what is wrong and what to write instead. */
@@ -54,14 +62,22 @@ struct config_mistakes {
 };
 
 void config_defaults(struct config *config);
-/* Parses `text` over the defaults. true = usable. Unknown keys, duplicate keys, wrong types, out-of-range values, an incomplete or overlapping slot
- * map, listeners off loopback without `listen.public: true`: each is a mistake. `listen.ingest` is known and checked, and not used yet. */
+/* Parses `text` over the defaults. true = usable. Unknown keys, duplicate keys, wrong types, out-of-range
+ * values, an incomplete or overlapping slot map, listeners off loopback without `listen.public: true`: each
+ * is a mistake. `listen.ingest` is known and checked, and not used yet. */
 bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes);
-/* Reads the file and parses it; negative errno when it can not be read, 0 otherwise (then look at mistakes->count). At most 1 MiB. */
+/* Reads the file and parses it; negative errno when it can not be read, 0 otherwise (then look at
+ * mistakes->count). At most CONFIG_FILE_BYTES_MAX. */
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) MUST_USE;
-/* Command-line overrides go through the same checks: key such as "listen.native", "io", "shards", value as in the file. False: text filled. */
-bool config_override(struct config *config, const char *key, const char *value, struct config_mistake *mistake);
+/* Command-line overrides go through the same checks: key such as "listen.native", "io", "shards", value as in
+ * the file. Keys that are lists are refused. False: `mistake` is filled, and the config is as it was. */
+bool config_override(struct config *config, const char *key, const char *value,
+                     struct config_mistake *mistake);
 
-/* Strict: B, KiB, MiB, GiB (a bare 0 is allowed) / us, ms, s, m, h (a bare 0 is allowed). Anything else is false. */
+/* Strict: B, KiB, MiB, GiB (a bare 0 is allowed) / us, ms, s, m, h (a bare 0 is allowed). Anything else is
+ * false. */
 bool config_size_parse(const char *text, size_t length, uint64_t *bytes);
 bool config_time_parse(const char *text, size_t length, uint64_t *ns);
+
+/* CHECKs what holds for every usable config. */
+void config_check(const struct config *config);

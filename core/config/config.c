@@ -1,0 +1,125 @@
+#include "core/config/config.h"
+
+#include "core/config/mistakes.h"
+#include "core/config/schema.h"
+#include "core/config/tree.h"
+#include "core/config/value.h"
+#include "core/config/walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The table's defaults, before anything is worked out from them. */
+static void defaults_set(struct config *config) {
+    char why[CONFIG_WHY_BYTES];
+    *config = (struct config){0};
+    for (uint32_t i = 0; i < config_rows_count; i++) {
+        const struct config_row *row = &config_rows[i];
+        if (row->fallback[0])
+            CHECK(config_row_set(row, config, row->fallback, strlen(row->fallback), why));
+    }
+}
+
+bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes) {
+    struct config_tree tree = {0};
+    struct config_walk walk = {.config = config, .mistakes = mistakes, .tree = &tree};
+    mistakes->count = 0;
+    defaults_set(config);
+    config_tree_read(&tree, text, length, mistakes);
+    config_walk(&walk);
+    config_lists(&walk);
+    /* What has not been read can not be missing, and can not contradict. */
+    if (tree.whole)
+        config_settle(&walk);
+    config_tree_deinit(&tree);
+    config_mistakes_sort(mistakes);
+    return mistakes->count == 0;
+}
+
+void config_defaults(struct config *config) {
+    struct config_mistakes *mistakes = calloc(1, sizeof *mistakes);
+    CHECK(mistakes != NULL);
+    CHECK(config_parse(config, "", 0, mistakes));
+    free(mistakes);
+}
+
+bool config_override(struct config *config, const char *key, const char *value,
+                     struct config_mistake *mistake) {
+    struct config changed = *config;
+    struct config_mistakes mistakes = {.count = 0};
+    struct config_walk walk = {.config = &changed, .mistakes = &mistakes};
+    const struct config_row *row = config_row_find(key);
+    char why[CONFIG_WHY_BYTES];
+    if (!row || row->type == CONFIG_LIST || strchr(key, '['))
+        config_mistake_add(&mistakes, 0, 0, "%s can not be given here; write it into the file", key);
+    else if (!config_row_set(row, &changed, value, strlen(value), why))
+        config_mistake_add(&mistakes, 0, 0, "%s: %s", key, why);
+    else
+        config_settle(&walk);
+    if (mistakes.count == 0)
+        *config = changed;
+    else
+        *mistake = mistakes.list[0];
+    return mistakes.count == 0;
+}
+
+/* All of a file, at most CONFIG_FILE_BYTES_MAX. Returns its length or negative errno. */
+static ssize_t file_read(int fd, char *out, size_t size) {
+    size_t used = 0;
+    for (;;) {
+        ssize_t got = read(fd, out + used, size - used);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        used += (size_t)got;
+        if (got == 0)
+            return (ssize_t)used;
+        if (used == size)
+            return -EFBIG;
+    }
+}
+
+int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) {
+    size_t size = CONFIG_FILE_BYTES_MAX + 1;
+    char *text = NULL;
+    ssize_t length;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    text = malloc(size);
+    length = text ? file_read(fd, text, size) : -ENOMEM;
+    if (length >= 0)
+        config_parse(config, text, (size_t)length, mistakes);
+    free(text);
+    close(fd);
+    return length < 0 ? (int)length : 0;
+}
+
+static void listener_check(const struct config *config, const char *text) {
+    struct config_address address;
+    if (strcmp(text, "off") == 0)
+        return;
+    CHECK(config_address_parse(text, strlen(text), &address));
+    CHECK(config_address_loopback(&address) || config->listen_public);
+}
+
+void config_check(const struct config *config) {
+    CHECK(config->shards >= 1 && config->shards <= SHARDS_MAX);
+    CHECK(!config->cpus_given || config->cpus_count == config->shards);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        CHECK(config->slots[slot] < config->shards);
+    CHECK(config->log_data_bytes >= LOG_DATA_MIN && config->log_data_bytes <= LOG_DATA_MAX);
+    CHECK((config->log_data_bytes & (config->log_data_bytes - 1)) == 0);
+    CHECK(config->log_records >= LOG_RECORDS_MIN && (config->log_records & (config->log_records - 1)) == 0);
+    CHECK(config->limits.frame_bytes >= FRAME_BYTES_MIN && config->limits.frame_bytes <= FRAME_BYTES_MAX);
+    CHECK(config->log_data_bytes >= LOG_FRAMES_MIN * config->limits.frame_bytes);
+    CHECK(config->limits.connections >= 1 && config->limits.subscriptions >= 1 && config->limits.topics >= 1);
+    CHECK(config->limits.handshake_ns > 0 && config->limits.private_bytes > 0);
+    listener_check(config, config->listen_native);
+    listener_check(config, config->listen_admin);
+}

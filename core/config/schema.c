@@ -1,0 +1,78 @@
+#include "core/config/schema.h"
+
+#include <string.h>
+
+#define AT(field)   offsetof(struct config, field)
+#define ITEM(field) offsetof(struct config_slots_item, field)
+#define NO          CONFIG_NO_AUTO
+
+/* clang-format off */
+const struct config_row config_rows[] = {
+    /* path, type, flags, at, auto, min, max, default, change, help */
+    {"listen.native", CONFIG_ADDRESS, 0, AT(listen_native), NO, 0, 0,
+     "127.0.0.1:4470", "restart", "where clients connect; port 0 is any free one"},
+    {"listen.admin", CONFIG_ADDRESS, CONFIG_OFF, AT(listen_admin), NO, 0, 0,
+     "127.0.0.1:4480", "restart", "HTTP for health and metrics"},
+    {"listen.ingest", CONFIG_ADDRESS, CONFIG_OFF, AT(listen_ingest), NO, 0, 0,
+     "127.0.0.1:4481", "restart", "reserved: checked, and nothing listens there yet"},
+    {"listen.public", CONFIG_BOOL, 0, AT(public_asked), NO, 0, 0,
+     "false", "restart", "true allows addresses that other machines reach; nobody is asked for a password"},
+    {"io", CONFIG_IO, 0, AT(io), NO, 0, 0,
+     "auto", "restart", "what carries the network: io_uring, epoll, or the first of them that works"},
+    {"shards", CONFIG_COUNT, 0, AT(shards), AT(shards_auto), 1, SHARDS_MAX,
+     "auto", "restart", "workers; auto: one for each CPU that may be used, and at least as many as slots names"},
+    {"shards.count", CONFIG_COUNT, 0, AT(shards), AT(shards_auto), 1, SHARDS_MAX,
+     "auto", "restart", "the same, beside shards.cpus"},
+    {"shards.cpus", CONFIG_LIST, 0, 0, NO, 0, 0,
+     "", "restart", "list of CPU numbers, one for each shard, to which its worker is pinned; default: not pinned"},
+    {"slots", CONFIG_LIST, 0, 0, NO, 0, 0,
+     "", "restart", "list of which shard has which slots; every slot exactly once; default: an even split"},
+    {"slots[].shard", CONFIG_COUNT, 0, ITEM(shard), NO, 0, SHARDS_MAX - 1,
+     "", "restart", "the shard"},
+    {"slots[].range", CONFIG_RANGE, 0, ITEM(first), NO, 0, SLOT_COUNT - 1,
+     "", "restart", "its slots, FIRST-LAST or one number"},
+    {"slot_seed", CONFIG_NUMBER, 0, AT(slot_seed), NO, 0, UINT64_MAX,
+     "0", "restart", "seed of the hash from topic to slot; the same on every node and in every run of an installation"},
+    {"logs.data", CONFIG_SIZE, CONFIG_POWER2, AT(log_data_bytes), AT(log_data_auto), LOG_DATA_MIN, LOG_DATA_MAX,
+     "auto", "restart", "bytes of events each log keeps; at least 8 of the largest frame; auto: 64MiB, or 8 frames"},
+    {"logs.records", CONFIG_NUMBER, CONFIG_POWER2, AT(log_records), AT(log_records_auto), LOG_RECORDS_MIN,
+     LOG_RECORDS_MAX,
+     "auto", "restart", "events each log keeps at most, 32 bytes of index each; auto: one for each 128 bytes of data"},
+    {"logs.grace", CONFIG_TIME, CONFIG_ZERO, AT(grace_ns), NO, NS_PER_US, GRACE_NS_LONGEST,
+     "200ms", "restart", "how long, in all, publishers wait for a slow subscriber before it loses events"},
+    {"limits.frame", CONFIG_SIZE, 0, AT(limits.frame_bytes), NO, FRAME_BYTES_MIN, FRAME_BYTES_MAX,
+     "1MiB", "restart", "largest frame a client may send"},
+    {"limits.connections", CONFIG_COUNT, 0, AT(limits.connections), NO, 1, CONNECTIONS_MAX,
+     "10000", "restart", "clients connected at once"},
+    {"limits.subscriptions", CONFIG_COUNT, 0, AT(limits.subscriptions), NO, 1, SUBSCRIPTIONS_MAX,
+     "100000", "restart", "patterns subscribed at once, over all clients"},
+    {"limits.topics", CONFIG_COUNT, 0, AT(limits.topics), NO, TOPICS_MIN, TOPICS_MAX,
+     "1Mi", "restart", "topic names each log and each worker remember; more topics work, at some cost in speed"},
+    {"limits.private", CONFIG_SIZE, 0, AT(limits.private_bytes), NO, PRIVATE_BYTES_LEAST, PRIVATE_BYTES_MOST,
+     "64KiB", "restart", "replies a client has not read, above which nothing more is read from it"},
+    {"limits.handshake", CONFIG_TIME, 0, AT(limits.handshake_ns), NO, HANDSHAKE_NS_MIN, HANDSHAKE_NS_LONGEST,
+     "10s", "restart", "time a client has for its Connect frame"},
+    {"limits.idle", CONFIG_TIME, CONFIG_ZERO, AT(limits.idle_ns), NO, IDLE_NS_MIN, IDLE_NS_LONGEST,
+     "0", "restart", "how long a client may be silent before it is closed; 0 = for ever"},
+    {"topics", CONFIG_LIST, 0, 0, NO, 0, 0,
+     "", "restart", "list of which topics are kept how, first match wins; default: all in memory"},
+    {"topics[].match", CONFIG_PATTERN, 0, 0, NO, 0, 0,
+     "", "restart", "a pattern of topics, such as erp.> or raw.*.invoic"},
+    {"topics[].class", CONFIG_CLASS, 0, 0, NO, 0, 0,
+     "", "restart", "how they are kept"},
+};
+/* clang-format on */
+
+const uint32_t config_rows_count = sizeof config_rows / sizeof config_rows[0];
+static_assert(sizeof config_rows / sizeof config_rows[0] <= CONFIG_ROWS_MAX,
+              "one place in struct config_walk each");
+static_assert(SHARDS_MAX <= UINT8_MAX && SLOT_COUNT == 4096u && LOG_FRAMES_MIN == 8u &&
+                  LOG_DATA_DEFAULT == 64u * MIB && LOG_RECORD_BYTES_TYPICAL == 128u,
+              "the help texts name them");
+
+const struct config_row *config_row_find(const char *path) {
+    for (uint32_t i = 0; i < config_rows_count; i++)
+        if (strcmp(config_rows[i].path, path) == 0)
+            return &config_rows[i];
+    return NULL;
+}
