@@ -198,7 +198,7 @@ static void close_begin(struct uring *uring, struct uring_conn *conn) {
         return;
     if (!(conn->flags & (URING_F_ABORT | URING_F_LISTENER)))
         (void)shutdown(conn->fd, SHUT_WR);
-    if (conn->flags & URING_F_RECEIVE)
+    if ((conn->flags & URING_F_RECEIVE) && !(conn->flags & URING_F_CANCELLING))
         uring_cancel(uring, conn, URING_RECEIVE);
     if (conn->flags & URING_F_POLL_IN)
         uring_cancel(uring, conn, URING_POLL_IN);
@@ -282,9 +282,9 @@ static void uring_flush(struct io *io) {
         if (uring_enter(uring, 0) != 0)
             return; /* broken; io_turn says so */
         uring_harvest(uring);
+        /* Sends may be behind more completions than can be put aside: telling those makes room. */
         if (UNLIKELY(uring->sends_open > 0 && uring_done_count(uring) > uring->done_mask))
-            (void)turn_tell(uring,
-                            TURN_COMPLETIONS_MAX); /* makes room for the completions the sends are behind */
+            (void)turn_tell(uring, TURN_COMPLETIONS_MAX);
     }
     uint32_t count = uring->sent.count;
     for (uint32_t i = 0; i < count; i++) {
@@ -329,7 +329,8 @@ static void bell_done(struct uring *uring, const struct uring_done *done) {
 }
 
 static void stale_done(struct uring *uring, uint32_t kind, const struct uring_done *done) {
-    counter_add(&uring->io.counters.stale, 1);
+    /* A cancel that came too late is no news: what it was for had ended by itself. */
+    counter_add(&uring->io.counters.stale, !(kind & URING_CANCEL));
     uring_pool_return(uring, done->flags);
     if (kind == URING_ACCEPT && done->result >= 0)
         (void)close(done->result);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,16 @@ static void each_body(scene play) {
 
 static bool is_uring(const struct io_variant *variant) {
     return variant->body == IO_BODY_URING;
+}
+
+/* A connection that waits in the listener's queue. */
+static int half_connect(uint16_t port) {
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
 }
 
 /* Clients write and read in steps of random size, at most `window` unread, until each got `total` back. */
@@ -119,7 +130,15 @@ static void small_queue_scene(const struct io_variant *variant) {
     for (uint32_t i = 0; i < 64; i++)
         io_world_until(world, &world->ends[i]->ended, 1);
     io_world_until(world, &world->woken, 1);
-    (void)io_world_connect(world); /* the listener is armed still */
+    int waiting[40];
+    for (int i = 0; i < 40; i++)
+        waiting[i] = half_connect(world->port);
+    for (uint32_t turns = 0; world->ends_count < 64 + 40; turns++) {
+        cr_assert_lt(turns, 10000u, "%s: the listener was not armed again", world->name);
+        io_world_turn(world, NS_PER_MS);
+    }
+    for (int i = 0; i < 40; i++)
+        (void)close(waiting[i]);
     if (is_uring(variant)) {
         cr_assert_gt(counter_get(&io_counters_of(world->io)->overflows), 0, "%s", world->name);
         cr_assert_gt(counter_get(&io_counters_of(world->io)->rearms), 0, "%s", world->name);
@@ -295,15 +314,6 @@ Test(io_bodies, see_ten_thousand_connections_come_and_go_without_losing_a_descri
     cr_assert_eq(io_open_descriptors(), before);
 }
 
-static int half_connect(uint16_t port) {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_geq(fd, 0);
-    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
-
 /* The lowest limit that leaves room for `more` descriptors: the kernel gives out the lowest free numbers. */
 static void descriptors_limit(uint32_t more) {
     struct rlimit limit;
@@ -429,10 +439,18 @@ Test(io_bodies, are_silent_between_pause_and_resume_and_lose_nothing) {
     each_body(pause_scene);
 }
 
+/* Resumes another inside the turn that has more of its bytes in hand. */
+static void pause_and_resume_another(struct io_end *end, const uint8_t *bytes, size_t length) {
+    struct io_end *other = end->world->ends[io_world_random(end->world) % end->world->ends_count];
+    if (other->paused)
+        resume(other);
+    pause_at_once(end, bytes, length);
+}
+
 /* Sixteen small messages wait when the pause comes: what was already in the ring is kept for later. */
 static void held_scene(const struct io_variant *variant) {
     struct io_world *world = io_world_new(variant, NULL);
-    world->on_received = pause_at_once;
+    world->on_received = pause_and_resume_another;
     world->echo = false;
     for (int i = 0; i < 16; i++)
         (void)io_world_connect(world);
@@ -462,11 +480,12 @@ Test(io_bodies, keep_in_order_what_was_underway_when_a_pause_came) {
 
 /* --- Closing -------------------------------------------------------------------------------------------- */
 
+/* Reads to the end without another turn: when `closed` has been told, the socket is closed. */
 static void client_drain(struct io_world *world, struct io_client *client) {
-    for (uint32_t turns = 0; !client->ended; turns++) {
-        cr_assert_lt(turns, 100000u, "%s: the client never saw an end", world->name);
+    while (!client->ended) {
+        struct pollfd readable = {.fd = client->fd, .events = POLLIN};
+        cr_assert_eq(poll(&readable, 1, 20000), 1, "%s: the client never saw an end", world->name);
         (void)io_client_read(client, 60000);
-        io_world_turn(world, 0);
     }
 }
 
@@ -484,18 +503,25 @@ static void close_armed(const struct io_variant *variant, bool abort, bool queue
     for (int turns = 0; turns < 40; turns++)
         io_world_turn(world, 0);
     cr_assert_eq(end->waiting, !queued); /* the receive is armed, and so is writability */
+    /* Bytes that nobody takes: closing over them must not reset what the client has not read yet. */
+    end->paused = true;
+    io_receive_pause(world->io, end->handle);
+    (void)io_client_write(client, 10000);
     uint8_t last[2] = {io_pattern(0, 0), io_pattern(0, 1)};
     struct iovec iov[2] = {{.iov_base = &last[0], .iov_len = 1}, {.iov_base = &last[1], .iov_len = 1}};
     if (queued)
         io_send(world->io, end->handle, iov, 2);
     io_close(world->io, end->handle, abort);
     io_close(world->io, end->handle, abort); /* idempotent */
+    uint64_t stale = counter_get(&io_counters_of(world->io)->stale);
     io_flush(world->io);
     io_world_until(world, &end->closed, 1);
     client_drain(world, client);
     cr_assert_eq(client->error, abort ? ECONNRESET : 0, "%s: %s", world->name, strerror(client->error));
     if (!abort)
         cr_assert_eq(client->got, queued ? 2 : end->sent, "%s: %lu", world->name, client->got);
+    cr_assert_eq(counter_get(&io_counters_of(world->io)->stale), stale, "%s: it was closed too early",
+                 world->name);
     io_world_free(world);
 }
 
@@ -551,6 +577,33 @@ static void close_inside_scene(const struct io_variant *variant) {
 
 Test(io_bodies, allow_closing_itself_and_others_inside_a_receive) {
     each_body(close_inside_scene);
+}
+
+static void close_itself(struct io_end *end, const uint8_t *bytes, size_t length) {
+    (void)bytes;
+    (void)length;
+    io_close(end->world->io, end->handle, false);
+}
+
+/* Readable and writable at once, and closed by the first of the two callbacks. */
+static void close_both_scene(const struct io_variant *variant) {
+    struct io_world *world = io_world_new(variant, NULL);
+    world->echo = false;
+    world->on_received = close_itself;
+    for (uint32_t i = 0; i < 20; i++) {
+        struct io_client *client = io_world_connect(world);
+        struct io_end *end = world->ends[i];
+        (void)io_client_write(client, 1);
+        end->waiting = true;
+        io_want_writable(world->io, end->handle); /* it is, at once */
+    }
+    for (uint32_t i = 0; i < 20; i++)
+        io_world_until(world, &world->ends[i]->closed, 1); /* the world refuses `writable` after it */
+    io_world_free(world);
+}
+
+Test(io_bodies, tell_nothing_more_after_closed) {
+    each_body(close_both_scene);
 }
 
 static void stale_scene(const struct io_variant *variant) {
