@@ -1,0 +1,273 @@
+"""The command line: `pub` and `sub` against a real router."""
+
+import base64
+import json
+import os
+import select
+import signal
+import socket
+import time
+
+import pytest
+
+import wire
+from wire import pb
+
+
+class Watched:
+    """A running `roundhouse sub`, after it has said that it is subscribed."""
+
+    def __init__(self, spawn, made, *arguments, patterns=1):
+        before = made.metric("roundhouse_subscriptions")
+        self.process = spawn("sub", "--server", made.address, *arguments)
+        made.await_metric("roundhouse_subscriptions", lambda value: value == before + patterns)
+
+    def rest(self):
+        """Everything it has printed, after it has ended by itself."""
+        out, errors = self.process.communicate(timeout=wire.WAIT_SECONDS)
+        assert self.process.returncode == 0, errors
+        return out
+
+    def lines(self):
+        return [json.loads(line) for line in self.rest().splitlines()]
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.rest()
+
+
+def events(records):
+    return [record["event"] for record in records]
+
+
+def test_an_event_from_the_command_line_arrives(router, run, spawn):
+    made = router()
+    watched = Watched(spawn, made, "--count", "1", "orders.*.created")
+    done = run("pub", "--server", made.address, "orders.eu.created", '{"order": 4711}')
+    assert done.returncode == 0, done.stderr
+    record, = watched.lines()
+    assert record["topic"] == "orders.eu.created" and int(record["sequence"]) > 0
+    event = record["event"]
+    assert event["data"] == {"order": 4711} and event["datacontenttype"] == "application/json"
+    assert event["specversion"] == "1.0" and event["id"] and event["source"] and event["type"]
+
+
+def test_attributes_can_be_given(router, run, spawn):
+    made = router()
+    watched = Watched(spawn, made, "--count", "1", "a")
+    done = run("pub", "--server", made.address, "--id", "4711", "--source", "/erp", "--type", "org.x", "--subject", "s",
+               "--content-type", "text/csv", "a", "x;y")
+    assert done.returncode == 0, done.stderr
+    event, = events(watched.lines())
+    assert {k: v for k, v in event.items() if k != "time"} == {
+        "specversion": "1.0", "id": "4711", "source": "/erp", "type": "org.x", "subject": "s",
+        "datacontenttype": "text/csv", "data": "x;y"}
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)), b"", b"\xff\xfe\x00", "ü".encode(), b"line\nline\r\n\0",
+                                  os.urandom(900_000)])
+def test_data_from_a_file_or_standard_input_arrives_byte_for_byte(router, run, spawn, tmp_path, data):
+    made = router()
+    (tmp_path / "data").write_bytes(data)
+    watched = Watched(spawn, made, "--count", "3", "a")
+    for arguments, given in ((["a", "--file", "data"], None), (["a", "-"], data), (["--binary", "a", "--file", "data"], None)):
+        done = run("pub", "--server", made.address, *arguments, input=given, text=False)
+        assert done.returncode == 0, done.stderr
+    for event in events(watched.lines()):
+        if "data_base64" in event:
+            got = base64.b64decode(event["data_base64"])
+        else:
+            got = event["data"].encode() if event.get("data") else b""
+        assert got == data
+
+
+def test_raw_output_is_the_data_as_it_is(router, run, spawn, tmp_path):
+    made = router()
+    data = bytes(range(256)) * 50
+    (tmp_path / "data").write_bytes(data)
+    watched = Watched(spawn, made, "--format", "raw", "--count", "1", "a")
+    assert run("pub", "--server", made.address, "a", "--file", "data").returncode == 0
+    assert watched.rest() == data + b"\n"
+
+
+def test_text_output_is_one_line_for_people(router, run, spawn):
+    made = router()
+    watched = Watched(spawn, made, "--format", "text", "--count", "1", "a.>")
+    assert run("pub", "--server", made.address, "--id", "17", "a.b", "hello\x1b[2Jthere").returncode == 0
+    line = watched.rest().decode()
+    assert line.count("\n") == 1 and "a.b" in line and "17" in line and "hello" in line and "\x1b" not in line
+
+
+def ndjson(count, **more):
+    return "".join(json.dumps({"topic": f"n.{n % 5}", "event": {"specversion": "1.0", "id": str(n), "source": "/s",
+                                                               "type": "t", "data": {"n": n}, **more}}) + "\n"
+                   for n in range(count))
+
+
+def test_lines_of_json_arrive_in_order(router, run, spawn):
+    made = router(shards=2)
+    watched = Watched(spawn, made, "--count", "1000", "n.*")
+    done = run("pub", "--server", made.address, "--format", "ndjson", "--ack", "routed", input=ndjson(1000))
+    assert done.returncode == 0, done.stderr
+    records = watched.lines()
+    for topic in range(5):
+        assert [int(r["event"]["id"]) for r in records if r["topic"] == f"n.{topic}"] == list(range(topic, 1000, 5))
+    assert all(r["event"]["data"] == {"n": int(r["event"]["id"])} for r in records)
+
+
+def test_what_sub_prints_can_be_published_again(router, run, spawn):
+    made = router()
+    first = Watched(spawn, made, "--count", "50", "n.>")
+    assert run("pub", "--server", made.address, "--format", "ndjson",
+               input=ndjson(50, extra="ü", flag=True, number=-7)).returncode == 0
+    printed = first.rest().decode()
+    second = Watched(spawn, made, "--count", "50", "n.>")
+    assert run("pub", "--server", made.address, "--format", "ndjson", input=printed).returncode == 0
+    again = second.lines()
+    assert [(r["topic"], r["event"]) for r in again] == [(r["topic"], r["event"]) for r in map(json.loads, printed.splitlines())]
+    assert again[0]["event"]["flag"] is True and again[0]["event"]["number"] == -7
+
+
+def test_lines_without_a_topic_take_the_one_given(router, run, spawn):
+    made = router()
+    watched = Watched(spawn, made, "--count", "2", "given")
+    lines = "".join(json.dumps({"specversion": "1.0", "id": str(n), "source": "/s", "type": "t"}) + "\n" for n in range(2))
+    assert run("pub", "--server", made.address, "--format", "ndjson", "given", input=lines).returncode == 0
+    assert [event["id"] for event in events(watched.lines())] == ["0", "1"]
+
+
+@pytest.mark.parametrize("line", ["noise", "{}", '{"topic": "a"}', '{"topic": "a..b", "event": {}}', "[1]",
+                                  '{"topic": "a", "event": {"specversion": "1.0", "id": "", "source": "/", "type": "t"}}',
+                                  '{"topic": "a", "event": {"specversion": "1.0", "id": "1", "source": "/", "type": "t", '
+                                  '"data": 1, "data_base64": "AA=="}}'])
+def test_a_bad_line_is_named_and_exits_65(router, run, line):
+    made = router()
+    good = ndjson(1)
+    done = run("pub", "--server", made.address, "--format", "ndjson", input=good + line + "\n" + good)
+    assert done.returncode == 65 and "line 2" in done.stderr
+    done = run("pub", "--server", made.address, "--format", "ndjson", "--keep-going", input=good + line + "\n" + good)
+    assert done.returncode == 65 and "line 2" in done.stderr
+    assert made.metric("roundhouse_events_in_total") == 3
+
+
+@pytest.mark.parametrize("ack", ["none", "routed"])
+def test_count_publishes_so_many(router, run, spawn, ack):
+    made = router(shards=2)
+    watched = Watched(spawn, made, "--count", "20000", "load.test")
+    done = run("pub", "--server", made.address, "--count", "20000", "--ack", ack, "--id", "x", "load.test", "hello")
+    assert done.returncode == 0, done.stderr
+    got = events(watched.lines())
+    assert [event["id"] for event in got] == [f"x-{n}" for n in range(1, 20001)]
+    assert all(event["data"] == "hello" for event in got)
+
+
+def test_rate_slows_down(router, run):
+    made = router()
+    done = run("pub", "--server", made.address, "--count", "30", "--rate", "100", "a", "x")
+    assert done.returncode == 0 and made.metric("roundhouse_events_in_total") == 30
+
+
+def test_an_event_that_is_too_large_is_refused_with_65(router, run, tmp_path):
+    made = router(config_text="limits: { frame: 128KiB }\nlogs: { data: 1MiB }\n")
+    (tmp_path / "big").write_bytes(b"x" * 200_000)
+    done = run("pub", "--server", made.address, "a", "--file", "big")
+    assert done.returncode == 65 and done.stderr.strip()
+
+
+def test_a_bad_topic_or_pattern_is_usage(run):
+    assert run("pub", "--server", "127.0.0.1:1", "a..b", "x").returncode == 64
+    assert run("sub", "--server", "127.0.0.1:1", "a.>.b").returncode == 64
+
+
+def test_no_server_exits_69(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    for arguments in (["pub", "--server", address, "a", "x"], ["sub", "--server", address, "a"]):
+        done = run(*arguments)
+        assert done.returncode == 69 and done.stdout == "" and done.stderr.strip()
+
+
+def test_what_is_no_router_exits_69(run):
+    """A server that speaks something else: said and ended, not waited for without end."""
+    with socket.create_server(("127.0.0.1", 0)) as strange:
+        address = f"127.0.0.1:{strange.getsockname()[1]}"
+        child = os.fork()
+        if child == 0:
+            while True:
+                peer, _ = strange.accept()
+                peer.sendall(b"220 mail.example.org ESMTP\r\n" * 10)
+                peer.recv(4096)
+                peer.close()
+        try:
+            done = run("pub", "--server", address, "a", "x")
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    assert done.returncode in (65, 69) and done.stderr.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sub_ends_with_0_on_a_signal(router, spawn, number):
+    made = router()
+    assert Watched(spawn, made, "a").stop(number) == b""
+
+
+def test_overlapping_patterns_print_once(router, run, spawn):
+    made = router()
+    watched = Watched(spawn, made, "a.b", "a.*", "a.>", patterns=3)
+    assert run("pub", "--server", made.address, "--count", "10", "a.b", "x").returncode == 0
+    made.await_metric("roundhouse_deliveries_total", lambda value: value >= 10)
+    client = made.client()
+    client.round_trip()
+    client.close()
+    out = watched.stop()
+    assert len(out.splitlines()) == 10
+
+
+def test_sub_reconnects_after_a_restart(router, run, spawn):
+    first = router()
+    watched = Watched(spawn, first, "--count", "2", "a")
+    assert run("pub", "--server", first.address, "--id", "1", "a", "x").returncode == 0
+    first.stop()
+    second = router(arguments=["--listen", first.address])
+    second.await_metric("roundhouse_subscriptions", lambda value: value == 1)
+    assert run("pub", "--server", second.address, "--id", "2", "a", "x").returncode == 0
+    assert [event["id"] for event in events(watched.lines())] == ["1", "2"]
+
+
+def test_sub_without_reconnect_ends_with_the_router(router, spawn):
+    made = router()
+    watched = Watched(spawn, made, "--no-reconnect", "a")
+    made.stop()
+    watched.process.communicate(timeout=wire.WAIT_SECONDS)
+    assert watched.process.returncode == 69
+
+
+def test_a_stopped_sub_with_skip_goes_on(router, spawn):
+    """A real `roundhouse sub --policy skip`, stopped by a signal: it tells the gap and goes on."""
+    made = router(config_text="logs: { data: 1MiB, grace: 20ms }\nlimits: { frame: 128KiB }\n")
+    watched = Watched(spawn, made, "--policy", "skip", "--format", "json", "flood")
+    watched.process.send_signal(signal.SIGSTOP)
+    number = 0
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as publisher:
+        while made.metric("roundhouse_laggards") == 0 or number < 12_000:
+            publisher.send_bytes(b"".join(wire.numbered("flood", number + n, 2000) for n in range(1, 201)))
+            number += 200
+            assert publisher.settle(number) == {}
+            assert number < 100_000
+        watched.process.send_signal(signal.SIGCONT)
+        seen = []
+        out, stderr = watched.process.stdout, watched.process.stderr
+        buffered, ended = b"", time.monotonic() + wire.WAIT_SECONDS
+        while not seen or seen[-1] != number:
+            assert time.monotonic() < ended, f"it stays at {seen[-1:]} of {number}"
+            if select.select([out], [], [], 1)[0]:
+                buffered += os.read(out.fileno(), 1 << 18)
+                *whole, buffered = buffered.split(b"\n")
+                for line in whole:
+                    event = json.loads(line)["event"]
+                    seen.append(int(event["id"]))
+                    assert base64.b64decode(event["data_base64"]) == wire.payload(seen[-1], 2000)
+    assert seen == sorted(set(seen)) and len(seen) < number
+    watched.process.send_signal(signal.SIGTERM)
+    assert b"gap" in stderr.read()
