@@ -183,12 +183,14 @@ static int listen_open(const struct addrinfo *info) {
 }
 
 static uint16_t listen_port(int fd) {
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {.v6 = {0}};
     socklen_t size = sizeof bound;
-    CHECK(getsockname(fd, (struct sockaddr *)&bound, &size) == 0);
-    in_port_t port = bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                 : ((struct sockaddr_in *)&bound)->sin_port;
-    return ntohs(port);
+    CHECK(getsockname(fd, &bound.any, &size) == 0);
+    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
 }
 
 int io_listen_socket(const char *address, uint16_t *port) {

@@ -22,7 +22,7 @@ struct io_sim_peer;
 
 /* After io_create with IO_BODY_SIM. */
 void io_sim_seed(struct io *io, uint64_t seed, const struct io_sim_faults *faults);
-/* A client connects to the (single) listener; `accepted` comes in a later turn with a placeholder fd >=
+/* A client connects to the (single) listener; `accepted` comes in a later turn with a invented fd >=
  * 1000000 that io_add takes. */
 struct io_sim_peer *io_sim_connect(struct io *io);
 /* Bytes taken (0 = its socket is full), or -EPIPE. */

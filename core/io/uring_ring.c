@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
@@ -21,8 +20,15 @@
 void uring_kernel(unsigned *major, unsigned *minor) {
     struct utsname name;
     *major = *minor = 0;
-    if (uname(&name) != 0 || sscanf(name.release, "%u.%u", major, minor) != 2)
-        *major = *minor = 0;
+    if (uname(&name) != 0)
+        return;
+    char *end;
+    unsigned long first = strtoul(name.release, &end, 10);
+    if (*end != '.')
+        return;
+    *major = (unsigned)first;
+    *minor =
+        (unsigned)strtoul(end + 1, NULL, 10); /* "6.1.0-13-amd64": what follows the number does not matter */
 }
 
 bool uring_kernel_multishot(void) {
