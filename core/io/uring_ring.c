@@ -27,8 +27,7 @@ void uring_kernel(unsigned *major, unsigned *minor) {
     if (*end != '.')
         return;
     *major = (unsigned)first;
-    *minor =
-        (unsigned)strtoul(end + 1, NULL, 10); /* "6.1.0-13-amd64": what follows the number does not matter */
+    *minor = (unsigned)strtoul(end + 1, NULL, 10); /* whatever follows, as in "6.1.0-13-amd64" */
 }
 
 bool uring_kernel_multishot(void) {
