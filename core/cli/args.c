@@ -1,0 +1,63 @@
+#include "core/cli/args.h"
+
+#include "core/cli/cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RATE_MAX 1e9 /* one event per nanosecond: the clock's step */
+
+int args_mistake(const char *command, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "roundhouse %s: ", command);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    return CLI_USAGE;
+}
+
+int args_option_mistake(const char *command, int result, char *const *argv) {
+    const char *option = argv[optind - 1];
+    if (result == ':')
+        return args_mistake(command, "the option '%s' needs a value; see roundhouse %s --help", option,
+                            command);
+    if (optopt != 0 && strncmp(option, "--", 2) != 0)
+        return args_mistake(command, "there is no option '-%c'; see roundhouse %s --help", optopt, command);
+    if (optopt != 0)
+        return args_mistake(command, "'%s': this option takes no value; see roundhouse %s --help", option,
+                            command);
+    return args_mistake(command,
+                        "'%s' is no option, or is cut short for more than one; see roundhouse %s --help",
+                        option, command);
+}
+
+bool args_number(const char *text, uint64_t least, uint64_t most, uint64_t *number) {
+    if (!isdigit((unsigned char)*text))
+        return false;
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || *end != '\0' || value < least || value > most)
+        return false;
+    *number = value;
+    return true;
+}
+
+bool args_rate(const char *text, double *rate) {
+    if (!isdigit((unsigned char)*text))
+        return false;
+    char *end;
+    double value = strtod(text, &end);
+    if (*end != '\0' && strcmp(end, "/s") != 0)
+        return false;
+    if (!(value > 0) || value > RATE_MAX)
+        return false;
+    *rate = value;
+    return true;
+}

@@ -1,0 +1,22 @@
+/* args.h: what the commands share when they read their arguments.
+ * Owner: the main thread.
+ * Pure functions but for what they print on standard error.
+ * Nothing blocks.
+ * A mistake is one sentence that begins with the command and says what to write instead. */
+#pragma once
+
+#include "core/base/check.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Prints "roundhouse COMMAND: SENTENCE" and returns CLI_USAGE. */
+int args_mistake(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* For getopt_long's '?' and ':' (with opterr = 0 and a leading ':' in the option string): names the option
+ * that is unknown or lacks its value. */
+int args_option_mistake(const char *command, int result, char *const *argv);
+
+/* A decimal number from least to most, nothing around it. */
+bool args_number(const char *text, uint64_t least, uint64_t most, uint64_t *number);
+/* "100", "2.5" or "100/s": events per second, over 0. */
+bool args_rate(const char *text, double *rate);

@@ -1,0 +1,303 @@
+/* The router in the foreground: config, listeners, shards, admin plane; then it waits for a signal and stops in order. */
+#include "core/cli/serve.h"
+
+#include "core/admin/admin.h"
+#include "core/base/clock.h"
+#include "core/base/logfmt.h"
+#include "core/cli/cli.h"
+#include "core/config/config.h"
+#include "core/shard/shard.h"
+#include "rh_build.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define TEXT_BYTES 256u
+
+static const char help_text[] =
+    "Usage: roundhouse serve [OPTION]...\n"
+    "\n"
+    "Runs the router in the foreground, in memory. Prints one line on standard output when it is ready, and log lines on standard error.\n"
+    "Ctrl-C or SIGTERM stops it: what is owed to subscribers is delivered first, for at most 5 seconds.\n"
+    "\n"
+    "  -c, --config FILE       the sharding config (YAML); check one with: roundhouse config check FILE\n"
+    "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
+    "      --admin HOST:PORT   health and metrics over HTTP (default 127.0.0.1:4480; off = none)\n"
+    "      --shards N|auto     worker threads, each with its log (default auto: one per CPU)\n"
+    "      --io auto|uring|epoll  how the network is reached (default auto)\n"
+    "  -q, --quiet             only warnings and errors in the log\n"
+    "  -h, --help              this text\n"
+    "\n"
+    "Options win over the file. Exit status: 0 stopped, 64 usage, 69 a port can not be had, 70 internal, 78 configuration.\n"
+    "\n"
+    "Examples:\n"
+    "  roundhouse serve\n"
+    "  roundhouse serve --config /etc/roundhouse/roundhouse.yaml\n"
+    "  roundhouse serve --shards 2 --listen 127.0.0.1:0\n";
+
+struct serve {
+    struct config config;
+    enum io_body body;
+    char io_reason[TEXT_BYTES];
+    int native_fd;
+    int admin_fd;
+    uint16_t native_port;
+    uint16_t admin_port;
+    struct shards *shards;
+    struct admin *admin;
+    uint64_t started_wall_ns;
+};
+
+/* ---- options ---- */
+
+struct override {
+    const char *key;
+    const char *value;
+};
+
+static int mistakes_print(const char *path, const struct config_mistakes *mistakes) {
+    uint32_t shown = mistakes->count < CONFIG_MISTAKES_MAX ? mistakes->count : CONFIG_MISTAKES_MAX;
+    for (uint32_t i = 0; i < shown; i++)
+        fprintf(stderr, "%s:%u:%u: %s\n", path, mistakes->list[i].line, mistakes->list[i].column,
+                mistakes->list[i].text);
+    fprintf(stderr, "roundhouse serve: the config has %u mistake%s, nothing was started\n", mistakes->count,
+            mistakes->count == 1 ? "" : "s");
+    return CLI_CONFIG;
+}
+
+static int config_file(struct config *config, const char *path) {
+    struct config_mistakes *mistakes = calloc(1, sizeof *mistakes);
+    if (mistakes == NULL)
+        return CLI_INTERNAL;
+    int result = config_load(config, path, mistakes);
+    int status = CLI_OK;
+    if (result != 0) {
+        fprintf(stderr, "roundhouse serve: %s can not be read: %s\n", path, strerror(-result));
+        status = CLI_CONFIG;
+    } else if (mistakes->count > 0) {
+        status = mistakes_print(path, mistakes);
+    }
+    free(mistakes);
+    return status;
+}
+
+static int overrides_apply(struct config *config, const struct override *overrides, int count) {
+    for (int i = 0; i < count; i++) {
+        struct config_mistake mistake;
+        if (config_override(config, overrides[i].key, overrides[i].value, &mistake))
+            continue;
+        fprintf(stderr, "roundhouse serve: %s: %s\n", overrides[i].key, mistake.text);
+        return CLI_USAGE;
+    }
+    return CLI_OK;
+}
+
+#define OVERRIDES_MAX 16
+
+/* CLI_OK: go on. Otherwise the exit status; help gives -1. */
+static int options_read(int argc, char **argv, struct config *config) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
+                                            {"admin", required_argument, NULL, 'a'},  {"shards", required_argument, NULL, 's'},
+                                            {"io", required_argument, NULL, 'i'},     {"quiet", no_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    struct override overrides[OVERRIDES_MAX];
+    const char *path = NULL;
+    int count = 0;
+    int option;
+    optind = 0;
+    while ((option = getopt_long(argc, argv, "c:qh", options, NULL)) != -1) {
+        const char *key = option == 'l' ? "listen.native" : option == 'a' ? "listen.admin" : option == 's' ? "shards" : "io";
+        if (option == 'h') {
+            fputs(help_text, stdout);
+            return -1;
+        }
+        if (option == '?' || count == OVERRIDES_MAX) {
+            fputs("Try: roundhouse serve --help\n", stderr);
+            return CLI_USAGE;
+        }
+        if (option == 'q')
+            logfmt_level_set(LOGFMT_WARN);
+        else if (option == 'c')
+            path = optarg;
+        else
+            overrides[count++] = (struct override){.key = key, .value = optarg};
+    }
+    if (optind < argc) {
+        fprintf(stderr, "roundhouse serve: unexpected argument '%s'\nTry: roundhouse serve --help\n", argv[optind]);
+        return CLI_USAGE;
+    }
+    config_defaults(config);
+    int status = path == NULL ? CLI_OK : config_file(config, path);
+    return status != CLI_OK ? status : overrides_apply(config, overrides, count);
+}
+
+/* ---- starting ---- */
+
+static int listen_on(const char *what, const char *address, uint16_t *port, int *fd) {
+    *fd = io_listen_socket(address, port);
+    if (*fd >= 0)
+        return CLI_OK;
+    fprintf(stderr, "roundhouse serve: %s can not listen on %s: %s%s\n", what, address, strerror(-*fd),
+            *fd == -EADDRINUSE ? ". Is another router running? Choose another port, or stop that one" : "");
+    return CLI_UNAVAILABLE;
+}
+
+/* As many descriptors as connections may need, if the hard limit allows; otherwise it is said once. */
+static void descriptors_raise(const struct config *config) {
+    struct rlimit limit;
+    rlim_t need = (rlim_t)config->limits.connections + 256;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
+        return;
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= need ? need : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
+        logfmt(LOGFMT_WARN, "fewer descriptors than limits.connections needs: raise `ulimit -n`", "allowed=%llu needed=%llu",
+               (unsigned long long)limit.rlim_cur, (unsigned long long)need);
+}
+
+static int shards_begin(struct serve *serve) {
+    const struct config *config = &serve->config;
+    char error[TEXT_BYTES];
+    struct shards_config shards = {.count = config->shards,
+                                   .cpus = config->cpus_given ? config->cpus : NULL,
+                                   .slots = config->slots,
+                                   .slot_seed = config->slot_seed,
+                                   .body = serve->body,
+                                   .oneshot = config->io == IO_URING_ONESHOT,
+                                   .log_data_bytes = config->log_data_bytes,
+                                   .log_records = config->log_records,
+                                   .grace_ns = config->grace_ns,
+                                   .frame_bytes = config->limits.frame_bytes,
+                                   .connections = config->limits.connections,
+                                   .subscriptions = config->limits.subscriptions,
+                                   .topics = config->limits.topics,
+                                   .handshake_ns = config->limits.handshake_ns,
+                                   .idle_ns = config->limits.idle_ns,
+                                   .private_bytes = config->limits.private_bytes,
+                                   .server = "roundhouse " RH_VERSION};
+    snprintf(error, sizeof error, "out of memory");
+    if (shards_start(&serve->shards, &shards, serve->native_fd, error) == 0)
+        return CLI_OK;
+    fprintf(stderr, "roundhouse serve: %s\n", error);
+    return CLI_INTERNAL;
+}
+
+static int admin_begin(struct serve *serve) {
+    struct admin_config admin = {.shards = serve->shards,
+                                 .body = serve->body,
+                                 .io_reason = serve->io_reason,
+                                 .slots = serve->config.slots,
+                                 .started_wall_ns = serve->started_wall_ns};
+    if (serve->admin_fd < 0)
+        return CLI_OK;
+    int result = admin_start(&serve->admin, &admin, serve->admin_fd);
+    if (result == 0)
+        return CLI_OK;
+    fprintf(stderr, "roundhouse serve: the admin plane can not start: %s\n", strerror(-result));
+    return CLI_INTERNAL;
+}
+
+static int listeners_open(struct serve *serve) {
+    const struct config *config = &serve->config;
+    serve->admin_fd = -1;
+    int status = listen_on("native protocol", config->listen_native, &serve->native_port, &serve->native_fd);
+    if (status == CLI_OK && strcmp(config->listen_admin, "off") != 0)
+        status = listen_on("admin", config->listen_admin, &serve->admin_port, &serve->admin_fd);
+    return status;
+}
+
+static int io_choose_body(struct serve *serve) {
+    int result = io_choose(serve->config.io, &serve->body, serve->io_reason, sizeof serve->io_reason);
+    if (result == 0)
+        return CLI_OK;
+    fprintf(stderr, "roundhouse serve: io_uring can not be had (%s). Use --io auto or --io epoll\n", serve->io_reason);
+    return CLI_UNAVAILABLE;
+}
+
+/* HOST of "HOST:PORT". */
+static int host_length(const char *address) {
+    const char *colon = strrchr(address, ':');
+    return colon == NULL ? (int)strlen(address) : (int)(colon - address);
+}
+
+static void size_print(char *out, size_t size, uint64_t bytes) {
+    if (bytes % GIB == 0)
+        snprintf(out, size, "%lluGiB", (unsigned long long)(bytes / GIB));
+    else if (bytes % MIB == 0)
+        snprintf(out, size, "%lluMiB", (unsigned long long)(bytes / MIB));
+    else
+        snprintf(out, size, "%lluKiB", (unsigned long long)(bytes / KIB));
+}
+
+static void ready_print(const struct serve *serve) {
+    const struct config *config = &serve->config;
+    char admin[CONFIG_ADDRESS_MAX + 8] = "off";
+    char log[32];
+    if (serve->admin_fd >= 0)
+        snprintf(admin, sizeof admin, "%.*s:%u", host_length(config->listen_admin), config->listen_admin,
+                 serve->admin_port);
+    size_print(log, sizeof log, config->log_data_bytes);
+    printf("ready native=%.*s:%u admin=%s shards=%u io=%s log=%s (%s)\n", host_length(config->listen_native),
+           config->listen_native, serve->native_port, admin, config->shards, io_body_name(serve->body), log,
+           serve->io_reason);
+    fflush(stdout);
+}
+
+/* ---- running ---- */
+
+static int serve_start(struct serve *serve) {
+    int status = io_choose_body(serve);
+    if (status == CLI_OK)
+        status = listeners_open(serve);
+    if (status == CLI_OK)
+        status = shards_begin(serve);
+    if (status == CLI_OK)
+        status = admin_begin(serve);
+    return status;
+}
+
+static void serve_stop(struct serve *serve, int signal_number) {
+    uint64_t begin_ns = clock_mono_ns();
+    logfmt(LOGFMT_INFO, "stopping", "signal=%s drain_max=5s", signal_number == SIGINT ? "INT" : "TERM");
+    uint64_t cut = shards_stop(serve->shards);
+    if (serve->admin != NULL)
+        admin_stop(serve->admin);
+    shards_destroy(serve->shards);
+    logfmt(cut == 0 ? LOGFMT_INFO : LOGFMT_WARN, "stopped", "ms=%llu bytes_cut=%llu",
+           (unsigned long long)((clock_mono_ns() - begin_ns) / NS_PER_MS), (unsigned long long)cut);
+}
+
+int serve_command(int argc, char **argv) {
+    struct serve *serve = calloc(1, sizeof *serve);
+    sigset_t signals;
+    int signal_number;
+    if (serve == NULL)
+        return CLI_INTERNAL;
+    serve->started_wall_ns = clock_wall_ns();
+    int status = options_read(argc, argv, &serve->config);
+    if (status != CLI_OK) {
+        free(serve);
+        return status < 0 ? CLI_OK : status;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the threads: they inherit it */
+    descriptors_raise(&serve->config);
+    status = serve_start(serve);
+    if (status == CLI_OK) {
+        logfmt(LOGFMT_INFO, "ready", "version=%s io=%s reason=\"%s\" acks=\"routed means in memory: a crash loses it\"",
+               RH_VERSION, io_body_name(serve->body), serve->io_reason);
+        ready_print(serve);
+        sigwait(&signals, &signal_number);
+        serve_stop(serve, signal_number);
+    }
+    free(serve);
+    return status;
+}
