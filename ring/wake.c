@@ -132,3 +132,12 @@ void wanted_drop(struct wanted *wanted) {
     /* relaxed: a mover that has already taken it signals once for nothing */
     __atomic_store_n(&wanted->word, 0, __ATOMIC_RELAXED);
 }
+
+/* Counters: relaxed, nothing is ordered by them. */
+uint64_t wake_sent(const struct wake *wake) {
+    return __atomic_load_n(&wake->sent, __ATOMIC_RELAXED);
+}
+
+uint64_t wake_elided(const struct wake *wake) {
+    return __atomic_load_n(&wake->elided, __ATOMIC_RELAXED);
+}

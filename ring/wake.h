@@ -30,6 +30,10 @@ void wake_announce(struct wake *wake);
 void wake_resume(struct wake *wake); /* awake again, for whatever reason; cheap */
 void wake_drain(struct wake *wake);  /* takes the bell's count after it became readable */
 
+/* For metrics, anyone: bells rung, and signals that found the sleeper awake. */
+uint64_t wake_sent(const struct wake *wake);
+uint64_t wake_elided(const struct wake *wake);
+
 /* Anyone, after publishing. Rings at most once per sleep. */
 void wake_signal(struct wake *wake);
 

@@ -8,109 +8,122 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define KIB (UINT64_C(1) << 10)
-#define MIB (UINT64_C(1) << 20)
-#define GIB (UINT64_C(1) << 30)
+#define KIB       (UINT64_C(1) << 10)
+#define MIB       (UINT64_C(1) << 20)
+#define GIB       (UINT64_C(1) << 30)
 #define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S UINT64_C(1000000000)
+#define NS_PER_S  UINT64_C(1000000000)
 
 /* Topics and slots. */
-#define SLOT_COUNT 4096u       /* slots a topic can hash to; fixed for ever, it is in the sharding config */
-#define TOPIC_BYTES_MAX 255u   /* one length byte in the index entry's flags */
+#define SLOT_COUNT       4096u /* slots a topic can hash to; fixed for ever, it is in the sharding config */
+#define TOPIC_BYTES_MAX  255u  /* one length byte in the index entry's flags */
 #define TOPIC_TOKENS_MAX 16u   /* bounds the depth of the wildcard trie */
-#define TOPICS_DEFAULT (1u << 20) /* remembered topic names per log and per worker; about 100 bytes each at most */
+#define TOPICS_DEFAULT                                                                                       \
+    (1u << 20) /* remembered topic names per log and per worker; about 100 bytes each at most */
 
 /* Events. */
-#define EVENT_ATTRIBUTES_MAX 64u /* optional and extension attributes of one event; bounds the search for a repeated name */
+#define EVENT_ATTRIBUTES_MAX                                                                                 \
+    64u /* optional and extension attributes of one event; bounds the search for a repeated name */
 
-#define INTERN_NAME_BYTES_TYPICAL 64u /* names may take so much each on average; longer ones are forgotten earlier */
+#define INTERN_NAME_BYTES_TYPICAL                                                                            \
+    64u /* names may take so much each on average; longer ones are forgotten earlier */
 
 /* Shards. */
 #define SHARDS_MAX 64u /* one gate and one soft floor per worker in every log; rings grow with its square */
 
 /* Frames. */
-#define FRAME_BYTES_DEFAULT (1u * MIB) /* the largest frame accepted from a client */
-#define FRAME_BYTES_MIN (64u * KIB + 1024u) /* CloudEvents: events of 64 KiB must be forwarded */
-#define FRAME_BYTES_MAX (64u * MIB)
-#define CONNECT_BYTES_MAX (4u * KIB) /* the first frame; a stranger may cost us no more than this */
-#define FRAME_OVERHEAD_MAX 48u /* bytes a log frame adds around topic and event: prefixes, tags, sequence */
+#define FRAME_BYTES_DEFAULT (1u * MIB)          /* the largest frame accepted from a client */
+#define FRAME_BYTES_MIN     (64u * KIB + 1024u) /* CloudEvents: events of 64 KiB must be forwarded */
+#define FRAME_BYTES_MAX     (64u * MIB)
+#define CONNECT_BYTES_MAX   (4u * KIB) /* the first frame; a stranger may cost us no more than this */
+#define FRAME_OVERHEAD_MAX  48u /* bytes a log frame adds around topic and event: prefixes, tags, sequence */
 
 /* Log rings. */
-#define LOG_DATA_DEFAULT (64u * MIB) /* bytes retained per log; prefaulted, so it is resident */
-#define LOG_DATA_MIN (1u * MIB)
-#define LOG_DATA_MAX (64u * GIB)
+#define LOG_DATA_DEFAULT         (64u * MIB) /* bytes retained per log; prefaulted, so it is resident */
+#define LOG_DATA_MIN             (1u * MIB)
+#define LOG_DATA_MAX             (64u * GIB)
 #define LOG_RECORD_BYTES_TYPICAL 128u /* records: auto gives one index entry for each so many data bytes */
-#define LOG_RECORDS_MIN 1024u
-#define LOG_FRAMES_MIN 8u     /* a log holds at least so many of the largest frame */
-#define LOG_CLAIM_STEPS 64u   /* the writer reads the gates once per 1/64 of the ring */
-#define LOG_BATCH_FRACTION 8u /* a batch is published after at most an eighth of the ring */
-#define LOG_READERS_MAX (SHARDS_MAX + 4u) /* workers, journal, admin: one gate each, 128 bytes */
-#define LOG_GRACE_SHARE 64u /* a hold for laggards begins with at least this share of the grace budget: no parking for a trickle */
+#define LOG_RECORDS_MIN          1024u
+#define LOG_FRAMES_MIN           8u  /* a log holds at least so many of the largest frame */
+#define LOG_CLAIM_STEPS          64u /* the writer reads the gates once per 1/64 of the ring */
+#define LOG_BATCH_FRACTION       8u  /* a batch is published after at most an eighth of the ring */
+#define LOG_READERS_MAX                                                                                      \
+    (2u * SHARDS_MAX + 4u) /* two gates a worker (live, catch-up), journal, admin; 128 bytes each */
+#define LOG_GRACE_SHARE                                                                                      \
+    64u /* a hold for laggards begins with at least this share of the grace budget: no parking for a trickle \
+         */
 static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim steps");
 
 /* Rings between workers. */
-#define SPSC_BYTES (256u * KIB)       /* per ordered pair of workers, made at first use */
-#define SPSC_INLINE_MAX (16u * KIB)   /* a larger frame travels as its buffer's address */
+#define SPSC_BYTES       (256u * KIB) /* per ordered pair of workers, made at first use */
+#define SPSC_INLINE_MAX  (16u * KIB)  /* a larger frame travels as its buffer's address */
 #define MAILBOX_COMMANDS 4096u        /* mpsc commands waiting for one worker; 64 bytes each */
 
 /* Connections. */
-#define CONNECTIONS_DEFAULT 10000u
-#define SUBSCRIPTIONS_DEFAULT 100000u      /* patterns over all connections */
-#define SUBSCRIBE_PATTERNS_MAX 1024u       /* patterns in one Subscribe frame */
-#define CLIENT_NAME_BYTES_MAX 128u
-#define CONTROL_UNKNOWN_MAX 64u            /* unknown fields in one message of a control frame; unpacked they cost 64 bytes each */
+#define CONNECTIONS_DEFAULT    10000u
+#define SUBSCRIPTIONS_DEFAULT  100000u /* patterns over all connections */
+#define SUBSCRIBE_PATTERNS_MAX 1024u   /* patterns in one Subscribe frame */
+#define CLIENT_NAME_BYTES_MAX  128u
+#define CONTROL_UNKNOWN_MAX                                                                                  \
+    64u /* unknown fields in one message of a control frame; unpacked they cost 64 bytes each */
 #define HANDSHAKE_NS_DEFAULT (10u * NS_PER_S)
-#define PRIVATE_BYTES_MAX (64u * KIB)      /* replies a client has not read; above it we stop reading from it */
-#define PRIVATE_STALL_NS (30u * NS_PER_S)  /* ... and after this long we close it */
-#define RECEIVE_BULK_BYTES (256u * KIB)    /* one non-waiting receive of a bulk connection; one buffer per worker */
-#define RECEIVE_LIGHT_BYTES (8u * KIB)     /* one provided buffer of a light connection */
-#define RECEIVE_LIGHT_COUNT 256u           /* provided buffers per worker: 2 MiB, the cache working set */
-#define SEND_BYTES_MAX (256u * KIB)        /* one gathered send per connection and turn */
-#define SEND_IOV_MAX 64u                   /* pieces of one gathered send */
-#define SEND_COPY_MAX (1u * KIB)           /* smaller slices are copied together; see docs/decisions */
-#define SENDS_PER_FLUSH_MAX 256u /* connections sent to by one flush; 1 KiB of pieces each */
-#define LINGER_NS (500u * NS_PER_MS) /* after a fatal Error: for the client to read it before we close */
-#define REFUSED_CONNECTIONS_MAX 64u /* above limits.connections: told so by an Error; more are just closed */
-#define HOUSEKEEPING_NS (100u * NS_PER_MS) /* how often timeouts of connections are looked at */
-#define CATCHUP_RECORDS_MAX 4096u /* records routed in one catch-up step */
-#define STAGING_BYTES (4u * MIB)           /* copied slices of one turn and worker */
-#define SLICE_POOL_BYTES (8u * MIB)        /* output items of one worker's connections */
-#define PUBLISH_RUNS_MAX 1024u             /* unacknowledged runs per connection; 16 bytes each, grown on use */
+#define PRIVATE_BYTES_MAX    (64u * KIB) /* replies a client has not read; above it we stop reading from it */
+#define PRIVATE_STALL_NS     (30u * NS_PER_S) /* ... and after this long we close it */
+#define RECEIVE_BULK_BYTES                                                                                   \
+    (256u * KIB) /* one non-waiting receive of a bulk connection; one buffer per worker */
+#define RECEIVE_LIGHT_BYTES     (8u * KIB)   /* one provided buffer of a light connection */
+#define RECEIVE_LIGHT_COUNT     256u         /* provided buffers per worker: 2 MiB, the cache working set */
+#define SEND_BYTES_MAX          (256u * KIB) /* one gathered send per connection and turn */
+#define SEND_IOV_MAX            64u          /* pieces of one gathered send */
+#define SEND_COPY_MAX           (1u * KIB)   /* smaller slices are copied together; see docs/decisions */
+#define SENDS_PER_FLUSH_MAX     256u         /* connections sent to by one flush; 1 KiB of pieces each */
+#define LINGER_NS               (500u * NS_PER_MS) /* after a fatal Error: for the client to read it before we close */
+#define REFUSED_CONNECTIONS_MAX 64u /* above limits.connections: told so by an Error; more are just closed   \
+                                     */
+#define HOUSEKEEPING_NS     (100u * NS_PER_MS) /* how often timeouts of connections are looked at */
+#define CATCHUP_RECORDS_MAX 4096u              /* records routed in one catch-up step */
+#define STAGING_BYTES       (4u * MIB)         /* copied slices of one turn and worker */
+#define SLICE_POOL_BYTES    (8u * MIB)         /* output items of one worker's connections */
+#define PUBLISH_RUNS_MAX    1024u /* unacknowledged runs per connection; 16 bytes each, grown on use */
 
 /* Delivery. */
-#define GRACE_NS_DEFAULT (200u * NS_PER_MS) /* a writer waits so long for a laggard in all ... */
-#define GRACE_REFILL_PERCENT 1u             /* ... and earns it back at 1 % of the time */
-#define ROUTE_CHANGES_KEPT 1024u            /* pattern changes a stale route can catch up with one by one */
-#define ROUTE_SETS_BYTES_MAX (256u * MIB)   /* subscriber sets one worker keeps; above it routes are made anew for each record */
-#define ROUTE_MEMO_SLOTS 256u               /* combinations of patterns whose set is remembered; 88 bytes each */
-#define ROUTE_MEMO_PATTERNS 8u              /* patterns in such a combination; more are merged for each new topic */
-#define DRAIN_NS_MAX (5u * NS_PER_S)        /* a stop waits at most this long for subscribers */
+#define GRACE_NS_DEFAULT     (200u * NS_PER_MS) /* a writer waits so long for a laggard in all ... */
+#define GRACE_REFILL_PERCENT 1u                 /* ... and earns it back at 1 % of the time */
+#define ROUTE_CHANGES_KEPT   1024u /* pattern changes a stale route can catch up with one by one */
+#define ROUTE_SETS_BYTES_MAX                                                                                 \
+    (256u * MIB) /* subscriber sets one worker keeps; above it routes are made anew for each record */
+#define ROUTE_MEMO_SLOTS    256u /* combinations of patterns whose set is remembered; 88 bytes each */
+#define ROUTE_MEMO_PATTERNS 8u   /* patterns in such a combination; more are merged for each new topic */
+#define DRAIN_NS_MAX        (5u * NS_PER_S) /* a stop waits at most this long for subscribers */
 
 /* Turn. */
-#define TURN_COMPLETIONS_MAX 1024u          /* completions handled before sends and timers get their turn */
-#define SLEEP_BACKSTOP_NS (100u * NS_PER_MS) /* a sleeping worker looks by itself after this; finding work counts */
+#define TURN_COMPLETIONS_MAX 1024u /* completions handled before sends and timers get their turn */
+#define SLEEP_BACKSTOP_NS                                                                                    \
+    (100u * NS_PER_MS) /* a sleeping worker looks by itself after this; finding work counts */
 
 /* What the configuration accepts around the defaults above. */
 #define CONFIG_FILE_BYTES_MAX (1u * MIB) /* a map of 4096 single slots takes 150 KiB */
 #define CONFIG_DEPTH_MAX      8u         /* lists and mappings inside each other; the deepest key needs 3 */
-#define CONFIG_VALUES_MAX     (1u << 16) /* keys, values and lists in one file; 48 bytes each while it is read */
-#define LOG_RECORDS_MAX       (1u << 30) /* index entries of 32 bytes: 32 GiB */
-#define CPU_NUMBER_MAX        1023u      /* of the C library's cpu_set_t */
-#define CONNECTIONS_MAX       (1u << 20) /* the kernel's fs.nr_open, the most descriptors of one process */
-#define SUBSCRIPTIONS_MAX     (1u << 26)
-#define TOPICS_MIN            16u /* the smallest table of core/route/intern.h */
-#define TOPICS_MAX            (1u << 26) /* 6.4 GiB per log and worker at about 100 bytes each */
-#define HANDSHAKE_NS_MIN      (10u * NS_PER_MS)
-#define HANDSHAKE_NS_LONGEST  (3600u * NS_PER_S)
-#define IDLE_NS_MIN           (10u * NS_PER_MS)
-#define IDLE_NS_LONGEST       (24u * 3600u * NS_PER_S)
-#define GRACE_NS_LONGEST      (60u * NS_PER_S) /* publishers wait as long */
-#define PRIVATE_BYTES_LEAST   (4u * KIB)       /* one reply of any kind */
-#define PRIVATE_BYTES_MOST    (16u * MIB)
-static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX, "records: auto stays within its range");
+#define CONFIG_VALUES_MAX     (1u << 16) /* keys, values and lists in one file; 48 bytes each while it is read \
+                                          */
+#define LOG_RECORDS_MAX      (1u << 30) /* index entries of 32 bytes: 32 GiB */
+#define CPU_NUMBER_MAX       1023u      /* of the C library's cpu_set_t */
+#define CONNECTIONS_MAX      (1u << 20) /* the kernel's fs.nr_open, the most descriptors of one process */
+#define SUBSCRIPTIONS_MAX    (1u << 26)
+#define TOPICS_MIN           16u        /* the smallest table of core/route/intern.h */
+#define TOPICS_MAX           (1u << 26) /* 6.4 GiB per log and worker at about 100 bytes each */
+#define HANDSHAKE_NS_MIN     (10u * NS_PER_MS)
+#define HANDSHAKE_NS_LONGEST (3600u * NS_PER_S)
+#define IDLE_NS_MIN          (10u * NS_PER_MS)
+#define IDLE_NS_LONGEST      (24u * 3600u * NS_PER_S)
+#define GRACE_NS_LONGEST     (60u * NS_PER_S) /* publishers wait as long */
+#define PRIVATE_BYTES_LEAST  (4u * KIB)       /* one reply of any kind */
+#define PRIVATE_BYTES_MOST   (16u * MIB)
+static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
+              "records: auto stays within its range");
 
 /* Admin plane. */
-#define ADMIN_CONNECTIONS_MAX  32u           /* open at once; the next ones wait in the backlog */
-#define ADMIN_HEADER_BYTES_MAX (8u * KIB)    /* request line and headers */
+#define ADMIN_CONNECTIONS_MAX  32u              /* open at once; the next ones wait in the backlog */
+#define ADMIN_HEADER_BYTES_MAX (8u * KIB)       /* request line and headers */
 #define ADMIN_REQUEST_NS_MAX   (10u * NS_PER_S) /* from accept to the last byte of the answer */

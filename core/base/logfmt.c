@@ -23,8 +23,8 @@ static int line_open(char *line, size_t size, enum logfmt_level level, const cha
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    return snprintf(line, size, "time=%s.%03ldZ level=%s msg=\"%s\" ", stamp, now.tv_nsec / 1000000, names[level],
-                    message);
+    return snprintf(line, size, "time=%s.%03ldZ level=%s msg=\"%s\" ", stamp, now.tv_nsec / 1000000,
+                    names[level], message);
 }
 
 void logfmt(enum logfmt_level level, const char *message, const char *fields, ...) {

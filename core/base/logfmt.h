@@ -13,17 +13,18 @@ enum logfmt_level { LOGFMT_DEBUG, LOGFMT_INFO, LOGFMT_WARN, LOGFMT_ERROR };
 /* Lines below this level are not written. Default LOGFMT_INFO. Set before threads start. */
 void logfmt_level_set(enum logfmt_level least);
 
-/* Writes `time=... level=... msg="MESSAGE" FIELDS`. `fields` is a printf format of ready key=value pairs, may be "".
- * A value that can hold blanks is written with %s of logfmt_quote. */
+/* Writes `time=... level=... msg="MESSAGE" FIELDS`. `fields` is a printf format of ready key=value pairs, may
+ * be "". A value that can hold blanks is written with %s of logfmt_quote. */
 void logfmt(enum logfmt_level level, const char *message, const char *fields, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Writes `text` (length bytes) quoted, with control characters, quotes and invalid bytes escaped, into `out` (at least 8
- * bytes); cut with "..." when it does not fit. Returns out. */
+/* Writes `text` (length bytes) quoted, with control characters, quotes and invalid bytes escaped, into `out`
+ * (at least 8 bytes); cut with "..." when it does not fit. Returns out. */
 const char *logfmt_quote(char *out, uint64_t out_size, const char *text, uint64_t length);
 
-/* A budget of lines of one kind: at most 10 per second, the rest counted and told with the next one. Zero-initialised;
- * owned by one thread. Returns true when a line may be written, and then sets *suppressed to those left out before. */
+/* A budget of lines of one kind: at most 10 per second, the rest counted and told with the next one.
+ * Zero-initialised; owned by one thread. Returns true when a line may be written, and then sets *suppressed
+ * to those left out before. */
 struct logfmt_limit {
     uint64_t window_start_ns;
     uint32_t written;

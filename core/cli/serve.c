@@ -1,4 +1,5 @@
-/* The router in the foreground: config, listeners, shards, admin plane; then it waits for a signal and stops in order. */
+/* The router in the foreground: config, listeners, shards, admin plane; then it waits for a signal and stops
+ * in order. */
 #include "core/cli/serve.h"
 
 #include "core/admin/admin.h"
@@ -23,7 +24,8 @@
 static const char help_text[] =
     "Usage: roundhouse serve [OPTION]...\n"
     "\n"
-    "Runs the router in the foreground, in memory. Prints one line on standard output when it is ready, and log lines on standard error.\n"
+    "Runs the router in the foreground, in memory. Prints one line on standard output when it is ready, and "
+    "log lines on standard error.\n"
     "Ctrl-C or SIGTERM stops it: what is owed to subscribers is delivered first, for at most 5 seconds.\n"
     "\n"
     "  -c, --config FILE       the sharding config (YAML); check one with: roundhouse config check FILE\n"
@@ -34,7 +36,8 @@ static const char help_text[] =
     "  -q, --quiet             only warnings and errors in the log\n"
     "  -h, --help              this text\n"
     "\n"
-    "Options win over the file. Exit status: 0 stopped, 64 usage, 69 a port can not be had, 70 internal, 78 configuration.\n"
+    "Options win over the file. Exit status: 0 stopped, 64 usage, 69 a port can not be had, 70 internal, 78 "
+    "configuration.\n"
     "\n"
     "Examples:\n"
     "  roundhouse serve\n"
@@ -102,17 +105,21 @@ static int overrides_apply(struct config *config, const struct override *overrid
 
 /* CLI_OK: go on. Otherwise the exit status; help gives -1. */
 static int options_read(int argc, char **argv, struct config *config) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
-                                            {"admin", required_argument, NULL, 'a'},  {"shards", required_argument, NULL, 's'},
-                                            {"io", required_argument, NULL, 'i'},     {"quiet", no_argument, NULL, 'q'},
-                                            {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
+        {"admin", required_argument, NULL, 'a'},  {"shards", required_argument, NULL, 's'},
+        {"io", required_argument, NULL, 'i'},     {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     struct override overrides[OVERRIDES_MAX];
     const char *path = NULL;
     int count = 0;
     int option;
     optind = 0;
     while ((option = getopt_long(argc, argv, "c:qh", options, NULL)) != -1) {
-        const char *key = option == 'l' ? "listen.native" : option == 'a' ? "listen.admin" : option == 's' ? "shards" : "io";
+        const char *key = option == 'l'   ? "listen.native"
+                          : option == 'a' ? "listen.admin"
+                          : option == 's' ? "shards"
+                                          : "io";
         if (option == 'h') {
             fputs(help_text, stdout);
             return -1;
@@ -129,7 +136,8 @@ static int options_read(int argc, char **argv, struct config *config) {
             overrides[count++] = (struct override){.key = key, .value = optarg};
     }
     if (optind < argc) {
-        fprintf(stderr, "roundhouse serve: unexpected argument '%s'\nTry: roundhouse serve --help\n", argv[optind]);
+        fprintf(stderr, "roundhouse serve: unexpected argument '%s'\nTry: roundhouse serve --help\n",
+                argv[optind]);
         return CLI_USAGE;
     }
     config_defaults(config);
@@ -156,8 +164,8 @@ static void descriptors_raise(const struct config *config) {
         return;
     limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= need ? need : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
-        logfmt(LOGFMT_WARN, "fewer descriptors than limits.connections needs: raise `ulimit -n`", "allowed=%llu needed=%llu",
-               (unsigned long long)limit.rlim_cur, (unsigned long long)need);
+        logfmt(LOGFMT_WARN, "fewer descriptors than limits.connections needs: raise `ulimit -n`",
+               "allowed=%llu needed=%llu", (unsigned long long)limit.rlim_cur, (unsigned long long)need);
 }
 
 static int shards_begin(struct serve *serve) {
@@ -215,7 +223,8 @@ static int io_choose_body(struct serve *serve) {
     int result = io_choose(serve->config.io, &serve->body, serve->io_reason, sizeof serve->io_reason);
     if (result == 0)
         return CLI_OK;
-    fprintf(stderr, "roundhouse serve: io_uring can not be had (%s). Use --io auto or --io epoll\n", serve->io_reason);
+    fprintf(stderr, "roundhouse serve: io_uring can not be had (%s). Use --io auto or --io epoll\n",
+            serve->io_reason);
     return CLI_UNAVAILABLE;
 }
 
@@ -292,8 +301,9 @@ int serve_command(int argc, char **argv) {
     descriptors_raise(&serve->config);
     status = serve_start(serve);
     if (status == CLI_OK) {
-        logfmt(LOGFMT_INFO, "ready", "version=%s io=%s reason=\"%s\" acks=\"routed means in memory: a crash loses it\"",
-               RH_VERSION, io_body_name(serve->body), serve->io_reason);
+        logfmt(LOGFMT_INFO, "ready",
+               "version=%s io=%s reason=\"%s\" acks=\"routed means in memory: a crash loses it\"", RH_VERSION,
+               io_body_name(serve->body), serve->io_reason);
         ready_print(serve);
         sigwait(&signals, &signal_number);
         serve_stop(serve, signal_number);

@@ -1,8 +1,7 @@
-/* conn.h: one connection's bytes: what came in and waits, what goes out, and whether reading and sending are possible now.
- * Owner: the worker that serves it; its thread.
- * Knows no protocol and no shard: a session reads from it and adds replies to it, the worker adds slices to it and sends.
- * Nothing blocks.
- * Fails as input.h and output.h say. */
+/* conn.h: one connection's bytes: what came in and waits, what goes out, and whether reading and sending are
+ * possible now. Owner: the worker that serves it; its thread. Knows no protocol and no shard: a session reads
+ * from it and adds replies to it, the worker adds slices to it and sends. Nothing blocks. Fails as input.h
+ * and output.h say. */
 #pragma once
 
 #include "core/conn/input.h"
@@ -22,22 +21,15 @@ struct conn {
     io_handle handle;
     struct input in;
     struct output out;
-    uint8_t paused;  /* enum conn_pause bits */
-    bool blocked;    /* the last send was short: wait for `writable` */
-    bool sending;    /* handed to io_send, result not told yet */
-    bool broken;     /* nothing can be sent any more */
+    uint8_t paused;   /* enum conn_pause bits */
+    bool blocked;     /* the last send was short: wait for `writable` */
+    uint32_t offered; /* bytes handed to io_send, result not told yet */
+    bool broken;      /* nothing can be sent any more */
 };
 
-/* Sets or clears a reason and tells the I/O layer when the first comes or the last goes. */
+/* Adds a reason and tells the I/O layer when it is the first. */
 static inline void conn_pause(struct conn *conn, enum conn_pause why) {
     if (conn->paused == 0)
         io_receive_pause(conn->io, conn->handle);
     conn->paused = (uint8_t)(conn->paused | why);
-}
-static inline void conn_resume(struct conn *conn, enum conn_pause why) {
-    if (!(conn->paused & why))
-        return;
-    conn->paused = (uint8_t)(conn->paused & ~(unsigned)why);
-    if (conn->paused == 0)
-        io_receive_resume(conn->io, conn->handle);
 }

@@ -1,6 +1,6 @@
-/* input.h: received bytes that could not be handled yet: the beginning of a frame, or all that a parked connection has sent.
- * Owner: one connection; the worker's thread.
- * Grows with the bytes received, never with the bytes announced. Empty it holds a buffer only while the connection is busy (input_rest frees it).
+/* input.h: received bytes that could not be handled yet: the beginning of a frame, or all that a parked
+ * connection has sent. Owner: one connection; the worker's thread. Grows with the bytes received, never with
+ * the bytes announced. Empty it holds a buffer only while the connection is busy (input_rest frees it).
  * Nothing blocks.
  * input_keep fails with -ENOMEM; then nothing was kept. */
 #pragma once

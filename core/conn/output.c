@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define PRIVATE_BYTES_FIRST 256u
-#define SLICE_LENGTH_MAX    (1u << 30) /* the length field has 32 bits; a longer stretch becomes several items */
+#define SLICE_LENGTH_MAX    (1u << 30) /* the length field has 32 bits; a longer stretch becomes several items \
+                                        */
 
 int output_pool_init(struct output_pool *pool, uint32_t items) {
     *pool = (struct output_pool){.items = calloc(items, sizeof *pool->items)};
@@ -61,8 +62,8 @@ static void item_pop(struct output *output, struct output_pool *pool) {
     item_give(pool, item);
 }
 
-int output_slice(struct output *output, struct output_pool *pool, uint16_t log, uint64_t first, uint64_t offset,
-                 uint32_t length) {
+int output_slice(struct output *output, struct output_pool *pool, uint16_t log, uint64_t first,
+                 uint64_t offset, uint32_t length) {
     struct output_item *last = output->last;
     if (last != NULL && last->log == log && last->offset + last->length == offset &&
         last->length < SLICE_LENGTH_MAX) {
@@ -84,7 +85,8 @@ static int private_room(struct output *output, uint32_t length) {
     uint32_t used = output->private_length;
     if (output->private_begin + used + length <= output->private_capacity)
         return 0;
-    uint32_t capacity = output->private_capacity < PRIVATE_BYTES_FIRST ? PRIVATE_BYTES_FIRST : output->private_capacity;
+    uint32_t capacity =
+        output->private_capacity < PRIVATE_BYTES_FIRST ? PRIVATE_BYTES_FIRST : output->private_capacity;
     while (capacity < used + length)
         capacity *= 2;
     uint8_t *bytes = malloc(capacity);
@@ -99,7 +101,8 @@ static int private_room(struct output *output, uint32_t length) {
     return 0;
 }
 
-uint8_t *output_private(struct output *output, struct output_pool *pool, uint32_t length, uint16_t position_at) {
+uint8_t *output_private(struct output *output, struct output_pool *pool, uint32_t length,
+                        uint16_t position_at) {
     if (private_room(output, length) != 0)
         return NULL;
     struct output_item *item = item_take(pool);
@@ -205,7 +208,8 @@ void output_sent(struct output *output, struct output_pool *pool, uint64_t bytes
 
 /* ---- going back ---- */
 
-/* The record of `log` that holds the byte at `offset`, from position `from` on: offsets grow with positions. */
+/* The record of `log` that holds the byte at `offset`, from position `from` on: offsets grow with positions.
+ */
 static uint64_t position_holding(const struct log *log, uint64_t from, uint64_t offset) {
     uint64_t low = from;
     uint64_t high = log_produced(log);
@@ -229,7 +233,8 @@ uint64_t output_lowest(struct output *output, const struct log *log) {
     return UINT64_MAX;
 }
 
-/* A slice whose first record has been begun: the rest of that record moves into `rest`; returns the position behind it. */
+/* A slice whose first record has been begun: the rest of that record moves into `rest`; returns the position
+ * behind it. */
 static uint64_t slice_rest(const struct output_item *slice, const struct log *log, const uint8_t **rest,
                            uint32_t *rest_length) {
     uint64_t position = position_holding(log, slice->first, slice->offset);
@@ -291,7 +296,8 @@ int output_retreat(struct output *output, struct output_pool *pool, struct log *
     return rest_length > 0 ? rest_keep(output, pool, rest, rest_length) : 0;
 }
 
-void output_positions(struct output *output, void (*mend)(uint8_t *packed, size_t length, const uint64_t *next),
+void output_positions(struct output *output,
+                      void (*mend)(uint8_t *packed, size_t length, const uint64_t *next),
                       const uint64_t *next) {
     uint8_t *bytes = output->private_bytes + output->private_begin;
     for (struct output_item *item = output->first; item != NULL; item = item->next) {

@@ -1,8 +1,8 @@
 /* output.h: what a connection still has to send: one ordered list of slices of logs and private bytes.
  * Owner: one connection; the worker's thread. Items come from the worker's pool.
- * A slice borrows ring memory: the worker's gate stands at or below its first record until it is sent or dropped. Private bytes are owned.
- * Nothing blocks. Sending is: output_gather, the system call, output_sent with what was taken.
- * Adding fails with -ENOBUFS (pool empty) or -ENOMEM; then nothing was added. */
+ * A slice borrows ring memory: the worker's gate stands at or below its first record until it is sent or
+ * dropped. Private bytes are owned. Nothing blocks. Sending is: output_gather, the system call, output_sent
+ * with what was taken. Adding fails with -ENOBUFS (pool empty) or -ENOMEM; then nothing was added. */
 #pragma once
 
 #include "core/base/check.h"
@@ -18,11 +18,13 @@
 
 struct output_item {
     struct output_item *next;
-    uint64_t first;       /* slice: position of its first record not wholly sent, or of one before it; private: unused */
+    uint64_t
+        first; /* slice: position of its first record not wholly sent, or of one before it; private: unused */
     uint64_t offset;      /* slice: where in the log the next byte to send is */
     uint32_t length;      /* bytes still to send */
     uint16_t log;         /* number of the log, or OUTPUT_PRIVATE */
-    uint16_t position_at; /* private: where in the item a Position begins that goes on to its end; 0 = none, or begun */
+    uint16_t position_at; /* private: where in the item a Position begins that goes on to its end; 0 = none,
+                             or begun */
 };
 static_assert(sizeof(struct output_item) == 32, "two items a cache line");
 
@@ -44,15 +46,17 @@ struct output {
     uint32_t private_length; /* unsent private bytes */
     uint32_t private_begin;
     uint32_t private_capacity;
-    uint8_t *private_bytes;  /* owns; the private items' bytes in their order */
+    uint8_t *private_bytes; /* owns; the private items' bytes in their order */
 };
 
-/* Adds a run of records of one log: `length` contiguous bytes at `offset`, the first record at position `first`. Grows the last item when it
- * continues it. */
-int output_slice(struct output *output, struct output_pool *pool, uint16_t log, uint64_t first, uint64_t offset,
-                 uint32_t length) MUST_USE;
-/* Room for a private frame of `length` bytes, which the caller fills at once. `position_at`: see output_item. NULL = no memory. */
-uint8_t *output_private(struct output *output, struct output_pool *pool, uint32_t length, uint16_t position_at) MUST_USE;
+/* Adds a run of records of one log: `length` contiguous bytes at `offset`, the first record at position
+ * `first`. Grows the last item when it continues it. */
+int output_slice(struct output *output, struct output_pool *pool, uint16_t log, uint64_t first,
+                 uint64_t offset, uint32_t length) MUST_USE;
+/* Room for a private frame of `length` bytes, which the caller fills at once. `position_at`: see output_item.
+ * NULL = no memory. */
+uint8_t *output_private(struct output *output, struct output_pool *pool, uint32_t length,
+                        uint16_t position_at) MUST_USE;
 
 /* Copied slices of one turn. */
 struct staging {
@@ -60,19 +64,24 @@ struct staging {
     uint32_t used;
     uint32_t used_most;
 };
-/* Fills at most SEND_IOV_MAX pieces with at most SEND_BYTES_MAX bytes from the front of the list; what is smaller than SEND_COPY_MAX is copied together.
- * `logs` by number. Returns the pieces, 0 when staging has no room (flush, reset, try again) or nothing is there. */
+/* Fills at most SEND_IOV_MAX pieces with at most SEND_BYTES_MAX bytes from the front of the list; what is
+ * smaller than SEND_COPY_MAX is copied together. `logs` by number. Returns the pieces, 0 when staging has no
+ * room (flush, reset, try again) or nothing is there. */
 uint32_t output_gather(const struct output *output, struct log *const *logs, struct staging *staging,
                        struct iovec iov[SEND_IOV_MAX]);
 /* `bytes` were taken by the kernel. */
 void output_sent(struct output *output, struct output_pool *pool, uint64_t bytes);
 
-/* The lowest position of `log` that unsent slices still need, or UINT64_MAX. Brings the first slice's `first` up to date. Under the gate. */
+/* The lowest position of `log` that unsent slices still need, or UINT64_MAX. Brings the first slice's `first`
+ * up to date. Under the gate. */
 uint64_t output_lowest(struct output *output, const struct log *log);
-/* Takes all slices out of the list. The rest of a record that is sent in part becomes private bytes, at the front. For every log that had slices,
- * next[log] is lowered to the first position whose record was not begun. Under the gate. -ENOMEM: the rest could not be kept. */
-int output_retreat(struct output *output, struct output_pool *pool, struct log *const *logs, uint64_t *next) MUST_USE;
+/* Takes all slices out of the list. The rest of a record that is sent in part becomes private bytes, at the
+ * front. For every log that had slices, next[log] is lowered to the first position whose record was not
+ * begun. Under the gate. -ENOMEM: the rest could not be kept. */
+int output_retreat(struct output *output, struct output_pool *pool, struct log *const *logs,
+                   uint64_t *next) MUST_USE;
 /* Calls `mend` for every Position in private frames that have not been begun. */
-void output_positions(struct output *output, void (*mend)(uint8_t *packed, size_t length, const uint64_t *next),
+void output_positions(struct output *output,
+                      void (*mend)(uint8_t *packed, size_t length, const uint64_t *next),
                       const uint64_t *next);
 void output_deinit(struct output *output, struct output_pool *pool);

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROTOCOL_VERSION   1u
-#define PING_BYTES_MAX     64u
-#define FRAME_NO_POSITION  0u
+#define PROTOCOL_VERSION  1u
+#define PING_BYTES_MAX    64u
+#define FRAME_NO_POSITION 0u
 
 void session_init(struct session *session, const struct session_facts *facts, struct conn *conn,
                   struct output_pool *pool, void *peer) {
@@ -34,10 +34,10 @@ static void frame_send(struct session *session, const Roundhouse__V1__Frame *fra
     CHECK(control_pack(frame, out) == size);
 }
 
-#define FRAME(member, kind, message)                                                                                   \
-    {                                                                                                                  \
-        PROTOBUF_C_MESSAGE_INIT(&roundhouse__v1__frame__descriptor), .body_case = ROUNDHOUSE__V1__FRAME__BODY_##kind,  \
-                                                                     .member = (message)                              \
+#define FRAME(member, kind, message)                                                                         \
+    {                                                                                                        \
+        PROTOBUF_C_MESSAGE_INIT(&roundhouse__v1__frame__descriptor),                                         \
+            .body_case = ROUNDHOUSE__V1__FRAME__BODY_##kind, .member = (message)                             \
     }
 
 /* protobuf-c has no const strings; it only reads them when it packs. */
@@ -54,7 +54,8 @@ static Roundhouse__V1__Error error_message(const struct fault *fault) {
     return error;
 }
 
-void session_error(struct session *session, const struct fault *fault, uint64_t ordinal, uint64_t subscription) {
+void session_error(struct session *session, const struct fault *fault, uint64_t ordinal,
+                   uint64_t subscription) {
     Roundhouse__V1__Error error = error_message(fault);
     error.ordinal = ordinal;
     error.subscription = subscription;
@@ -115,7 +116,8 @@ void session_gap(struct session *session, const struct session_gap *gap, const s
     frame_send(session, &frame, message.position.len);
 }
 
-/* As many exceptions as fit a modest frame; more go into the next one, which has the same `through` or a later one. */
+/* As many exceptions as fit a modest frame; more go into the next one, which has the same `through` or a
+ * later one. */
 #define ACK_EXCEPTIONS_MAX 64u
 
 static void ack_send(struct session *session, uint64_t through, const struct session_exception *exceptions,
@@ -141,7 +143,8 @@ static void ack_send(struct session *session, uint64_t through, const struct ses
     frame_send(session, &frame, 0);
 }
 
-void session_ack(struct session *session, uint64_t through, const struct session_exception *exceptions, uint32_t count) {
+void session_ack(struct session *session, uint64_t through, const struct session_exception *exceptions,
+                 uint32_t count) {
     while (count > ACK_EXCEPTIONS_MAX) {
         ack_send(session, exceptions[ACK_EXCEPTIONS_MAX - 1].ordinal, exceptions, ACK_EXCEPTIONS_MAX);
         exceptions += ACK_EXCEPTIONS_MAX;
@@ -152,7 +155,8 @@ void session_ack(struct session *session, uint64_t through, const struct session
 
 /* ---- frames from the client ---- */
 
-static enum session_verdict fail(struct session *session, enum rh_code code, const char *text, const char *field) {
+static enum session_verdict fail(struct session *session, enum rh_code code, const char *text,
+                                 const char *field) {
     session_fail(session, &(struct fault){.code = code, .text = text, .field = field});
     return SESSION_WAIT;
 }
@@ -190,15 +194,17 @@ static enum session_verdict connect_handle(struct session *session, const Roundh
     if (session->state != SESSION_HANDSHAKE)
         return fail(session, RH_CODE_PROTOCOL, "a second Connect: a connection begins once", NULL);
     if (connect->version != PROTOCOL_VERSION)
-        return fail(session, RH_CODE_UNSUPPORTED, "this server speaks version 1 of the protocol", "connect.version");
+        return fail(session, RH_CODE_UNSUPPORTED, "this server speaks version 1 of the protocol",
+                    "connect.version");
     if (connect->ack == ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK)
-        return fail(session, RH_CODE_UNSUPPORTED, "ack level DISK needs a journal, which this server has not: ask for ROUTED",
+        return fail(session, RH_CODE_UNSUPPORTED,
+                    "ack level DISK needs a journal, which this server has not: ask for ROUTED",
                     "connect.ack");
     if ((unsigned)connect->ack > ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK)
         return fail(session, RH_CODE_INVALID, "unknown ack level: use NONE or ROUTED", "connect.ack");
     if (!name_valid(connect->client))
-        return fail(session, RH_CODE_INVALID, "the client's name has control characters or more than 128 bytes",
-                    "connect.client");
+        return fail(session, RH_CODE_INVALID,
+                    "the client's name has control characters or more than 128 bytes", "connect.client");
     if (!session->facts->host->admit(session->peer, &fault)) {
         session_fail(session, &fault);
         return SESSION_WAIT;
@@ -247,7 +253,8 @@ static enum session_verdict control_dispatch(struct session *session, const Roun
     case ROUNDHOUSE__V1__FRAME__BODY_GOODBYE:
         return goodbye_handle(session);
     case ROUNDHOUSE__V1__FRAME__BODY_ACK:
-        return fail(session, RH_CODE_UNSUPPORTED, "Ack belongs to durable subscriptions, which this server has not", NULL);
+        return fail(session, RH_CODE_UNSUPPORTED,
+                    "Ack belongs to durable subscriptions, which this server has not", NULL);
     default:
         return fail(session, RH_CODE_PROTOCOL, "only servers send this kind of frame", NULL);
     }
@@ -270,8 +277,9 @@ static enum session_verdict event_handle(struct session *session, const struct w
     struct wire_event event;
     struct fault fault;
     session->ordinal++;
-    enum session_verdict verdict = wire_event_scan(frame, &event, &fault) ? host->publish(session->peer, &event)
-                                                                          : host->refused(session->peer, &fault);
+    enum session_verdict verdict = wire_event_scan(frame, &event, &fault)
+                                       ? host->publish(session->peer, &event)
+                                       : host->refused(session->peer, &fault);
     session->ordinal -= verdict == SESSION_PARK;
     return verdict;
 }
@@ -293,7 +301,8 @@ static uint64_t frame_max(const struct session *session) {
     return session->state == SESSION_HANDSHAKE ? CONNECT_BYTES_MAX : session->facts->frame_bytes;
 }
 
-/* Handles whole frames at `bytes`; returns the bytes handled, and in *stopped whether frames are left on purpose. */
+/* Handles whole frames at `bytes`; returns the bytes handled, and in *stopped whether frames are left on
+ * purpose. */
 static size_t frames_handle(struct session *session, const uint8_t *bytes, size_t length, bool *stopped) {
     size_t done = 0;
     *stopped = false;
@@ -331,12 +340,14 @@ static bool session_deaf(struct session *session) {
 }
 
 static void bytes_keep(struct session *session, const uint8_t *bytes, size_t length) {
-    static const struct fault memory = {.code = RH_CODE_EXHAUSTED, .text = "the server has no memory for this frame now"};
+    static const struct fault memory = {.code = RH_CODE_EXHAUSTED,
+                                        .text = "the server has no memory for this frame now"};
     if (!session_deaf(session) && input_keep(&session->conn->in, bytes, length) != 0)
         session_fail(session, &memory);
 }
 
-/* How many bytes the frame at the front of the input still lacks; at least 1 while its length is not known. */
+/* How many bytes the frame at the front of the input still lacks; at least 1 while its length is not known.
+ */
 static size_t frame_lacks(struct session *session) {
     const struct input *in = &session->conn->in;
     uint64_t total;

@@ -1,8 +1,8 @@
-/* session.h: one conversation in the native protocol, as the server leads it. The only caller of the wire codec.
- * Owner: the worker that serves the connection; its thread.
- * Turns received bytes into calls of its host (the shard) and the host's answers into frames on the connection.
- * Nothing blocks. What can not go on now (a full ring, a subscription not yet in force) stays in the connection's input.
- * A client's mistake becomes an Error frame; a fatal one ends the session, told to the host by `failed`. */
+/* session.h: one conversation in the native protocol, as the server leads it. The only caller of the wire
+ * codec. Owner: the worker that serves the connection; its thread. Turns received bytes into calls of its
+ * host (the shard) and the host's answers into frames on the connection. Nothing blocks. What can not go on
+ * now (a full ring, a subscription not yet in force) stays in the connection's input. A client's mistake
+ * becomes an Error frame; a fatal one ends the session, told to the host by `failed`. */
 #pragma once
 
 #include "codecs/wire/control.h"
@@ -24,9 +24,11 @@ struct session_host {
     bool (*admit)(void *peer, struct fault *fault);
     /* One checked event. GO or PARK. */
     enum session_verdict (*publish)(void *peer, const struct wire_event *event);
-    /* An event that was refused, in its place among the published ones; the fault's texts are static. GO or PARK. */
+    /* An event that was refused, in its place among the published ones; the fault's texts are static. GO or
+     * PARK. */
     enum session_verdict (*refused)(void *peer, const struct fault *fault);
-    /* GO after a refusal (the host has answered with session_error), else WAIT. The frame is borrowed for the call. */
+    /* GO after a refusal (the host has answered with session_error), else WAIT. The frame is borrowed for the
+     * call. */
     enum session_verdict (*subscribe)(void *peer, const Roundhouse__V1__Subscribe *subscribe);
     enum session_verdict (*unsubscribe)(void *peer, uint64_t id);
     /* Where delivery on this connection stands, behind all that is in its output. */
@@ -54,8 +56,8 @@ struct session {
     struct conn *conn;                 /* borrows: its peer's */
     struct output_pool *pool;          /* borrows: the worker's */
     void *peer;
-    uint64_t ordinal;       /* of the last Event frame handled */
-    uint64_t frames;        /* since the worker took the count */
+    uint64_t ordinal; /* of the last Event frame handled */
+    uint64_t frames;  /* since the worker took the count */
     uint64_t frames_unknown;
     char *name; /* owns; the client's, for operators; may be NULL */
     enum session_state state;
@@ -86,9 +88,11 @@ struct session_exception {
     uint64_t ordinal;
     struct fault fault;
 };
-void session_ack(struct session *session, uint64_t through, const struct session_exception *exceptions, uint32_t count);
+void session_ack(struct session *session, uint64_t through, const struct session_exception *exceptions,
+                 uint32_t count);
 /* Not fatal: about one event (ordinal > 0) or one subscription. */
-void session_error(struct session *session, const struct fault *fault, uint64_t ordinal, uint64_t subscription);
+void session_error(struct session *session, const struct fault *fault, uint64_t ordinal,
+                   uint64_t subscription);
 /* Fatal: queues the Error, ends the session and calls host->failed. Idempotent. */
 void session_fail(struct session *session, const struct fault *fault);
 void session_goodbye(struct session *session, const char *reason);

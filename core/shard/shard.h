@@ -1,6 +1,6 @@
 /* shard.h: the shards of one router: workers, logs and the rings between them, started and stopped together.
- * Owner: main. shard_* functions are for the main thread unless they say otherwise; reading functions are for anyone.
- * One worker thread per shard, with its event loop, its connections and the writer side of its log.
+ * Owner: main. shard_* functions are for the main thread unless they say otherwise; reading functions are for
+ * anyone. One worker thread per shard, with its event loop, its connections and the writer side of its log.
  * shards_stop blocks until the workers have drained or DRAIN_NS_MAX is over; nothing else blocks.
  * Starting fails with negative errno and one sentence. */
 #pragma once
@@ -18,8 +18,8 @@ struct shards;
 
 struct shards_config {
     uint32_t count;
-    const uint16_t *cpus;      /* one per shard to pin to, or NULL */
-    const uint8_t *slots;      /* SLOT_COUNT: slot -> shard */
+    const uint16_t *cpus; /* one per shard to pin to, or NULL */
+    const uint8_t *slots; /* SLOT_COUNT: slot -> shard */
     uint64_t slot_seed;
     enum io_body body;
     bool oneshot;
@@ -27,19 +27,21 @@ struct shards_config {
     uint64_t log_records;
     uint64_t grace_ns;
     uint64_t frame_bytes;
-    uint32_t connections;      /* over all shards */
-    uint32_t subscriptions;    /* patterns over all shards */
+    uint32_t connections;   /* over all shards */
+    uint32_t subscriptions; /* patterns over all shards */
     uint32_t topics;
     uint64_t handshake_ns;
     uint64_t idle_ns;
     uint64_t private_bytes;
-    const char *server;        /* "roundhouse 0.1.0", for Connected; static */
+    const char *server; /* "roundhouse 0.1.0", for Connected; static */
 };
 
-/* Makes logs, rings and workers and starts their threads; `listener` (a listening socket) is served by worker 0, which hands connections to the
- * least loaded worker. `error` (at least 200 bytes) gets one sentence on failure. */
+/* Makes logs, rings and workers and starts their threads; `listener` (a listening socket) is served by worker
+ * 0, which hands connections to the least loaded worker. `error` (at least 200 bytes) gets one sentence on
+ * failure. */
 int shards_start(struct shards **out, const struct shards_config *config, int listener, char *error) MUST_USE;
-/* Stops accepting, tells clients Goodbye, delivers what is owed for at most DRAIN_NS_MAX, joins the threads. Returns the bytes that were cut. */
+/* Stops accepting, tells clients Goodbye, delivers what is owed for at most DRAIN_NS_MAX, joins the threads.
+ * Returns the bytes that were cut. */
 uint64_t shards_stop(struct shards *shards);
 void shards_destroy(struct shards *shards); /* after shards_stop */
 

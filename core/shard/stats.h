@@ -8,48 +8,49 @@
 #include "ring/counter.h"
 
 /* X(name, Prometheus type, help). Exposed as roundhouse_<name>{shard="N"}; counters get the suffix _total. */
-#define WORKER_STATS(X)                                                                                                \
-    X(events_in, counter, "events accepted from publishers connected to this worker")                                \
-    X(events_in_bytes, counter, "bytes of accepted Event frames")                                                    \
-    X(events_refused, counter, "events refused, each told to its publisher")                                         \
-    X(events_appended, counter, "events appended to the log of this shard")                                          \
-    X(events_forwarded, counter, "events handed to the home worker of another shard")                                \
-    X(batches, counter, "publications of the log; events_appended / batches is the batch size")                      \
-    X(deliveries, counter, "events put on their way to a subscriber")                                                \
-    X(deliveries_bytes, counter, "bytes of delivered frames taken by the kernel")                                    \
-    X(runs, counter, "runs of records with the same subscribers")                                                    \
-    X(turns, counter, "turns of the worker loop")                                                                    \
-    X(sleeps, counter, "turns that waited for something to happen")                                                  \
-    X(backstop_hits, counter, "times a sleeping worker found work that nobody had woken it for; must stay 0")        \
-    X(ring_full, counter, "times a publisher's connection was parked because a ring was full")                       \
-    X(parked, gauge, "publisher connections parked now")                                                             \
-    X(connections, gauge, "connections now")                                                                         \
-    X(connections_accepted, counter, "connections placed on this worker")                                            \
-    X(connections_closed, counter, "connections that are gone")                                                      \
-    X(connections_refused, counter, "connections refused because of limits.connections")                             \
-    X(subscriptions, gauge, "patterns subscribed now")                                                               \
-    X(laggards, gauge, "subscribers in catch-up now")                                                                \
-    X(catch_up_entered, counter, "times a subscriber fell back from live to catch-up")                               \
-    X(catch_up_left, counter, "times a subscriber came back from catch-up to live")                                  \
-    X(catch_up_records, counter, "records routed for laggards")                                                      \
-    X(gaps, counter, "Gap frames queued")                                                                            \
-    X(gap_records, counter, "log positions covered by gaps, an upper bound of events not delivered")                 \
-    X(slow_disconnects, counter, "subscribers disconnected because they fell off the ring")                          \
-    X(frames_in, counter, "frames received, of all kinds")                                                           \
-    X(frames_unknown, counter, "frames of unknown kinds or without a body, skipped")                                 \
-    X(errors_fatal, counter, "connections closed by us with an Error frame")                                         \
-    X(errors_event, counter, "Error frames and ack exceptions that did not close a connection")                      \
-    X(handshake_timeouts, counter, "connections closed because no Connect came in time")                             \
-    X(idle_timeouts, counter, "connections closed because they were silent too long")                                \
-    X(private_stalls, counter, "connections closed because they did not read their replies")                         \
-    X(pool_empty, counter, "times a pool was empty and its largest holder fell back")                                \
-    X(slices_high_water, gauge, "most output items in use at once")                                                  \
-    X(staging_high_water, gauge, "most bytes copied together in one turn")                                           \
-    X(private_high_water, gauge, "most unread reply bytes of one connection")                                        \
-    X(topics, gauge, "topic names remembered by the log writer")                                                     \
-    X(topics_evicted, counter, "topic names forgotten by the log writer")                                            \
-    X(routes, gauge, "distinct sets of subscribers")                                                                 \
-    X(routes_evicted, counter, "remembered topic routes forgotten")                                                  \
+#define WORKER_STATS(X)                                                                                      \
+    X(events_in, counter, "events accepted from publishers connected to this worker")                        \
+    X(events_in_bytes, counter, "bytes of accepted Event frames")                                            \
+    X(events_refused, counter, "events refused, each told to its publisher")                                 \
+    X(events_appended, counter, "events appended to the log of this shard")                                  \
+    X(events_forwarded, counter, "events handed to the home worker of another shard")                        \
+    X(batches, counter, "publications of the log; events_appended / batches is the batch size")              \
+    X(deliveries, counter, "events put on their way to a subscriber")                                        \
+    X(deliveries_bytes, counter, "bytes of delivered frames taken by the kernel")                            \
+    X(runs, counter, "runs of records with the same subscribers")                                            \
+    X(turns, counter, "turns of the worker loop")                                                            \
+    X(sleeps, counter, "turns that waited for something to happen")                                          \
+    X(backstop_hits, counter,                                                                                \
+      "times a sleeping worker found work that nobody had woken it for; must stay 0")                        \
+    X(ring_full, counter, "times a publisher's connection was parked because a ring was full")               \
+    X(parked, gauge, "publisher connections parked now")                                                     \
+    X(connections, gauge, "connections now")                                                                 \
+    X(connections_accepted, counter, "connections placed on this worker")                                    \
+    X(connections_closed, counter, "connections that are gone")                                              \
+    X(connections_refused, counter, "connections refused because of limits.connections")                     \
+    X(subscriptions, gauge, "patterns subscribed now")                                                       \
+    X(laggards, gauge, "subscribers in catch-up now")                                                        \
+    X(catch_up_entered, counter, "times a subscriber fell back from live to catch-up")                       \
+    X(catch_up_left, counter, "times a subscriber came back from catch-up to live")                          \
+    X(catch_up_records, counter, "records routed for laggards")                                              \
+    X(gaps, counter, "Gap frames queued")                                                                    \
+    X(gap_records, counter, "log positions covered by gaps, an upper bound of events not delivered")         \
+    X(slow_disconnects, counter, "subscribers disconnected because they fell off the ring")                  \
+    X(frames_in, counter, "frames received, of all kinds")                                                   \
+    X(frames_unknown, counter, "frames of unknown kinds or without a body, skipped")                         \
+    X(errors_fatal, counter, "connections closed by us with an Error frame")                                 \
+    X(errors_event, counter, "Error frames and ack exceptions that did not close a connection")              \
+    X(handshake_timeouts, counter, "connections closed because no Connect came in time")                     \
+    X(idle_timeouts, counter, "connections closed because they were silent too long")                        \
+    X(private_stalls, counter, "connections closed because they did not read their replies")                 \
+    X(pool_empty, counter, "times a pool was empty and its largest holder fell back")                        \
+    X(slices_high_water, gauge, "most output items in use at once")                                          \
+    X(staging_high_water, gauge, "most bytes copied together in one turn")                                   \
+    X(private_high_water, gauge, "most unread reply bytes of one connection")                                \
+    X(topics, gauge, "topic names remembered by the log writer")                                             \
+    X(topics_evicted, counter, "topic names forgotten by the log writer")                                    \
+    X(routes, gauge, "distinct sets of subscribers")                                                         \
+    X(routes_evicted, counter, "remembered topic routes forgotten")                                          \
     X(drain_cut_bytes, counter, "bytes not delivered when a stop's time was over")
 
 struct worker_stats {

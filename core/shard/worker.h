@@ -1,8 +1,8 @@
-/* worker.h: what the files of core/shard share: a worker, its peers, its readers of logs and its links to other workers.
- * Owner: the worker's thread, but for what says otherwise. Private to core/shard.
- * One turn: receive and scan (io callbacks) -> append -> publish -> route -> subscriptions -> catch-up -> send -> gates. See worker.c.
- * Nothing blocks but the sleep inside io_turn.
- * Set-up fails with negative errno; in the turn, what can not go on is parked or closed, and counted. */
+/* worker.h: what the files of core/shard share: a worker, its peers, its readers of logs and its links to
+ * other workers. Owner: the worker's thread, but for what says otherwise. Private to core/shard. One turn:
+ * receive and scan (io callbacks) -> append -> publish -> route -> subscriptions -> catch-up -> send ->
+ * gates. See worker.c. Nothing blocks but the sleep inside io_turn. Set-up fails with negative errno; in the
+ * turn, what can not go on is parked or closed, and counted. */
 #pragma once
 
 #include "core/base/limits.h"
@@ -23,7 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sequence = epoch:16 | position:48. Without a journal every run is a new instance, so the epoch stays at its first value. */
+/* Sequence = epoch:16 | position:48. Without a journal every run is a new instance, so the epoch stays at its
+ * first value. */
 #define SEQUENCE_EPOCH  UINT64_C(1)
 #define SEQUENCE_OF(at) (SEQUENCE_EPOCH << 48 | ((at) & ((UINT64_C(1) << 48) - 1)))
 
@@ -39,21 +40,21 @@ enum command_kind {
 /* ---- subscriptions of one peer ---- */
 
 struct subscription {
-    struct list node;      /* in peer->subscriptions or peer->staged */
+    struct list node; /* in peer->subscriptions or peer->staged */
     uint64_t id;
-    uint64_t *start;       /* owns; per log: nothing below is delivered for it. NULL once that needs no asking */
+    uint64_t *start; /* owns; per log: nothing below is delivered for it. NULL once that needs no asking */
     struct position *resume; /* owns; the Position asked for, until it is in force */
     uint32_t patterns;
-    uint32_t bytes;        /* of all patterns, each with a length byte before it */
-    bool remove;           /* staged: an Unsubscribe */
-    bool strange;          /* the Position is of another instance */
+    uint32_t bytes; /* of all patterns, each with a length byte before it */
+    bool remove;    /* staged: an Unsubscribe */
+    bool strange;   /* the Position is of another instance */
     uint8_t pattern[];
 };
 
 /* ---- publish acknowledgement ---- */
 
-/* Events up to `last` (since the previous run) are settled when their home has published position `until` of its log, or consumed the link to
- * byte `until`. A refused event is a run of its own without a home. */
+/* Events up to `last` (since the previous run) are settled when their home has published position `until` of
+ * its log, or consumed the link to byte `until`. A refused event is a run of its own without a home. */
 struct ack_run {
     uint64_t last;
     uint64_t until;
@@ -66,8 +67,8 @@ struct acks {
     struct session_exception *exceptions; /* owns; of refused runs, in order */
     uint32_t begin, count, capacity;
     uint32_t exceptions_count, exceptions_capacity;
-    uint64_t settled;                     /* through here all is settled */
-    uint64_t told;                        /* through here the client knows */
+    uint64_t settled; /* through here all is settled */
+    uint64_t told;    /* through here the client knows */
 };
 
 /* ---- a peer: one connection as the shard sees it ---- */
@@ -82,24 +83,27 @@ struct peer {
     struct list lagging;  /* a catch-up cursor, not live */
     struct list changing; /* has staged subscriptions, or a session that waits for the turn's end */
     struct list acking;   /* has unsettled or untold runs */
-    struct list leaving;  /* closing: its patterns are to be taken out, then it is freed */
+    struct list holding;  /* has slices that could not be sent at once */
+    struct list leaving;  /* retired: its patterns are to be taken out; freed when closed */
     struct list subscriptions;
     struct list staged;
     struct acks acks;
-    uint64_t *at;            /* owns; lagging: per log, the next position to deliver */
-    uint64_t heard_ns;       /* when it was last heard */
+    uint64_t *at; /* owns; lagging: per log, the next position to deliver */
+    uint64_t opened_ns;
+    uint64_t heard_ns;         /* when it was last heard */
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
-    uint64_t close_at_ns;    /* lingering after a fatal error: closed at the latest then; 0 = not */
+    uint64_t close_at_ns;      /* lingering after a fatal error: closed at the latest then; 0 = not */
     route_member member;
-    uint8_t policy;          /* of its subscriptions, when it has any */
-    bool resuming;           /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
-    bool young;              /* some subscription has `start` */
-    bool goodbye;            /* the client said it; answered when settled */
-    bool farewell;           /* our last frame is queued: close when sent */
-    bool closing;            /* io_close has been called or is due; delivers no more */
-    bool closed;             /* io has let go */
-    bool detached;           /* its patterns are out of the route table */
-    bool counted;            /* in the gauge of connections */
+    uint8_t policy; /* of its subscriptions, when it has any */
+    bool resuming;  /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
+    bool starved;   /* in this stretch: the pool was empty for it */
+    bool young;     /* some subscription has `start` */
+    bool ended;     /* the client has ended its side */
+    bool goodbye;   /* the client said it; answered when settled */
+    bool farewell;  /* our last frame is queued: close when sent */
+    bool retired;   /* gets no more events; what is in its output is still sent */
+    bool shut;      /* io_close has been called */
+    bool closed;    /* io has let go */
 };
 
 /* ---- a worker's cursor on one log ---- */
@@ -109,6 +113,7 @@ struct reader {
     int gate;          /* of the live cursor and the live slices */
     int past;          /* of a catch-up step */
     uint64_t cursor;   /* next position to route */
+    uint64_t floor;    /* as last told to the writer */
     uint32_t interest; /* patterns that can match here */
     bool attached;
 };
@@ -125,15 +130,17 @@ struct link_in {
     struct spsc *ring;   /* borrows: the producer's; alive as long as the shards */
     const uint8_t *held; /* peeked and not appended: the log was full */
     uint32_t held_length;
-    bool appended;       /* since the last consume */
+    bool appended; /* since the last consume */
 };
 
 struct worker {
     struct shards *shards;
     uint32_t number;
     bool draining;
-    bool leaving;
-    bool worked; /* this turn did something: do not sleep after it */
+    bool saying_goodbye;
+    bool refused; /* the home log had no room since the last retry */
+    bool rung;    /* the bell woke this turn */
+    bool worked;  /* this turn did something: do not sleep after it */
     pthread_t thread;
     bool started;
     struct io *io;
@@ -149,7 +156,10 @@ struct worker {
     struct peer **peers; /* owns; by member */
     route_member *spare; /* owns; free members, a stack */
     uint32_t peers_capacity, spare_count;
-    struct list all, dirty, parked, lagging, changing, acking, leaving_peers;
+    struct list all, dirty, parked, lagging, changing, acking, holding, leaving;
+    struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
+    uint32_t iov_used;
+    io_handle listener;
     uint64_t now_ns, wall_ns;
     uint64_t retry_ns; /* when a log's grace is over for a parked connection; 0 = nothing to wait for */
     uint64_t housekeeping_ns;
@@ -184,16 +194,22 @@ void peer_received(void *owner, void *user, const uint8_t *bytes, size_t length)
 void peer_ended(void *owner, void *user, int error);
 void peer_writable(void *owner, void *user);
 void peer_closed(void *owner, void *user);
-/* Closes now; the peer's memory goes at the end of a turn, after the I/O layer let go. Idempotent. */
+/* No more events for it; its patterns go with the next generation. Idempotent. */
+void peer_retire(struct peer *peer);
+/* Retires and closes; the peer's memory goes at the end of a turn, after the I/O layer let go. Idempotent. */
 void peer_close(struct peer *peer, bool abort);
+/* A reason not to read it is gone: handles what it had sent meanwhile, then reads on. */
+void peer_go_on(struct peer *peer, enum conn_pause why);
 /* Something was queued for it: it sends in this turn. Looks at the bounds of private bytes too. */
 void peer_touch(struct peer *peer);
 void peer_failed(void *peer, enum rh_code code);
 /* Once per housekeeping tick: handshake, idle, stalls, lingering. */
 void peers_tick(struct worker *worker);
-/* Frees peers whose patterns are out and whose connection is closed. */
-void peers_free_left(struct worker *worker);
+/* Takes out the patterns of retired peers and frees those whose connection is closed. */
+void peers_leave(struct worker *worker);
 extern const struct session_host peer_host;
+uint64_t workers_sum(const struct shards *shards,
+                     size_t counter_offset); /* of one counter in worker_stats over all workers */
 
 /* ingress.c: from a publisher into a log */
 enum session_verdict ingress_publish(void *peer, const struct wire_event *event);
@@ -213,7 +229,7 @@ void ingress_deinit(struct worker *worker);
 bool acks_ready(struct peer *peer);
 void acks_note(struct peer *peer, uint64_t ordinal, uint32_t home, uint64_t until);
 void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault);
-/* Whether all that the peer published so far is settled; wanted = wake me when that changes. */
+/* Settles what homes have published and tells the clients. */
 void acks_settle(struct worker *worker);
 void acks_goodbye(void *peer);
 /* Before sleeping: asks the homes of unsettled events for a wake; true if something moved meanwhile. */
@@ -224,21 +240,32 @@ void acks_deinit(struct acks *acks);
 enum session_verdict subs_subscribe(void *peer, const Roundhouse__V1__Subscribe *subscribe);
 enum session_verdict subs_unsubscribe(void *peer, uint64_t id);
 void subs_apply(struct worker *worker);
-void subs_drop_all(struct peer *peer); /* takes its patterns out and frees them */
+void subs_drop_all(struct peer *peer); /* takes its patterns out and frees them; idempotent */
 /* Whether a record at `position` of `log` is due to a peer whose subscriptions are partly young. */
-bool subs_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic, uint32_t length);
-void subs_grown(struct peer *peer);    /* live again: no subscription is young any more */
-/* Whether nothing in [from, to) of the log can have matched: only literals, whose slots have had nothing since. */
+bool subs_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
+               uint32_t length);
+void subs_grown(struct peer *peer); /* live again: no subscription is young any more */
+/* Whether nothing in [from, to) of the log can have matched: only literals, whose slots have had nothing
+ * since. */
 bool subs_missed_nothing(const struct peer *peer, uint32_t log, uint64_t from);
 
 /* delivery.c: from the logs to the peers */
 void delivery_walk(struct worker *worker);
-/* Routes [from, to) of a reader's log and gives each run to `take`. */
-typedef void delivery_take(void *context, const struct route *route, uint64_t first, uint64_t offset, uint32_t length, uint32_t records);
-void delivery_route(struct worker *worker, struct reader *reader, uint64_t from, uint64_t to, delivery_take *take, void *context);
+/* Consecutive records with the same subscribers. */
+struct run {
+    uint64_t first;
+    uint64_t offset;
+    uint32_t length;
+    uint32_t records;
+};
+/* Routes [from, to) of a reader's log and gives each run that somebody wants to `take`. */
+typedef void delivery_take(void *context, const struct route *route, const struct run *run);
+void delivery_route(struct worker *worker, struct reader *reader, uint64_t from, uint64_t to,
+                    delivery_take *take, void *context);
 void delivery_send(struct worker *worker);
 void delivery_sent(void *owner, void *user, int64_t result);
-/* Raises the gates; lets holders that hold too much fall back. `sleeping`: all holders, so that the gates stand at the cursors. */
+/* Raises the gates; lets holders that hold too much fall back. `sleeping`: all holders, so that the gates
+ * stand at the cursors. */
 void delivery_gates(struct worker *worker, bool sleeping);
 bool delivery_attach(struct worker *worker, struct reader *reader); /* at the live end */
 void delivery_detach(struct worker *worker, struct reader *reader);
@@ -249,5 +276,6 @@ void delivery_position(void *peer, struct position *out);
 bool catchup_enter(struct peer *peer);
 /* One step for the lowest stretch of each log. True if something was done. */
 bool catchup_step(struct worker *worker);
-void catchup_floors(struct worker *worker); /* tells the writers where the laggards stand */
+/* Tells the writers where the laggards stand, and disconnects those that fell off and do not even read. */
+void catchup_floors(struct worker *worker);
 void catchup_forget(struct peer *peer);

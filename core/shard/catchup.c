@@ -1,0 +1,310 @@
+/* Subscribers that can not keep up: each is a position per log, and at most the rest of one frame.
+ *
+ * Catch-up goes by stretch, not by subscriber: the lowest stretch that a laggard needs whose socket takes
+ * bytes is routed once, for all who stand there; those who meet stay together. Whatever a socket does not
+ * take is given back at once (the position goes back), so no laggard holds ring memory across a turn. The
+ * step works under a gate of its own, so that a lowering that comes too late leaves the live gate alone. */
+#include "core/shard/worker.h"
+
+#include <stdlib.h>
+
+/* ---- entering and leaving ---- */
+
+bool catchup_enter(struct peer *peer) {
+    struct worker *worker = peer->worker;
+    uint32_t logs = worker->shards->config.count;
+    if (peer->retired) { /* it was only finishing: not worth a cursor */
+        peer_close(peer, true);
+        return true;
+    }
+    uint64_t *at = malloc(logs * sizeof *at);
+    if (at == NULL) {
+        peer_close(peer, true);
+        return false;
+    }
+    for (uint32_t i = 0; i < logs; i++)
+        at[i] = worker->readers[i].attached ? worker->readers[i].cursor : log_visible(worker->readers[i].log);
+    int kept = output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, at);
+    output_positions(&peer->conn.out, position_lower, at);
+    peer->at = at;
+    list_remove(&peer->holding);
+    list_add(&worker->lagging, &peer->lagging);
+    counter_add(&worker->stats.catch_up_entered, 1);
+    counter_add(&worker->stats.laggards, 1);
+    if (kept == 0)
+        return true;
+    peer_close(peer, true);
+    return false;
+}
+
+void catchup_forget(struct peer *peer) {
+    if (peer->at == NULL)
+        return;
+    free(peer->at);
+    peer->at = NULL;
+    peer->resuming = false;
+    list_remove(&peer->lagging);
+    counter_add(&peer->worker->stats.laggards, UINT64_MAX); /* minus one */
+}
+
+static void catchup_leave(struct peer *peer) {
+    counter_add(&peer->worker->stats.catch_up_left, 1);
+    catchup_forget(peer);
+    subs_grown(peer);
+}
+
+static bool peer_ready(const struct peer *peer) {
+    const struct conn *conn = &peer->conn;
+    return !peer->retired && !conn->blocked && conn->out.slices == 0 && conn->out.bytes < SEND_BYTES_MAX;
+}
+
+/* ---- falling off the ring ---- */
+
+static void slow_disconnect(struct peer *peer) {
+    static const struct fault fault = {.code = RH_CODE_SLOW_CONSUMER,
+                                       .text = "too slow: events were overwritten before you read them. "
+                                               "Subscribe with policy SKIP to be told of gaps instead"};
+    counter_add(&peer->worker->stats.slow_disconnects, 1);
+    session_fail(&peer->session, &fault);
+}
+
+/* Where to go on: a little above the oldest, or the next claim would overtake it again. */
+static uint64_t gap_end(const struct reader *reader) {
+    uint64_t oldest = log_oldest(reader->log);
+    return oldest >= reader->cursor ? reader->cursor : oldest + (reader->cursor - oldest) / 16;
+}
+
+static void gap_tell(struct peer *peer, uint32_t log, uint64_t from, uint64_t to) {
+    struct worker *worker = peer->worker;
+    struct position position;
+    struct session_gap gap = {.log = log,
+                              .from = from,
+                              .to = to - 1,
+                              .reason = peer->resuming ? ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED
+                                                       : ROUNDHOUSE__V1__GAP__REASON__REASON_SLOW};
+    delivery_position(peer, &position);
+    session_gap(&peer->session, &gap, &position);
+    counter_add(&worker->stats.gaps, 1);
+    counter_add(&worker->stats.gap_records, to - from);
+    peer_touch(peer);
+}
+
+/* The peer stands below what the log still has. */
+static void fell_off(struct peer *peer, const struct reader *reader) {
+    uint32_t log = log_number(reader->log);
+    uint64_t from = peer->at[log];
+    if (subs_missed_nothing(peer, log, from)) {
+        peer->at[log] = reader->cursor;
+        return;
+    }
+    if (peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT && !peer->resuming) {
+        slow_disconnect(peer);
+        return;
+    }
+    peer->at[log] = gap_end(reader);
+    gap_tell(peer, log, from, peer->at[log]);
+}
+
+static void fell_off_all(struct worker *worker, const struct reader *reader) {
+    uint64_t oldest = log_oldest(reader->log);
+    struct list *next;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
+        struct peer *peer = LIST_OF(node, struct peer, lagging);
+        next = node->next;
+        if (peer_ready(peer) && peer->at[log_number(reader->log)] < oldest)
+            fell_off(peer, reader);
+    }
+}
+
+/* ---- one stretch ---- */
+
+struct stretch {
+    struct worker *worker;
+    struct reader *reader;
+    uint32_t log;
+    uint64_t from;
+    uint64_t to;
+};
+
+/* The lowest position of those who are ready, and up to where they can be served together. */
+static bool stretch_find(struct stretch *stretch) {
+    struct worker *worker = stretch->worker;
+    stretch->from = stretch->to = stretch->reader->cursor;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
+        const struct peer *peer = LIST_OF(node, struct peer, lagging);
+        uint64_t at = peer->at[stretch->log];
+        if (!peer_ready(peer) || at >= stretch->to)
+            continue;
+        if (at < stretch->from) {
+            stretch->to = stretch->from;
+            stretch->from = at;
+        } else if (at > stretch->from) {
+            stretch->to = at;
+        }
+    }
+    return stretch->from < stretch->reader->cursor;
+}
+
+/* Not more than a send takes, but at least one record. Under the gate. */
+static void stretch_bound(struct stretch *stretch) {
+    const struct log *log = stretch->reader->log;
+    uint64_t begin = log_entry_at(log, stretch->from)->offset;
+    uint64_t position = stretch->from + 1;
+    while (position < stretch->to && position - stretch->from < CATCHUP_RECORDS_MAX &&
+           log_entry_at(log, position)->offset - begin < SEND_BYTES_MAX)
+        position++;
+    stretch->to = position;
+}
+
+/* A peer with young subscriptions gets a run record by record. Returns where it could not go on, or the run's
+ * end. */
+static uint64_t young_take(const struct stretch *stretch, struct peer *peer, uint64_t first, uint64_t end) {
+    const struct log *log = stretch->reader->log;
+    for (uint64_t position = first; position < end; position++) {
+        const struct log_entry *entry = log_entry_at(log, position);
+        const uint8_t *topic = log_bytes_at(log, entry->offset) + log_flags_topic_at(entry->flags);
+        if (!subs_want(peer, stretch->log, position, topic, log_flags_topic_length(entry->flags)))
+            continue;
+        if (output_slice(&peer->conn.out, &stretch->worker->pool, (uint16_t)stretch->log, position,
+                         entry->offset, entry->length) != 0)
+            return position;
+    }
+    return end;
+}
+
+static uint64_t run_take(const struct stretch *stretch, struct peer *peer, const struct run *run) {
+    uint64_t end = run->first + run->records;
+    if (peer->young)
+        return young_take(stretch, peer, run->first, end);
+    int added = output_slice(&peer->conn.out, &stretch->worker->pool, (uint16_t)stretch->log, run->first,
+                             run->offset, run->length);
+    return added == 0 ? end : run->first;
+}
+
+/* Takes part in this stretch; what the stretch itself has queued for it does not count against it. */
+static bool stretch_serves(const struct stretch *stretch, const struct peer *peer) {
+    return peer->at != NULL && !peer->starved && !peer->retired && !peer->conn.blocked &&
+           peer->at[stretch->log] == stretch->from;
+}
+
+static void stretch_take(void *context, const struct route *route, const struct run *run) {
+    struct stretch *stretch = context;
+    struct worker *worker = stretch->worker;
+    for (uint32_t i = 0; i < route->count; i++) {
+        struct peer *peer = worker->peers[route->members[i]];
+        if (!stretch_serves(stretch, peer))
+            continue;
+        uint64_t reached = run_take(stretch, peer, run);
+        counter_add(&worker->stats.deliveries, reached - run->first);
+        list_add(&worker->dirty, &peer->dirty);
+        if (reached == run->first + run->records)
+            continue;
+        counter_add(&worker->stats.pool_empty, 1); /* it goes on from here in a later turn */
+        peer->starved = true;
+        peer->at[stretch->log] = reached;
+    }
+}
+
+/* Those who stood at the beginning now stand at the end; what is not sent takes them back. */
+static void stretch_advance(struct stretch *stretch) {
+    struct worker *worker = stretch->worker;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
+        struct peer *peer = LIST_OF(node, struct peer, lagging);
+        if (stretch_serves(stretch, peer))
+            peer->at[stretch->log] = stretch->to;
+        peer->starved = false;
+    }
+}
+
+static void stretch_retreat(struct stretch *stretch) {
+    struct worker *worker = stretch->worker;
+    struct list *next;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
+        struct peer *peer = LIST_OF(node, struct peer, lagging);
+        next = node->next;
+        if (peer->conn.out.slices == 0)
+            continue;
+        if (output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, peer->at) != 0)
+            peer_close(peer, true);
+        else
+            output_positions(&peer->conn.out, position_lower, peer->at);
+        list_remove(&peer->holding);
+    }
+}
+
+static bool step_log(struct worker *worker, struct reader *reader) {
+    struct stretch stretch = {.worker = worker, .reader = reader, .log = log_number(reader->log)};
+    if (!stretch_find(&stretch))
+        return false;
+    if (!log_reader_lower(reader->log, reader->past, stretch.from)) {
+        fell_off_all(worker, reader);
+        return true;
+    }
+    stretch_bound(&stretch);
+    delivery_route(worker, reader, stretch.from, stretch.to, stretch_take, &stretch);
+    counter_add(&worker->stats.catch_up_records, stretch.to - stretch.from);
+    stretch_advance(&stretch);
+    delivery_send(worker);
+    stretch_retreat(&stretch);
+    log_reader_idle(reader->log, reader->past);
+    return true;
+}
+
+/* ---- once per turn ---- */
+
+static bool peer_caught_up(const struct peer *peer) {
+    const struct worker *worker = peer->worker;
+    if (!peer_ready(peer))
+        return false;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+        if (worker->readers[i].attached && peer->at[i] < worker->readers[i].cursor)
+            return false;
+    return true;
+}
+
+bool catchup_step(struct worker *worker) {
+    bool any = false;
+    struct list *next;
+    if (list_empty(&worker->lagging))
+        return false;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+        if (worker->readers[i].attached && step_log(worker, &worker->readers[i]))
+            any = true;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
+        struct peer *peer = LIST_OF(node, struct peer, lagging);
+        next = node->next;
+        if (peer_caught_up(peer))
+            catchup_leave(peer);
+    }
+    return any;
+}
+
+static void floor_peer(struct peer *peer, const struct reader *reader, uint64_t oldest, uint64_t *floor) {
+    uint64_t at = peer->at[log_number(reader->log)];
+    bool disconnects = peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT && !peer->resuming;
+    if (peer->retired)
+        return;
+    if (at >= oldest)
+        *floor = at < *floor ? at : *floor;
+    else if (disconnects && !peer_ready(peer))
+        fell_off(peer, reader);
+}
+
+void catchup_floors(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        struct reader *reader = &worker->readers[i];
+        uint64_t floor = LOG_IDLE;
+        struct list *next;
+        if (!reader->attached || (list_empty(&worker->lagging) && reader->floor == LOG_IDLE))
+            continue;
+        uint64_t oldest = log_oldest(reader->log);
+        for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
+            next = node->next;
+            floor_peer(LIST_OF(node, struct peer, lagging), reader, oldest, &floor);
+        }
+        floor = floor >= reader->cursor ? LOG_IDLE : floor;
+        if (floor != reader->floor)
+            log_reader_laggard(reader->log, reader->past, floor);
+        reader->floor = floor;
+    }
+}

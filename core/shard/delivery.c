@@ -1,0 +1,281 @@
+/* From the logs to the peers: route new records by runs, give each run to its subscribers as one slice, send
+ * once per peer and turn. */
+#include "core/shard/worker.h"
+
+/* ---- readers ---- */
+
+bool delivery_attach(struct worker *worker, struct reader *reader) {
+    for (int tries = 0; tries < 3; tries++) {
+        uint64_t live = log_visible(reader->log);
+        if (!log_reader_lower(reader->log, reader->gate, live))
+            continue; /* the ring lapped within the call */
+        reader->cursor = live;
+        reader->attached = true;
+        uint32_t log = log_number(reader->log);
+        for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next)
+            LIST_OF(node, struct peer, lagging)->at[log] = live;
+        return true;
+    }
+    return false;
+}
+
+void delivery_detach(struct worker *worker, struct reader *reader) {
+    (void)worker;
+    reader->attached = false;
+    log_reader_idle(reader->log, reader->gate);
+}
+
+void delivery_position(void *user, struct position *out) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    out->count = worker->shards->config.count;
+    for (uint32_t i = 0; i < sizeof out->instance; i++)
+        out->instance[i] = worker->shards->facts.instance[i];
+    for (uint32_t i = 0; i < out->count; i++) {
+        const struct reader *reader = &worker->readers[i];
+        if (!reader->attached)
+            out->next[i] = log_visible(reader->log);
+        else
+            out->next[i] = peer->at != NULL ? peer->at[i] : reader->cursor;
+    }
+}
+
+/* ---- routing ---- */
+
+#define RUN_BYTES_MAX (1u << 30)
+
+static void run_end(struct worker *worker, const struct route *route, struct run *run, delivery_take *take,
+                    void *context) {
+    if (run->records > 0 && route->count > 0) {
+        counter_add(&worker->stats.runs, 1);
+        take(context, route, run);
+    }
+    run->records = 0;
+    run->length = 0;
+}
+
+static const struct route *route_entry(struct worker *worker, const struct log *log,
+                                       const struct log_entry *entry) {
+    const uint8_t *name = log_bytes_at(log, entry->offset) + log_flags_topic_at(entry->flags);
+    return route_of(worker->routes, entry->topic, name, log_flags_topic_length(entry->flags));
+}
+
+void delivery_route(struct worker *worker, struct reader *reader, uint64_t from, uint64_t to,
+                    delivery_take *take, void *context) {
+    const struct log *log = reader->log;
+    const struct route *route = NULL; /* of the run */
+    const struct route *next = NULL;  /* of `topic` */
+    uint64_t topic = 0;               /* no event has it */
+    struct run run = {0};
+    for (uint64_t position = from; position < to; position++) {
+        const struct log_entry *entry = log_entry_at(log, position);
+        if (log_flags_type(entry->flags) != LOG_EVENT) {
+            run_end(worker, route, &run, take, context);
+            continue;
+        }
+        if (entry->topic != topic) {
+            next = route_entry(worker, log, entry);
+            topic = entry->topic;
+        }
+        if (run.records > 0 && (next != route || run.length > RUN_BYTES_MAX - entry->length))
+            run_end(worker, route, &run, take, context);
+        if (run.records == 0) {
+            route = next;
+            run.first = position;
+            run.offset = entry->offset;
+        }
+        run.length += entry->length;
+        run.records++;
+    }
+    run_end(worker, route, &run, take, context);
+}
+
+/* ---- live ---- */
+
+struct live {
+    struct worker *worker;
+    uint16_t log;
+};
+
+/* The peer that holds the most items makes room for the others. */
+static void pool_relieve(struct worker *worker) {
+    struct peer *largest = NULL;
+    for (struct list *node = worker->all.next; node != &worker->all; node = node->next) {
+        struct peer *peer = LIST_OF(node, struct peer, all);
+        if (peer->at == NULL && (largest == NULL || peer->conn.out.slices > largest->conn.out.slices))
+            largest = peer;
+    }
+    counter_add(&worker->stats.pool_empty, 1);
+    if (largest != NULL)
+        catchup_enter(largest);
+}
+
+static void live_take(void *context, const struct route *route, const struct run *run) {
+    struct live *live = context;
+    struct worker *worker = live->worker;
+    for (uint32_t i = 0; i < route->count; i++) {
+        struct peer *peer = worker->peers[route->members[i]];
+        if (peer->at != NULL || peer->retired)
+            continue; /* a laggard comes to this record by its own cursor */
+        if (output_slice(&peer->conn.out, &worker->pool, live->log, run->first, run->offset, run->length) ==
+            0) {
+            counter_add(&worker->stats.deliveries, run->records);
+            list_add(&worker->dirty, &peer->dirty);
+            continue;
+        }
+        pool_relieve(worker);
+        if (peer->at == NULL)
+            catchup_enter(peer); /* its cursor stands where this walk began, so it comes here again */
+    }
+}
+
+void delivery_walk(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        struct reader *reader = &worker->readers[i];
+        if (!reader->attached)
+            continue;
+        uint64_t visible = log_visible(reader->log);
+        if (visible == reader->cursor)
+            continue;
+        struct live live = {.worker = worker, .log = (uint16_t)i};
+        delivery_route(worker, reader, reader->cursor, visible, live_take, &live);
+        reader->cursor = visible;
+        worker->worked = true;
+    }
+}
+
+/* ---- sending ---- */
+
+/* Hands one peer's output to io_send; false when staging or the pieces are used up and must be flushed first.
+ */
+static bool peer_send(struct worker *worker, struct peer *peer) {
+    if (worker->iov_used == SENDS_PER_FLUSH_MAX)
+        return false;
+    struct iovec *iov = worker->iov[worker->iov_used];
+    uint32_t pieces = output_gather(&peer->conn.out, worker->shards->logs, &worker->staging, iov);
+    if (pieces == 0)
+        return false;
+    worker->iov_used++;
+    for (uint32_t i = 0; i < pieces; i++)
+        peer->conn.offered += (uint32_t)iov[i].iov_len;
+    io_send(peer->conn.io, peer->conn.handle, iov, pieces);
+    return true;
+}
+
+static void flush(struct worker *worker) {
+    if (worker->iov_used > 0)
+        io_flush(worker->io);
+    counter_max(&worker->stats.staging_high_water, worker->staging.used_most);
+    worker->staging.used = 0;
+    worker->iov_used = 0;
+}
+
+static bool peer_sendable(const struct peer *peer) {
+    return !peer->shut && !peer->conn.blocked && peer->conn.out.first != NULL;
+}
+
+void delivery_send(struct worker *worker) {
+    struct list now;
+    struct list *node;
+    list_move(&worker->dirty, &now);
+    while ((node = list_take(&now)) != NULL) {
+        struct peer *peer = LIST_OF(node, struct peer, dirty);
+        if (peer->conn.out.slices > 0)
+            list_add(&worker->holding, &peer->holding);
+        if (!peer_sendable(peer))
+            continue;
+        if (!peer_send(worker, peer)) {
+            flush(worker);
+            CHECK(peer_send(worker, peer)); /* staging is empty now */
+        }
+    }
+    flush(worker);
+}
+
+/* All is sent. After a Goodbye that is the end; after a fatal Error we wait a little for the client to read
+ * it and leave. */
+static void peer_drained(struct peer *peer) {
+    if (peer->farewell)
+        peer_close(peer, false);
+}
+
+void delivery_sent(void *owner, void *user, int64_t result) {
+    struct worker *worker = owner;
+    struct peer *peer = user;
+    struct conn *conn = &peer->conn;
+    uint32_t offered = conn->offered;
+    conn->offered = 0;
+    if (result < 0) {
+        peer_close(peer, true);
+        return;
+    }
+    counter_add(&worker->stats.deliveries_bytes, (uint64_t)result);
+    output_sent(&conn->out, &worker->pool, (uint64_t)result);
+    if (conn->out.slices == 0)
+        list_remove(&peer->holding);
+    if ((uint64_t)result < offered) {
+        conn->blocked = true;
+        io_want_writable(conn->io, conn->handle);
+    }
+    if (conn->out.first == NULL)
+        peer_drained(peer);
+    peer_touch(peer);
+}
+
+/* ---- gates ---- */
+
+/* How far behind the live end a slice may stay before its holder becomes a laggard: a quarter of the ring. */
+static bool holds_too_much(const struct reader *reader, uint64_t position) {
+    const struct log *log = reader->log;
+    if (position >= reader->cursor)
+        return false;
+    uint64_t bytes = log_entry_at(log, reader->cursor - 1)->offset - log_entry_at(log, position)->offset;
+    return bytes > log_data_bytes(log) / 4 || reader->cursor - position > log_records(log) / 4;
+}
+
+/* The lowest position that slices for this log still need, after those who hold too much (or all) have fallen
+ * back. */
+static uint64_t holders_lowest(struct worker *worker, const struct reader *reader, bool all) {
+    uint64_t lowest = reader->cursor;
+    struct list *next;
+    for (struct list *node = worker->holding.next; node != &worker->holding; node = next) {
+        struct peer *peer = LIST_OF(node, struct peer, holding);
+        next = node->next;
+        if (peer->conn.out.slices == 0)
+            continue;
+        uint64_t position = output_lowest(&peer->conn.out, reader->log);
+        if (position == UINT64_MAX)
+            continue;
+        if ((all || holds_too_much(reader, position)) && catchup_enter(peer))
+            continue;
+        if (peer->conn.out.slices > 0 && position < lowest)
+            lowest = position;
+    }
+    return lowest;
+}
+
+/* Looking at all holders costs their number, so it is done once per claim step of the ring, and before a
+ * sleep. */
+static bool gate_behind(const struct reader *reader, uint64_t gate) {
+    const struct log *log = reader->log;
+    if (gate >= reader->cursor)
+        return false;
+    uint64_t bytes = log_entry_at(log, reader->cursor - 1)->offset - log_entry_at(log, gate)->offset;
+    return bytes > log_data_bytes(log) / LOG_CLAIM_STEPS ||
+           reader->cursor - gate > log_records(log) / LOG_CLAIM_STEPS;
+}
+
+void delivery_gates(struct worker *worker, bool sleeping) {
+    bool held = worker->pool.used > 0;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        struct reader *reader = &worker->readers[i];
+        if (!reader->attached)
+            continue;
+        uint64_t gate = log_reader_gate(reader->log, reader->gate);
+        if (!held)
+            log_reader_raise(reader->log, reader->gate, reader->cursor);
+        else if (gate < reader->cursor && (sleeping || gate_behind(reader, gate)))
+            log_reader_raise(reader->log, reader->gate, holders_lowest(worker, reader, sleeping));
+    }
+    counter_max(&worker->stats.slices_high_water, worker->pool.used_most);
+}

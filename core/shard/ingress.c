@@ -1,0 +1,309 @@
+/* From a publisher into a log: here, or through a link to the home worker of another shard.
+ *
+ * A link is a byte ring (ring/spsc.h). Each of its records is a `struct forward` and behind it the frame as
+ * the log will hold it, or, when that is larger than SPSC_INLINE_MAX, the address of a buffer that holds it.
+ * Such a buffer is lent: it is freed when the home has consumed past it, which is also when its publisher is
+ * told. */
+#include "core/shard/worker.h"
+
+#include "core/base/topic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct forward {
+    uint64_t hash;
+    uint64_t time_ns;
+    const uint8_t *large; /* the record when it is not inline */
+    uint32_t length;      /* of the record */
+    uint16_t slot;
+    uint8_t topic_at;
+    uint8_t topic_length;
+};
+static_assert(sizeof(struct forward) == 32, "little beside the frame");
+
+struct lent {
+    struct lent *next;
+    uint64_t until;
+    uint8_t bytes[];
+};
+
+/* ---- at home ---- */
+
+/* Where a record of `length` goes; NULL = not now. */
+static uint8_t *log_room(struct worker *worker, uint32_t length) {
+    uint8_t *out;
+    uint64_t retry_ns = 0;
+    if (log_writer_reserve(worker->log, length, worker->now_ns, &out, &retry_ns) == RING_OK)
+        return out;
+    worker->refused = true;
+    worker->retry_ns = retry_ns;
+    return NULL;
+}
+
+static void log_add(struct worker *worker, const struct forward *forward, const uint8_t *topic) {
+    uint64_t id = intern_id(worker->intern, topic, forward->topic_length, forward->hash);
+    uint32_t flags = log_flags(LOG_EVENT, forward->slot, forward->topic_at, forward->topic_length);
+    log_writer_commit(worker->log, forward->length, flags, id, forward->time_ns);
+    counter_add(&worker->stats.events_appended, 1);
+    worker->worked = true;
+}
+
+static enum session_verdict append_here(struct worker *worker, struct forward *forward,
+                                        const struct wire_event *event) {
+    uint8_t *out = log_room(worker, forward->length);
+    if (out == NULL)
+        return SESSION_PARK;
+    forward->topic_at = (uint8_t)wire_record_write(out, SEQUENCE_OF(log_writer_next(worker->log)), event);
+    log_add(worker, forward, out + forward->topic_at);
+    return SESSION_GO;
+}
+
+/* ---- to another home ---- */
+
+static struct link_out *link_to(struct worker *worker, uint32_t home) {
+    struct link_out *link = &worker->out[home];
+    if (link->ring == NULL && spsc_create(&link->ring, SPSC_BYTES) != 0)
+        return NULL;
+    if (!link->announced) {
+        struct mpsc_command command = {.kind = COMMAND_LINK, .small = worker->number};
+        command.word[0] = (uint64_t)(uintptr_t)link->ring;
+        struct worker *other = worker->shards->workers[home];
+        link->announced = mpsc_push(other->mailbox, &command) == RING_OK;
+        wake_signal(&other->wake);
+    }
+    return link->announced ? link : NULL;
+}
+
+static enum ring_result link_reserve(struct link_out *link, uint32_t length, uint8_t **out) {
+    if (spsc_reserve(link->ring, length, out) == RING_OK)
+        return RING_OK;
+    wanted_set(spsc_wanted(link->ring));
+    return spsc_reserve(link->ring, length, out);
+}
+
+static void lent_free_until(struct link_out *link, uint64_t consumed) {
+    while (link->lent != NULL && link->lent->until <= consumed) {
+        struct lent *next = link->lent->next;
+        free(link->lent);
+        link->lent = next;
+    }
+}
+
+static struct lent *lent_new(const struct forward *forward) {
+    return malloc(sizeof(struct lent) + forward->length);
+}
+
+static void lent_add(struct link_out *link, struct lent *lent) {
+    lent->until = spsc_committed(link->ring);
+    lent->next = NULL;
+    if (link->lent == NULL)
+        link->lent = lent;
+    else
+        link->lent_last->next = lent;
+    link->lent_last = lent;
+}
+
+static enum session_verdict forward_large(struct link_out *link, struct forward *forward,
+                                          const struct wire_event *event) {
+    uint8_t *out;
+    if (link_reserve(link, sizeof *forward, &out) != RING_OK)
+        return SESSION_PARK;
+    struct lent *lent = lent_new(forward);
+    if (lent == NULL)
+        return SESSION_PARK;
+    forward->topic_at = (uint8_t)wire_record_write(lent->bytes, 1, event);
+    forward->large = lent->bytes;
+    memcpy(out, forward, sizeof *forward);
+    spsc_commit(link->ring, sizeof *forward);
+    lent_add(link, lent);
+    return SESSION_GO;
+}
+
+static enum session_verdict forward_inline(struct link_out *link, struct forward *forward,
+                                           const struct wire_event *event) {
+    uint8_t *out;
+    uint32_t size = (uint32_t)sizeof *forward + forward->length;
+    if (link_reserve(link, size, &out) != RING_OK)
+        return SESSION_PARK;
+    forward->topic_at = (uint8_t)wire_record_write(out + sizeof *forward, 1, event);
+    memcpy(out, forward, sizeof *forward);
+    spsc_commit(link->ring, size);
+    return SESSION_GO;
+}
+
+static enum session_verdict append_there(struct worker *worker, uint32_t home, struct forward *forward,
+                                         const struct wire_event *event) {
+    struct link_out *link = link_to(worker, home);
+    if (link == NULL)
+        return SESSION_PARK;
+    enum session_verdict verdict = forward->length > SPSC_INLINE_MAX ? forward_large(link, forward, event)
+                                                                     : forward_inline(link, forward, event);
+    if (verdict == SESSION_GO) {
+        link->fresh = true;
+        counter_add(&worker->stats.events_forwarded, 1);
+    }
+    return verdict;
+}
+
+/* ---- from the session ---- */
+
+static enum session_verdict park(struct peer *peer) {
+    struct worker *worker = peer->worker;
+    if (!list_in(&peer->parked)) {
+        list_add(&worker->parked, &peer->parked);
+        counter_add(&worker->stats.ring_full, 1);
+    }
+    conn_pause(&peer->conn, CONN_PAUSE_RING);
+    return SESSION_PARK;
+}
+
+enum session_verdict ingress_publish(void *user, const struct wire_event *event) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    const struct shards *shards = worker->shards;
+    uint64_t hash = topic_hash(event->topic, event->topic_length, shards->config.slot_seed);
+    struct forward forward = {.hash = hash,
+                              .time_ns = worker->wall_ns,
+                              .length = wire_record_size(event->topic_length, event->event_length),
+                              .slot = (uint16_t)topic_slot(hash),
+                              .topic_length = (uint8_t)event->topic_length};
+    uint32_t home = shards->slots[forward.slot];
+    bool here = home == worker->number;
+    if (!acks_ready(peer))
+        return park(peer);
+    if ((here ? append_here(worker, &forward, event) : append_there(worker, home, &forward, event)) ==
+        SESSION_PARK)
+        return park(peer);
+    acks_note(peer, peer->session.ordinal, home,
+              here ? log_writer_next(worker->log) : spsc_committed(worker->out[home].ring));
+    counter_add(&worker->stats.events_in, 1);
+    counter_add(&worker->stats.events_in_bytes, forward.length);
+    return SESSION_GO;
+}
+
+enum session_verdict ingress_refused(void *user, const struct fault *fault) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    if (!acks_ready(peer))
+        return park(peer);
+    counter_add(&worker->stats.events_refused, 1);
+    counter_add(&worker->stats.errors_event, 1);
+    if (peer->session.acks)
+        acks_refused(peer, peer->session.ordinal, fault);
+    else
+        session_error(&peer->session, fault, peer->session.ordinal, 0);
+    peer_touch(peer);
+    return SESSION_GO;
+}
+
+void ingress_retry(struct worker *worker) {
+    struct list again;
+    struct list *node;
+    list_move(&worker->parked, &again);
+    while ((node = list_take(&again)) != NULL) {
+        struct peer *peer = LIST_OF(node, struct peer, parked);
+        peer_go_on(peer, CONN_PAUSE_RING);
+    }
+}
+
+/* ---- from other workers ---- */
+
+void ingress_link_add(struct worker *worker, uint32_t from, struct spsc *ring) {
+    worker->in[from].ring = ring;
+}
+
+static bool link_append(struct worker *worker, struct link_in *link, const uint8_t *bytes) {
+    struct forward forward;
+    memcpy(&forward, bytes, sizeof forward);
+    uint8_t *out = log_room(worker, forward.length);
+    if (out == NULL)
+        return false;
+    memcpy(out, forward.large != NULL ? forward.large : bytes + sizeof forward, forward.length);
+    wire_record_sequence(out, SEQUENCE_OF(log_writer_next(worker->log)));
+    log_add(worker, &forward, out + forward.topic_at);
+    link->appended = true;
+    return true;
+}
+
+static bool link_drain(struct worker *worker, struct link_in *link) {
+    bool any = false;
+    for (;;) {
+        if (link->held == NULL)
+            link->held = spsc_peek(link->ring, &link->held_length);
+        if (link->held == NULL || !link_append(worker, link, link->held))
+            return any;
+        link->held = NULL;
+        any = true;
+    }
+}
+
+bool ingress_links(struct worker *worker) {
+    bool any = false;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+        if (worker->in[i].ring != NULL && link_drain(worker, &worker->in[i]))
+            any = true;
+    return any;
+}
+
+/* ---- once per turn ---- */
+
+static void wake_readers(struct worker *worker) {
+    struct shards *shards = worker->shards;
+    for (uint32_t i = 0; i < shards->config.count; i++)
+        if (i != worker->number)
+            wake_signal(&shards->workers[i]->wake);
+}
+
+static void links_release(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        struct link_in *link = &worker->in[i];
+        if (link->ring == NULL || !link->appended || link->held != NULL)
+            continue; /* with a record in hand nothing is released: it lies in the ring */
+        spsc_consume(link->ring);
+        link->appended = false;
+        if (wanted_take(spsc_wanted(link->ring)))
+            wake_signal(&worker->shards->workers[i]->wake);
+    }
+}
+
+static void links_publish(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        struct link_out *link = &worker->out[i];
+        if (link->lent != NULL)
+            lent_free_until(link, spsc_consumed(link->ring));
+        if (!link->fresh)
+            continue;
+        link->fresh = false;
+        if (spsc_publish(link->ring))
+            wake_signal(&worker->shards->workers[i]->wake);
+    }
+}
+
+void ingress_publish_all(struct worker *worker) {
+    if (log_writer_publish(worker->log)) {
+        counter_add(&worker->stats.batches, 1);
+        wake_readers(worker);
+    }
+    links_release(worker);
+    links_publish(worker);
+}
+
+bool ingress_idle(const struct worker *worker) {
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        const struct link_out *out = &worker->out[i];
+        const struct link_in *in = &worker->in[i];
+        if (out->ring != NULL && spsc_consumed(out->ring) != spsc_committed(out->ring))
+            return false;
+        if (in->ring != NULL && (in->held != NULL || spsc_pending(in->ring)))
+            return false;
+    }
+    return true;
+}
+
+void ingress_deinit(struct worker *worker) {
+    for (uint32_t i = 0; i < SHARDS_MAX; i++) {
+        lent_free_until(&worker->out[i], UINT64_MAX);
+        spsc_destroy(worker->out[i].ring);
+    }
+}

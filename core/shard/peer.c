@@ -1,0 +1,359 @@
+/* Connections come and go: accepting and placing them, what the I/O layer tells of them, their timeouts,
+ * their end. */
+#include "core/shard/worker.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- the session's host ---- */
+
+static bool peer_admit(void *user, struct fault *fault) {
+    const struct peer *peer = user;
+    if (!peer->worker->draining)
+        return true;
+    *fault = (struct fault){.code = RH_CODE_UNAVAILABLE,
+                            .text = "the server is stopping: connect again in a moment"};
+    return false;
+}
+
+const struct session_host peer_host = {
+    .admit = peer_admit,
+    .publish = ingress_publish,
+    .refused = ingress_refused,
+    .subscribe = subs_subscribe,
+    .unsubscribe = subs_unsubscribe,
+    .position = delivery_position,
+    .goodbye = acks_goodbye,
+    .failed = peer_failed,
+};
+
+/* ---- making and freeing ---- */
+
+#define PEERS_FIRST 64u
+
+static bool members_grow(struct worker *worker) {
+    uint32_t capacity = worker->peers_capacity == 0 ? PEERS_FIRST : worker->peers_capacity * 2;
+    struct peer **peers = realloc(worker->peers, capacity * sizeof(struct peer *));
+    if (peers == NULL)
+        return false;
+    worker->peers = peers;
+    route_member *spare = realloc(worker->spare, capacity * sizeof *spare);
+    if (spare == NULL)
+        return false;
+    worker->spare = spare;
+    for (uint32_t i = capacity; i > worker->peers_capacity; i--)
+        spare[worker->spare_count++] = i - 1;
+    worker->peers_capacity = capacity;
+    return true;
+}
+
+static void peer_lists_init(struct peer *peer) {
+    struct list *nodes[] = {&peer->all,           &peer->dirty,  &peer->parked,  &peer->lagging,
+                            &peer->changing,      &peer->acking, &peer->holding, &peer->leaving,
+                            &peer->subscriptions, &peer->staged};
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
+        list_init(nodes[i]);
+}
+
+static struct peer *peer_new(struct worker *worker) {
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (peer == NULL || (worker->spare_count == 0 && !members_grow(worker))) {
+        free(peer);
+        return NULL;
+    }
+    peer_lists_init(peer);
+    peer->worker = worker;
+    peer->conn.io = worker->io;
+    peer->member = worker->spare[--worker->spare_count];
+    peer->opened_ns = peer->heard_ns = worker->now_ns;
+    worker->peers[peer->member] = peer;
+    session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->pool, peer);
+    list_add(&worker->all, &peer->all);
+    counter_add(&worker->stats.connections, 1);
+    return peer;
+}
+
+static void peer_free(struct peer *peer) {
+    struct worker *worker = peer->worker;
+    struct list *nodes[] = {&peer->all,      &peer->dirty,  &peer->parked,  &peer->lagging,
+                            &peer->changing, &peer->acking, &peer->holding, &peer->leaving};
+    catchup_forget(peer);
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
+        list_remove(nodes[i]);
+    input_deinit(&peer->conn.in);
+    output_deinit(&peer->conn.out, &worker->pool);
+    session_deinit(&peer->session);
+    acks_deinit(&peer->acks);
+    worker->peers[peer->member] = NULL;
+    worker->spare[worker->spare_count++] = peer->member;
+    counter_add(&worker->stats.connections, UINT64_MAX); /* minus one */
+    counter_add(&worker->stats.connections_closed, 1);
+    free(peer);
+}
+
+/* ---- accepting: worker 0 ---- */
+
+static uint64_t load_of(const struct worker *acceptor, uint32_t shard) {
+    const struct worker_stats *stats = &acceptor->shards->workers[shard]->stats;
+    return acceptor->placed[shard] - counter_get(&stats->connections_closed);
+}
+
+static uint32_t least_loaded(const struct worker *acceptor, uint64_t *total) {
+    uint32_t best = 0;
+    *total = 0;
+    for (uint32_t i = 0; i < acceptor->shards->config.count; i++) {
+        *total += load_of(acceptor, i);
+        if (load_of(acceptor, i) < load_of(acceptor, best))
+            best = i;
+    }
+    return best;
+}
+
+void peer_accepted(void *owner, void *user, int fd) {
+    struct worker *worker = owner;
+    uint64_t total;
+    (void)user;
+    uint32_t shard = least_loaded(worker, &total);
+    bool refuse = total >= worker->shards->config.connections;
+    if (refuse)
+        counter_add(&worker->stats.connections_refused, 1);
+    if (worker->draining || total >= (uint64_t)worker->shards->config.connections + REFUSED_CONNECTIONS_MAX) {
+        close(fd);
+        return;
+    }
+    worker->placed[shard]++;
+    if (shard == worker->number) {
+        peer_adopt(worker, fd, refuse);
+        return;
+    }
+    struct worker *other = worker->shards->workers[shard];
+    struct mpsc_command command = {.kind = COMMAND_CONNECTION, .small = refuse};
+    command.word[0] = (uint64_t)fd;
+    if (mpsc_push(other->mailbox, &command) == RING_OK) {
+        wake_signal(&other->wake);
+        return;
+    }
+    worker->placed[shard]--; /* its mailbox is full: it is in trouble, the client tries again */
+    close(fd);
+}
+
+void peer_adopt(struct worker *worker, int fd, bool refuse) {
+    static const struct fault full = {
+        .code = RH_CODE_EXHAUSTED,
+        .text = "the server's limit of connections (limits.connections) is reached: try again later"};
+    struct peer *peer = peer_new(worker);
+    if (peer == NULL) {
+        close(fd);
+        counter_add(&worker->stats.connections_closed, 1);
+        return;
+    }
+    peer->conn.handle = io_add(worker->io, fd, peer);
+    if (peer->conn.handle == 0) {
+        close(fd);
+        peer_free(peer);
+        return;
+    }
+    counter_add(&worker->stats.connections_accepted, 1);
+    if (refuse)
+        session_fail(&peer->session, &full);
+}
+
+/* ---- what the I/O layer tells ---- */
+
+static void frames_count(struct peer *peer) {
+    struct worker_stats *stats = &peer->worker->stats;
+    counter_add(&stats->frames_in, peer->session.frames);
+    counter_add(&stats->frames_unknown, peer->session.frames_unknown);
+    peer->session.frames = peer->session.frames_unknown = 0;
+}
+
+void peer_received(void *owner, void *user, const uint8_t *bytes, size_t length) {
+    struct worker *worker = owner;
+    struct peer *peer = user;
+    worker->worked = true;
+    if (peer->shut)
+        return;
+    peer->heard_ns = worker->now_ns;
+    session_received(&peer->session, bytes, length);
+    frames_count(peer);
+    peer_touch(peer);
+}
+
+/* The client has ended its side. What it sent before is still handled and settled, as after a Goodbye. */
+void peer_ended(void *owner, void *user, int error) {
+    struct peer *peer = user;
+    (void)owner;
+    if (error != 0 || peer->session.state == SESSION_HANDSHAKE || peer->session.state == SESSION_OVER) {
+        peer_close(peer, error != 0);
+        return;
+    }
+    peer->ended = true;
+    if (peer->conn.paused == 0)
+        peer_go_on(peer, 0);
+}
+
+static void peer_end_settle(struct peer *peer) {
+    if (!peer->ended || peer->goodbye || peer->conn.paused != 0 || peer->session.state != SESSION_OPEN)
+        return;
+    input_deinit(&peer->conn.in); /* at most the beginning of a frame */
+    peer->session.state = SESSION_LEAVING;
+    acks_goodbye(peer);
+}
+
+void peer_writable(void *owner, void *user) {
+    struct peer *peer = user;
+    (void)owner;
+    peer->conn.blocked = false;
+    peer->worker->worked = true;
+    peer_touch(peer);
+}
+
+void peer_closed(void *owner, void *user) {
+    struct peer *peer = user;
+    (void)owner;
+    if (peer == NULL)
+        return; /* the listener */
+    peer->closed = true;
+    peer->worker->worked = true;
+}
+
+/* ---- going on and ending ---- */
+
+void peer_go_on(struct peer *peer, enum conn_pause why) {
+    struct conn *conn = &peer->conn;
+    bool was_paused = conn->paused != 0;
+    conn->paused = (uint8_t)(conn->paused & ~(unsigned)why);
+    if (conn->paused != 0 || peer->shut)
+        return;
+    session_resume(&peer->session);
+    frames_count(peer);
+    if (was_paused && conn->paused == 0 && !peer->shut && !peer->ended)
+        io_receive_resume(conn->io, conn->handle);
+    peer_end_settle(peer);
+    peer_touch(peer);
+}
+
+static void private_bound(struct peer *peer) {
+    uint64_t limit = peer->worker->shards->config.private_bytes;
+    uint32_t length = peer->conn.out.private_length;
+    counter_max(&peer->worker->stats.private_high_water, length);
+    if (length > limit && peer->private_since_ns == 0) {
+        peer->private_since_ns = peer->worker->now_ns;
+        conn_pause(&peer->conn, CONN_PAUSE_PRIVATE);
+    } else if (peer->private_since_ns != 0 && length <= limit / 2) {
+        peer->private_since_ns = 0;
+        peer_go_on(peer, CONN_PAUSE_PRIVATE);
+    }
+}
+
+void peer_touch(struct peer *peer) {
+    if (peer->shut)
+        return;
+    if (peer->conn.broken) {
+        peer_close(peer, true);
+        return;
+    }
+    private_bound(peer);
+    if (peer->conn.out.first == NULL || peer->conn.blocked)
+        return;
+    list_add(&peer->worker->dirty, &peer->dirty);
+    peer->worker->worked = true;
+}
+
+void peer_retire(struct peer *peer) {
+    peer->retired = true;
+    list_add(&peer->worker->leaving, &peer->leaving);
+    peer->worker->worked = true;
+}
+
+void peer_close(struct peer *peer, bool abort) {
+    if (peer->shut)
+        return;
+    peer_retire(peer);
+    peer->shut = true;
+    output_deinit(&peer->conn.out, &peer->worker->pool); /* its slices must not hold the gate */
+    list_remove(&peer->holding);
+    list_remove(&peer->dirty);
+    io_close(peer->conn.io, peer->conn.handle, abort);
+}
+
+void peer_failed(void *user, enum rh_code code) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    uint32_t left_out;
+    counter_add(&worker->stats.errors_fatal, 1);
+    peer_retire(peer);
+    peer->close_at_ns = worker->now_ns + LINGER_NS;
+    peer_touch(peer);
+    if (!logfmt_allowed(&worker->error_limit, worker->now_ns, &left_out))
+        return;
+    char name[2 * CLIENT_NAME_BYTES_MAX];
+    const char *text = peer->session.name == NULL ? "" : peer->session.name;
+    logfmt(LOGFMT_WARN, "connection refused or ended by an error", "code=%s client=%s shard=%u left_out=%u",
+           rh_code_name(code),
+           logfmt_quote(name, sizeof name, text, CLIENT_NAME_BYTES_MAX > 0 ? __builtin_strlen(text) : 0),
+           worker->number, left_out);
+}
+
+void peers_leave(struct worker *worker) {
+    struct list *next;
+    bool dropped = false;
+    for (struct list *node = worker->leaving.next; node != &worker->leaving; node = next) {
+        struct peer *peer = LIST_OF(node, struct peer, leaving);
+        next = node->next;
+        dropped = dropped || !list_empty(&peer->subscriptions);
+        subs_drop_all(peer);
+        if (peer->closed)
+            peer_free(peer);
+    }
+    if (dropped)
+        route_end_generation(worker->routes);
+}
+
+/* ---- timeouts ---- */
+
+static void timeout_fail(struct peer *peer, const char *text) {
+    session_fail(&peer->session, &(struct fault){.code = RH_CODE_TIMEOUT, .text = text});
+}
+
+static bool handshake_over(const struct peer *peer) {
+    const struct worker *worker = peer->worker;
+    return peer->session.state == SESSION_HANDSHAKE &&
+           worker->now_ns - peer->opened_ns > worker->shards->config.handshake_ns;
+}
+
+static bool idle_over(const struct peer *peer) {
+    const struct worker *worker = peer->worker;
+    uint64_t idle_ns = worker->shards->config.idle_ns;
+    return idle_ns > 0 && peer->session.state == SESSION_OPEN && peer->conn.paused == 0 &&
+           worker->now_ns - peer->heard_ns > idle_ns;
+}
+
+static void peer_tick(struct peer *peer) {
+    struct worker *worker = peer->worker;
+    uint64_t now_ns = worker->now_ns;
+    if (handshake_over(peer)) {
+        counter_add(&worker->stats.handshake_timeouts, 1);
+        timeout_fail(peer, "no Connect came in time");
+    } else if (idle_over(peer)) {
+        counter_add(&worker->stats.idle_timeouts, 1);
+        timeout_fail(peer,
+                     "nothing was heard for longer than idle_ms of Connected: send a Ping now and then");
+    }
+    if (peer->private_since_ns != 0 && now_ns - peer->private_since_ns > PRIVATE_STALL_NS) {
+        counter_add(&worker->stats.private_stalls, 1);
+        peer_close(peer, true);
+    }
+    if (peer->close_at_ns != 0 && now_ns > peer->close_at_ns)
+        peer_close(peer, peer->conn.blocked);
+    if (now_ns - peer->heard_ns > NS_PER_S)
+        input_rest(&peer->conn.in);
+}
+
+void peers_tick(struct worker *worker) {
+    struct list *next;
+    for (struct list *node = worker->all.next; node != &worker->all; node = next) {
+        next = node->next;
+        peer_tick(LIST_OF(node, struct peer, all));
+    }
+}

@@ -1,0 +1,161 @@
+/* Starting and stopping all workers together. */
+#include "core/base/clock.h"
+#include "core/shard/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STOP_POLL_NS (5 * (long)NS_PER_MS)
+
+static int facts_init(struct shards *shards) {
+    const struct shards_config *config = &shards->config;
+    shards->facts = (struct session_facts){.host = &peer_host,
+                                           .server = config->server,
+                                           .shards = config->count,
+                                           .frame_bytes = config->frame_bytes,
+                                           .idle_ns = config->idle_ns};
+    if (getrandom(shards->facts.instance, sizeof shards->facts.instance, 0) !=
+            sizeof shards->facts.instance ||
+        getrandom(&shards->table_seed, sizeof shards->table_seed, 0) != sizeof shards->table_seed)
+        return -EIO;
+    return 0;
+}
+
+static int threads_start(struct shards *shards, char *error) {
+    for (uint32_t i = 0; i < shards->config.count; i++) {
+        struct worker *worker = shards->workers[i];
+        int result = pthread_create(&worker->thread, NULL, worker_main, worker);
+        if (result != 0) {
+            snprintf(error, 200, "shard %u: the thread can not be started: %s", i, strerror(result));
+            return -result;
+        }
+        worker->started = true;
+        char name[16];
+        snprintf(name, sizeof name, "rh-shard-%u", i % 1000);
+        pthread_setname_np(worker->thread, name);
+    }
+    return 0;
+}
+
+int shards_start(struct shards **out, const struct shards_config *config, int listener, char *error) {
+    struct shards *shards = calloc(1, sizeof *shards);
+    if (shards == NULL)
+        return -ENOMEM;
+    CHECK(config->count >= 1 && config->count <= SHARDS_MAX);
+    shards->config = *config;
+    shards->listener = listener;
+    memcpy(shards->slots, config->slots, sizeof shards->slots);
+    int result = facts_init(shards);
+    for (uint32_t i = 0; i < config->count && result == 0; i++)
+        result = worker_create(&shards->workers[i], shards, i, error);
+    if (result == 0)
+        result = threads_start(shards, error);
+    if (result == 0) {
+        *out = shards;
+        return 0;
+    }
+    shards_stop(shards);
+    shards->listener = -1; /* it stays the caller's when starting failed */
+    shards_destroy(shards);
+    return result;
+}
+
+static void order(struct shards *shards, enum command_kind kind) {
+    struct mpsc_command command = {.kind = kind};
+    for (uint32_t i = 0; i < shards->config.count; i++) {
+        struct worker *worker = shards->workers[i];
+        if (worker == NULL || !worker->started)
+            continue;
+        while (mpsc_push(worker->mailbox, &command) == RING_FULL)
+            nanosleep(&(struct timespec){.tv_nsec = STOP_POLL_NS}, NULL);
+        wake_signal(&worker->wake);
+    }
+}
+
+static bool all_quiet(const struct shards *shards) {
+    for (uint32_t i = 0; i < shards->config.count; i++)
+        if (shards->workers[i] != NULL && shards->workers[i]->started &&
+            counter_get(&shards->workers[i]->quiet) == 0)
+            return false;
+    return true;
+}
+
+/* Twice in a row: what one worker sent another between two looks shows at the second. */
+static void wait_quiet(const struct shards *shards) {
+    uint64_t deadline_ns = clock_mono_ns() + DRAIN_NS_MAX;
+    int quiet = 0;
+    while (quiet < 2 && clock_mono_ns() < deadline_ns) {
+        nanosleep(&(struct timespec){.tv_nsec = STOP_POLL_NS}, NULL);
+        quiet = all_quiet(shards) ? quiet + 1 : 0;
+    }
+}
+
+uint64_t shards_stop(struct shards *shards) {
+    counter_set(&shards->stopping, 1);
+    order(shards, COMMAND_DRAIN);
+    wait_quiet(shards);
+    order(shards, COMMAND_LEAVE);
+    uint64_t cut = 0;
+    for (uint32_t i = 0; i < shards->config.count; i++) {
+        struct worker *worker = shards->workers[i];
+        if (worker == NULL || !worker->started)
+            continue;
+        pthread_join(worker->thread, NULL);
+        worker->started = false;
+        cut += counter_get(&worker->stats.drain_cut_bytes);
+    }
+    return cut;
+}
+
+void shards_destroy(struct shards *shards) {
+    if (shards == NULL)
+        return;
+    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+        worker_destroy(shards->workers[i]);
+    free(shards);
+}
+
+/* ---- for other threads ---- */
+
+uint64_t workers_sum(const struct shards *shards, size_t counter_offset) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < shards->config.count; i++) {
+        const char *stats = (const char *)&shards->workers[i]->stats;
+        sum += counter_get((const struct counter *)(const void *)(stats + counter_offset));
+    }
+    return sum;
+}
+
+uint32_t shards_count(const struct shards *shards) {
+    return shards->config.count;
+}
+
+const struct worker_stats *shards_worker_stats(const struct shards *shards, uint32_t shard) {
+    return &shards->workers[shard]->stats;
+}
+
+const struct io_counters *shards_io_counters(const struct shards *shards, uint32_t shard) {
+    return io_counters_of(shards->workers[shard]->io);
+}
+
+const struct log *shards_log(const struct shards *shards, uint32_t shard) {
+    return shards->logs[shard];
+}
+
+struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
+    const struct wake *wake = &shards->workers[shard]->wake;
+    return (struct shards_wakes){.sent = wake_sent(wake), .elided = wake_elided(wake)};
+}
+
+bool shards_stopping(const struct shards *shards) {
+    return counter_get(&shards->stopping) != 0;
+}
+
+const uint8_t *shards_instance(const struct shards *shards) {
+    return shards->facts.instance;
+}

@@ -1,0 +1,413 @@
+/* Subscriptions: staged while frames are read, put in force together at the end of the turn, when every
+ * cursor stands at the live end.
+ *
+ * So a subscription begins exactly at this worker's cursors, and all changes of one turn are one generation
+ * of the route table. A connection that has staged something is not read further until it is in force: what
+ * it sends behind a Subscribe sees the subscription. */
+#include "core/shard/worker.h"
+
+#include "core/base/topic.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- patterns of one subscription ---- */
+
+/* The patterns lie one behind the other, each with its length before it. */
+static const uint8_t *pattern_next(const uint8_t *pattern) {
+    return pattern + 1 + pattern[0];
+}
+
+static struct subscription *subscription_new(const Roundhouse__V1__Subscribe *subscribe) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < subscribe->n_patterns; i++)
+        bytes += 1 + strlen(subscribe->patterns[i]);
+    struct subscription *sub = malloc(sizeof *sub + bytes);
+    if (sub == NULL)
+        return NULL;
+    *sub = (struct subscription){
+        .id = subscribe->id, .patterns = (uint32_t)subscribe->n_patterns, .bytes = (uint32_t)bytes};
+    list_init(&sub->node);
+    uint8_t *to = sub->pattern;
+    for (size_t i = 0; i < subscribe->n_patterns; i++) {
+        size_t length = strlen(subscribe->patterns[i]);
+        *to++ = (uint8_t)length;
+        memcpy(to, subscribe->patterns[i], length);
+        to += length;
+    }
+    return sub;
+}
+
+static void subscription_free(struct subscription *sub) {
+    free(sub->start);
+    free(sub->resume);
+    free(sub);
+}
+
+/* ---- staging ---- */
+
+static enum session_verdict refuse(struct peer *peer, uint64_t id, struct fault fault) {
+    counter_add(&peer->worker->stats.errors_event, 1);
+    session_error(&peer->session, &fault, 0, id);
+    peer_touch(peer);
+    return SESSION_GO;
+}
+
+static struct subscription *find(const struct list *head, uint64_t id) {
+    for (struct list *node = head->next; node != head; node = node->next) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        if (sub->id == id && !sub->remove)
+            return sub;
+    }
+    return NULL;
+}
+
+static bool patterns_valid(const Roundhouse__V1__Subscribe *subscribe, struct fault *fault) {
+    for (size_t i = 0; i < subscribe->n_patterns; i++) {
+        const char *pattern = subscribe->patterns[i];
+        if (!pattern_valid((const uint8_t *)pattern, strlen(pattern), fault)) {
+            fault->field = "subscribe.patterns";
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fault_set(struct fault *fault, enum rh_code code, const char *text, const char *field) {
+    *fault = (struct fault){.code = code, .text = text, .field = field};
+    return false;
+}
+
+static bool subscribe_valid(const struct peer *peer, const Roundhouse__V1__Subscribe *subscribe,
+                            struct fault *fault) {
+    const struct worker *worker = peer->worker;
+    uint64_t taken = workers_sum(worker->shards, offsetof(struct worker_stats, subscriptions));
+    if (subscribe->n_patterns == 0)
+        return fault_set(fault, RH_CODE_INVALID, "a Subscribe needs at least one pattern",
+                         "subscribe.patterns");
+    if (subscribe->n_patterns > SUBSCRIBE_PATTERNS_MAX)
+        return fault_set(fault, RH_CODE_TOO_LARGE,
+                         "more patterns in one Subscribe than patterns_max of Connected allows",
+                         "subscribe.patterns");
+    if ((unsigned)subscribe->policy > ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP)
+        return fault_set(fault, RH_CODE_INVALID, "unknown policy: use DISCONNECT or SKIP",
+                         "subscribe.policy");
+    if (!list_empty(&peer->subscriptions) && peer->policy != (uint8_t)subscribe->policy)
+        return fault_set(fault, RH_CODE_INVALID,
+                         "all subscriptions of one connection must have the same policy", "subscribe.policy");
+    if (find(&peer->subscriptions, subscribe->id) != NULL)
+        return fault_set(fault, RH_CODE_INVALID,
+                         "this id is in use by another subscription of this connection", "subscribe.id");
+    if (taken + subscribe->n_patterns > worker->shards->config.subscriptions)
+        return fault_set(fault, RH_CODE_EXHAUSTED,
+                         "the server's limit of subscribed patterns (limits.subscriptions) is reached",
+                         "subscribe.patterns");
+    return patterns_valid(subscribe, fault);
+}
+
+static void stage(struct peer *peer, struct subscription *sub) {
+    list_add(&peer->staged, &sub->node);
+    list_add(&peer->worker->changing, &peer->changing);
+    conn_pause(&peer->conn, CONN_PAUSE_TURN);
+    peer->worker->worked = true;
+}
+
+static bool resume_unpack(const Roundhouse__V1__Subscribe *subscribe, struct subscription *sub,
+                          struct fault *fault) {
+    if (subscribe->position.len == 0)
+        return true;
+    sub->resume = malloc(sizeof *sub->resume);
+    if (sub->resume == NULL)
+        return fault_set(fault, RH_CODE_EXHAUSTED, "the server has no memory for this subscription now",
+                         NULL);
+    return position_unpack(subscribe->position.data, subscribe->position.len, sub->resume, fault);
+}
+
+enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe *subscribe) {
+    struct peer *peer = user;
+    struct fault fault;
+    if (!subscribe_valid(peer, subscribe, &fault))
+        return refuse(peer, subscribe->id, fault);
+    struct subscription *sub = subscription_new(subscribe);
+    if (sub == NULL)
+        return refuse(peer, subscribe->id,
+                      (struct fault){.code = RH_CODE_EXHAUSTED,
+                                     .text = "the server has no memory for this subscription now"});
+    if (!resume_unpack(subscribe, sub, &fault)) {
+        subscription_free(sub);
+        return refuse(peer, subscribe->id, fault);
+    }
+    peer->policy = (uint8_t)subscribe->policy;
+    stage(peer, sub);
+    return SESSION_WAIT;
+}
+
+enum session_verdict subs_unsubscribe(void *user, uint64_t id) {
+    struct peer *peer = user;
+    if (find(&peer->subscriptions, id) == NULL)
+        return refuse(peer, id,
+                      (struct fault){.code = RH_CODE_INVALID,
+                                     .text = "there is no subscription with this id on this connection",
+                                     .field = "unsubscribe.id"});
+    struct subscription *sub = malloc(sizeof *sub);
+    if (sub == NULL)
+        return refuse(
+            peer, id,
+            (struct fault){.code = RH_CODE_EXHAUSTED, .text = "the server has no memory for this now"});
+    *sub = (struct subscription){.id = id, .remove = true};
+    list_init(&sub->node);
+    stage(peer, sub);
+    return SESSION_WAIT;
+}
+
+/* ---- interest: which logs have to be read ---- */
+
+static bool reader_want(struct worker *worker, struct reader *reader) {
+    if (reader->interest == 0 && !delivery_attach(worker, reader))
+        return false;
+    reader->interest++;
+    return true;
+}
+
+static void reader_unwant(struct worker *worker, struct reader *reader) {
+    CHECK(reader->interest > 0);
+    reader->interest--;
+    if (reader->interest == 0)
+        delivery_detach(worker, reader);
+}
+
+static uint32_t literal_home(const struct worker *worker, const uint8_t *pattern) {
+    uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
+    return worker->shards->slots[topic_slot(hash)];
+}
+
+static void pattern_unwant(struct worker *worker, const uint8_t *pattern, uint32_t logs) {
+    if (!pattern_wild(pattern + 1, pattern[0])) {
+        reader_unwant(worker, &worker->readers[literal_home(worker, pattern)]);
+        return;
+    }
+    for (uint32_t i = 0; i < logs; i++)
+        reader_unwant(worker, &worker->readers[i]);
+}
+
+static bool pattern_want(struct worker *worker, const uint8_t *pattern) {
+    if (!pattern_wild(pattern + 1, pattern[0]))
+        return reader_want(worker, &worker->readers[literal_home(worker, pattern)]);
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        if (!reader_want(worker, &worker->readers[i])) {
+            pattern_unwant(worker, pattern, i);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- in force ---- */
+
+static void patterns_remove(struct peer *peer, const struct subscription *sub, uint32_t count) {
+    struct worker *worker = peer->worker;
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
+        route_unsubscribe(worker->routes, pattern + 1, pattern[0], peer->member);
+        pattern_unwant(worker, pattern, worker->shards->config.count);
+    }
+    counter_add(&worker->stats.subscriptions, -(uint64_t)count);
+}
+
+static bool patterns_add(struct peer *peer, const struct subscription *sub) {
+    struct worker *worker = peer->worker;
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+        bool wanted = pattern_want(worker, pattern);
+        if (wanted && route_subscribe(worker->routes, pattern + 1, pattern[0], peer->member) == 0) {
+            counter_add(&worker->stats.subscriptions, 1);
+            continue;
+        }
+        if (wanted)
+            pattern_unwant(worker, pattern, worker->shards->config.count);
+        patterns_remove(peer, sub, i);
+        return false;
+    }
+    return true;
+}
+
+static uint64_t *starts_now(const struct worker *worker) {
+    uint32_t logs = worker->shards->config.count;
+    uint64_t *start = malloc(logs * sizeof *start);
+    for (uint32_t i = 0; start != NULL && i < logs; i++)
+        start[i] = worker->readers[i].attached ? worker->readers[i].cursor : 0;
+    return start;
+}
+
+/* Every subscription so far has been served up to the cursors; while the connection goes back for another one
+ * they must not get it again. */
+static bool others_start(struct peer *peer) {
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        if (sub->start == NULL && (sub->start = starts_now(peer->worker)) == NULL)
+            return false;
+    }
+    return true;
+}
+
+/* The connection's cursors go back to the Position, and only this subscription gets what lies between. */
+static bool resume_begin(struct peer *peer, struct subscription *sub) {
+    const struct worker *worker = peer->worker;
+    bool back = false;
+    for (uint32_t i = 0; i < worker->shards->config.count && i < sub->resume->count; i++)
+        if (worker->readers[i].attached && sub->resume->next[i] < sub->start[i]) {
+            sub->start[i] = sub->resume->next[i] == 0 ? 1 : sub->resume->next[i];
+            back = true;
+        }
+    if (!back)
+        return true;
+    if (peer->at == NULL && (!others_start(peer) || !catchup_enter(peer)))
+        return false;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+        if (worker->readers[i].attached && sub->start[i] < peer->at[i])
+            peer->at[i] = sub->start[i];
+    peer->resuming = true;
+    return true;
+}
+
+static bool starts_set(struct peer *peer, struct subscription *sub) {
+    const struct shards *shards = peer->worker->shards;
+    bool resumes = sub->resume != NULL;
+    sub->strange =
+        resumes && memcmp(sub->resume->instance, shards->facts.instance, sizeof shards->facts.instance) != 0;
+    if (peer->at == NULL && (!resumes || sub->strange))
+        return true; /* live on a live connection: nothing lies between */
+    sub->start = starts_now(peer->worker);
+    if (sub->start == NULL)
+        return false;
+    peer->young = true;
+    return !resumes || sub->strange || resume_begin(peer, sub);
+}
+
+static void subscribed_tell(struct peer *peer, const struct subscription *sub) {
+    struct position position;
+    delivery_position(peer, &position);
+    for (uint32_t i = 0; i < position.count && sub->start != NULL; i++)
+        if (sub->start[i] != 0)
+            position.next[i] = sub->start[i];
+    session_subscribed(&peer->session, sub->id, &position);
+    if (!sub->strange)
+        return;
+    struct session_gap gap = {.reason = ROUNDHOUSE__V1__GAP__REASON__REASON_INSTANCE};
+    counter_add(&peer->worker->stats.gaps, 1);
+    session_gap(&peer->session, &gap, &position);
+}
+
+static void begin(struct peer *peer, struct subscription *sub) {
+    static const struct fault exhausted = {.code = RH_CODE_EXHAUSTED,
+                                           .text = "the server has no room for this subscription now"};
+    bool added = patterns_add(peer, sub);
+    if (added && starts_set(peer, sub)) {
+        list_add(&peer->subscriptions, &sub->node);
+        subscribed_tell(peer, sub);
+        free(sub->resume);
+        sub->resume = NULL;
+        return;
+    }
+    if (added)
+        patterns_remove(peer, sub, sub->patterns);
+    if (!peer->retired)
+        refuse(peer, sub->id, exhausted);
+    subscription_free(sub);
+}
+
+static void end(struct peer *peer, struct subscription *staged) {
+    struct subscription *sub = find(&peer->subscriptions, staged->id);
+    list_remove(&sub->node);
+    patterns_remove(peer, sub, sub->patterns);
+    session_unsubscribed(&peer->session, sub->id);
+    subscription_free(sub);
+    subscription_free(staged);
+}
+
+static void peer_apply(struct peer *peer) {
+    struct list *node;
+    while ((node = list_take(&peer->staged)) != NULL) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        if (peer->retired)
+            subscription_free(sub);
+        else if (sub->remove)
+            end(peer, sub);
+        else
+            begin(peer, sub);
+    }
+}
+
+void subs_apply(struct worker *worker) {
+    struct list now;
+    struct list *node;
+    if (list_empty(&worker->changing))
+        return;
+    list_move(&worker->changing, &now);
+    for (node = now.next; node != &now; node = node->next)
+        peer_apply(LIST_OF(node, struct peer, changing));
+    route_end_generation(worker->routes);
+    while ((node = list_take(&now)) != NULL)
+        peer_go_on(LIST_OF(node, struct peer, changing), CONN_PAUSE_TURN);
+}
+
+void subs_drop_all(struct peer *peer) {
+    struct list *node;
+    peer_apply(peer); /* retired: frees what is staged */
+    while ((node = list_take(&peer->subscriptions)) != NULL) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        patterns_remove(peer, sub, sub->patterns);
+        subscription_free(sub);
+    }
+}
+
+/* ---- questions of the catch-up ---- */
+
+static bool subscription_matches(const struct subscription *sub, const uint8_t *topic, uint32_t length) {
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern))
+        if (pattern_matches(pattern + 1, pattern[0], topic, length))
+            return true;
+    return false;
+}
+
+bool subs_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
+               uint32_t length) {
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        const struct subscription *sub = LIST_OF(node, struct subscription, node);
+        if ((sub->start == NULL || sub->start[log] <= position) && subscription_matches(sub, topic, length))
+            return true;
+    }
+    return false;
+}
+
+void subs_grown(struct peer *peer) {
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        free(sub->start);
+        sub->start = NULL;
+    }
+    peer->young = false;
+}
+
+static bool subscription_missed_nothing(const struct worker *worker, const struct subscription *sub,
+                                        uint32_t log, uint64_t from) {
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+        if (pattern_wild(pattern + 1, pattern[0]))
+            return false;
+        uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
+        uint32_t slot = topic_slot(hash);
+        if (worker->shards->slots[slot] == log && log_slot_last(worker->readers[log].log, slot) >= from)
+            return false;
+    }
+    return true;
+}
+
+bool subs_missed_nothing(const struct peer *peer, uint32_t log, uint64_t from) {
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next)
+        if (!subscription_missed_nothing(peer->worker, LIST_OF(node, struct subscription, node), log, from))
+            return false;
+    return true;
+}

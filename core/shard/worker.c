@@ -1,0 +1,383 @@
+/* One worker: a thread, its event loop, its connections, the writer side of its log and its cursors on all
+ * logs.
+ *
+ * THE TURN, in this order and no other:
+ *   1. receive    io_turn's callbacks: sessions scan frames, events are appended to the home log or put on a
+ * link (ingress.c)
+ *   2. mailbox    new connections, new links, the orders of the main thread
+ *   3. links in   what other workers sent is appended
+ *   4. publish    `produced` moves once, links are published, readers and homes are woken
+ *   5. settle     publishers are told (acks.c)
+ *   6. route      every attached log up to `visible`: runs become slices of the live subscribers (delivery.c)
+ *   7. subscribe  what was staged in step 1 is put in force at the cursors: one generation (subs.c)
+ *   8. catch up   one stretch for the laggards of each log (catchup.c)
+ *   9. send       one gathered send per connection that has something
+ *  10. gates      rise to what is still needed; parked publishers try again
+ * Then the worker sleeps, if the turn found nothing to do and nothing is left: it announces its sleep, looks
+ * again, and waits in step 1. */
+#include "core/shard/worker.h"
+
+#include "core/base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARKED_RETRY_NS (1u * NS_PER_MS)
+#define LEAVE_NS        (300u * NS_PER_MS) /* for the last frames of a stop */
+
+/* ---- making ---- */
+
+static void worker_woken(void *owner) {
+    struct worker *worker = owner;
+    worker->rung = true;
+    wake_drain(&worker->wake);
+}
+
+static const struct io_handlers handlers = {
+    .accepted = peer_accepted,
+    .received = peer_received,
+    .ended = peer_ended,
+    .sent = delivery_sent,
+    .writable = peer_writable,
+    .closed = peer_closed,
+    .woken = worker_woken,
+};
+
+static int worker_make_io(struct worker *worker) {
+    const struct shards_config *config = &worker->shards->config;
+    struct io_config io = {.body = config->body,
+                           .oneshot = config->oneshot,
+                           .bell = worker->wake.bell,
+                           .connections = config->connections / config->count + 1,
+                           .handlers = &handlers,
+                           .owner = worker};
+    return io_create(&worker->io, &io);
+}
+
+static int worker_make_log(struct worker *worker) {
+    const struct shards_config *config = &worker->shards->config;
+    struct log_config log = {.number = (uint16_t)worker->number,
+                             .data_bytes = config->log_data_bytes,
+                             .records = config->log_records,
+                             .grace_ns = config->grace_ns,
+                             .prefault = true,
+                             .writer = &worker->wake};
+    int result = log_create(&worker->log, &log);
+    if (result == 0)
+        worker->shards->logs[worker->number] = worker->log;
+    return result;
+}
+
+static int worker_make_tables(struct worker *worker) {
+    const struct shards_config *config = &worker->shards->config;
+    uint64_t seed = worker->shards->table_seed + worker->number;
+    struct route_config routes = {
+        .topics = config->topics, .subscriptions = config->subscriptions, .seed = seed};
+    int result = intern_create(&worker->intern, (uint16_t)worker->number, config->topics, seed);
+    if (result == 0)
+        result = route_create(&worker->routes, &routes);
+    if (result == 0)
+        result = output_pool_init(&worker->pool, SLICE_POOL_BYTES / sizeof(struct output_item));
+    if (result == 0)
+        result = mpsc_create(&worker->mailbox, MAILBOX_COMMANDS);
+    worker->staging.bytes = malloc(STAGING_BYTES);
+    worker->iov = malloc(SENDS_PER_FLUSH_MAX * sizeof *worker->iov);
+    return result != 0 || worker->staging.bytes == NULL || worker->iov == NULL ? -ENOMEM : 0;
+}
+
+static void worker_lists_init(struct worker *worker) {
+    struct list *heads[] = {&worker->all,      &worker->dirty,  &worker->parked,  &worker->lagging,
+                            &worker->changing, &worker->acking, &worker->holding, &worker->leaving};
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
+        list_init(heads[i]);
+}
+
+int worker_create(struct worker **out, struct shards *shards, uint32_t number, char *error) {
+    struct worker *worker = aligned_alloc(64, (sizeof *worker + 63) / 64 * 64);
+    if (worker == NULL)
+        return -ENOMEM;
+    memset(worker, 0, sizeof *worker);
+    *out = worker;
+    worker->shards = shards;
+    worker->number = number;
+    worker_lists_init(worker);
+    const char *what = "wake";
+    int result = wake_init(&worker->wake);
+    if (result == 0 && (what = "log ring", result = worker_make_log(worker)) == 0 &&
+        (what = "tables", result = worker_make_tables(worker)) == 0)
+        what = "event loop", result = worker_make_io(worker);
+    if (result != 0)
+        snprintf(error, 200, "shard %u: the %s can not be made: %s", number, what, strerror(-result));
+    return result;
+}
+
+void worker_destroy(struct worker *worker) {
+    if (worker == NULL)
+        return;
+    ingress_deinit(worker);
+    io_destroy(worker->io);
+    mpsc_destroy(worker->mailbox);
+    route_destroy(worker->routes);
+    intern_destroy(worker->intern);
+    output_pool_deinit(&worker->pool);
+    free(worker->staging.bytes);
+    free(worker->iov);
+    free(worker->peers);
+    free(worker->spare);
+    log_destroy(worker->log);
+    wake_deinit(&worker->wake);
+    free(worker);
+}
+
+/* ---- orders ---- */
+
+static void drain(struct worker *worker) {
+    worker->draining = true;
+    if (worker->listener != 0)
+        io_close(worker->io, worker->listener, false);
+    worker->listener = 0;
+    for (struct list *node = worker->all.next; node != &worker->all; node = node->next)
+        conn_pause(&LIST_OF(node, struct peer, all)->conn, CONN_PAUSE_DRAIN);
+}
+
+/* What a peer is still owed, in bytes: exact for what is in its output, an upper bound for a laggard. */
+static uint64_t owed_bytes(const struct peer *peer) {
+    const struct worker *worker = peer->worker;
+    uint64_t bytes = peer->conn.out.bytes;
+    for (uint32_t i = 0; peer->at != NULL && i < worker->shards->config.count; i++) {
+        const struct reader *reader = &worker->readers[i];
+        if (!reader->attached || peer->at[i] >= reader->cursor || peer->at[i] < log_oldest(reader->log))
+            continue;
+        bytes += log_entry_at(reader->log, reader->cursor - 1)->offset -
+                 log_entry_at(reader->log, peer->at[i])->offset;
+    }
+    return bytes;
+}
+
+static void leave(struct worker *worker) {
+    struct list *next;
+    worker->saying_goodbye = true;
+    for (struct list *node = worker->all.next; node != &worker->all; node = next) {
+        struct peer *peer = LIST_OF(node, struct peer, all);
+        next = node->next;
+        if (peer->shut)
+            continue;
+        counter_add(&worker->stats.drain_cut_bytes, owed_bytes(peer));
+        peer_retire(peer);
+        peer->close_at_ns = worker->now_ns + LEAVE_NS;
+        if (peer->conn.blocked || peer->at != NULL)
+            peer_close(peer, true);
+        else if (!peer->farewell && peer->session.state == SESSION_OPEN)
+            session_goodbye(&peer->session, "the server stops");
+        peer->farewell = true;
+        if (!peer->shut && peer->conn.out.first == NULL)
+            peer_close(peer, false);
+        peer_touch(peer);
+    }
+}
+
+static void mailbox_read(struct worker *worker) {
+    struct mpsc_command command;
+    while (mpsc_pop(worker->mailbox, &command)) {
+        worker->worked = true;
+        switch ((enum command_kind)command.kind) {
+        case COMMAND_CONNECTION:
+            peer_adopt(worker, (int)command.word[0], command.small != 0);
+            break;
+        case COMMAND_LINK:
+            ingress_link_add(worker, command.small, (struct spsc *)(uintptr_t)command.word[0]);
+            break;
+        case COMMAND_DRAIN:
+            drain(worker);
+            break;
+        case COMMAND_LEAVE:
+            leave(worker);
+            break;
+        }
+    }
+}
+
+/* ---- the turn ---- */
+
+/* Something that needs no event of the kernel to be done. */
+static bool worker_news(struct worker *worker) {
+    if (mpsc_pending(worker->mailbox) || acks_waiting(worker))
+        return true;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        const struct reader *reader = &worker->readers[i];
+        const struct link_in *link = &worker->in[i];
+        if (reader->attached && log_visible(reader->log) != reader->cursor)
+            return true;
+        if (link->ring != NULL && link->held == NULL && spsc_pending(link->ring))
+            return true;
+    }
+    return worker->refused && !log_writer_waits(worker->log);
+}
+
+static bool worker_held(const struct worker *worker) {
+    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+        if (worker->in[i].held != NULL)
+            return true;
+    return !list_empty(&worker->parked);
+}
+
+static uint64_t sleep_ns(const struct worker *worker) {
+    uint64_t longest = worker->now_ns + SLEEP_BACKSTOP_NS;
+    uint64_t until = longest;
+    if (!list_empty(&worker->all) && worker->housekeeping_ns < until)
+        until = worker->housekeeping_ns;
+    if (worker_held(worker) && worker->now_ns + PARKED_RETRY_NS < until)
+        until = worker->now_ns + PARKED_RETRY_NS;
+    if (worker->retry_ns != 0 && worker->retry_ns < until)
+        until = worker->retry_ns;
+    return until > worker->now_ns ? until - worker->now_ns : 0;
+}
+
+/* News after a whole sleep that nobody rang for: either the bell is on its way, or a wake was lost. */
+static void backstop_look(struct worker *worker, uint64_t slept_ns) {
+    struct pollfd bell = {.fd = worker->wake.bell, .events = POLLIN};
+    if (slept_ns < SLEEP_BACKSTOP_NS || worker->rung || worker->worked || !worker_news(worker))
+        return;
+    if (poll(&bell, 1, 1) == 0)
+        counter_add(&worker->stats.backstop_hits, 1);
+}
+
+static int worker_wait(struct worker *worker) {
+    uint64_t wait_ns = worker->worked ? 0 : sleep_ns(worker);
+    bool sleeps = wait_ns > 0;
+    if (sleeps) {
+        delivery_gates(worker, true);
+        wake_announce(&worker->wake);
+        if (worker->worked || worker_news(worker))
+            wait_ns = 0;
+    }
+    worker->worked = worker->rung = false;
+    worker->refused = false;
+    worker->retry_ns = 0;
+    if (wait_ns > 0)
+        counter_add(&worker->stats.sleeps, 1);
+    int result = io_turn(worker->io, wait_ns);
+    if (sleeps)
+        wake_resume(&worker->wake);
+    uint64_t before_ns = worker->now_ns;
+    worker->now_ns = clock_mono_ns();
+    worker->wall_ns = clock_wall_ns();
+    if (wait_ns > 0)
+        backstop_look(worker, worker->now_ns - before_ns);
+    return result;
+}
+
+static void housekeeping(struct worker *worker) {
+    struct route_counts counts;
+    if (worker->now_ns < worker->housekeeping_ns)
+        return;
+    worker->housekeeping_ns = worker->now_ns + HOUSEKEEPING_NS;
+    peers_tick(worker);
+    route_counts(worker->routes, &counts);
+    counter_set(&worker->stats.routes, counts.routes);
+    counter_set(&worker->stats.routes_evicted, counts.evicted);
+    counter_set(&worker->stats.topics, intern_count(worker->intern));
+    counter_set(&worker->stats.topics_evicted, intern_evicted(worker->intern));
+}
+
+static void parked_retry(struct worker *worker) {
+    uint64_t parked = 0;
+    if (!list_empty(&worker->parked))
+        ingress_retry(worker);
+    for (struct list *node = worker->parked.next; node != &worker->parked; node = node->next)
+        parked++;
+    counter_set(&worker->stats.parked, parked);
+}
+
+static int worker_turn(struct worker *worker) {
+    int result = worker_wait(worker);
+    counter_add(&worker->stats.turns, 1);
+    mailbox_read(worker);
+    if (ingress_links(worker))
+        worker->worked = true;
+    ingress_publish_all(worker);
+    acks_settle(worker);
+    delivery_walk(worker);
+    subs_apply(worker);
+    if (catchup_step(worker))
+        worker->worked = true;
+    delivery_send(worker);
+    catchup_floors(worker);
+    delivery_gates(worker, false);
+    parked_retry(worker);
+    peers_leave(worker);
+    housekeeping(worker);
+    return result;
+}
+
+/* Draining and nothing left: what is queued has been sent as far as sockets take it. */
+static bool worker_quiet(struct worker *worker) {
+    if (!worker->draining || worker->worked || worker_held(worker) || !ingress_idle(worker) ||
+        worker_news(worker))
+        return false;
+    for (struct list *node = worker->all.next; node != &worker->all; node = node->next) {
+        const struct peer *peer = LIST_OF(node, struct peer, all);
+        if (!peer->retired && (peer->conn.out.first != NULL || peer->at != NULL))
+            return false;
+    }
+    return true;
+}
+
+static int worker_attach(struct worker *worker) {
+    struct shards *shards = worker->shards;
+    for (uint32_t i = 0; i < shards->config.count; i++) {
+        struct reader *reader = &worker->readers[i];
+        reader->log = shards->logs[i];
+        reader->floor = LOG_IDLE;
+        reader->gate = log_reader_attach(reader->log);
+        reader->past = log_reader_attach(reader->log);
+        CHECK(reader->gate >= 0 && reader->past >= 0); /* LOG_READERS_MAX counts two for each worker */
+    }
+    int result = io_enable(worker->io);
+    if (result == 0 && worker->number == 0) {
+        worker->listener = io_listen(worker->io, shards->listener, NULL);
+        result = worker->listener == 0 ? -ENOMEM : 0;
+    }
+    return result;
+}
+
+static void worker_detach(struct worker *worker) {
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        log_reader_detach(worker->readers[i].log, worker->readers[i].gate);
+        log_reader_detach(worker->readers[i].log, worker->readers[i].past);
+    }
+}
+
+static void worker_pin(const struct worker *worker) {
+    const uint16_t *cpus = worker->shards->config.cpus;
+    cpu_set_t set;
+    if (cpus == NULL)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET(cpus[worker->number], &set);
+    if (sched_setaffinity(0, sizeof set, &set) != 0)
+        logfmt(LOGFMT_WARN, "a worker can not be pinned", "shard=%u cpu=%u error=\"%s\"", worker->number,
+               cpus[worker->number], strerror(errno));
+}
+
+void *worker_main(void *user) {
+    struct worker *worker = user;
+    worker_pin(worker);
+    worker->now_ns = clock_mono_ns();
+    int result = worker_attach(worker);
+    while (result == 0 && !(worker->saying_goodbye && list_empty(&worker->all))) {
+        result = worker_turn(worker);
+        counter_set(&worker->quiet, worker_quiet(worker) ? 1 : 0);
+    }
+    if (result != 0) {
+        logfmt(LOGFMT_ERROR, "a worker's event loop is broken", "shard=%u error=\"%s\"", worker->number,
+               strerror(-result));
+        abort();
+    }
+    worker_detach(worker);
+    return NULL;
+}
