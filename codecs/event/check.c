@@ -141,7 +141,8 @@ static bool time_read(const uint8_t *p, const uint8_t *end, uint64_t value[3]) {
     return true;
 }
 
-/* The same for the form that libraries write: seconds, then perhaps nanos. False says nothing. */
+/* The same for the form that libraries write: seconds, then perhaps nanos. False says nothing; what it has
+ * read by then, time_read reads again. */
 static inline bool time_plain(const uint8_t *p, const uint8_t *end, uint64_t value[3]) {
     if (p == end || *p != FIELD_TAG(TIME_SECONDS, FIELD_VARINT))
         return false;
@@ -154,11 +155,8 @@ static inline bool time_plain(const uint8_t *p, const uint8_t *end, uint64_t val
 /* What RFC 3339 can write. */
 static bool time_valid(const uint8_t *p, const uint8_t *end) {
     uint64_t value[3] = {0};
-    if (!time_plain(p, end, value)) {
-        memset(value, 0, sizeof value);
-        if (!time_read(p, end, value))
-            return false;
-    }
+    if (!time_plain(p, end, value) && !time_read(p, end, value))
+        return false;
     int64_t seconds = (int64_t)value[TIME_SECONDS];
     return seconds >= RFC3339_SECONDS_MIN && seconds <= RFC3339_SECONDS_MAX && value[TIME_NANOS] < NS_PER_S;
 }

@@ -119,6 +119,9 @@ Test(event_check, wants_exactly_one_value_of_the_right_wire_type) {
     expect_good(HEAD "2a09 0a0161 1801 1202 0801");                 /* an unknown field in the entry */
     expect_bad(HEAD "2a08 0a0161 1203 1a0278", "event.attributes"); /* cut off within */
     expect_bad(HEAD "2a02 0a01", "event.attributes");
+    expect_bad(HEAD "2a05 0a02616112", "event.attributes"); /* ends with the value's tag */
+    expect_bad(HEAD "2a04 0a016112", "event.attributes");
+    expect_bad(HEAD "2a03 0a0161", "event.attributes");
     expect_bad(HEAD "2801", "event");
 }
 

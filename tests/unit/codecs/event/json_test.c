@@ -91,6 +91,11 @@ Test(event_to_json, writes_json_text_as_the_value_it_is) {
                   "{" CORE ",\"datacontenttype\":\"application/x+json\",\"data\":{\"a\":1.10}}");
 }
 
+Test(event_to_json, leaves_repeated_members_of_the_data_to_the_reader) {
+    expect_golden(GOLDEN_SMALL JSON_TYPE "3a0d 7b2261223a312c2261223a327d",
+                  "{" CORE ",\"datacontenttype\":\"application/x+json\",\"data\":{\"a\":1,\"a\":2}}");
+}
+
 Test(event_to_json, writes_text_that_only_claims_to_be_json_as_bytes) {
     expect_golden(GOLDEN_SMALL JSON_TYPE "3a02 7b7b",
                   "{" CORE ",\"datacontenttype\":\"application/x+json\",\"data_base64\":\"e3s=\"}");

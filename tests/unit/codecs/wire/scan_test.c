@@ -211,7 +211,9 @@ Test(wire_event, wants_the_sequence_in_front_and_nowhere_else) {
     expect_refused(TOPIC EVENT SEQUENCE, "sequence");
     expect_refused(SEQUENCE SEQUENCE TOPIC EVENT, "sequence");
     expect_refused("2001" SEQUENCE TOPIC EVENT, "sequence");
-    expect_refused("0801" TOPIC EVENT, "sequence");                  /* as varint */
+    expect_refused("0801" TOPIC EVENT, "sequence"); /* as varint */
+    expect_refused("0a0f" SMALL TOPIC, "sequence"); /* as bytes */
+    expect_refused(TOPIC "0a0f" SMALL, "sequence");
     expect_refused("890001020304050607 08" TOPIC EVENT, "sequence"); /* the tag in two bytes */
 }
 

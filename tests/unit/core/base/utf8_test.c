@@ -96,15 +96,16 @@ Test(utf8, reads_every_character_and_no_surrogate) {
 }
 
 Test(utf8, finds_a_bad_byte_wherever_it_stands) {
-    uint8_t p[100];
+    uint8_t p[140];
     for (size_t n = 1; n <= sizeof p; ++n)
         for (size_t at = 0; at < n; ++at) {
             memset(p, 'a', n);
             uint8_t *alone = malloc(n);
             memcpy(alone, p, n);
-            cr_assert(utf8_valid(alone, n) && utf8_clean(alone, n));
+            cr_assert(utf8_valid(alone, n) && utf8_clean(alone, n) && utf8_text(alone, n));
             alone[at] = 0x80;
             cr_assert_not(utf8_valid(alone, n));
+            cr_assert_not(utf8_text(alone, n));
             cr_assert_not(utf8_clean(alone, n));
             alone[at] = 0x1f;
             cr_assert(utf8_valid(alone, n));
