@@ -16,13 +16,14 @@ struct admin;
 struct admin_config {
     const struct shards *shards;
     enum io_body body;
-    const char *io_reason;      /* static or outliving the admin plane */
-    const uint8_t *slots;       /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
+    const char *io_reason; /* static or outliving the admin plane */
+    const uint8_t *slots;  /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
     uint64_t started_wall_ns;
 };
 
-/* `listener` is a listening socket made by io_listen_socket, owned by the admin plane from now on. Serves GET/HEAD /healthz (200 while the process
- * lives), /readyz (200 while it accepts, 503 when it is stopping, with a one-line reason), /metrics (Prometheus text format 0.0.4), / (a short plain
- * list of these). Anything else 404/405, bodies refused, header and time limits. */
+/* `listener` is a listening socket made by io_listen_socket, owned by the admin plane from now on. Serves
+ * GET/HEAD /healthz (200 while the process lives), /readyz (200 while it accepts, 503 when it is stopping,
+ * with a one-line reason), /metrics (Prometheus text format 0.0.4), / (a short plain list of these). Anything
+ * else 404/405, bodies refused, header and time limits. */
 int admin_start(struct admin **out, const struct admin_config *config, int listener) MUST_USE;
 void admin_stop(struct admin *admin);

@@ -1,0 +1,185 @@
+#include "core/admin/metrics.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+/* One line of a table: a counter or number at `at` of some struct. `name` is without prefix and suffix. */
+struct metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    size_t at;
+};
+
+#define WORKER_METRIC(field, kind, text) {#field, #kind, text, offsetof(struct worker_stats, field)},
+static const struct metric worker_metrics[] = {WORKER_STATS(WORKER_METRIC)};
+
+#define IO_METRIC(field, text) {#field, "counter", text, offsetof(struct io_counters, field)},
+static const struct metric io_metrics[] = {IO_COUNTERS(IO_METRIC)};
+
+#define LOG_METRIC(field, text)                                                                              \
+    { #field, "counter", text, offsetof(struct log_counters, field) }
+static const struct metric log_metrics[] = {
+    LOG_METRIC(claims, "steps of space taken over from old records"),
+    LOG_METRIC(refused_gate, "claims refused because a reader stood in the way"),
+    LOG_METRIC(refused_grace, "claims refused for a laggard, within the grace of logs.grace"),
+    LOG_METRIC(passed_laggard, "claims that overtook at least one laggard"),
+    LOG_METRIC(batches, "times new records were published"),
+    LOG_METRIC(records, "records written"),
+    LOG_METRIC(bytes, "bytes of records written"),
+};
+static_assert(sizeof(struct log_counters) ==
+                  sizeof log_metrics / sizeof log_metrics[0] * sizeof(struct counter),
+              "a log counter is missing on the page");
+
+#define SHARD_METRIC(name, kind, field, text)                                                                \
+    { name, kind, text, offsetof(struct metrics_shard, field) }
+static const struct metric shard_metrics[] = {
+    SHARD_METRIC("log_produced_position", "gauge", log_produced,
+                 "position the next published record will have"),
+    SHARD_METRIC("log_visible_position", "gauge", log_visible, "position up to which subscribers may read"),
+    SHARD_METRIC("log_oldest_position", "gauge", log_oldest, "oldest position that can still be read"),
+    SHARD_METRIC("log_data_capacity_bytes", "gauge", log_data_bytes, "size of the log: bytes of records"),
+    SHARD_METRIC("log_capacity_records", "gauge", log_records, "size of the log: number of records"),
+    SHARD_METRIC("wakes_sent", "counter", wakes_sent, "wakes of a sleeping worker, a system call each"),
+    SHARD_METRIC("wakes_elided", "counter", wakes_elided, "wakes left out because the worker was awake"),
+    SHARD_METRIC("slots", "gauge", slots, "slots of the topic hash that the shard has"),
+};
+
+#define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
+
+/* ---- lines ---- */
+
+struct page {
+    struct evbuffer *out;
+    bool broken; /* memory ran out */
+};
+
+__attribute__((format(printf, 2, 3))) static void line(struct page *page, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    if (evbuffer_add_vprintf(page->out, format, arguments) < 0)
+        page->broken = true;
+    va_end(arguments);
+}
+
+/* `prefix` and `name` are joined; a counter's name ends with _total. Returns that end. */
+static const char *family(struct page *page, const char *prefix, const char *name, const char *type,
+                          const char *help) {
+    const char *end = strcmp(type, "counter") == 0 ? "_total" : "";
+    line(page, "# HELP %s%s%s %s\n# TYPE %s%s%s %s\n", prefix, name, end, help, prefix, name, end, type);
+    return end;
+}
+
+/* A gauge is recognised by its name where the list has no types. */
+static const char *io_type(const char *name) {
+    return strstr(name, "high_water") ? "gauge" : "counter";
+}
+
+static const void *shard_source(const struct metrics_shard *shard, const struct metric *table) {
+    return table == worker_metrics ? (const void *)shard->stats
+           : table == io_metrics   ? (const void *)shard->io
+                                   : (const void *)shard->log;
+}
+
+/* A table whose fields are counters written by another thread. */
+static void counters_write(struct page *page, const struct metrics_view *view, const char *prefix,
+                           const struct metric *table, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const struct metric *metric = &table[i];
+        const char *type = table == io_metrics ? io_type(metric->name) : metric->type;
+        const char *end = family(page, prefix, metric->name, type, metric->help);
+        for (uint32_t shard = 0; shard < view->shards_count; shard++) {
+            const char *base = shard_source(&view->shards[shard], table);
+            const struct counter *counter = (const struct counter *)(const void *)(base + metric->at);
+            line(page, "%s%s%s{shard=\"%u\"} %" PRIu64 "\n", prefix, metric->name, end, shard,
+                 counter_get(counter));
+        }
+    }
+}
+
+static void shards_write(struct page *page, const struct metrics_view *view) {
+    for (size_t i = 0; i < COUNT_OF(shard_metrics); i++) {
+        const struct metric *metric = &shard_metrics[i];
+        const char *end = family(page, "roundhouse_", metric->name, metric->type, metric->help);
+        for (uint32_t shard = 0; shard < view->shards_count; shard++) {
+            uint64_t value = 0;
+            memcpy(&value, (const char *)&view->shards[shard] + metric->at, sizeof value);
+            line(page, "roundhouse_%s%s{shard=\"%u\"} %" PRIu64 "\n", metric->name, end, shard, value);
+        }
+    }
+}
+
+double metrics_log_fill(const struct metrics_shard *shard) {
+    if (shard->log_records == 0 || shard->log_data_bytes == 0)
+        return 0;
+    /* `produced` is read after `oldest`, so it can only be further on. */
+    double records = (double)(shard->log_produced - shard->log_oldest) / (double)shard->log_records;
+    double bytes = (double)counter_get(&shard->log->bytes) / (double)shard->log_data_bytes;
+    double most = records > bytes ? records : bytes;
+    return most > 1 ? 1 : most;
+}
+
+static void fill_write(struct page *page, const struct metrics_view *view) {
+    family(page, "roundhouse_", "log_fill_ratio", "gauge",
+           "how full the log is; 1 = each new record takes the place of the oldest");
+    for (uint32_t shard = 0; shard < view->shards_count; shard++)
+        line(page, "roundhouse_log_fill_ratio{shard=\"%u\"} %.6f\n", shard,
+             metrics_log_fill(&view->shards[shard]));
+}
+
+static void number_write(struct page *page, const char *prefix, const char *name, const char *type,
+                         const char *help, double value) {
+    const char *end = family(page, prefix, name, type, help);
+    line(page, "%s%s%s %.17g\n", prefix, name, end, value);
+}
+
+static void router_write(struct page *page, const struct metrics_view *view) {
+    family(page, "roundhouse_", "build_info", "gauge", "what was built, and from which commit; always 1");
+    line(page, "roundhouse_build_info{version=\"%s\",commit=\"%s\"} 1\n", view->version, view->commit);
+    family(page, "roundhouse_", "io_body", "gauge", "what carries the network; always 1");
+    line(page, "roundhouse_io_body{body=\"%s\"} 1\n", view->io_body);
+    number_write(page, "roundhouse_", "ready", "gauge", "1 = accepts clients, 0 = is stopping",
+                 !view->stopping);
+}
+
+static void admin_write(struct page *page, const struct metrics_admin *admin) {
+    static const char prefix[] = "roundhouse_admin_";
+    number_write(page, prefix, "requests", "counter", "HTTP requests answered", (double)admin->requests);
+    number_write(page, prefix, "connections", "gauge", "HTTP connections now", (double)admin->connections);
+    number_write(page, prefix, "accept_errors", "counter",
+                 "HTTP connections that could not be accepted, mostly for want of descriptors",
+                 (double)admin->accept_errors);
+    number_write(page, prefix, "timeouts", "counter", "HTTP connections cut because they took too long",
+                 (double)admin->timeouts);
+}
+
+/* The names that every Prometheus dashboard knows. */
+static void process_write(struct page *page, const struct metrics_process *process) {
+    static const char prefix[] = "process_";
+    number_write(page, prefix, "cpu_seconds", "counter", "user and system time used", process->cpu_seconds);
+    number_write(page, prefix, "resident_memory_bytes", "gauge", "memory held",
+                 (double)process->resident_bytes);
+    number_write(page, prefix, "virtual_memory_bytes", "gauge",
+                 "addresses in use; each log counts twice, as it is mapped twice",
+                 (double)process->virtual_bytes);
+    number_write(page, prefix, "open_fds", "gauge", "descriptors open", (double)process->fds_open);
+    number_write(page, prefix, "max_fds", "gauge", "descriptors allowed", (double)process->fds_max);
+    number_write(page, prefix, "start_time_seconds", "gauge", "when it was started, since 1970",
+                 process->start_seconds);
+}
+
+bool metrics_write(struct evbuffer *out, const struct metrics_view *view) {
+    struct page page = {.out = out};
+    router_write(&page, view);
+    counters_write(&page, view, "roundhouse_", worker_metrics, COUNT_OF(worker_metrics));
+    counters_write(&page, view, "roundhouse_log_", log_metrics, COUNT_OF(log_metrics));
+    shards_write(&page, view);
+    fill_write(&page, view);
+    counters_write(&page, view, "roundhouse_io_", io_metrics, COUNT_OF(io_metrics));
+    admin_write(&page, &view->admin);
+    process_write(&page, &view->process);
+    return !page.broken;
+}

@@ -1,0 +1,373 @@
+#include "core/admin/admin.h"
+
+#include "core/base/clock.h"
+#include "tests/unit/leaks.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A double of the shards: two of them, with counters made by hand; the admin plane asks for nothing else. */
+struct shards {
+    struct worker_stats stats[2];
+    struct io_counters io[2];
+    struct log *logs[2];
+    atomic_bool stopping;
+};
+
+uint32_t shards_count(const struct shards *shards) {
+    (void)shards;
+    return 2;
+}
+const struct worker_stats *shards_worker_stats(const struct shards *shards, uint32_t shard) {
+    return &shards->stats[shard];
+}
+const struct io_counters *shards_io_counters(const struct shards *shards, uint32_t shard) {
+    return &shards->io[shard];
+}
+const struct log *shards_log(const struct shards *shards, uint32_t shard) {
+    return shards->logs[shard];
+}
+struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
+    (void)shards;
+    return (struct shards_wakes){.sent = 10 + shard, .elided = 20 + shard};
+}
+bool shards_stopping(const struct shards *shards) {
+    return atomic_load(&shards->stopping);
+}
+
+/* ---- a running admin plane ---- */
+
+struct plane {
+    struct shards shards;
+    uint8_t slots[SLOT_COUNT];
+    struct sockaddr_in address;
+    struct admin *admin;
+};
+
+static void plane_start(struct plane *plane) {
+    memset(plane, 0, sizeof *plane);
+    for (int i = 0; i < 2; i++) {
+        struct log_config log = {.number = (uint16_t)i, .data_bytes = 1 << 16, .records = 1024};
+        cr_assert(log_create(&plane->shards.logs[i], &log) == 0);
+        counter_set(&plane->shards.stats[i].events_in, 40u + (unsigned)i);
+    }
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        plane->slots[slot] = slot >= 1000;
+    socklen_t size = sizeof plane->address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    plane->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    cr_assert(bind(listener, (struct sockaddr *)&plane->address, size) == 0 && listen(listener, 128) == 0);
+    cr_assert(getsockname(listener, (struct sockaddr *)&plane->address, &size) == 0);
+    struct admin_config config = {.shards = &plane->shards,
+                                  .body = IO_BODY_EPOLL,
+                                  .io_reason = "asked for",
+                                  .slots = plane->slots,
+                                  .started_wall_ns = clock_wall_ns()};
+    cr_assert(admin_start(&plane->admin, &config, listener) == 0);
+}
+
+static void plane_stop(struct plane *plane) {
+    admin_stop(plane->admin);
+    plane->admin = NULL;
+    for (int i = 0; i < 2; i++) {
+        log_destroy(plane->shards.logs[i]);
+        plane->shards.logs[i] = NULL;
+    }
+}
+
+static int open_client(const struct plane *plane) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(fd >= 0);
+    cr_assert(connect(fd, (const struct sockaddr *)&plane->address, sizeof plane->address) == 0);
+    return fd;
+}
+
+static void say(int fd, const char *text, size_t length) {
+    for (size_t sent = 0; sent < length;) {
+        ssize_t n = send(fd, text + sent, length - sent, MSG_NOSIGNAL);
+        if (n <= 0)
+            return; /* the server may close early; what it answered is what counts */
+        sent += (size_t)n;
+    }
+}
+
+/* Everything until the server closes. The caller frees. */
+static char *hear(int fd) {
+    size_t used = 0, size = 1 << 20;
+    char *text = calloc(1, size);
+    cr_assert(text);
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    while (used + 1 < size && poll(&ready, 1, 60000) == 1) {
+        ssize_t n = recv(fd, text + used, size - 1 - used, 0);
+        if (n <= 0)
+            return text;
+        used += (size_t)n;
+    }
+    cr_assert(false, "the server neither answers nor closes");
+    return text;
+}
+
+static char *ask(const struct plane *plane, const char *request) {
+    int fd = open_client(plane);
+    say(fd, request, strlen(request));
+    char *answer = hear(fd);
+    close(fd);
+    return answer;
+}
+
+static int status_of(const char *answer) {
+    int status = 0;
+    sscanf(answer, "HTTP/1.%*d %d", &status);
+    return status;
+}
+
+static void gives(const struct plane *plane, const char *request, int status, const char *part) {
+    char *answer = ask(plane, request);
+    cr_expect(status_of(answer) == status && strstr(answer, part), "%.60s: wanted %d and '%s', got:\n%.600s",
+              request, status, part, answer);
+    free(answer);
+}
+
+/* ---- pages ---- */
+
+Test(admin, answers_health_readiness_and_the_list) {
+    struct plane plane;
+    plane_start(&plane);
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\r\n\r\nhealthy\n");
+    gives(&plane, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\r\n\r\nready\n");
+    gives(&plane, "GET / HTTP/1.0\r\n\r\n", 200, "/metrics");
+    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "shards 2, io epoll (asked for)");
+    gives(&plane, "GET /healthz?verbose=1 HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+Test(admin, is_not_ready_when_the_shards_are_stopping) {
+    struct plane plane;
+    plane_start(&plane);
+    atomic_store(&plane.shards.stopping, true);
+    gives(&plane, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", 503, "stopping");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    plane_stop(&plane);
+}
+
+Test(admin, shows_the_counters_of_the_shards_as_metrics) {
+    struct plane plane;
+    plane_start(&plane);
+    char *answer = ask(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    static const char *const lines[] = {
+        "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+        "\nroundhouse_events_in_total{shard=\"1\"} 41\n",
+        "\nroundhouse_slots{shard=\"0\"} 1000\n",
+        "\nroundhouse_slots{shard=\"1\"} 3096\n",
+        "\nroundhouse_wakes_elided_total{shard=\"1\"} 21\n",
+        "\nroundhouse_log_data_capacity_bytes{shard=\"0\"} 65536\n",
+        "\nroundhouse_log_produced_position{shard=\"0\"} 1\n",
+        "\nroundhouse_io_body{body=\"epoll\"} 1\n",
+        "\nroundhouse_admin_requests_total 1\n",
+        "\nroundhouse_build_info{version=\"",
+        "\nprocess_start_time_seconds ",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        cr_expect(strstr(answer, lines[i]), "no %s in:\n%.2000s", lines[i], answer);
+    free(answer);
+    plane_stop(&plane);
+}
+
+Test(admin, answers_head_with_the_length_and_without_the_body) {
+    struct plane plane;
+    plane_start(&plane);
+    char *answer = ask(&plane, "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    size_t length = strlen(answer);
+    cr_expect(status_of(answer) == 200 && strstr(answer, "Content-Length: 8\r\n"), "%s", answer);
+    cr_expect(length > 4 && strcmp(answer + length - 4, "\r\n\r\n") == 0, "%s", answer);
+    free(answer);
+    plane_stop(&plane);
+}
+
+/* ---- refusals ---- */
+
+Test(admin, refuses_other_pages_methods_and_bodies) {
+    struct plane plane;
+    plane_start(&plane);
+    gives(&plane, "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404, "no such page");
+    gives(&plane, "GET /../healthz HTTP/1.1\r\nHost: a\r\n\r\n", 404, "");
+    gives(&plane, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405,
+          "Allow: GET, HEAD\r\n");
+    gives(&plane, "DELETE /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
+    gives(&plane, "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
+    gives(&plane, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", 413, "");
+    gives(&plane, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+          413, "");
+    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", 413, "");
+    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+          413, "");
+    gives(&plane, "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+Test(admin, survives_what_is_not_http) {
+    static const char *const noise[] = {"noise\r\n\r\n",
+                                        "\x16\x03\x01\x02",
+                                        "GET /metrics",
+                                        "GET / HTTP/9.9\r\n\r\n",
+                                        "\r\n\r\n\r\n",
+                                        "GET /%00 HTTP/1.1\r\n\r\n",
+                                        "GET http:// HTTP/1.1\r\n\r\n",
+                                        "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+                                        "CONNECT a:1 HTTP/1.1\r\n\r\n"};
+    struct plane plane;
+    plane_start(&plane);
+    for (size_t i = 0; i < sizeof noise / sizeof noise[0]; i++) {
+        int fd = open_client(&plane);
+        say(fd, noise[i], strlen(noise[i]));
+        shutdown(fd, SHUT_WR);
+        char *answer = hear(fd);
+        cr_expect(answer[0] == '\0' || status_of(answer) >= 400, "%s got %s", noise[i], answer);
+        free(answer);
+        close(fd);
+    }
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+Test(admin, refuses_headers_above_the_limit) {
+    struct plane plane;
+    plane_start(&plane);
+    size_t length = ADMIN_HEADER_BYTES_MAX * 4;
+    char *request = malloc(length);
+    cr_assert(request);
+    memset(request, 'x', length);
+    memcpy(request, "GET /", 5);
+    int fd = open_client(&plane);
+    say(fd, request, length);
+    char *answer = hear(fd);
+    cr_expect(status_of(answer) != 200);
+    close(fd);
+    free(answer);
+    free(request);
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    plane_stop(&plane);
+}
+
+/* ---- many connections, few descriptors ---- */
+
+Test(admin, keeps_no_more_connections_than_its_limit_and_serves_those_that_wait) {
+    struct plane plane;
+    int silent[ADMIN_CONNECTIONS_MAX];
+    plane_start(&plane);
+    for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
+        silent[i] = open_client(&plane);
+        say(silent[i], "GET", 3);
+    }
+    int waiting = open_client(&plane);
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+    say(waiting, request, sizeof request - 1);
+    struct pollfd ready = {.fd = waiting, .events = POLLIN};
+    cr_expect(poll(&ready, 1, 300) == 0, "more connections are served than the limit");
+    for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++)
+        close(silent[i]);
+    char *answer = hear(waiting);
+    cr_expect(status_of(answer) == 200);
+    free(answer);
+    close(waiting);
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+/* Many more than there are places: places come back. */
+Test(admin, gives_back_the_place_of_every_connection) {
+    struct plane plane;
+    plane_start(&plane);
+    for (uint32_t i = 0; i < 5 * ADMIN_CONNECTIONS_MAX; i++)
+        gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    for (uint32_t i = 0; i < 3 * ADMIN_CONNECTIONS_MAX; i++) {
+        int fd = open_client(&plane);
+        struct linger reset = {.l_onoff = 1};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(fd);
+    }
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\nroundhouse_admin_requests_total 161\n");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+/* The connection is in the backlog, accept fails with EMFILE and the listener stays readable: it must not
+ * spin, and the connection is served when there are descriptors again. */
+Test(admin, survives_running_out_of_descriptors) {
+    struct plane plane;
+    struct rlimit limit, none;
+    plane_start(&plane);
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    none = limit;
+    /* The lowest free number is the limit: what is open stays usable, and nothing can be opened. */
+    none.rlim_cur = (rlim_t)dup(client);
+    close((int)none.rlim_cur);
+    cr_assert(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    cr_assert(connect(client, (const struct sockaddr *)&plane.address, sizeof plane.address) == 0);
+    say(client, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 34);
+    struct pollfd ready = {.fd = client, .events = POLLIN};
+    cr_expect(poll(&ready, 1, 300) == 0, "a connection was accepted without a descriptor");
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    char *answer = hear(client);
+    unsigned long errors = 0;
+    const char *line = strstr(answer, "\nroundhouse_admin_accept_errors_total ");
+    cr_assert(line && sscanf(strchr(line, ' '), "%lu", &errors) == 1, "%.300s", answer);
+    cr_expect(errors >= 1 && errors <= 100, "%lu attempts: it spins, or does not count", errors);
+    free(answer);
+    close(client);
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+Test(admin, stops_with_connections_open_and_closes_its_listener) {
+    struct plane plane;
+    int clients[8];
+    plane_start(&plane);
+    for (int i = 0; i < 8; i++) {
+        clients[i] = open_client(&plane);
+        say(clients[i], "GET /metr", (size_t)i);
+    }
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    plane_stop(&plane);
+    for (int i = 0; i < 8; i++) {
+        char *answer = hear(clients[i]);
+        cr_expect(answer[0] == '\0');
+        free(answer);
+        close(clients[i]);
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_expect(connect(fd, (const struct sockaddr *)&plane.address, sizeof plane.address) < 0);
+    close(fd);
+    LEAKS_NONE();
+}
+
+Test(admin, closes_the_listener_when_it_can_not_start) {
+    struct rlimit limit, none;
+    struct admin *admin = NULL;
+    struct admin_config config = {.body = IO_BODY_EPOLL};
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    none = limit;
+    none.rlim_cur = 0;
+    cr_assert(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    int result = admin_start(&admin, &config, listener);
+    cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    cr_expect(result == -EMFILE, "%d", result);
+    cr_expect(admin == NULL);
+    cr_expect(fcntl(listener, F_GETFD) < 0, "the listener is still open");
+    LEAKS_NONE();
+}
