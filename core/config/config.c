@@ -55,9 +55,9 @@ bool config_override(struct config *config, const char *key, const char *value,
     const struct config_row *row = config_row_find(key);
     char why[CONFIG_WHY_BYTES];
     if (!row || row->type == CONFIG_LIST || strchr(key, '['))
-        config_mistake_add(&mistakes, 0, 0, "%s can not be given here; write it into the file", key);
+        config_mistake_add(&mistakes, 0, 0, "this can not be given here; write it into the file");
     else if (!config_row_set(row, &changed, value, strlen(value), why))
-        config_mistake_add(&mistakes, 0, 0, "%s: %s", key, why);
+        config_mistake_add(&mistakes, 0, 0, "%s", why);
     else
         config_settle(&walk);
     if (mistakes.count == 0)

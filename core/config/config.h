@@ -70,7 +70,8 @@ bool config_parse(struct config *config, const char *text, size_t length, struct
  * mistakes->count). At most CONFIG_FILE_BYTES_MAX. */
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) MUST_USE;
 /* Command-line overrides go through the same checks: key such as "listen.native", "io", "shards", value as in
- * the file. Keys that are lists are refused. False: `mistake` is filled, and the config is as it was. */
+ * the file. Keys that are lists are refused. False: `mistake` is filled (its text does not repeat the key),
+ * and the config is as it was. */
 bool config_override(struct config *config, const char *key, const char *value,
                      struct config_mistake *mistake);
 
