@@ -154,7 +154,8 @@ static void link_hello(struct rh_client *client) {
     frame.connect = &connect;
     client->phase = LINK_HANDSHAKE;
     client->frame_max = LINK_FRAME_SLACK;
-    link_control(client, &frame);
+    if (outbox_control(&client->outbox, &frame, true) != 0)
+        link_lost(client, "out of memory", 0);
 }
 
 void link_dialing(struct rh_client *client) {
