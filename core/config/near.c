@@ -55,6 +55,8 @@ static void list_words(const char *prefix, char *out) {
 static const struct config_row *other_section(const char *key) {
     for (uint32_t i = 0; i < config_rows_count; i++) {
         const char *dot = strrchr(config_rows[i].path, '.');
+        if (strchr(config_rows[i].path, '['))
+            continue;
         if (strcmp(config_rows[i].path, key) == 0 || (dot && strcmp(dot + 1, key) == 0))
             return &config_rows[i];
     }
@@ -74,7 +76,7 @@ const char *config_near(const char *prefix, const char *key, char out[static CON
         }
     }
     const struct config_row *other = other_section(key);
-    if (other)
+    if (other && best > 1)
         snprintf(out, CONFIG_WHY_BYTES, "write it as %.*s: { %s: ... }", (int)strcspn(other->path, ".["),
                  other->path, strchr(other->path, '.') ? strrchr(other->path, '.') + 1 : "KEY");
     else if (best == SIZE_MAX)

@@ -53,12 +53,14 @@ static const char *character_fault(size_t size, uint32_t code) {
     return NULL;
 }
 
-/* Names the first such byte of each line. Returns how many bytes of the text can be read as YAML. */
+/* Names the first such byte of each line. Returns how many bytes of the text can be read as YAML: the lines
+ * before the first one that is named. */
 static size_t characters_check(const char *text, size_t length, struct config_mistakes *mistakes) {
     struct place at = {1, 1};
     uint32_t line_named = 0;
     size_t clean = length;
     const char *end = text + length;
+    const char *line = text;
     for (const char *p = text; p < end;) {
         uint32_t code = 0;
         size_t size = utf8_next((const uint8_t *)p, (size_t)(end - p), &code);
@@ -67,10 +69,12 @@ static size_t characters_check(const char *text, size_t length, struct config_mi
             config_mistake_add(mistakes, at.line, at.column, "%s", fault);
             line_named = at.line;
             if (clean == length)
-                clean = (size_t)(p - text);
+                clean = (size_t)(line - text);
         }
         p += size ? size : 1;
         place_step(&at, code, p, end);
+        if (at.column == 1)
+            line = p;
     }
     return clean;
 }
