@@ -277,8 +277,10 @@ static void serve_stop(struct serve *serve, int signal_number) {
     if (serve->admin != NULL)
         admin_stop(serve->admin);
     shards_destroy(serve->shards);
-    logfmt(cut == 0 ? LOGFMT_INFO : LOGFMT_WARN, "stopped", "ms=%llu bytes_cut=%llu",
-           (unsigned long long)((clock_mono_ns() - begin_ns) / NS_PER_MS), (unsigned long long)cut);
+    logfmt(cut == 0 ? LOGFMT_INFO : LOGFMT_WARN,
+           cut == 0 ? "stopped" : "stopped, and cut what slow subscribers were still owed",
+           "ms=%llu bytes_cut=%llu", (unsigned long long)((clock_mono_ns() - begin_ns) / NS_PER_MS),
+           (unsigned long long)cut);
 }
 
 int serve_command(int argc, char **argv) {

@@ -323,7 +323,7 @@ static size_t frames_handle(struct session *session, const uint8_t *bytes, size_
         }
         session->frames++;
         done += frame.size;
-        if (verdict == SESSION_WAIT) {
+        if (verdict == SESSION_WAIT || session->conn->out.private_length > session->facts->private_bytes) {
             *stopped = true;
             break;
         }

@@ -47,6 +47,7 @@ struct session_facts {
     uint32_t shards;
     uint64_t frame_bytes;
     uint64_t idle_ns;
+    uint64_t private_bytes; /* a session that has queued more is not read further until the client reads */
 };
 
 enum session_state { SESSION_HANDSHAKE, SESSION_OPEN, SESSION_LEAVING, SESSION_OVER };

@@ -18,7 +18,8 @@ static int facts_init(struct shards *shards) {
                                            .server = config->server,
                                            .shards = config->count,
                                            .frame_bytes = config->frame_bytes,
-                                           .idle_ns = config->idle_ns};
+                                           .idle_ns = config->idle_ns,
+                                           .private_bytes = config->private_bytes};
     if (getrandom(shards->facts.instance, sizeof shards->facts.instance, 0) !=
             sizeof shards->facts.instance ||
         getrandom(&shards->table_seed, sizeof shards->table_seed, 0) != sizeof shards->table_seed)
