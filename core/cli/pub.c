@@ -34,6 +34,7 @@ struct pub {
     bool terminal;
     bool connected_once;
     bool lost_unacknowledged;
+    bool wake; /* the client has just become able to take events */
     bool source_waits;
     bool source_ended;
     int status; /* CLI_OK, or why it ends early */
@@ -83,6 +84,7 @@ static void pub_on_state(void *user, enum rh_state state, const char *why) {
         if (pub->connected_once)
             pub_tell(pub, "connected again");
         pub->connected_once = true;
+        pub->wake = true;
         pub->progress_ns = clock_mono_ns();
     }
     if (state != RH_STATE_WAITING)
@@ -96,6 +98,10 @@ static void pub_on_state(void *user, enum rh_state state, const char *why) {
         pub->lost_unacknowledged || (pub->options.ack == RH_ACK_NONE && pub->published > 0);
     (void)snprintf(text, sizeof text, "the connection is lost, trying again: %s", why);
     pub_tell(pub, text);
+}
+
+static void pub_on_writable(void *user) {
+    ((struct pub *)user)->wake = true;
 }
 
 static void pub_on_error(void *user, int code, const char *text, bool fatal, uint64_t subscription) {
@@ -249,6 +255,7 @@ static int pub_loop(struct pub *pub) {
     while (pub->status == CLI_OK || pub->status == CLI_DATA) {
         uint64_t before = pub->published;
         bool busy = pub_feed(pub);
+        pub->wake = false;
         if (pub->source_ended || pub->status == CLI_DATA)
             (void)rh_close(pub->client); /* what was handed over is still brought to its end */
         result = rh_process(pub->client);
@@ -257,7 +264,7 @@ static int pub_loop(struct pub *pub) {
         uint64_t now = clock_mono_ns();
         pub_look_for_stall(pub, now, before);
         pub_show_progress(pub, now);
-        if (!busy)
+        if (!busy && !pub->wake)
             pub_wait(pub);
     }
     return result;
@@ -302,13 +309,15 @@ static void pub_summary(const struct pub *pub) {
 static int pub_run(struct pub *pub) {
     const char *error;
     size_t data = pub->options.source.parts.data_length;
-    rh_options options = {
-        .server = pub->options.server,
-        .name = "roundhouse pub",
-        .ack = pub->options.ack,
-        .send_buffer_bytes = 2 * data + PUB_SEND_BYTES_MIN,
-        .callbacks = {.on_ack = pub_on_ack, .on_state = pub_on_state, .on_error = pub_on_error},
-        .user = pub};
+    rh_options options = {.server = pub->options.server,
+                          .name = "roundhouse pub",
+                          .ack = pub->options.ack,
+                          .send_buffer_bytes = 2 * data + PUB_SEND_BYTES_MIN,
+                          .callbacks = {.on_ack = pub_on_ack,
+                                        .on_state = pub_on_state,
+                                        .on_error = pub_on_error,
+                                        .on_writable = pub_on_writable},
+                          .user = pub};
     if (pub->options.source.kind != SOURCE_PARTS)
         options.send_buffer_bytes = 2 * FRAME_BYTES_MAX; /* address space; only what is used becomes memory */
     pub->client = rh_client_new(&options, &error);
