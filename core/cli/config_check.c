@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char help_text[] = "Usage: roundhouse config check FILE\n"
+static const char help_text[] = "usage: roundhouse config check FILE\n"
                                 "\n"
                                 "Reads a configuration and starts nothing. Every mistake is a line "
                                 "FILE:LINE:COLUMN: TEXT on standard error.\n"

@@ -63,8 +63,8 @@ static bool key_is(const struct json_member *member, const char *name) {
     return member->key_length == n + 2 && memcmp(member->key + 1, name, n) == 0;
 }
 
-/* {"topic": "...", "event": {...}} and nothing else. The event's text is taken as it is, so that its numbers
- * stay as they were written. */
+/* {"topic": "...", "event": {...}}, and the "sequence" that `sub` writes, which has no meaning here. The
+ * event's text is taken as it is, so that its numbers stay as they were written. */
 static enum source_result line_wrapped(struct source *source, const char *line, size_t n,
                                        struct json_member *event) {
     const char *end = line + n, *at = json_text_begin(line, end);
@@ -80,7 +80,7 @@ static enum source_result line_wrapped(struct source *source, const char *line, 
             *event = member;
         else if (key_is(&member, "topic"))
             source->line_topic = line_string(member.value, member.value_length);
-        else
+        else if (!key_is(&member, "sequence"))
             return source_bad(
                 source, "a member is neither \"topic\" nor \"event\"; is this a bare event without TOPIC?",
                 NULL);
