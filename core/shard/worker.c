@@ -293,7 +293,7 @@ static void parked_retry(struct worker *worker) {
     counter_set(&worker->stats.parked, parked);
 }
 
-static int worker_turn(struct worker *worker) {
+int worker_turn(struct worker *worker) {
     int result = worker_wait(worker);
     counter_add(&worker->stats.turns, 1);
     mailbox_read(worker);
@@ -327,7 +327,7 @@ static bool worker_quiet(struct worker *worker) {
     return true;
 }
 
-static int worker_attach(struct worker *worker) {
+int worker_attach(struct worker *worker) {
     struct shards *shards = worker->shards;
     for (uint32_t i = 0; i < shards->config.count; i++) {
         struct reader *reader = &worker->readers[i];
@@ -345,7 +345,7 @@ static int worker_attach(struct worker *worker) {
     return result;
 }
 
-static void worker_detach(struct worker *worker) {
+void worker_detach(struct worker *worker) {
     for (uint32_t i = 0; i < worker->shards->config.count; i++) {
         log_reader_detach(worker->readers[i].log, worker->readers[i].gate);
         log_reader_detach(worker->readers[i].log, worker->readers[i].past);

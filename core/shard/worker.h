@@ -186,6 +186,10 @@ struct shards {
 int worker_create(struct worker **out, struct shards *shards, uint32_t number, char *error) MUST_USE;
 void worker_destroy(struct worker *worker);
 void *worker_main(void *worker);
+/* What worker_main does, one by one; a test drives them itself over the simulated I/O body. */
+int worker_attach(struct worker *worker) MUST_USE; /* once, on the worker's thread, when all logs exist */
+int worker_turn(struct worker *worker) MUST_USE;
+void worker_detach(struct worker *worker);
 
 /* peer.c: connections come and go */
 void peer_accepted(void *owner, void *user, int fd);
