@@ -61,7 +61,7 @@ def test_a_stop_ends_although_somebody_never_reads_and_lets_nobody_in(router):
         with pytest.raises((ConnectionError, wire.Closed, AssertionError)):
             made.client()
         made.stop()
-    assert re.search(r"\bcut\b", made.errors()), "what was cut is not told"
+    assert re.search(r"bytes_cut=[1-9]", made.errors()), "what was cut is not told"
 
 
 def test_a_port_may_be_used_again_at_once(router, tmp_path):
@@ -162,7 +162,7 @@ def test_version(run):
                                        ["config", "--help"]])
 def test_help_is_on_standard_output(run, arguments):
     done = run(*arguments)
-    assert done.returncode == 0 and "roundhouse" in done.stdout and "usage:" in done.stdout and done.stderr == ""
+    assert done.returncode == 0 and "roundhouse" in done.stdout and "usage:" in done.stdout.lower() and done.stderr == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["serve", "--nonsense"], ["serve", "--shards", "0"],
@@ -299,7 +299,7 @@ def test_bad_requests_do_not_harm_the_admin_plane(router, request_bytes):
             client.sendall(request_bytes)
             client.shutdown(socket.SHUT_WR)
             client.recv(65536)
-        except ConnectionError:
+        except OSError:  # reset while we still write: shutdown then says ENOTCONN
             pass
     assert made.http("/healthz") and made.alive()
 
