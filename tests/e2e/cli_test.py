@@ -64,10 +64,13 @@ def test_attributes_can_be_given(router, run, spawn):
         "datacontenttype": "text/csv", "data": "x;y"}
 
 
-@pytest.mark.parametrize("data", [bytes(range(256)), b"", b"\xff\xfe\x00", "ü".encode(), b"line\nline\r\n\0",
-                                  os.urandom(900_000)])
-def test_data_from_a_file_or_standard_input_arrives_byte_for_byte(router, run, spawn, tmp_path, data):
-    made = router()
+DATA = {"every byte": bytes(range(256)), "nothing": b"", "no UTF-8": b"\xff\xfe\x00", "text": "ü".encode(),
+        "lines": b"line\nline\r\n\0", "much": bytes(range(256)) * 3500}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_data_from_a_file_or_standard_input_arrives_byte_for_byte(router, run, spawn, tmp_path, name):
+    made, data = router(), DATA[name]
     (tmp_path / "data").write_bytes(data)
     watched = Watched(spawn, made, "--count", "3", "a")
     for arguments, given in ((["a", "--file", "data"], None), (["a", "-"], data), (["--binary", "a", "--file", "data"], None)):

@@ -45,12 +45,12 @@ def resets_leave_nothing(made, warm_up, count):
 
 @pytest.mark.parametrize("shards", [2])
 def test_ten_thousand_resets_leave_nothing_behind(router, shards):
-    resets_leave_nothing(router(shards=shards), 2000, 10_000)
+    resets_leave_nothing(router(shards=shards), 10_000, 10_000)
 
 
 @pytest.mark.soak
 def test_a_hundred_thousand_resets_leave_nothing_behind(router):
-    resets_leave_nothing(router(shards=2), 5000, 100_000)
+    resets_leave_nothing(router(shards=2), 10_000, 100_000)
 
 
 def crowd(made, subscribers, topics):
