@@ -1,0 +1,75 @@
+"""The C examples do what their README says, built on the client library as a program outside would be."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+import conftest
+
+BUILD = os.environ.get("RH_BUILD", os.path.dirname(conftest.BINARY))
+PUBLISH = os.path.join(BUILD, "examples", "publish")
+SUBSCRIBE = os.path.join(BUILD, "examples", "subscribe")
+
+
+@pytest.fixture
+def subscriber():
+    """A function that starts the subscriber and waits until it is subscribed."""
+    programs = []
+
+    def start(*arguments):
+        program = subprocess.Popen([SUBSCRIBE, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        programs.append(program)
+        assert program.stdout.readline() == "subscribed\n", program.stderr.read()
+        return program
+
+    yield start
+    for program in programs:
+        if program.poll() is None:
+            program.kill()
+        program.communicate()
+
+
+def publish(*arguments):
+    return subprocess.run([PUBLISH, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+
+
+def test_what_one_publishes_the_other_prints(router, subscriber):
+    made = router(shards=2)
+    printing = subscriber(made.address, 400, "hello.*", "other")
+    long = "x" * 300
+    assert publish(made.address, "hello.world", long, 300).returncode == 0
+    assert publish(made.address, "not.this", "no").returncode == 0
+    assert publish(made.address, "other", "", 100).returncode == 0
+    output, errors = printing.communicate(timeout=30)
+    lines = output.splitlines()
+    assert printing.returncode == 0, errors
+    assert lines.count(f"hello.world {long}") == 300 and lines.count("other ") == 100 and len(lines) == 400
+
+
+def test_a_refused_event_is_told(router):
+    made = router()
+    done = publish(made.address, "a..b", "x", 2)
+    assert done.returncode == 1 and "event 1 refused" in done.stderr and "event 2 refused" in done.stderr
+
+
+def test_nobody_there_is_told(body):
+    done = publish("127.0.0.1:1", "a", "x")
+    assert done.returncode == 1 and "Connection refused" in done.stderr
+
+
+def test_the_subscriber_comes_again_after_a_restart(router, subscriber, tmp_path):
+    made = router(config_text="")
+    printing = subscriber(made.address, 2, "a")
+    assert publish(made.address, "a", "one").returncode == 0
+    made.signal(signal.SIGTERM)
+    assert made.wait() == 0
+    again = router(config_text="", arguments=["--listen", made.address])
+    assert again.address == made.address
+    assert printing.stdout.readline() == "a one\n"
+    assert printing.stdout.readline() == "subscribed\n"
+    assert publish(again.address, "a", "two").returncode == 0
+    output, errors = printing.communicate(timeout=30)
+    assert printing.returncode == 0 and output == "a two\n", errors
