@@ -133,7 +133,7 @@ static void fill_write(struct page *page, const struct metrics_view *view) {
 static void number_write(struct page *page, const char *prefix, const char *name, const char *type,
                          const char *help, double value) {
     const char *end = family(page, prefix, name, type, help);
-    line(page, "%s%s%s %.17g\n", prefix, name, end, value);
+    line(page, "%s%s%s %.16g\n", prefix, name, end, value);
 }
 
 static void router_write(struct page *page, const struct metrics_view *view) {
@@ -162,8 +162,7 @@ static void process_write(struct page *page, const struct metrics_process *proce
     number_write(page, prefix, "cpu_seconds", "counter", "user and system time used", process->cpu_seconds);
     number_write(page, prefix, "resident_memory_bytes", "gauge", "memory held",
                  (double)process->resident_bytes);
-    number_write(page, prefix, "virtual_memory_bytes", "gauge",
-                 "addresses in use; each log counts twice, as it is mapped twice",
+    number_write(page, prefix, "virtual_memory_bytes", "gauge", "addresses in use",
                  (double)process->virtual_bytes);
     number_write(page, prefix, "open_fds", "gauge", "descriptors open", (double)process->fds_open);
     number_write(page, prefix, "max_fds", "gauge", "descriptors allowed", (double)process->fds_max);

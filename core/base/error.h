@@ -1,6 +1,8 @@
-/* error.h: the closed list of reasons for which a client is refused, and how one is carried to the frame it
- * becomes. Owner: core/base. Any thread may call. The values are those of roundhouse.v1.ErrorCode on the wire
- * (a static assert in codecs/wire holds them together). Nothing blocks. Nothing fails. */
+/* error.h: the closed list of reasons for which a client is refused, and how one gets to its frame.
+ * Owner: core/base. Any thread may call.
+ * The values are those of roundhouse.v1.ErrorCode on the wire; static asserts in codecs/wire hold them.
+ * Nothing blocks.
+ * Nothing fails. */
 #pragma once
 
 #include <stdint.h>

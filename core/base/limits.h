@@ -72,15 +72,16 @@ static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim s
 #define PRIVATE_STALL_NS     (30u * NS_PER_S) /* ... and after this long we close it */
 #define RECEIVE_BULK_BYTES                                                                                   \
     (256u * KIB) /* one non-waiting receive of a bulk connection; one buffer per worker */
-#define RECEIVE_LIGHT_BYTES     (8u * KIB)   /* one provided buffer of a light connection */
-#define RECEIVE_LIGHT_COUNT     256u         /* provided buffers per worker: 2 MiB, the cache working set */
-#define SEND_BYTES_MAX          (256u * KIB) /* one gathered send per connection and turn */
-#define SEND_IOV_MAX            64u          /* pieces of one gathered send */
-#define SEND_COPY_MAX           (1u * KIB)   /* smaller slices are copied together; see docs/decisions */
-#define SENDS_PER_FLUSH_MAX     256u         /* connections sent to by one flush; 1 KiB of pieces each */
-#define LINGER_NS               (500u * NS_PER_MS) /* after a fatal Error: for the client to read it before we close */
-#define REFUSED_CONNECTIONS_MAX 64u /* above limits.connections: told so by an Error; more are just closed   \
-                                     */
+#define RECEIVE_LIGHT_BYTES (8u * KIB)         /* one provided buffer of a light connection */
+#define RECEIVE_LIGHT_COUNT 256u               /* provided buffers per worker: 2 MiB, the cache working set */
+#define SEND_BYTES_MAX      (256u * KIB)       /* one gathered send per connection and turn */
+#define SEND_IOV_MAX        64u                /* pieces of one gathered send */
+#define SEND_COPY_MAX       (1u * KIB)         /* smaller slices are copied together; see docs/decisions */
+#define SENDS_PER_FLUSH_MAX 256u               /* connections sent to by one flush; 1 KiB of pieces each */
+#define LINGER_NS           (500u * NS_PER_MS) /* after a fatal Error: for the client to read it */
+#define REFUSED_CONNECTIONS_MAX                                                                              \
+    64u /* above limits.connections: told so by an Error; more are just closed                               \
+         */
 #define HOUSEKEEPING_NS     (100u * NS_PER_MS) /* how often timeouts of connections are looked at */
 #define CATCHUP_RECORDS_MAX 4096u              /* records routed in one catch-up step */
 #define STAGING_BYTES       (4u * MIB)         /* copied slices of one turn and worker */
@@ -105,8 +106,9 @@ static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim s
 /* What the configuration accepts around the defaults above. */
 #define CONFIG_FILE_BYTES_MAX (1u * MIB) /* a map of 4096 single slots takes 150 KiB */
 #define CONFIG_DEPTH_MAX      8u         /* lists and mappings inside each other; the deepest key needs 3 */
-#define CONFIG_VALUES_MAX     (1u << 16) /* keys, values and lists in one file; 48 bytes each while it is read \
-                                          */
+#define CONFIG_VALUES_MAX                                                                                    \
+    (1u << 16) /* keys, values and lists in one file; 48 bytes each while it is read                         \
+                */
 #define LOG_RECORDS_MAX      (1u << 30) /* index entries of 32 bytes: 32 GiB */
 #define CPU_NUMBER_MAX       1023u      /* of the C library's cpu_set_t */
 #define CONNECTIONS_MAX      (1u << 20) /* the kernel's fs.nr_open, the most descriptors of one process */

@@ -1,6 +1,9 @@
-/* inbox.h: received bytes that are not whole frames yet. Grows with the bytes that came, never with the bytes
- * announced. Owner: one rh_client; its thread. Bytes lie in one piece; taking frames moves `start`, making
- * room moves what is left to the front. Nothing blocks. Fails with -ENOMEM. */
+/* inbox.h: received bytes that are not whole frames yet. Grows with the bytes that came, never with the
+ * bytes announced.
+ * Owner: one rh_client; its thread.
+ * Bytes lie in one piece; taking frames moves `start`, making room moves what is left to the front.
+ * Nothing blocks.
+ * Fails with -ENOMEM. */
 #pragma once
 
 #include "core/base/check.h"

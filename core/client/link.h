@@ -1,7 +1,10 @@
 /* link.h: the inside of rh_client: one conversation after the other with the server, and the moves between
- * them. Owner: one rh_client; its thread. WAITING -> DIALING -> HANDSHAKE -> UP -> WAITING ..., and OVER at
- * the end. Only link.c changes the phase. Nothing blocks but looking up a name in link_start. What goes wrong
- * ends the connection (link_lost) or the client (link_over); the reason is in `error`. */
+ * them.
+ * Owner: one rh_client; its thread.
+ * WAITING -> DIALING -> HANDSHAKE -> UP -> WAITING ..., and OVER at the end. Only link.c changes the
+ * phase.
+ * Nothing blocks but looking up a name in link_start.
+ * What goes wrong ends the connection (link_lost) or the client (link_over); the reason is in `error`. */
 #pragma once
 
 #include "core/client/dial.h"

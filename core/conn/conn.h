@@ -1,7 +1,10 @@
-/* conn.h: one connection's bytes: what came in and waits, what goes out, and whether reading and sending are
- * possible now. Owner: the worker that serves it; its thread. Knows no protocol and no shard: a session reads
- * from it and adds replies to it, the worker adds slices to it and sends. Nothing blocks. Fails as input.h
- * and output.h say. */
+/* conn.h: one connection's bytes: what came in and waits, what goes out, and whether reading and sending
+ * are possible now.
+ * Owner: the worker that serves it; its thread.
+ * Knows no protocol and no shard: a session reads from it and adds replies to it, the worker adds slices
+ * to it and sends.
+ * Nothing blocks.
+ * Fails as input.h and output.h say. */
 #pragma once
 
 #include "core/conn/input.h"

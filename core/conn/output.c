@@ -5,8 +5,9 @@
 #include <string.h>
 
 #define PRIVATE_BYTES_FIRST 256u
-#define SLICE_LENGTH_MAX    (1u << 30) /* the length field has 32 bits; a longer stretch becomes several items \
-                                        */
+#define SLICE_LENGTH_MAX                                                                                     \
+    (1u << 30) /* the length field has 32 bits; a longer stretch becomes several items                       \
+                */
 
 int output_pool_init(struct output_pool *pool, uint32_t items) {
     *pool = (struct output_pool){.items = calloc(items, sizeof *pool->items)};

@@ -1,7 +1,10 @@
 /* memo.h: which set a combination of patterns has, so that a thousand topics which match the same patterns
- * merge them once. Owner: one route table; one thread. Direct-mapped; a combination is compared pointer by
- * pointer. It counts nothing: memo_forget is called before any of its pointers may become invalid or mean
- * something else. Nothing blocks. Nothing fails: what it does not know is merged again. */
+ * merge them once.
+ * Owner: one route table; one thread.
+ * Direct-mapped; a combination is compared pointer by pointer. It counts nothing: memo_forget is called
+ * before any of its pointers may become invalid or mean something else.
+ * Nothing blocks.
+ * Nothing fails: what it does not know is merged again. */
 #pragma once
 
 #include "core/base/limits.h"

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define PAGES_FILL_MIN 64u /* keys a page holds on average at least before depth_max stops it */
+#define PAGES_FILL_MIN                                                                                       \
+    128u /* keys a page holds on average at least when depth_max stops it: full is six sigma away */
 
 static size_t page_bytes(const struct pages *pages) {
     return sizeof(struct page) + (size_t)PAGE_SLOTS * pages->stride;

@@ -18,7 +18,9 @@ typedef uint32_t route_member;
 
 /* Sorted, each member once. Shared and counted inside the table; borrowed by the caller until the next
  * route_* call that changes subscriptions (subscribe, unsubscribe, end_generation). Two topics with the same
- * set have the same pointer within one generation. */
+ * set have the same pointer within one generation. A set that can not be kept, without memory or above
+ * ROUTE_SETS_BYTES_MAX, comes from a reserve of two: it differs from the answer before, and stays whole until
+ * the next call of route_of but one. */
 struct route {
     uint64_t private_hash;
     uint32_t references;
@@ -40,25 +42,28 @@ void route_destroy(struct route_table *table);
 /* Adds or removes one (pattern, member); counted, so that two subscriptions of one connection may hold the
  * same pattern. Patterns are valid (pattern_valid). They take effect at once for route_of, and belong to the
  * generation that route_end_generation closes: all changes of one turn are one generation. Removing what is
- * not there is a CHECK. */
+ * not there is a CHECK. Refused subscriptions change nothing. */
 int route_subscribe(struct route_table *table, const uint8_t *pattern, uint32_t length,
                     route_member member) MUST_USE;
 void route_unsubscribe(struct route_table *table, const uint8_t *pattern, uint32_t length,
                        route_member member);
+/* Frees the sets that nobody uses any more. To be called once a turn, also in a turn without changes, when no
+ * route is in the caller's hands: forgetting topics leaves sets behind that only this can free. */
 void route_end_generation(struct route_table *table);
 
-/* The subscribers of a topic. `id` is the writer's; `name` (length bytes) is read only when the id is not
- * remembered or is behind. Never NULL; a route without members has count 0. A remembered route that is behind
- * tests only the patterns changed since (the last ROUTE_CHANGES_KEPT), else matches again; a literal change
- * touches one entry. */
+/* The subscribers of a topic. `id` is the writer's, never 0; `name` (length bytes) is read only when the id
+ * is not remembered or is behind. Never NULL; a route without members has count 0. A remembered route that is
+ * behind tests only the patterns changed since (the last ROUTE_CHANGES_KEPT); if one of them concerns the
+ * topic, or more have changed, it is matched again. A literal change touches one entry and leaves all others
+ * as right as they were. */
 const struct route *route_of(struct route_table *table, uint64_t id, const uint8_t *name, uint32_t length);
 
 struct route_counts {
     uint64_t patterns;  /* (pattern, member) pairs */
-    uint64_t routes;    /* distinct route objects */
+    uint64_t routes;    /* distinct route objects, the empty one and those not yet freed included */
     uint64_t topics;    /* topic ids remembered */
     uint64_t evicted;   /* topic ids forgotten */
     uint64_t matches;   /* full matches in the trie */
-    uint64_t catch_ups; /* stale routes mended from the change log */
+    uint64_t catch_ups; /* stale routes found right by the change log */
 };
 void route_counts(const struct route_table *table, struct route_counts *out);

@@ -1,7 +1,10 @@
 /* scratch.h: the room that matching a topic needs, taken while subscribing, so that matching itself never
- * allocates. Owner: one route table; one thread. `found` holds the patterns of one match; two arrays merge
- * their members; two routes in reserve answer when a set can not be kept. Nothing blocks; merging n members
- * of k patterns costs n log k. scratch_grow fails with -ENOMEM and leaves what there was. */
+ * allocates.
+ * Owner: one route table; one thread.
+ * `found` holds the patterns of one match; two arrays merge their members; two routes in reserve answer
+ * when a set can not be kept.
+ * Nothing blocks; merging n members of k patterns costs n log k.
+ * scratch_grow fails with -ENOMEM and leaves what there was. */
 #pragma once
 
 #include "core/route/patterns.h"

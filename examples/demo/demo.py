@@ -68,10 +68,12 @@ class Collector:
         """Takes at most one line of each program; whether there was one."""
         any_line = False
         for person, program in self._pairs:
-            line = program.line(0.01)
+            line = program.line(0)
             if line is not None:
                 any_line = True
                 self.take(person, line)
+        if not any_line:
+            time.sleep(0.01)
         return any_line
 
     def _complete(self):

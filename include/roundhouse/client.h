@@ -1,12 +1,13 @@
 /* client.h: the Roundhouse client library: connect, publish, subscribe, with automatic reconnect.
- * Owner: the program; one rh_client belongs to one thread at a time (no locks inside). Link with -lroundhouse.
- * Not one function blocks, except rh_run, rh_wait_connected and rh_flush, for at most the time given.
- * Memory is bounded: a full send buffer is the answer RH_FULL, never a wait and never an unbounded queue.
- * Functions fail with RH_OK == 0 or a negative rh_result; rh_client_error says it in a sentence.
+ * Owner: the program; one rh_client belongs to one thread at a time (no locks inside). Link with
+ * -lroundhouse. Not one function blocks, except rh_run, rh_wait_connected and rh_flush, for at most the time
+ * given. Memory is bounded: a full send buffer is the answer RH_FULL, never a wait and never an unbounded
+ * queue. Functions fail with RH_OK == 0 or a negative rh_result; rh_client_error says it in a sentence.
  *
- * The program may live in its own event loop: poll rh_fd() for rh_events(), at the latest after rh_timeout_ms(), then call rh_process().
- * Or it calls rh_run(). Callbacks run inside rh_process, rh_run, rh_flush and rh_wait_connected, on the caller's thread; they may call any function
- * but those four and rh_client_free. */
+ * The program may live in its own event loop: poll rh_fd() for rh_events(), at the latest after
+ * rh_timeout_ms(), then call rh_process(). Or it calls rh_run(). Callbacks run inside rh_process, rh_run,
+ * rh_flush and rh_wait_connected, on the caller's thread; they may call any function but those four and
+ * rh_client_free. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,30 +22,36 @@ typedef struct rh_client rh_client;
 
 enum rh_result {
     RH_OK = 0,
-    RH_FULL = -1,        /* the send buffer is full: process, then try again (on_writable tells when) */
-    RH_TIMEOUT = -2,     /* the time given is over */
-    RH_CLOSED = -3,      /* the connection is gone and reconnecting is off, or the client was closed */
-    RH_INVALID = -4,     /* an argument is not allowed; rh_client_error says which */
-    RH_REFUSED = -5,     /* the server refused for good (a fatal Error frame) */
+    RH_FULL = -1,    /* the send buffer is full: process, then try again (on_writable tells when) */
+    RH_TIMEOUT = -2, /* the time given is over */
+    RH_CLOSED = -3,  /* the connection is gone and reconnecting is off, or the client was closed */
+    RH_INVALID = -4, /* an argument is not allowed; rh_client_error says which */
+    RH_REFUSED = -5, /* the server refused for good (a fatal Error frame) */
     RH_NO_MEMORY = -6,
     RH_UNREACHABLE = -7, /* no connection could be made */
 };
 
 enum rh_ack_level { RH_ACK_NONE = 0, RH_ACK_ROUTED = 1 };
 enum rh_slow_policy { RH_SLOW_DISCONNECT = 0, RH_SLOW_SKIP = 1 };
-enum rh_state { RH_STATE_CONNECTING, RH_STATE_CONNECTED, RH_STATE_WAITING /* to reconnect */, RH_STATE_CLOSED };
+enum rh_state {
+    RH_STATE_CONNECTING,
+    RH_STATE_CONNECTED,
+    RH_STATE_WAITING /* to reconnect */,
+    RH_STATE_CLOSED
+};
 
 /* One event as it came. Pointers are valid during the callback. */
 typedef struct rh_event {
-    const char *topic;        /* not NUL-terminated */
+    const char *topic; /* not NUL-terminated */
     size_t topic_length;
-    const uint8_t *event;     /* a serialized io.cloudevents.v1.CloudEvent */
+    const uint8_t *event; /* a serialized io.cloudevents.v1.CloudEvent */
     size_t event_length;
-    uint64_t sequence;        /* opaque, grows per topic within one instance of the server */
-    bool maybe_duplicate;     /* came again after a reconnect, and the client can not tell */
+    uint64_t sequence;    /* opaque, grows per topic within one instance of the server */
+    bool maybe_duplicate; /* came again after a reconnect, and the client can not tell */
 } rh_event;
 
-/* A stretch in which events may be missing. reason: 1 slow, 2 another instance of the server, 3 no longer kept. */
+/* A stretch in which events may be missing. reason: 1 slow, 2 another instance of the server, 3 no longer
+ * kept. */
 typedef struct rh_gap {
     uint32_t log;
     uint64_t from;
@@ -55,63 +62,75 @@ typedef struct rh_gap {
 
 /* What became of published events. All ordinals up to `through` are settled. */
 typedef struct rh_ack {
-    uint64_t through;         /* ordinal as returned by rh_publish */
+    uint64_t through; /* ordinal as returned by rh_publish */
     size_t refused_count;
     const struct rh_refusal {
         uint64_t ordinal;
-        int code;             /* roundhouse.v1.ErrorCode */
+        int code; /* roundhouse.v1.ErrorCode */
         const char *text;
-        const char *field;    /* "" when none */
-    } *refused;
+        const char *field; /* "" when none */
+    } * refused;
 } rh_ack;
 
 typedef struct rh_callbacks {
-    void (*on_event)(void *user, uint64_t subscription, const rh_event *event); /* subscription: lowest id whose pattern matches */
+    void (*on_event)(void *user, uint64_t subscription,
+                     const rh_event *event); /* subscription: lowest id whose pattern matches */
     void (*on_gap)(void *user, const rh_gap *gap);
     void (*on_ack)(void *user, const rh_ack *ack);
     void (*on_subscribed)(void *user, uint64_t subscription);
     void (*on_state)(void *user, enum rh_state state, const char *why);
     void (*on_error)(void *user, int code, const char *text, bool fatal, uint64_t subscription);
     void (*on_writable)(void *user); /* there is room again after RH_FULL */
-    /* After a reconnect, events that were published and not acknowledged are sent again when true (the default, NULL: true with RH_ACK_ROUTED,
-     * which makes duplicates possible and loss not; they keep their CloudEvents id). */
+    /* After a reconnect, events that were published and not acknowledged are sent again when true (the
+     * default, NULL: true with RH_ACK_ROUTED, which makes duplicates possible and loss not; they keep their
+     * CloudEvents id). */
     bool (*on_resend)(void *user, uint64_t unacknowledged);
 } rh_callbacks;
 
 typedef struct rh_options {
-    const char *server;             /* "host:port" or "[v6]:port"; default "127.0.0.1:4470" */
-    const char *name;               /* who this is, for the operators of the server */
+    const char *server; /* "host:port" or "[v6]:port"; default "127.0.0.1:4470" */
+    const char *name;   /* who this is, for the operators of the server */
     enum rh_ack_level ack;
-    bool reconnect_off;             /* default: reconnect with growing pauses of 50 ms to 5 s, with jitter */
-    uint32_t connect_timeout_ms;    /* of one try, TCP and handshake; 0 = 5000 */
-    size_t send_buffer_bytes;       /* 0 = 4 MiB; holds what is not sent, and with RH_ACK_ROUTED what is not acknowledged */
-    uint32_t ping_interval_ms;      /* 0 = 1000; also finds dead connections (three unanswered) and moves the Position on */
+    bool reconnect_off;          /* default: reconnect with growing pauses of 50 ms to 5 s, with jitter */
+    uint32_t connect_timeout_ms; /* of one try, TCP and handshake; 0 = 5000 */
+    size_t send_buffer_bytes;    /* 0 = 4 MiB; holds what is not sent, and with RH_ACK_ROUTED what is not
+                                    acknowledged */
+    uint32_t ping_interval_ms;   /* 0 = 1000; also finds dead connections (three unanswered) and moves the
+                                    Position on */
     rh_callbacks callbacks;
     void *user;
 } rh_options;
 
-/* NULL for want of memory or a bad option (then *error, if not NULL, gets a static text). Connecting starts with the first process/run/wait. */
+/* NULL for want of memory or a bad option (then *error, if not NULL, gets a static text). Connecting starts
+ * with the first process/run/wait. */
 rh_client *rh_client_new(const rh_options *options, const char **error);
-void rh_client_free(rh_client *client); /* closes at once; for an orderly end: rh_flush, rh_close, rh_run until RH_CLOSED */
+void rh_client_free(
+    rh_client *client); /* closes at once; for an orderly end: rh_flush, rh_close, rh_run until RH_CLOSED */
 int rh_wait_connected(rh_client *client, uint32_t timeout_ms);
 
-/* Buffers one event. Returns its ordinal (1, 2, ...; counted over reconnects) or a negative rh_result. The event is a serialized CloudEvent. */
-int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, const uint8_t *event, size_t event_length);
+/* Buffers one event. Returns its ordinal (1, 2, ...; counted over reconnects) or a negative rh_result. The
+ * event is a serialized CloudEvent. */
+int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, const uint8_t *event,
+                   size_t event_length);
 /* Waits until everything buffered is sent and, with RH_ACK_ROUTED, settled. */
 int rh_flush(rh_client *client, uint32_t timeout_ms);
 
-/* Subscribes; kept over reconnects, resumed behind the last known Position. Returns the subscription's id (> 0) or a negative rh_result. */
-int64_t rh_subscribe(rh_client *client, const char *const *patterns, size_t count, enum rh_slow_policy policy);
+/* Subscribes; kept over reconnects, resumed behind the last known Position. Returns the subscription's id (>
+ * 0) or a negative rh_result. */
+int64_t rh_subscribe(rh_client *client, const char *const *patterns, size_t count,
+                     enum rh_slow_policy policy);
 int rh_unsubscribe(rh_client *client, int64_t subscription);
 
 /* Says Goodbye; the state becomes RH_STATE_CLOSED when the server has settled everything and answered. */
 int rh_close(rh_client *client);
 
-int rh_fd(const rh_client *client);          /* -1 while there is none; may change after each process (epoll users: an epoll fd that stays the same) */
-short rh_events(const rh_client *client);    /* POLLIN and/or POLLOUT */
-int rh_timeout_ms(const rh_client *client);  /* -1 = none */
-int rh_process(rh_client *client);           /* RH_OK, or RH_CLOSED / RH_REFUSED when it is over */
-int rh_run(rh_client *client, uint32_t timeout_ms); /* processes until the time is over or the state is closed */
+int rh_fd(const rh_client *client); /* -1 while there is none; may change after each process (epoll users: an
+                                       epoll fd that stays the same) */
+short rh_events(const rh_client *client);   /* POLLIN and/or POLLOUT */
+int rh_timeout_ms(const rh_client *client); /* -1 = none */
+int rh_process(rh_client *client);          /* RH_OK, or RH_CLOSED / RH_REFUSED when it is over */
+int rh_run(rh_client *client,
+           uint32_t timeout_ms); /* processes until the time is over or the state is closed */
 
 enum rh_state rh_client_state(const rh_client *client);
 const char *rh_client_error(const rh_client *client); /* the last failure, a sentence; "" when none */

@@ -21,7 +21,7 @@ SUITE = "bookworm"
 DEBOOTSTRAP_SECONDS = 1200
 BLOCK_SECONDS = 1800
 STOP_SECONDS = 30
-INSIDE = "/root/roundhouse"
+INSIDE = "/srv/roundhouse"
 
 # Runs $2 with bash inside the root $1. The mounts and the processes are in namespaces of their own and end with it.
 ENTER = r"""
