@@ -5,6 +5,7 @@ import time
 import pytest
 
 import wire
+from conftest import SANITIZED
 from wire import pb
 
 ROUTED = pb.ACK_LEVEL_ROUTED
@@ -212,7 +213,8 @@ def test_replies_that_are_not_read_are_bounded(router):
             pass
         assert sent < 64 << 20, "the router takes any number of pings without its replies being read"
         assert other.round_trip() == []
-        assert made.memory() - before < 4 << 20
+        if not SANITIZED:  # a sanitizer keeps freed memory on purpose
+            assert made.memory() - before < 4 << 20
         assert made.metric("roundhouse_private_high_water") <= 64 * 1024 + 4096
         greedy.socket.settimeout(wire.WAIT_SECONDS)
         # It reads again: every answer to a whole ping is there, in order, and the connection works.
@@ -233,7 +235,8 @@ def test_errors_about_events_that_are_not_read_are_bounded(router):
         except (TimeoutError, ConnectionError):
             pass
         assert other.round_trip() == []
-        assert made.memory() - before < 8 << 20
+        if not SANITIZED:  # a sanitizer keeps freed memory on purpose
+            assert made.memory() - before < 8 << 20
 
 
 def test_topics_are_bounded(router):
