@@ -1,6 +1,8 @@
 /* process.c: what the kernel says about this process. */
 #include "core/admin/metrics.h"
 
+#include "core/base/number.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -19,10 +21,11 @@ static uint64_t fds_count(void) {
 
 static void memory_read(struct metrics_process *process) {
     FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long long size = 0, resident = 0;
+    char text[256];
+    uint64_t size, resident;
     if (!file)
         return;
-    if (fscanf(file, "%llu %llu", &size, &resident) == 2) {
+    if (fgets(text, sizeof text, file) && numbers_read(text, &size, &resident)) {
         uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
         process->virtual_bytes = size * page;
         process->resident_bytes = resident * page;

@@ -1,19 +1,22 @@
 #include "core/client/dial.h"
 
+#include "core/base/number.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 static bool port_parse(struct dial *dial, const char *text) {
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 5 || text[digits] != '\0' || atoi(text) < 1 || atoi(text) > 65535)
+    uint64_t port;
+    size_t length = strlen(text);
+    if (length >= sizeof dial->port || number_read(text, length, &port) != length || port < 1 ||
+        port > UINT16_MAX)
         return false;
-    memcpy(dial->port, text, digits + 1);
+    memcpy(dial->port, text, length + 1);
     return true;
 }
 

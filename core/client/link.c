@@ -145,7 +145,8 @@ void link_start(struct rh_client *client) {
 }
 
 static void link_hello(struct rh_client *client) {
-    Roundhouse__V1__Connect connect = ROUNDHOUSE__V1__CONNECT__INIT;
+    Roundhouse__V1__Connect connect;
+    roundhouse__v1__connect__init(&connect);
     connect.version = 1;
     connect.client = client->name;
     connect.ack = (Roundhouse__V1__AckLevel)client->ack;
@@ -297,7 +298,8 @@ void link_farewell(struct rh_client *client) {
     if (!client->closing || client->goodbye_sent || client->phase != LINK_UP || client->server_leaving)
         return;
     char reason[] = "done";
-    Roundhouse__V1__Goodbye goodbye = ROUNDHOUSE__V1__GOODBYE__INIT;
+    Roundhouse__V1__Goodbye goodbye;
+    roundhouse__v1__goodbye__init(&goodbye);
     goodbye.reason = reason;
     Roundhouse__V1__Frame frame = ROUNDHOUSE__V1__FRAME__INIT;
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_GOODBYE;

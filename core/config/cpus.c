@@ -1,6 +1,7 @@
 #include "core/config/cpus.h"
 
 #include "core/base/limits.h"
+#include "core/base/number.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -46,13 +47,13 @@ static bool file_read(const char *path, char *out, size_t size) {
 static uint32_t quota_of(const char *folder) {
     char path[PATH_MAX];
     char text[64];
-    unsigned long long quota = 0, period = 0;
+    uint64_t quota, period;
     if ((size_t)snprintf(path, sizeof path, "%s/cpu.max", folder) >= sizeof path ||
         !file_read(path, text, sizeof text))
         return UINT32_MAX;
-    if (sscanf(text, "%llu %llu", &quota, &period) != 2 || period == 0)
+    if (!numbers_read(text, &quota, &period) || period == 0)
         return UINT32_MAX;
-    unsigned long long cpus = quota / period;
+    uint64_t cpus = quota / period;
     return cpus < 1 ? 1 : cpus > UINT32_MAX ? UINT32_MAX : (uint32_t)cpus;
 }
 

@@ -1,5 +1,6 @@
 #include "core/config/value.h"
 
+#include "core/base/number.h"
 #include "core/config/config.h"
 
 #include <arpa/inet.h>
@@ -21,16 +22,8 @@ static const struct config_unit count_units[] = {{"Mi", MIB}, {"Ki", KIB}, {"", 
 
 /* How many bytes of `text` are a number without leading zeros that fits; 0 = none. */
 static size_t number_parse(const char *text, size_t length, uint64_t *number) {
-    uint64_t n = 0;
-    size_t i = 0;
-    for (; i < length && text[i] >= '0' && text[i] <= '9'; i++) {
-        if (__builtin_mul_overflow(n, 10u, &n) || __builtin_add_overflow(n, (uint64_t)(text[i] - '0'), &n))
-            return 0;
-    }
-    if (i > 1 && text[0] == '0')
-        return 0;
-    *number = n;
-    return i;
+    size_t digits = number_read(text, length, number);
+    return digits > 1 && text[0] == '0' ? 0 : digits;
 }
 
 /* A number with one of the units; 0 needs none. */
