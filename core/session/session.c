@@ -22,7 +22,8 @@ void session_deinit(struct session *session) {
 
 /* ---- frames to the client ---- */
 
-/* `position`: the packed Position that is the frame's last field, or nothing. */
+/* `position_bytes`: of the packed Position that is the frame's last field and says how far the connection is;
+ * 0 = none. */
 static void frame_send(struct session *session, const Roundhouse__V1__Frame *frame, size_t position_bytes) {
     size_t size = control_size(frame);
     uint16_t position_at = position_bytes == 0 ? FRAME_NO_POSITION : (uint16_t)(size - position_bytes);
@@ -91,7 +92,7 @@ void session_subscribed(struct session *session, uint64_t id, const struct posit
     subscribed.id = id;
     subscribed.position = (ProtobufCBinaryData){.data = packed, .len = position_pack(position, packed)};
     Roundhouse__V1__Frame frame = FRAME(subscribed, SUBSCRIBED, &subscribed);
-    frame_send(session, &frame, subscribed.position.len);
+    frame_send(session, &frame, 0); /* it says where this subscription begins, which does not move */
 }
 
 void session_unsubscribed(struct session *session, uint64_t id) {

@@ -211,8 +211,11 @@ void delivery_sent(void *owner, void *user, int64_t result) {
     }
     counter_add(&worker->stats.deliveries_bytes, (uint64_t)result);
     output_sent(&conn->out, &worker->pool, (uint64_t)result);
-    if (conn->out.slices == 0)
+    if (conn->out.slices == 0) {
         list_remove(&peer->holding);
+        if (peer->young && peer->at == NULL)
+            subs_grown(peer); /* nothing of before any subscription is left to go back to */
+    }
     if ((uint64_t)result < offered) {
         conn->blocked = true;
         io_want_writable(conn->io, conn->handle);

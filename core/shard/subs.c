@@ -276,8 +276,8 @@ static bool starts_set(struct peer *peer, struct subscription *sub) {
     bool resumes = sub->resume != NULL;
     sub->strange =
         resumes && memcmp(sub->resume->instance, shards->facts.instance, sizeof shards->facts.instance) != 0;
-    if (peer->at == NULL && (!resumes || sub->strange))
-        return true; /* live on a live connection: nothing lies between */
+    if (peer->at == NULL && peer->conn.out.slices == 0 && (!resumes || sub->strange))
+        return true; /* live, and all before it is sent: nothing lies between */
     sub->start = starts_now(peer->worker);
     if (sub->start == NULL)
         return false;

@@ -1,4 +1,7 @@
-"""What section 6 of the design promises: order per topic, an exact beginning, and resuming by position."""
+"""What the guarantees promise to subscribers: order per topic, an exact beginning, and resuming by Position."""
+
+import contextlib
+import threading
 
 import pytest
 
@@ -16,6 +19,44 @@ def in_order(events):
         last[event.topic] = event.sequence
         numbers.setdefault(event.topic, []).append(wire.read_number(event))
     return numbers
+
+
+SIZE = 4000
+
+
+@contextlib.contextmanager
+def kept_awake(made):
+    """Keeps a router of one shard from sleeping: what a connection does not take stays queued for it meanwhile."""
+    done = threading.Event()
+
+    def skipped_frames(client):
+        while not done.is_set():
+            client.send_bytes(b"\0" * 100_000)
+
+    with made.client() as client:
+        thread = threading.Thread(target=skipped_frames, args=[client])
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def publish_both(publisher, count):
+    """Numbered events, odd ones on topic a and even ones on b: more than a connection takes that does not read."""
+    publisher.send_bytes(b"".join(wire.numbered("ba"[n % 2], n, SIZE) for n in range(1, count + 1)))
+    assert publisher.settle(count) == {}
+
+
+def read_both(subscriber, last):
+    """The numbers of the events of a and of b up to `last`, which is the last of its topic."""
+    numbers = {"a": [], "b": []}
+    while last not in numbers["ba"[last % 2]]:
+        found = subscriber.next()
+        if found.WhichOneof("body") == "event":
+            numbers[found.event.topic].append(wire.read_number(found.event, SIZE))
+    return numbers["a"], numbers["b"]
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4])
@@ -115,6 +156,19 @@ def test_a_second_subscription_begins_later_than_the_first(router):
         assert {found.WhichOneof("body") for found in kinds} == {"event", "subscribed"}
         publisher.send_bytes(wire.numbered("b", 3))
         assert wire.read_number(subscriber.expect("event")) == 3
+
+
+def test_a_subscription_begins_exactly_on_a_connection_that_does_not_read(router):
+    """What was published before, and waits unsent for another subscription, does not come for the new one."""
+    made = router()
+    with made.client(receive_buffer=4096) as subscriber, made.client(ack=ROUTED) as publisher:
+        subscriber.subscribe("a")
+        with kept_awake(made):
+            publish_both(publisher, 2000)
+            subscriber.send(subscribe=pb.Subscribe(id=2, patterns=["b"]))
+            made.await_metric("roundhouse_subscriptions", lambda value: value == 2)
+        publisher.send_bytes(wire.numbered("b", 2002, SIZE))
+        assert read_both(subscriber, 2002) == (list(range(1, 2000, 2)), [2002])
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4])
