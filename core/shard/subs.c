@@ -240,18 +240,32 @@ static uint64_t *starts_now(const struct worker *worker) {
     return start;
 }
 
-/* Every subscription so far has been served up to the cursors; while the connection goes back for another one
- * they must not get it again. */
+static uint64_t *starts_of_connection(const struct peer *peer) {
+    uint32_t logs = peer->worker->shards->config.count;
+    CHECK(logs > 0);
+    uint64_t *start = malloc(logs * sizeof *start);
+    for (uint32_t i = 0; start != NULL && i < logs; i++)
+        start[i] = peer->at[i];
+    return start;
+}
+
+/* Every subscription so far has been served up to where the connection stands; while it goes back for another
+ * one they must not get that again. */
 static bool others_start(struct peer *peer) {
     for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
         struct subscription *sub = LIST_OF(node, struct subscription, node);
-        if (sub->start == NULL && (sub->start = starts_now(peer->worker)) == NULL)
+        if (sub->start == NULL && (sub->start = starts_of_connection(peer)) == NULL)
             return false;
+        for (uint32_t i = 0; i < peer->worker->shards->config.count; i++)
+            if (sub->start[i] < peer->at[i])
+                sub->start[i] = peer->at[i];
     }
     return true;
 }
 
-/* The connection's cursors go back to the Position, and only this subscription gets what lies between. */
+/* The connection's cursors go back to the Position, and only this subscription gets what lies between. Where
+ * the others stand is known once the connection has a cursor: what is queued for them and unsent goes back
+ * into it. */
 static bool resume_begin(struct peer *peer, struct subscription *sub) {
     const struct worker *worker = peer->worker;
     bool back = false;
@@ -262,7 +276,7 @@ static bool resume_begin(struct peer *peer, struct subscription *sub) {
         }
     if (!back)
         return true;
-    if (peer->at == NULL && (!others_start(peer) || !catchup_enter(peer)))
+    if ((peer->at == NULL && !catchup_enter(peer)) || !others_start(peer))
         return false;
     for (uint32_t i = 0; i < worker->shards->config.count; i++)
         if (worker->readers[i].attached && sub->start[i] < peer->at[i])

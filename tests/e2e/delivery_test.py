@@ -49,13 +49,15 @@ def publish_both(publisher, count):
     assert publisher.settle(count) == {}
 
 
-def read_both(subscriber, last):
-    """The numbers of the events of a and of b up to `last`, which is the last of its topic."""
-    numbers = {"a": [], "b": []}
-    while last not in numbers["ba"[last % 2]]:
+def read_both(subscriber, *last):
+    """The numbers of the events of a and of b until these have come."""
+    numbers, wanted = {"a": [], "b": []}, set(last)
+    while wanted:
         found = subscriber.next()
         if found.WhichOneof("body") == "event":
-            numbers[found.event.topic].append(wire.read_number(found.event, SIZE))
+            number = wire.read_number(found.event, SIZE)
+            numbers[found.event.topic].append(number)
+            wanted.discard(number)
     return numbers["a"], numbers["b"]
 
 
@@ -197,6 +199,31 @@ def test_a_position_resumes_where_the_connection_stopped(router, shards):
             third.subscribe("resume.3", position=begin)
             assert in_order(third.events(3)) == {"resume.3": [1, 2, 3]}
             assert third.round_trip() == []
+
+
+def test_resuming_loses_nothing_of_the_others_on_a_connection_that_does_not_read(router):
+    """What waits unsent for a live subscription still comes, once, when another one goes back."""
+    made = router()
+    with made.client(receive_buffer=4096) as subscriber, made.client(ack=ROUTED) as publisher:
+        position = subscriber.subscribe("a").position
+        with kept_awake(made):
+            publish_both(publisher, 2000)
+            subscriber.send(subscribe=pb.Subscribe(id=2, patterns=["b"], position=position))
+            made.await_metric("roundhouse_subscriptions", lambda value: value == 2)
+        publisher.send_bytes(wire.numbered("b", 2002, SIZE))
+        assert read_both(subscriber, 2002) == (list(range(1, 2000, 2)), list(range(2, 2003, 2)))
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_resuming_repeats_nothing_to_the_others_on_a_laggard(router, shards):
+    made = router(shards=shards)
+    with made.client(receive_buffer=4096) as subscriber, made.client(ack=ROUTED) as publisher:
+        position = subscriber.subscribe("a").position
+        publish_both(publisher, 2000)
+        made.await_metric("roundhouse_laggards", lambda value: value == 1)
+        subscriber.send(subscribe=pb.Subscribe(id=2, patterns=["b"], position=position))
+        assert read_both(subscriber, 1999, 2000) == (list(range(1, 2000, 2)), list(range(2, 2001, 2)))
+        assert subscriber.round_trip() == []
 
 
 def test_a_position_of_another_run_is_answered_with_a_gap(router):
