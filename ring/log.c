@@ -56,9 +56,9 @@
  * `produced` finds it at least at the last position below `produced`.
  *
  * BATCH. A batch is published at the latest when it reaches 1/8 of either area. With a record of at most 1/8
- * and a step of 1/64 a claim stays less than one ring ahead of what is published: so oldest <= produced, and
- * a reader with its gate at `produced` never holds the writer back, and an empty log takes the largest record
- * without help from anybody.
+ * and a few bytes and a step of 1/64 a claim stays less than one ring ahead of what is published: so oldest
+ * <= produced, and a reader with its gate at `produced` never holds the writer back, and an empty log takes
+ * the largest record without help from anybody.
  *
  * WANTED. A refused claim sets `wanted`, fences, and looks at the gates (floors) again before it answers
  * RING_FULL; a reader moves its gate or floor, fences, and loads `wanted` (wake.c has the argument). So
@@ -315,7 +315,7 @@ static enum ring_result log_claim(struct log *log, uint32_t length, uint64_t now
 
 enum ring_result log_writer_reserve(struct log *log, uint32_t length, uint64_t now_ns, uint8_t **out,
                                     uint64_t *retry_ns) {
-    CHECK(length <= log_data_bytes(log) / LOG_FRAMES_MIN);
+    CHECK(length <= log_record_max(log));
     if (UNLIKELY(log->data_next + length > log->data_claimed || log->next >= log->records_claimed)) {
         enum ring_result result = log_claim(log, length, now_ns, retry_ns);
         if (result != RING_OK)

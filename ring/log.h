@@ -66,6 +66,11 @@ void log_destroy(struct log *log);                        /* no reader may be le
 uint16_t log_number(const struct log *log);
 uint64_t log_data_bytes(const struct log *log);
 uint64_t log_records(const struct log *log);
+/* The longest record: 1/LOG_FRAMES_MIN of the data, which the largest frame of a publisher may be, and what a
+ * record has more than that frame: the sequence. */
+static inline uint64_t log_record_max(const struct log *log) {
+    return log_data_bytes(log) / LOG_FRAMES_MIN + FRAME_OVERHEAD_MAX;
+}
 
 /* ---- writer: the home worker ---- */
 
@@ -73,7 +78,7 @@ uint64_t log_records(const struct log *log);
  * call. RING_FULL: a hard gate, or a laggard for whom the grace budget still lasts, holds the space. The
  * caller publishes, parks what it was doing, and tries again after its wake, or at *retry_ns (mono clock; 0 =
  * only the wake tells). `now_ns` = clock_mono_ns of this turn. *retry_ns is written only with RING_FULL.
- * length must be <= data_bytes / LOG_FRAMES_MIN. Between claims (1/64 of a ring) it reads no gate. */
+ * length must be <= log_record_max(). Between claims (1/64 of a ring) it reads no gate. */
 enum ring_result log_writer_reserve(struct log *log, uint32_t length, uint64_t now_ns, uint8_t **out,
                                     uint64_t *retry_ns);
 /* Whether the space that the last reserve was refused for has stayed where it was. A worker with something

@@ -45,7 +45,7 @@
 #define LOG_DATA_MAX             (64u * GIB)
 #define LOG_RECORD_BYTES_TYPICAL 128u /* records: auto gives one index entry for each so many data bytes */
 #define LOG_RECORDS_MIN          1024u
-#define LOG_FRAMES_MIN           8u  /* a log holds at least so many of the largest frame */
+#define LOG_FRAMES_MIN           8u  /* a log's data is at least so many of the largest frame */
 #define LOG_CLAIM_STEPS          64u /* the writer reads the gates once per 1/64 of the ring */
 #define LOG_BATCH_FRACTION       8u  /* a batch is published after at most an eighth of the ring */
 #define LOG_READERS_MAX                                                                                      \

@@ -46,6 +46,19 @@ def test_the_largest_frame_passes_and_one_byte_more_is_refused(router):
     assert works(made)
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+def test_the_largest_frame_fits_the_smallest_log(router, shards):
+    """The record of an event is longer than the publisher's frame, which has no sequence."""
+    made = router(shards=shards, config_text="limits: { frame: 128KiB }\nlogs: { data: 1MiB }\n")
+    with made.client() as subscriber, made.client(ack=ROUTED) as publisher:
+        subscriber.subscribe(">")
+        for number in range(40):
+            publisher.send_bytes(exact_event(f"t{number}", 128 * 1024))
+            assert publisher.settle(number + 1) == {}
+            assert subscriber.expect("event").topic == f"t{number}"
+    assert works(made)
+
+
 @pytest.mark.parametrize("announced", [2**31, 2**32 - 1, 2**40, 2**63, 2**64 - 1])
 def test_a_frame_is_refused_by_its_length_alone(router, announced):
     made = router()

@@ -43,7 +43,8 @@ Test(log_reader, at_the_live_end_never_holds_the_writer_back) {
     cr_assert(log_reader_lower(log, gate, log_produced(log)));
     uint64_t retry_ns;
     for (uint64_t i = 0; i < 2000; i++) {
-        cr_assert_eq(fixture_try(log, (uint32_t)(i * 997 % 8193), 0, &retry_ns), RING_OK);
+        cr_assert_eq(fixture_try(log, (uint32_t)(i * 997 % (log_record_max(log) + 1)), 0, &retry_ns),
+                     RING_OK);
         log_reader_raise(log, gate, log_produced(log)); /* unpublished records are above it */
     }
     log_reader_detach(log, gate);

@@ -69,10 +69,12 @@ Test(log_writer, retains_all_but_two_claim_steps) {
     log_destroy(log);
 }
 
-Test(log_writer, takes_records_of_no_bytes_and_of_an_eighth) {
+/* The largest frame is an eighth of the smallest log that the config accepts, and its record is longer. */
+Test(log_writer, takes_records_of_no_bytes_and_of_the_largest_frame_with_a_sequence) {
     struct log *log = fixture_log();
+    cr_assert_eq(log_record_max(log), FIXTURE_DATA / LOG_FRAMES_MIN + FRAME_OVERHEAD_MAX);
     for (uint64_t i = 0; i < 400; i++)
-        fixture_append(log, 1, i % 3 == 0 ? 0 : FIXTURE_DATA / LOG_FRAMES_MIN);
+        fixture_append(log, 1, i % 3 == 0 ? 0 : (uint32_t)log_record_max(log));
     for (uint64_t p = log_oldest(log); p < log_produced(log); p++)
         fixture_expect(log, p);
     log_destroy(log);
