@@ -28,7 +28,9 @@
 
 /* evhttp tells nobody when it lets go of a connection, and bounds neither their number nor their whole time.
  * So each connection's bufferevent is counted once more here: when evhttp has freed its own share, the
- * callbacks are gone, and the tick sees that. */
+ * callbacks are gone, and clients_sweep sees that. Such a bufferevent still watches the number of a
+ * descriptor that is closed: it has to be gone before the next connection may get the same number, or it
+ * would take that one's bytes. */
 struct admin_client {
     struct bufferevent *bev; /* counted; NULL = free */
     uint64_t deadline_ns;
@@ -79,11 +81,9 @@ static void client_cut(struct admin *admin, struct admin_client *client) {
         shutdown(fd, SHUT_RDWR);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg) {
-    struct admin *admin = arg;
+/* Those that evhttp has let go are released, those whose time is over are cut. */
+static void clients_sweep(struct admin *admin) {
     uint64_t now = clock_mono_ns();
-    (void)fd;
-    (void)what;
     for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
         struct admin_client *client = &admin->clients[i];
         if (client->bev && client_gone(client))
@@ -91,16 +91,25 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
         else if (client->bev && !client->cut && now >= client->deadline_ns)
             client_cut(admin, client);
     }
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg) {
+    struct admin *admin = arg;
+    (void)fd;
+    (void)what;
+    clients_sweep(admin);
     if (admin->counters.connections < ADMIN_CONNECTIONS_MAX)
         evconnlistener_enable(admin->listener);
     if (admin->counters.connections > 0)
         tick_arm(admin);
 }
 
-/* evhttp asks for the bufferevent of a connection that it has just accepted. */
+/* evhttp asks for the bufferevent of a connection that it has just accepted, and gives it the descriptor
+ * after this. */
 static struct bufferevent *on_connection(struct event_base *base, void *arg) {
     struct admin *admin = arg;
     struct admin_client *client = admin->clients;
+    clients_sweep(admin);
     struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
     if (!bev)
         return NULL;

@@ -304,6 +304,22 @@ Test(admin, gives_back_the_place_of_every_connection) {
     LEAKS_NONE();
 }
 
+/* A request that comes in two reads, on the descriptor number of the connection before it, just after that
+ * one was closed: nobody else may take the second half. */
+Test(admin, the_connection_before_takes_no_bytes_of_the_next) {
+    struct plane plane;
+    char request[7000];
+    plane_start(&plane);
+    memset(request, 'x', sizeof request);
+    memcpy(request, "GET /healthz HTTP/1.1\r\nA: ", 26);
+    memcpy(request + sizeof request - 5, "\r\n\r\n", 5);
+    for (int i = 0; i < 40; i++)
+        gives(&plane, request, 200, "healthy");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\nroundhouse_admin_timeouts_total 0\n");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
 /* The connection is in the backlog, accept fails with EMFILE and the listener stays readable: it must not
  * spin, and the connection is served when there are descriptors again. */
 Test(admin, survives_running_out_of_descriptors) {
