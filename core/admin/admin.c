@@ -115,6 +115,8 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg) {
         return NULL;
     while (client->bev)
         client++;
+    /* evhttp bounds lines of headers, but looks for the end of a chunk's length without end. */
+    bufferevent_setwatermark(bev, EV_READ, 0, (size_t)(2 * ADMIN_HEADER_BYTES_MAX));
     bufferevent_incref(bev);
     *client = (struct admin_client){.bev = bev, .deadline_ns = clock_mono_ns() + ADMIN_REQUEST_NS_MAX};
     if (++admin->counters.connections == ADMIN_CONNECTIONS_MAX)
@@ -146,7 +148,9 @@ static void reply(struct evhttp_request *request, int code, const char *type, st
     evhttp_add_header(headers, "Content-Length", length);
     evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    /* One request per connection: what is open is then bounded in number and in time. */
+    /* One request per connection: what is open is then bounded in number and in time. Whoever asked for more
+     * must not be told both. */
+    evhttp_remove_header(evhttp_request_get_input_headers(request), "Connection");
     evhttp_add_header(headers, "Connection", "close");
     if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
         evbuffer_drain(body, evbuffer_get_length(body));
@@ -273,7 +277,7 @@ static void *admin_run(void *arg) {
  */
 #define METHODS_ALL                                                                                          \
     (EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |               \
-     EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_PATCH)
+     EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH)
 
 static int http_open(struct admin *admin, int *listener) {
     admin->http = evhttp_new(admin->base);

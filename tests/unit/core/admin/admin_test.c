@@ -206,6 +206,7 @@ Test(admin, refuses_other_pages_methods_and_bodies) {
           "Allow: GET, HEAD\r\n");
     gives(&plane, "DELETE /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
     gives(&plane, "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
+    gives(&plane, "TRACE /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
     gives(&plane, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", 413, "");
     gives(&plane, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
           413, "");
@@ -259,6 +260,43 @@ Test(admin, refuses_headers_above_the_limit) {
     free(answer);
     free(request);
     gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    plane_stop(&plane);
+}
+
+/* The length of a chunk has no end: the router stops reading, and does not keep what comes. */
+Test(admin, keeps_little_of_a_line_without_end) {
+    static const char head[] = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static char piece[1 << 16];
+    struct plane plane;
+    size_t sent = 0;
+    bool closed = false;
+    plane_start(&plane);
+    int fd = open_client(&plane);
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){1 << 16}, sizeof(int)); /* room is told early */
+    memset(piece, 'a', sizeof piece);
+    say(fd, head, sizeof head - 1);
+    while (sent < 32 * MIB && !closed && poll(&room, 1, 1000) == 1) {
+        ssize_t n = send(fd, piece, sizeof piece, MSG_NOSIGNAL | MSG_DONTWAIT);
+        closed = n < 0 && errno != EAGAIN;
+        sent += n > 0 ? (size_t)n : 0;
+    }
+    cr_expect(!closed && sent < 32 * MIB, "%zu bytes were read%s", sent, closed ? " until the end" : "");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    close(fd);
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+/* Nothing is answered twice, and who asks to stay is told once that it may not. */
+Test(admin, answers_one_request_for_each_connection) {
+    struct plane plane;
+    plane_start(&plane);
+    char *answer = ask(&plane, "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
+                               "GET /readyz HTTP/1.0\r\n\r\n");
+    cr_expect(strstr(answer, "Connection: close\r\n") && !strstr(answer, "keep-alive"), "%s", answer);
+    cr_expect(strstr(answer, "healthy\n") && !strstr(answer, "ready\n"), "%s", answer);
+    free(answer);
     plane_stop(&plane);
 }
 
