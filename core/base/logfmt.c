@@ -2,20 +2,42 @@
 
 #include "core/base/limits.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LINES_PER_SECOND 10u
+#define LINE_BYTES       1024u
 
 static enum logfmt_level level_least = LOGFMT_INFO;
+
+/* Lines that this thread could not write since the last one that it could. */
+static _Thread_local uint32_t lines_lost;
 
 void logfmt_level_set(enum logfmt_level least) {
     level_least = least;
 }
 
-static int line_open(char *line, size_t size, enum logfmt_level level, const char *message) {
+/* As vsnprintf behind what is there, but cut so that the line can still be ended. Returns the new length. */
+__attribute__((format(printf, 3, 0))) static size_t line_add(char *line, size_t used, const char *format,
+                                                             va_list arguments) {
+    int more = vsnprintf(line + used, LINE_BYTES - 1 - used, format, arguments);
+    used += more > 0 ? (size_t)more : 0;
+    return used < LINE_BYTES - 2 ? used : LINE_BYTES - 2;
+}
+
+__attribute__((format(printf, 3, 4))) static size_t line_print(char *line, size_t used, const char *format,
+                                                               ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    used = line_add(line, used, format, arguments);
+    va_end(arguments);
+    return used;
+}
+
+static size_t line_open(char *line, enum logfmt_level level, const char *message) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     struct timespec now;
     struct tm utc;
@@ -23,27 +45,37 @@ static int line_open(char *line, size_t size, enum logfmt_level level, const cha
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &utc);
-    return snprintf(line, size, "time=%s.%03ldZ level=%s msg=\"%s\" ", stamp, now.tv_nsec / 1000000,
-                    names[level], message);
+    return line_print(line, 0, "time=%s.%03ldZ level=%s msg=\"%s\" ", stamp, now.tv_nsec / 1000000,
+                      names[level], message);
+}
+
+/* A worker must not wait for a pipe that nobody reads. A line is shorter than a page, which is what a pipe
+ * that takes anything takes at once. */
+static bool stderr_takes_a_line(void) {
+    struct pollfd error = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&error, 1, 0) != 0;
+}
+
+static void line_write(const char *line, size_t length) {
+    if (!stderr_takes_a_line() || write(STDERR_FILENO, line, length) < 0)
+        lines_lost++;
+    else
+        lines_lost = 0;
 }
 
 void logfmt(enum logfmt_level level, const char *message, const char *fields, ...) {
-    char line[1024];
+    char line[LINE_BYTES];
     if (level < level_least)
         return;
-    int used = line_open(line, sizeof line, level, message);
-    if (used < 0 || (size_t)used >= sizeof line - 2)
-        used = (int)sizeof line - 2;
-    va_list args;
-    va_start(args, fields);
-    int more = vsnprintf(line + used, sizeof line - 1 - (size_t)used, fields, args);
-    va_end(args);
-    size_t length = (size_t)used + (more > 0 ? (size_t)more : 0);
-    if (length > sizeof line - 2)
-        length = sizeof line - 2;
-    line[length] = '\n';
-    ssize_t written = write(STDERR_FILENO, line, length + 1);
-    (void)written; /* nobody is left to tell */
+    size_t used = line_open(line, level, message);
+    if (lines_lost > 0)
+        used = line_print(line, used, "lost=%u ", lines_lost);
+    va_list arguments;
+    va_start(arguments, fields);
+    used = line_add(line, used, fields, arguments);
+    va_end(arguments);
+    line[used] = '\n';
+    line_write(line, used + 1);
 }
 
 static uint64_t quote_one(char *out, unsigned char byte) {

@@ -1,8 +1,9 @@
 /* logfmt.h: log lines for people and machines, on standard error, as key=value.
  * Owner: core/base. Any thread may call; one line is one write, so lines never mix.
- * Not for the data path: callers rate-limit what can repeat (logfmt_limited).
- * Blocks only as standard error does.
- * Never fails the caller; a line that can not be written is dropped. */
+ * Not for the data path: callers rate-limit what can repeat (logfmt_allowed).
+ * Blocks on a slow disk or terminal; never on a pipe or socket that nobody reads.
+ * Never fails the caller; a line that can not be written is dropped, and the thread's next one says `lost=N`.
+ */
 #pragma once
 
 #include <stdbool.h>

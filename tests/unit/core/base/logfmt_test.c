@@ -3,6 +3,7 @@
 #include "core/base/limits.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,4 +87,34 @@ Test(logfmt, cuts_a_long_line_and_still_ends_it) {
     const char *line = written(LOGFMT_INFO, text);
     size_t n = strlen(line);
     cr_expect(n > 500 && n <= 1024 && line[n - 1] == '\n' && !memchr(line, '\n', n - 1));
+}
+
+/* A worker that waited here would hold all its clients. */
+Test(logfmt, does_not_wait_for_a_pipe_that_nobody_reads_and_tells_how_many_lines_were_lost, .timeout = 20) {
+    static char text[1 << 16];
+    int ends[2], kept = dup(STDERR_FILENO);
+    cr_assert(kept >= 0 && pipe(ends) == 0);
+    cr_assert(fcntl(ends[1], F_SETPIPE_SZ, 8192) > 0);
+    dup2(ends[1], STDERR_FILENO);
+    for (int i = 0; i < 5000; i++)
+        logfmt(LOGFMT_WARN, "a thing happened", "number=%d", i);
+    ssize_t n = read(ends[0], text, sizeof text - 1);
+    logfmt(LOGFMT_WARN, "again", "number=%d", 5000);
+    logfmt(LOGFMT_WARN, "again", "number=%d", 5001);
+    cr_assert(n > 0);
+    text[n] = 0;
+    int written_lines = 0;
+    for (const char *at = text; (at = strchr(at, '\n')); at++)
+        written_lines++;
+    cr_assert(text[n - 1] == '\n' && written_lines > 1 && written_lines < 5000);
+    n = read(ends[0], text, sizeof text - 1);
+    dup2(kept, STDERR_FILENO);
+    close(ends[0]);
+    close(ends[1]);
+    close(kept);
+    text[n > 0 ? n : 0] = 0;
+    char wanted[100];
+    snprintf(wanted, sizeof wanted, "msg=\"again\" lost=%d number=5000\n", 5000 - written_lines);
+    cr_expect(strstr(text, wanted) && strstr(text, "msg=\"again\" number=5001\n"), "wanted %s, got %s",
+              wanted, text);
 }
