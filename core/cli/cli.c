@@ -7,9 +7,11 @@
 
 #include "rh_build.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char cli_usage[] =
     "usage: roundhouse COMMAND [OPTION...] [ARGUMENT...]\n"
@@ -90,7 +92,18 @@ static int help_command(int argc, char **argv) {
     return command->run(2, asked);
 }
 
+/* A standard stream that was closed by whoever started us would be the next socket: a log line would go to a
+ * client. What is opened in its place can not be used either, so that its use is an error as before. */
+static bool streams_open(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    return true;
+}
+
 int cli_main(int argc, char **argv) {
+    if (!streams_open())
+        return CLI_INTERNAL;
     if (argc < 2) {
         fputs(cli_usage, stderr);
         return CLI_USAGE;
@@ -98,5 +111,9 @@ int cli_main(int argc, char **argv) {
     const struct cli_command *command = cli_find(argv[1]);
     if (command == NULL)
         return cli_unknown(argv[1]);
-    return command->run(argc - 1, argv + 1);
+    int status = command->run(argc - 1, argv + 1);
+    if (status != CLI_OK || (fflush(stdout) == 0 && !ferror(stdout)))
+        return status;
+    fputs("roundhouse: standard output can not be written\n", stderr);
+    return CLI_INTERNAL;
 }

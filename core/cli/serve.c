@@ -255,6 +255,7 @@ static void ready_print(const struct serve *serve) {
            config->listen_native, serve->native_port, admin, config->shards, io_body_name(serve->body), log,
            serve->io_reason);
     fflush(stdout);
+    clearerr(stdout); /* who closed it does not wait for the line; the router runs all the same */
 }
 
 /* ---- running ---- */

@@ -1,13 +1,32 @@
 """What operators and their surroundings do to a router: signals, streams that nobody reads or that are closed."""
 
 import os
+import socket
 import subprocess
+import time
 
+import pytest
 
 import wire
 from conftest import BINARY, LISTEN
 
 NOT_OURS = b"\xff" * 12  # a length that no frame has: answered by an Error, and by a line in the log
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def await_listener(port):
+    end = time.monotonic() + wire.WAIT_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            assert time.monotonic() < end, f"nobody listens on port {port}"
+            time.sleep(0.02)
 
 
 # ---- standard streams ----
@@ -67,3 +86,31 @@ def test_a_log_that_nobody_reads_stops_nobody(body, tmp_path):
         process.wait()
         process.stdout.close()
         os.close(reading)
+
+
+@pytest.mark.parametrize("closed", ["0<&- 1>&- 2>&-", "2>&-", "1>&-"])
+def test_closed_streams_are_never_a_socket(closed, body):
+    port = free_port()
+    process = subprocess.Popen(["sh", "-c", f'exec "$0" "$@" {closed}', BINARY, "serve", "--listen", f"127.0.0.1:{port}",
+                                "--admin", "off", "--io", body, "--shards", "1"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        await_listener(port)
+        assert {os.readlink(f"/proc/{process.pid}/fd/{number}") for number in range(3)} == {"/dev/null"}
+        with wire.Client(f"127.0.0.1:{port}", hello=False) as stranger:
+            stranger.send_bytes(NOT_OURS)
+            assert stranger.refused().fatal
+        process.terminate()
+        assert process.wait(wire.WAIT_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("command", [["version"], ["help"], ["serve", "--help"], ["pub", "--help"], ["sub", "--help"]])
+@pytest.mark.parametrize("output", ["/dev/full", "closed"])
+def test_output_that_can_not_be_written_is_not_success(command, output):
+    redirect = ">&-" if output == "closed" else f">{output}"
+    done = subprocess.run(["sh", "-c", f'exec "$0" "$@" {redirect}', BINARY, *command], stderr=subprocess.PIPE, text=True,
+                          timeout=60)
+    assert done.returncode == 70 and "standard output" in done.stderr
