@@ -26,7 +26,9 @@ static const char help_text[] =
     "\n"
     "Runs the router in the foreground, in memory. Prints one line on standard output when it is ready, and "
     "log lines on standard error.\n"
-    "Ctrl-C or SIGTERM stops it: what is owed to subscribers is delivered first, for at most 5 seconds.\n"
+    "Ctrl-C, SIGTERM or the end of its terminal stops it: what is owed to subscribers is delivered first, "
+    "for "
+    "at most 5 seconds.\n"
     "\n"
     "  -c, --config FILE       the sharding config (YAML); check one with: roundhouse config check FILE\n"
     "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
@@ -273,7 +275,7 @@ static int serve_start(struct serve *serve) {
 
 static void serve_stop(struct serve *serve, int signal_number) {
     uint64_t begin_ns = clock_mono_ns();
-    logfmt(LOGFMT_INFO, "stopping", "signal=%s drain_max=5s", signal_number == SIGINT ? "INT" : "TERM");
+    logfmt(LOGFMT_INFO, "stopping", "signal=%s drain_max=5s", sigabbrev_np(signal_number));
     uint64_t cut = shards_stop(serve->shards);
     if (serve->admin != NULL)
         admin_stop(serve->admin);
@@ -282,6 +284,16 @@ static void serve_stop(struct serve *serve, int signal_number) {
            cut == 0 ? "stopped" : "stopped, and cut what slow subscribers were still owed",
            "ms=%llu bytes_cut=%llu", (unsigned long long)((clock_mono_ns() - begin_ns) / NS_PER_MS),
            (unsigned long long)cut);
+}
+
+/* The signals that stop it. Who ignores SIGHUP for us, as nohup does, wants it to outlive its terminal. */
+static void signals_stopping(sigset_t *signals) {
+    struct sigaction hangup;
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaddset(signals, SIGHUP);
 }
 
 int serve_command(int argc, char **argv) {
@@ -297,9 +309,7 @@ int serve_command(int argc, char **argv) {
         return status < 0 ? CLI_OK : status;
     }
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    signals_stopping(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the threads: they inherit it */
     descriptors_raise(&serve->config);
     status = serve_start(serve);

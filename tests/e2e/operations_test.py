@@ -1,6 +1,7 @@
 """What operators and their surroundings do to a router: signals, streams that nobody reads or that are closed."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -27,6 +28,40 @@ def await_listener(port):
         except ConnectionRefusedError:
             assert time.monotonic() < end, f"nobody listens on port {port}"
             time.sleep(0.02)
+
+
+# ---- signals ----
+
+
+def test_the_end_of_a_terminal_stops_it_in_order(router):
+    made = router(shards=2)
+    with made.client() as client:
+        client.subscribe("a")
+        made.signal(signal.SIGHUP)
+        assert [found.WhichOneof("body") for found in client.until_closed()] == ["goodbye"]
+    made.stop()
+    assert "signal=HUP" in made.errors()
+
+
+def test_nohup_keeps_it(router):
+    made = router(preexec=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    made.signal(signal.SIGHUP)
+    with made.client() as client:
+        assert client.round_trip() == []
+    made.stop()
+
+
+def test_a_second_signal_changes_nothing(router):
+    made = router(config_text="logs: { data: 32MiB }\n")
+    with made.client(receive_buffer=8192) as deaf, made.client(ack=wire.pb.ACK_LEVEL_ROUTED) as publisher:
+        deaf.subscribe("x")
+        publisher.send_bytes(b"".join(wire.numbered("x", n, 8000) for n in range(1, 1001)))
+        assert publisher.settle(1000) == {}
+        made.signal(signal.SIGTERM)
+        made.signal(signal.SIGINT)
+        made.signal(signal.SIGTERM)
+        made.stop()
+    assert made.errors().count("msg=\"stopping\"") == 1
 
 
 # ---- standard streams ----
