@@ -36,17 +36,19 @@ struct sim_bytes { /* a queue of bytes; grows up to the socket's size */
 };
 
 struct io_sim_peer {
-    struct sim *sim; /* NULL once the io is destroyed */
+    struct sim *sim; /* the one that serves it, before that the door; NULL once that is destroyed */
     struct io_sim_peer *waiting_next;
     struct sim_bytes to_server;
     struct sim_bytes to_client;
     int fd;
-    uint64_t due;  /* the turn from which `accepted` may be told */
-    bool accepted; /* told, waits for io_add */
-    bool claimed;  /* io_add was called */
+    uint64_t due;     /* the turn from which `accepted` may be told */
+    bool accepted;    /* told, waits for io_add */
+    bool claimed;     /* io_add was called */
+    bool client_shut; /* sends no more, still reads */
     bool client_ended;
     bool server_ended;
-    bool reset; /* by either side or by fate */
+    bool reset;            /* by either side or by fate */
+    enum io_sim_end ended; /* not by the client */
     bool forgotten;
 };
 
@@ -69,6 +71,7 @@ struct sim {
     struct io_table table;
     struct io_sent_list queued;  /* handles of this flush, in order */
     struct io_sim_peer *waiting; /* connected, not yet claimed by io_add; oldest first */
+    struct sim *door;            /* whose `waiting` io_add looks at: mostly its own */
     struct io_sim_faults faults;
     uint64_t random;
     uint64_t turn;
@@ -144,6 +147,8 @@ static void peer_free(struct io_sim_peer *peer) {
 
 /* Called when the server's side lets go of it. */
 static void peer_release(struct io_sim_peer *peer, bool abort) {
+    if (peer->ended == IO_SIM_OPEN && !peer->reset)
+        peer->ended = abort ? IO_SIM_ABORTED : IO_SIM_CLOSED;
     peer->server_ended = true;
     peer->reset |= abort;
     if (peer->forgotten)
@@ -157,6 +162,17 @@ void io_sim_seed(struct io *io, uint64_t seed, const struct io_sim_faults *fault
     if (sim->random == 0)
         sim->random = 1;
     sim->faults = faults ? *faults : (struct io_sim_faults){0};
+}
+
+static void peer_break(struct io_sim_peer *peer) {
+    if (!peer->reset && peer->ended == IO_SIM_OPEN)
+        peer->ended = IO_SIM_BROKEN;
+    peer->reset = true;
+}
+
+void io_sim_share(struct io *io, struct io *door) {
+    CHECK(io->body == IO_BODY_SIM && door->body == IO_BODY_SIM);
+    sim_of(io)->door = sim_of(door);
 }
 
 struct io_sim_peer *io_sim_connect(struct io *io) {
@@ -176,7 +192,7 @@ struct io_sim_peer *io_sim_connect(struct io *io) {
 }
 
 int64_t io_sim_write(struct io_sim_peer *peer, const void *bytes, size_t length) {
-    if (peer->client_ended || peer->server_ended || peer->reset || !peer->sim)
+    if (peer->client_shut || peer->client_ended || peer->server_ended || peer->reset || !peer->sim)
         return -EPIPE;
     size_t space = bytes_space(peer->sim, &peer->to_server);
     size_t taken = length < space ? length : space;
@@ -193,6 +209,19 @@ int64_t io_sim_read(struct io_sim_peer *peer, void *bytes, size_t length) {
     size_t taken = length < peer->to_client.length ? length : peer->to_client.length;
     bytes_get(&peer->to_client, bytes, taken);
     return (int64_t)taken;
+}
+
+size_t io_sim_unread(const struct io_sim_peer *peer, const uint8_t **bytes) {
+    *bytes = peer->to_client.data;
+    return peer->to_client.length;
+}
+
+enum io_sim_end io_sim_ended(const struct io_sim_peer *peer) {
+    return peer->ended;
+}
+
+void io_sim_shut(struct io_sim_peer *peer) {
+    peer->client_shut = true;
 }
 
 void io_sim_end(struct io_sim_peer *peer, bool reset) {
@@ -218,6 +247,7 @@ static int sim_create(struct io **out, const struct io_config *config) {
     if (!sim)
         return -ENOMEM;
     *sim = (struct sim){.fd_next = SIM_FD_FIRST};
+    sim->door = sim;
     io_head_init(&sim->io, &io_ops_sim, config);
     io_table_init(&sim->table, sizeof(struct sim_conn));
     io_sim_seed(&sim->io, 1, NULL);
@@ -271,7 +301,7 @@ static io_handle sim_listen(struct io *io, int fd, void *user) {
 
 static io_handle sim_add(struct io *io, int fd, void *user) {
     struct sim *sim = sim_of(io);
-    struct io_sim_peer **link = &sim->waiting;
+    struct io_sim_peer **link = &sim->door->waiting;
     while (*link && (*link)->fd != fd)
         link = &(*link)->waiting_next;
     CHECK(*link && (*link)->accepted); /* only what `accepted` handed out can be added */
@@ -280,6 +310,7 @@ static io_handle sim_add(struct io *io, int fd, void *user) {
         return 0;
     conn->peer = *link;
     conn->peer->claimed = true;
+    conn->peer->sim = sim;
     *link = conn->peer->waiting_next;
     return io_slot_handle(&conn->slot);
 }
@@ -364,7 +395,7 @@ static int64_t sim_send_fate(struct sim *sim, struct sim_conn *conn) {
     struct io_sim_peer *peer = conn->peer;
     CHECK(peer);
     if (sim_chance(sim, sim->faults.reset))
-        peer->reset = true;
+        peer_break(peer);
     if (peer->reset)
         return -ECONNRESET;
     if (peer->client_ended)
@@ -452,10 +483,15 @@ static void sim_give(struct sim *sim, struct sim_conn *conn) {
     free(copy);
 }
 
+static bool sim_readable(const struct sim_conn *conn) {
+    const struct io_sim_peer *peer = conn->peer;
+    bool something = peer->to_server.length > 0 || peer->client_shut || peer->client_ended || peer->reset;
+    return something && !(conn->flags & (SIM_PAUSED | SIM_ENDED | SIM_CLOSING));
+}
+
 static void sim_receive(struct sim *sim, struct sim_conn *conn) {
     struct io_sim_peer *peer = conn->peer;
-    bool something = peer->to_server.length > 0 || peer->client_ended || peer->reset;
-    if ((conn->flags & (SIM_PAUSED | SIM_ENDED | SIM_CLOSING)) || !something)
+    if (!sim_readable(conn))
         return;
     if (!conn->receive_drawn)
         conn->receive_due = sim_due(sim);
@@ -465,7 +501,7 @@ static void sim_receive(struct sim *sim, struct sim_conn *conn) {
     conn->receive_drawn = false;
     counter_add(&sim->io.counters.entries, 1);
     if (sim_chance(sim, sim->faults.reset))
-        peer->reset = true;
+        peer_break(peer);
     if (!peer->reset && peer->to_server.length > 0) {
         sim_give(sim, conn);
         return;
@@ -474,11 +510,16 @@ static void sim_receive(struct sim *sim, struct sim_conn *conn) {
     sim->io.handlers->ended(sim->io.owner, conn->user, peer->reset ? -ECONNRESET : 0);
 }
 
-static void sim_writable(struct sim *sim, struct sim_conn *conn) {
+static bool sim_has_room(const struct sim *sim, const struct sim_conn *conn) {
     const struct io_sim_peer *peer = conn->peer;
-    bool ready =
-        peer->reset || peer->client_ended || bytes_space(sim, &peer->to_client) >= sim_socket_bytes(sim) / 3;
-    if (!(conn->flags & SIM_WANTED) || (conn->flags & SIM_CLOSING) || !ready)
+    if (!(conn->flags & SIM_WANTED) || (conn->flags & SIM_CLOSING))
+        return false;
+    return peer->reset || peer->client_ended ||
+           bytes_space(sim, &peer->to_client) >= sim_socket_bytes(sim) / 3;
+}
+
+static void sim_writable(struct sim *sim, struct sim_conn *conn) {
+    if (!sim_has_room(sim, conn))
         return;
     if (!conn->writable_drawn)
         conn->writable_due = sim_due(sim);
@@ -507,9 +548,34 @@ static void sim_serve(struct sim *sim, struct sim_conn *conn) {
         sim_writable(sim, conn);
 }
 
-static void sim_bell(struct sim *sim) {
+static bool sim_rung(const struct sim *sim) {
     struct pollfd bell = {.fd = sim->io.bell, .events = POLLIN};
-    if (bell.fd >= 0 && poll(&bell, 1, 0) > 0 && sim_spend(sim))
+    return bell.fd >= 0 && poll(&bell, 1, 0) > 0;
+}
+
+static bool sim_conn_due(const struct sim *sim, const struct sim_conn *conn) {
+    if (conn->flags & SIM_CLOSING)
+        return true;
+    if (!(conn->flags & SIM_LISTENER))
+        return sim_readable(conn) || sim_has_room(sim, conn);
+    for (const struct io_sim_peer *peer = sim->waiting; peer; peer = peer->waiting_next)
+        if (!peer->accepted)
+            return true;
+    return false;
+}
+
+bool io_sim_due(struct io *io) {
+    const struct sim *sim = sim_of(io);
+    for (uint32_t i = 0; i < io_table_capacity(&sim->table); i++) {
+        const struct sim_conn *conn = (const struct sim_conn *)(const void *)io_table_at(&sim->table, i);
+        if (conn->slot.live && sim_conn_due(sim, conn))
+            return true;
+    }
+    return sim_rung(sim);
+}
+
+static void sim_bell(struct sim *sim) {
+    if (sim_rung(sim) && sim_spend(sim))
         sim->io.handlers->woken(sim->io.owner);
 }
 

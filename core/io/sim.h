@@ -25,12 +25,31 @@ void io_sim_seed(struct io *io, uint64_t seed, const struct io_sim_faults *fault
 /* A client connects to the (single) listener; `accepted` comes in a later turn with a invented fd >=
  * 1000000 that io_add takes. */
 struct io_sim_peer *io_sim_connect(struct io *io);
+/* Several io of one test are one host: what the listener of `door` accepts may be given to io_add of any of
+ * them. Before the first io_sim_connect; `door` is destroyed last. */
+void io_sim_share(struct io *io, struct io *door);
+/* Whether a turn would tell something, at once or, for what is delayed, after some turns: a worker that
+ * sleeps on this io has a reason to wake. */
+bool io_sim_due(struct io *io);
 /* Bytes taken (0 = its socket is full), or -EPIPE. */
 int64_t io_sim_write(struct io_sim_peer *peer, const void *bytes, size_t length);
 /* Bytes, 0 = ended in order, -EAGAIN, -ECONNRESET. */
 int64_t io_sim_read(struct io_sim_peer *peer, void *bytes, size_t length);
+/* What the server has sent and the client has not read; valid until the next call for this peer or its io.
+ * Also what a reset has thrown away. */
+size_t io_sim_unread(const struct io_sim_peer *peer, const uint8_t **bytes);
+/* The client ends its sending side and goes on reading. */
+void io_sim_shut(struct io_sim_peer *peer);
 /* The client closes. */
 void io_sim_end(struct io_sim_peer *peer, bool reset);
+/* Who has ended the connection first; the client's own ends do not count. */
+enum io_sim_end {
+    IO_SIM_OPEN,
+    IO_SIM_CLOSED,  /* by the server, in order */
+    IO_SIM_ABORTED, /* by the server, with a reset */
+    IO_SIM_BROKEN,  /* by fate */
+};
+enum io_sim_end io_sim_ended(const struct io_sim_peer *peer);
 /* The test lets go of it (before or after io_destroy); resets it first if it has not ended. NULL is allowed.
  * */
 void io_sim_forget(struct io_sim_peer *peer);

@@ -384,3 +384,144 @@ Test(io_sim, bounds_what_its_sockets_hold) {
     echo_free(echo);
     LEAKS_NONE();
 }
+
+/* --- What a simulation of several workers needs --------------------------------------------------------- */
+
+/* Two io of one host: the door's listener hands what it accepts to the other one. */
+struct host {
+    struct io *door;
+    struct io *other;
+    struct echo_end end;
+    uint64_t received;
+    int ended; /* 1: told with `error` */
+    int error;
+};
+
+static void host_accepted(void *owner, void *user, int fd) {
+    struct host *host = owner;
+    cr_assert_eq(user, (void *)host);
+    host->end.handle = io_add(host->other, fd, &host->end);
+    cr_assert_neq(host->end.handle, 0);
+}
+
+static void host_received(void *owner, void *user, const uint8_t *bytes, size_t length) {
+    struct host *host = owner;
+    (void)bytes;
+    cr_assert_eq(user, (void *)&host->end);
+    host->received += length;
+}
+
+static void host_ended(void *owner, void *user, int error) {
+    struct host *host = owner;
+    cr_assert_eq(user, (void *)&host->end);
+    host->ended++;
+    host->error = error;
+}
+
+static void host_sent(void *owner, void *user, int64_t result) {
+    (void)owner;
+    ((struct echo_end *)user)->sent += result > 0 ? (uint64_t)result : 0;
+}
+
+static void host_closed(void *owner, void *user) {
+    (void)owner;
+    (void)user;
+}
+
+static const struct io_handlers host_handlers = {
+    .accepted = host_accepted,
+    .received = host_received,
+    .ended = host_ended,
+    .sent = host_sent,
+    .closed = host_closed,
+    .woken = woken,
+};
+
+static void host_init(struct host *host) {
+    struct io_config config = {.body = IO_BODY_SIM, .bell = -1, .handlers = &host_handlers, .owner = host};
+    *host = (struct host){0};
+    cr_assert_eq(io_create(&host->door, &config), 0);
+    cr_assert_eq(io_create(&host->other, &config), 0);
+    io_sim_share(host->other, host->door);
+    cr_assert_neq(io_listen(host->door, -1, host), 0);
+}
+
+static void host_turns(struct host *host) {
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(io_turn(host->door, 0), 0);
+        cr_assert_eq(io_turn(host->other, 0), 0);
+    }
+}
+
+static void host_send(struct host *host) {
+    host->end.iov = (struct iovec){.iov_base = (void *)(uintptr_t) "answer", .iov_len = 6};
+    io_send(host->other, host->end.handle, &host->end.iov, 1);
+    io_flush(host->other);
+}
+
+static void host_deinit(struct host *host, struct io_sim_peer *peer) {
+    io_destroy(host->other);
+    io_destroy(host->door);
+    io_sim_forget(peer);
+}
+
+Test(io_sim, hands_a_connection_to_another_io_of_the_same_host) {
+    struct host host;
+    host_init(&host);
+    struct io_sim_peer *peer = io_sim_connect(host.door);
+    cr_assert(io_sim_due(host.door) && !io_sim_due(host.other));
+    cr_assert_eq(io_sim_write(peer, "early", 5), 5);
+    host_turns(&host);
+    cr_assert_eq(host.received, 5);
+    cr_assert(!io_sim_due(host.door) && !io_sim_due(host.other));
+    cr_assert_eq(io_sim_write(peer, "x", 1), 1);
+    cr_assert(io_sim_due(host.other));
+    host_turns(&host);
+    cr_assert_eq(host.received, 6);
+    host_deinit(&host, peer);
+    LEAKS_NONE();
+}
+
+Test(io_sim, lets_a_client_end_its_side_and_read_on) {
+    struct host host;
+    const uint8_t *bytes;
+    char read[8];
+    host_init(&host);
+    struct io_sim_peer *peer = io_sim_connect(host.door);
+    cr_assert_eq(io_sim_write(peer, "last", 4), 4);
+    io_sim_shut(peer);
+    cr_assert_eq(io_sim_write(peer, "x", 1), -EPIPE);
+    host_turns(&host);
+    cr_assert(host.received == 4 && host.ended == 1 && host.error == 0);
+    host_send(&host);
+    cr_assert_eq(host.end.sent, 6);
+    cr_assert_eq(io_sim_unread(peer, &bytes), 6);
+    cr_assert_arr_eq(bytes, "answer", 6);
+    cr_assert_eq(io_sim_read(peer, read, sizeof read), 6);
+    cr_assert_eq(io_sim_unread(peer, &bytes), 0);
+    host_deinit(&host, peer);
+    LEAKS_NONE();
+}
+
+Test(io_sim, tells_who_has_ended_a_connection) {
+    static const struct io_sim_faults fate = {.reset = 1024};
+    for (int who = 0; who < 4; who++) {
+        static const enum io_sim_end ends[] = {IO_SIM_CLOSED, IO_SIM_ABORTED, IO_SIM_BROKEN, IO_SIM_OPEN};
+        struct host host;
+        host_init(&host);
+        struct io_sim_peer *peer = io_sim_connect(host.door);
+        host_turns(&host);
+        cr_assert_eq(io_sim_ended(peer), IO_SIM_OPEN);
+        if (who == 2)
+            io_sim_seed(host.other, 1, &fate);
+        if (who == 3)
+            io_sim_end(peer, true);
+        if (who >= 2)
+            host_send(&host);
+        io_close(host.other, host.end.handle, who == 1);
+        host_turns(&host);
+        cr_assert_eq(io_sim_ended(peer), ends[who], "%d", who);
+        host_deinit(&host, peer);
+    }
+    LEAKS_NONE();
+}
