@@ -63,7 +63,8 @@ static enum session_verdict append_here(struct worker *worker, struct forward *f
 
 static struct link_out *link_to(struct worker *worker, uint32_t home) {
     struct link_out *link = &worker->out[home];
-    if (link->ring == NULL && spsc_create(&link->ring, SPSC_BYTES) != 0)
+    uint64_t bytes = worker->shards->config.link_bytes;
+    if (link->ring == NULL && spsc_create(&link->ring, bytes != 0 ? bytes : SPSC_BYTES) != 0)
         return NULL;
     if (!link->announced) {
         struct mpsc_command command = {.kind = COMMAND_LINK, .small = worker->number};

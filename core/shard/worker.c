@@ -28,6 +28,7 @@
 
 #define PARKED_RETRY_NS (1u * NS_PER_MS)
 #define LEAVE_NS        (300u * NS_PER_MS) /* for the last frames of a stop */
+#define SLICES_DEFAULT  ((uint32_t)(SLICE_POOL_BYTES / sizeof(struct output_item)))
 
 /* ---- making ---- */
 
@@ -81,7 +82,7 @@ static int worker_make_tables(struct worker *worker) {
     if (result == 0)
         result = route_create(&worker->routes, &routes);
     if (result == 0)
-        result = output_pool_init(&worker->pool, SLICE_POOL_BYTES / sizeof(struct output_item));
+        result = output_pool_init(&worker->pool, config->slices != 0 ? config->slices : SLICES_DEFAULT);
     if (result == 0)
         result = mpsc_create(&worker->mailbox, MAILBOX_COMMANDS);
     worker->staging.bytes = malloc(STAGING_BYTES);
@@ -104,6 +105,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     *out = worker;
     worker->shards = shards;
     worker->number = number;
+    worker->clock_ns = clock_mono_ns;
     worker_lists_init(worker);
     const char *what = "wake";
     int result = wake_init(&worker->wake);
@@ -246,25 +248,29 @@ static void backstop_look(struct worker *worker, uint64_t slept_ns) {
         counter_add(&worker->stats.backstop_hits, 1);
 }
 
-static int worker_wait(struct worker *worker) {
+uint64_t worker_rest(struct worker *worker) {
     uint64_t wait_ns = worker->worked ? 0 : sleep_ns(worker);
-    bool sleeps = wait_ns > 0;
-    if (sleeps) {
-        delivery_gates(worker, true);
-        wake_announce(&worker->wake);
-        if (worker->worked || worker_news(worker))
-            wait_ns = 0;
-    }
+    if (wait_ns == 0)
+        return 0;
+    delivery_gates(worker, true);
+    wake_announce(&worker->wake);
+    if (!worker->worked && !worker_news(worker))
+        return wait_ns;
+    wake_resume(&worker->wake);
+    return 0;
+}
+
+static int worker_wait(struct worker *worker, uint64_t wait_ns) {
     worker->worked = worker->rung = false;
     worker->refused = false;
     worker->retry_ns = 0;
     if (wait_ns > 0)
         counter_add(&worker->stats.sleeps, 1);
     int result = io_turn(worker->io, wait_ns);
-    if (sleeps)
+    if (wait_ns > 0)
         wake_resume(&worker->wake);
     uint64_t before_ns = worker->now_ns;
-    worker->now_ns = clock_mono_ns();
+    worker->now_ns = worker->clock_ns();
     worker->wall_ns = clock_wall_ns();
     if (wait_ns > 0)
         backstop_look(worker, worker->now_ns - before_ns);
@@ -293,8 +299,8 @@ static void parked_retry(struct worker *worker) {
     counter_set(&worker->stats.parked, parked);
 }
 
-int worker_turn(struct worker *worker) {
-    int result = worker_wait(worker);
+int worker_wake(struct worker *worker, uint64_t wait_ns) {
+    int result = worker_wait(worker, wait_ns);
     counter_add(&worker->stats.turns, 1);
     mailbox_read(worker);
     if (ingress_links(worker))
@@ -312,6 +318,10 @@ int worker_turn(struct worker *worker) {
     peers_leave(worker);
     housekeeping(worker);
     return result;
+}
+
+int worker_turn(struct worker *worker) {
+    return worker_wake(worker, worker_rest(worker));
 }
 
 /* Draining and nothing left: what is queued has been sent as far as sockets take it. */
@@ -367,7 +377,7 @@ static void worker_pin(const struct worker *worker) {
 void *worker_main(void *user) {
     struct worker *worker = user;
     worker_pin(worker);
-    worker->now_ns = clock_mono_ns();
+    worker->now_ns = worker->clock_ns();
     int result = worker_attach(worker);
     while (result == 0 && !(worker->saying_goodbye && list_empty(&worker->all))) {
         result = worker_turn(worker);

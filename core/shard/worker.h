@@ -160,6 +160,7 @@ struct worker {
     struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
     uint32_t iov_used;
     io_handle listener;
+    uint64_t (*clock_ns)(void); /* clock_mono_ns; a simulation has a clock of its own */
     uint64_t now_ns, wall_ns;
     uint64_t retry_ns; /* when a log's grace is over for a parked connection; 0 = nothing to wait for */
     uint64_t housekeeping_ns;
@@ -188,7 +189,12 @@ void worker_destroy(struct worker *worker);
 void *worker_main(void *worker);
 /* What worker_main does, one by one; a test drives them itself over the simulated I/O body. */
 int worker_attach(struct worker *worker) MUST_USE; /* once, on the worker's thread, when all logs exist */
-int worker_turn(struct worker *worker) MUST_USE;
+int worker_turn(struct worker *worker) MUST_USE;   /* worker_wake(worker, worker_rest(worker)) */
+/* The two halves of a turn, so that a test can let others run while this worker sleeps. Rest: when there is
+ * nothing to do, announces the sleep and returns how long it may last; 0 = no sleep. Wake: waits so long for
+ * the kernel, then does the turn. */
+uint64_t worker_rest(struct worker *worker);
+int worker_wake(struct worker *worker, uint64_t wait_ns) MUST_USE;
 void worker_detach(struct worker *worker);
 
 /* peer.c: connections come and go */
