@@ -63,7 +63,7 @@ rh_client *rh_client_new(const rh_options *options, const char **error) {
     if (error == NULL)
         error = &ignored;
     struct rh_client *client = calloc(1, sizeof *client);
-    *error = "out of memory";
+    *error = "no memory or no file descriptor is left";
     if (client == NULL)
         return NULL;
     client->socket = -1;
@@ -71,8 +71,10 @@ rh_client *rh_client_new(const rh_options *options, const char **error) {
     client->backoff_ns = LINK_BACKOFF_NS_MIN;
     size_t send_bytes =
         options->send_buffer_bytes != 0 ? options->send_buffer_bytes : CLIENT_SEND_BYTES_DEFAULT;
-    if (!options_copy(client, options, error) || !client_allocate(client, send_bytes)) {
+    bool good = options_copy(client, options, error);
+    if (!good || !client_allocate(client, send_bytes)) {
         rh_client_free(client);
+        errno = good ? ENOMEM : EINVAL;
         return NULL;
     }
     uint64_t seeds[2] = {clock_mono_ns(), clock_wall_ns()};
@@ -114,10 +116,7 @@ static const char *publish_fault(const rh_client *client, size_t topic_length, s
         return "topic: 1 to 255 bytes";
     if (event_length == 0 || event_length > LINK_FRAME_MAX / 2)
         return "event: must be a serialized CloudEvent";
-    uint64_t size = wire_record_size((uint32_t)topic_length, (uint32_t)event_length);
-    if (client->publish_max != 0 && size > client->publish_max)
-        return "event: larger than the server takes";
-    if (size > client->outbox.capacity)
+    if (wire_record_size((uint32_t)topic_length, (uint32_t)event_length) > client->outbox.capacity)
         return "event: larger than the send buffer";
     return NULL;
 }
@@ -134,14 +133,23 @@ int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, co
                               .topic_length = (uint32_t)topic_length,
                               .event_length = (uint32_t)event_length};
     struct outbox *box = &client->outbox;
+    uint64_t size = wire_record_size(wire.topic_length, wire.event_length);
+    if (client->publish_max != 0 && size > client->publish_max) {
+        link_error(client,
+                   "event: it takes %llu bytes with its topic, and this server takes no more than %llu",
+                   (unsigned long long)size, (unsigned long long)client->publish_max);
+        return RH_INVALID;
+    }
     if (!outbox_event(box, &wire)) {
-        client->full = true;
+        client->full_bytes = size;
         return RH_FULL;
     }
     int64_t ordinal = (int64_t)box->ordinal_last;
     /* A broken connection is found again, and told, by the next process. */
-    if (client->phase == LINK_UP && !client->blocked && box->produced - box->sent >= CLIENT_EAGER_BYTES)
+    if (client->phase == LINK_UP && !client->blocked && box->produced - box->sent >= CLIENT_EAGER_BYTES) {
         (void)link_send(client);
+        link_watch(client);
+    }
     return ordinal;
 }
 
@@ -250,12 +258,15 @@ static void client_send(rh_client *client) {
         link_lost(client, strerror(errno), 0);
 }
 
-/* on_writable once after RH_FULL, when at least a quarter of the buffer is free. */
+/* on_writable once after RH_FULL, when at least a quarter of the buffer is free, and enough for that event.
+ */
 static void client_tell_writable(rh_client *client) {
     const struct outbox *box = &client->outbox;
-    if (!client->full || box->produced - box->kept > box->capacity / 4 * 3 || client->phase == LINK_OVER)
+    uint64_t room = box->capacity - (box->produced - box->kept);
+    if (client->full_bytes == 0 || room < box->capacity / 4 || room < client->full_bytes ||
+        client->phase == LINK_OVER)
         return;
-    client->full = false;
+    client->full_bytes = 0;
     if (client->callbacks.on_writable != NULL)
         client->callbacks.on_writable(client->user);
 }

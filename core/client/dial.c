@@ -86,6 +86,13 @@ int dial_next(struct dial *dial) {
     return result;
 }
 
+unsigned dial_left(const struct dial *dial) {
+    unsigned count = 0;
+    for (const struct addrinfo *address = dial->next; address != NULL; address = address->ai_next)
+        count++;
+    return count;
+}
+
 int dial_result(int socket) {
     struct pollfd ready = {.fd = socket, .events = POLLOUT};
     if (poll(&ready, 1, 0) <= 0)

@@ -29,5 +29,7 @@ int dial_resolve(struct dial *dial, const char **why) MUST_USE;
  * dial_result), or negative errno when no address is left: that of the last one that failed, -EADDRNOTAVAIL
  * when there was none. */
 int dial_next(struct dial *dial) MUST_USE;
+/* How many addresses have not been tried. */
+unsigned dial_left(const struct dial *dial);
 /* 0 once the connection stands, -EINPROGRESS before, another negative errno when it failed. */
 int dial_result(int socket) MUST_USE;

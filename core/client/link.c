@@ -109,10 +109,10 @@ void link_lost(struct rh_client *client, const char *why, uint64_t pause_ns) {
     link_state(client, client->error);
 }
 
-static void link_watch_new(struct rh_client *client) {
+static bool link_watch_new(struct rh_client *client) {
     struct epoll_event wanted = {.events = EPOLLOUT};
     client->watched = EPOLLOUT;
-    CHECK(epoll_ctl(client->poller, EPOLL_CTL_ADD, client->socket, &wanted) == 0 || errno == ENOMEM);
+    return epoll_ctl(client->poller, EPOLL_CTL_ADD, client->socket, &wanted) == 0;
 }
 
 /* The next address of the server, or the end of this try. */
@@ -126,13 +126,17 @@ static void link_next_address(struct rh_client *client, int error) {
         return;
     }
     client->socket = made;
-    link_watch_new(client);
+    /* An address that does not answer at all must not use up the time of the others. */
+    uint64_t now = clock_mono_ns();
+    uint64_t left = client->try_end_ns > now ? client->try_end_ns - now : 0;
+    client->deadline_ns = now + left / (dial_left(&client->dial) + 1);
+    if (!link_watch_new(client))
+        link_lost(client, strerror(errno), 0);
 }
 
 void link_start(struct rh_client *client) {
     const char *why;
     client->phase = LINK_DIALING;
-    client->deadline_ns = clock_mono_ns() + client->connect_timeout_ns;
     link_state(client, "connecting");
     if (client->phase != LINK_DIALING)
         return;
@@ -141,7 +145,15 @@ void link_start(struct rh_client *client) {
         link_lost(client, client->error, 0);
         return;
     }
+    client->try_end_ns = clock_mono_ns() + client->connect_timeout_ns;
     link_next_address(client, -EADDRNOTAVAIL);
+}
+
+/* This address does not lead to the server. */
+static void link_other_address(struct rh_client *client, int error) {
+    (void)close(client->socket);
+    client->socket = -1;
+    link_next_address(client, error);
 }
 
 static void link_hello(struct rh_client *client) {
@@ -154,6 +166,7 @@ static void link_hello(struct rh_client *client) {
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_CONNECT;
     frame.connect = &connect;
     client->phase = LINK_HANDSHAKE;
+    client->deadline_ns = client->try_end_ns;
     client->frame_max = LINK_FRAME_SLACK;
     if (outbox_control(&client->outbox, &frame, true) != 0)
         link_lost(client, "out of memory", 0);
@@ -167,9 +180,7 @@ void link_dialing(struct rh_client *client) {
         link_hello(client);
         return;
     }
-    (void)close(client->socket);
-    client->socket = -1;
-    link_next_address(client, result);
+    link_other_address(client, result);
 }
 
 /* The program does not want what an earlier connection may have taken sent again: it is told that its fate is
@@ -329,13 +340,24 @@ static void link_ping_due(struct rh_client *client, uint64_t now) {
         link_ping(client);
 }
 
+static void link_late(struct rh_client *client) {
+    if (client->phase == LINK_DIALING) {
+        link_other_address(client, -ETIMEDOUT);
+        return;
+    }
+    if (client->phase == LINK_HANDSHAKE)
+        link_error(client, "%s port %s took the connection, but does not answer as a router in time",
+                   client->dial.host, client->dial.port);
+    else
+        link_error(client, "the server did not close the connection in time");
+    link_lost(client, client->error, 0);
+}
+
 void link_timers(struct rh_client *client, uint64_t now) {
     if (client->phase == LINK_WAITING && now >= client->retry_ns)
         link_start(client);
-    if (client->deadline_ns != 0 && now >= client->deadline_ns) {
-        const char *late = "the server did not close the connection in time";
-        link_lost(client, client->phase == LINK_UP ? late : "no answer from the server in time", 0);
-    }
+    if (client->deadline_ns != 0 && now >= client->deadline_ns)
+        link_late(client);
     if (client->phase != LINK_UP)
         return;
     if (client->resubscribe_ns != 0 && now >= client->resubscribe_ns)

@@ -51,7 +51,8 @@ struct rh_client {
     bool blocked;     /* the kernel took less than was offered */
     bool more;        /* there may be received bytes that were left for the next turn */
     enum link_phase phase;
-    uint64_t deadline_ns;  /* DIALING, HANDSHAKE, and after a Goodbye; 0 = none */
+    uint64_t deadline_ns;  /* DIALING (of this address), HANDSHAKE, and after a Goodbye; 0 = none */
+    uint64_t try_end_ns;   /* DIALING, HANDSHAKE: of this try */
     uint64_t up_ns;        /* since when UP */
     uint64_t ordinal_base; /* our ordinal = this + the server's */
     uint64_t frame_max;    /* of what we receive */
@@ -70,7 +71,7 @@ struct rh_client {
     uint8_t instance[16];
     bool connected_once;
     bool closing;            /* rh_close was called */
-    bool full;               /* RH_FULL was the answer, on_writable is owed */
+    uint64_t full_bytes;     /* of the event to which RH_FULL was the answer: on_writable is owed; 0 = none */
     bool inside;             /* a function that runs callbacks is running */
     uint64_t retry_ns;       /* WAITING: when to connect */
     uint64_t backoff_ns;     /* the next pause, without jitter */

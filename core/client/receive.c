@@ -39,7 +39,7 @@ static bool event_read(const struct wire_frame *frame, rh_event *event) {
             event->event_length = field.length;
         }
     }
-    return event->topic != NULL && event->event != NULL;
+    return event->topic_length > 0 && event->event != NULL;
 }
 
 static void receive_event(struct rh_client *client, const struct wire_frame *frame) {
@@ -78,6 +78,10 @@ static void connected_instance(struct rh_client *client, const ProtobufCBinaryDa
 static void receive_connected(struct rh_client *client, const Roundhouse__V1__Connected *connected) {
     if (client->phase != LINK_HANDSHAKE) {
         receive_bad(client, "a second Connected");
+        return;
+    }
+    if (client->outbox.controls != NULL) {
+        receive_bad(client, "Connected before it had our Connect");
         return;
     }
     if (connected->version != 1) {

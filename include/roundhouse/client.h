@@ -101,8 +101,8 @@ typedef struct rh_options {
     void *user;
 } rh_options;
 
-/* NULL for want of memory or a bad option (then *error, if not NULL, gets a static text). Connecting starts
- * with the first process/run/wait. */
+/* NULL for a bad option (errno is EINVAL) or for want of memory or descriptors (ENOMEM); *error, if not NULL,
+ * gets a static text then. Connecting starts with the first process/run/wait. */
 rh_client *rh_client_new(const rh_options *options, const char **error);
 void rh_client_free(
     rh_client *client); /* closes at once; for an orderly end: rh_flush, rh_close, rh_run until RH_CLOSED */

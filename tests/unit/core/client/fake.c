@@ -121,24 +121,20 @@ struct wire_event fake_expect_event(struct fake *fake, rh_client *client) {
     return event;
 }
 
-int fake_handshake(struct fake *fake, rh_client *client) {
+void fake_await(struct fake *fake, rh_client *client) {
     for (int step = 0; !fake_accept(fake); step++) {
         cr_assert(step < FAKE_STEPS_MAX, "the client does not connect; it says: %s", rh_client_error(client));
         fake_step(client);
     }
+}
+
+int fake_handshake(struct fake *fake, rh_client *client) {
+    fake_await(fake, client);
     fake_frame *frame = fake_expect(fake, client, WIRE_CONNECT);
     cr_assert(frame->connect->version == 1);
     int ack = (int)frame->connect->ack;
     control_free(frame);
-    uint8_t instance[16];
-    memset(instance, fake->instance, sizeof instance);
-    Roundhouse__V1__Connected connected = ROUNDHOUSE__V1__CONNECTED__INIT;
-    connected.version = 1;
-    connected.instance = (ProtobufCBinaryData){sizeof instance, instance};
-    connected.frame_bytes_max = fake->frame_bytes_max;
-    fake_send(fake, &(fake_frame){.base = PROTOBUF_C_MESSAGE_INIT(&roundhouse__v1__frame__descriptor),
-                                  .body_case = ROUNDHOUSE__V1__FRAME__BODY_CONNECTED,
-                                  .connected = &connected});
+    fake_connected(fake);
     for (int step = 0; rh_client_state(client) != RH_STATE_CONNECTED; step++) {
         cr_assert(step < FAKE_STEPS_MAX);
         fake_step(client);
@@ -157,6 +153,18 @@ void fake_send(struct fake *fake, const fake_frame *frame) {
     cr_assert(bytes != NULL);
     fake_send_bytes(fake, bytes, control_pack(frame, bytes));
     free(bytes);
+}
+
+void fake_connected(struct fake *fake) {
+    uint8_t instance[16];
+    memset(instance, fake->instance, sizeof instance);
+    Roundhouse__V1__Connected connected = ROUNDHOUSE__V1__CONNECTED__INIT;
+    connected.version = 1;
+    connected.instance = (ProtobufCBinaryData){sizeof instance, instance};
+    connected.frame_bytes_max = fake->frame_bytes_max;
+    fake_send(fake, &(fake_frame){.base = PROTOBUF_C_MESSAGE_INIT(&roundhouse__v1__frame__descriptor),
+                                  .body_case = ROUNDHOUSE__V1__FRAME__BODY_CONNECTED,
+                                  .connected = &connected});
 }
 
 static ProtobufCBinaryData fake_text(const char *text) {

@@ -39,11 +39,14 @@ void fake_hang_up(struct fake *fake, bool reset);
 fake_frame *fake_expect(struct fake *fake, rh_client *client, enum wire_kind kind);
 /* The same for an event; pointers are valid until the next call. */
 struct wire_event fake_expect_event(struct fake *fake, rh_client *client);
+/* Lets the client open a connection; nothing is read from it, nothing said. */
+void fake_await(struct fake *fake, rh_client *client);
 /* Lets the client connect, and answers its Connect, whose ack level is returned. */
 int fake_handshake(struct fake *fake, rh_client *client);
 
 void fake_send(struct fake *fake, const fake_frame *frame);
 void fake_send_bytes(struct fake *fake, const void *bytes, size_t count);
+void fake_connected(struct fake *fake);
 void fake_subscribed(struct fake *fake, uint64_t id, const char *position);
 void fake_pong(struct fake *fake, const char *position);
 void fake_event(struct fake *fake, const char *topic, uint64_t sequence);
