@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,14 +28,27 @@ int args_option_mistake(const char *command, int result, char *const *argv) {
     if (result == ':')
         return args_mistake(command, "the option '%s' needs a value; see roundhouse %s --help", option,
                             command);
-    if (optopt != 0 && strncmp(option, "--", 2) != 0)
-        return args_mistake(command, "there is no option '-%c'; see roundhouse %s --help", optopt, command);
+    /* optopt is a letter that is no option, or what a long option that takes no value stands for: a number
+     * above all letters, or 'h'. */
+    if (optopt != 0 && optopt != 'h' && optopt <= UCHAR_MAX)
+        return args_mistake(command,
+                            "there is no option '-%c'; see roundhouse %s --help (what begins with '-' and is "
+                            "no option goes behind '--')",
+                            optopt, command);
     if (optopt != 0)
         return args_mistake(command, "'%s': this option takes no value; see roundhouse %s --help", option,
                             command);
     return args_mistake(command,
                         "'%s' is no option, or is cut short for more than one; see roundhouse %s --help",
                         option, command);
+}
+
+int args_no_client(const char *command, const char *server, const char *error) {
+    if (errno != EINVAL) {
+        (void)args_mistake(command, "%s", error);
+        return CLI_INTERNAL;
+    }
+    return args_mistake(command, "--server %s: %s", server != NULL ? server : "", error);
 }
 
 bool args_number(const char *text, uint64_t least, uint64_t most, uint64_t *number) {

@@ -16,6 +16,9 @@ int args_mistake(const char *command, const char *format, ...) __attribute__((fo
  * that is unknown or lacks its value. */
 int args_option_mistake(const char *command, int result, char *const *argv);
 
+/* After rh_client_new has failed: says why, and returns the exit status. `server` NULL = the default. */
+int args_no_client(const char *command, const char *server, const char *error);
+
 /* A decimal number from least to most, nothing around it. */
 bool args_number(const char *text, uint64_t least, uint64_t most, uint64_t *number);
 /* "100", "2.5" or "100/s": events per second, over 0. */

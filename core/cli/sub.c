@@ -5,6 +5,8 @@
 #include "core/base/topic.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
+#include "core/cli/out.h"
+#include "core/cli/said.h"
 #include "core/cli/show.h"
 
 #include <errno.h>
@@ -13,6 +15,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char sub_usage[] =
     "usage: roundhouse sub [OPTION...] PATTERN...\n"
@@ -67,6 +70,8 @@ struct sub_options {
 struct sub {
     struct sub_options options;
     rh_client *client;
+    struct out out;
+    struct said said; /* why the connection is away */
     uint64_t shown;
     uint64_t unshown; /* events that could not be shown in the format asked for */
     bool connected_once;
@@ -159,9 +164,9 @@ static void sub_on_event(void *user, uint64_t subscription, const rh_event *even
     struct sub *sub = user;
     struct fault fault;
     (void)subscription;
-    if (sub->ended || ferror(stdout))
+    if (sub->ended)
         return;
-    if (!show_event(stdout, sub->options.format, event, &fault)) {
+    if (!show_event(sub->out.stream, sub->options.format, event, &fault)) {
         sub->unshown++;
         fprintf(stderr, "roundhouse sub: an event of %.*s can not be shown: %s\n", (int)event->topic_length,
                 event->topic, fault.text);
@@ -193,12 +198,15 @@ static void sub_on_subscribed(void *user, uint64_t subscription) {
 
 static void sub_on_state(void *user, enum rh_state state, const char *why) {
     struct sub *sub = user;
-    if (state == RH_STATE_CONNECTED)
+    if (state == RH_STATE_CONNECTED) {
         sub->connected_once = true;
+        said_forget(&sub->said);
+    }
     if (state != RH_STATE_WAITING)
         return;
     if (sub->connected_once) {
-        fprintf(stderr, "reconnecting: %s\n", why);
+        if (said_anew(&sub->said, why))
+            fprintf(stderr, "reconnecting: %s\n", why);
         return;
     }
     fprintf(stderr, "roundhouse sub: %s\n", why);
@@ -207,9 +215,11 @@ static void sub_on_state(void *user, enum rh_state state, const char *why) {
 
 static void sub_on_error(void *user, int code, const char *text, bool fatal, uint64_t subscription) {
     struct sub *sub = user;
+    if (fatal)
+        return; /* the end of the connection tells it, too */
     fprintf(stderr, "error: %s (%s)\n", text, rh_code_name((enum rh_code)code));
     /* Without its subscription there is nothing to wait for, unless it comes back by itself. */
-    if (!fatal && subscription != 0 && !(sub->subscribed_once && code == RH_CODE_EXHAUSTED))
+    if (subscription != 0 && !(sub->subscribed_once && code == RH_CODE_EXHAUSTED))
         sub->status = CLI_DATA;
 }
 
@@ -231,7 +241,7 @@ static void sub_catch_signals(sigset_t *while_waiting) {
 
 static void sub_wait(struct sub *sub, const sigset_t *while_waiting) {
     struct pollfd ready[2] = {{.fd = rh_fd(sub->client), .events = rh_events(sub->client)},
-                              {.fd = fileno(stdout), .events = 0}}; /* its reader's end comes as POLLERR */
+                              {.fd = sub->out.file, .events = 0}}; /* its reader's end comes as POLLERR */
     int ms = rh_timeout_ms(sub->client);
     struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     if (ppoll(ready, 2, ms < 0 ? NULL : &wait, while_waiting) > 0 && (ready[1].revents & POLLERR) != 0)
@@ -239,11 +249,12 @@ static void sub_wait(struct sub *sub, const sigset_t *while_waiting) {
 }
 
 /* Gives the batch to whoever reads. A reader that has gone away is an end as good as any. */
-static void sub_flush(struct sub *sub) {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+static void sub_flush(struct sub *sub, const sigset_t *while_waiting) {
+    int result = out_flush(&sub->out, while_waiting, &sub_signalled);
+    if (result == 0)
         return;
-    if (errno != EPIPE) {
-        fprintf(stderr, "roundhouse sub: standard output: %s\n", strerror(errno));
+    if (result != -EPIPE && result != -EINTR) {
+        fprintf(stderr, "roundhouse sub: standard output: %s\n", strerror(-result));
         sub->status = CLI_INTERNAL;
     }
     sub->ended = true;
@@ -255,7 +266,7 @@ static int sub_loop(struct sub *sub) {
     sub_catch_signals(&while_waiting);
     while (result == RH_OK && !sub->ended && sub->status == CLI_OK && !sub_signalled) {
         result = rh_process(sub->client);
-        sub_flush(sub);
+        sub_flush(sub, &while_waiting);
         if (result == RH_OK && !sub->ended && sub->status == CLI_OK)
             sub_wait(sub, &while_waiting);
     }
@@ -279,7 +290,7 @@ static int sub_run(struct sub *sub) {
                           .user = sub};
     sub->client = rh_client_new(&options, &error);
     if (sub->client == NULL)
-        return args_mistake("sub", "--server %s: %s", sub->options.server, error);
+        return args_no_client("sub", sub->options.server, error);
     const char *const *patterns = (const char *const *)sub->options.patterns;
     int64_t id = rh_subscribe(sub->client, patterns, sub->options.pattern_count, sub->options.policy);
     int status = id > 0 ? sub_loop(sub) : CLI_INTERNAL;
@@ -292,5 +303,13 @@ static int sub_run(struct sub *sub) {
 int sub_command(int argc, char **argv) {
     struct sub sub = {.status = CLI_OK};
     int status = sub_options_read(&sub.options, argc, argv);
-    return status != CLI_OK || sub.options.help ? status : sub_run(&sub);
+    if (status != CLI_OK || sub.options.help)
+        return status;
+    if (out_init(&sub.out, STDOUT_FILENO) != 0) {
+        (void)args_mistake("sub", "out of memory");
+        return CLI_INTERNAL;
+    }
+    status = sub_run(&sub);
+    out_deinit(&sub.out);
+    return status;
 }

@@ -17,9 +17,9 @@ from wire import pb
 class Watched:
     """A running `roundhouse sub`, after it has said that it is subscribed."""
 
-    def __init__(self, spawn, made, *arguments, patterns=1):
+    def __init__(self, spawn, made, *arguments, patterns=1, **options):
         before = made.metric("roundhouse_subscriptions")
-        self.process = spawn("sub", "--server", made.address, *arguments)
+        self.process = spawn("sub", "--server", made.address, *arguments, **options)
         made.await_metric("roundhouse_subscriptions", lambda value: value == before + patterns)
 
     def rest(self):
@@ -182,6 +182,18 @@ def test_a_bad_topic_or_pattern_is_usage(run):
     assert run("sub", "--server", "127.0.0.1:1", "a.>.b").returncode == 64
 
 
+MISTAKES = {("pub", "--quiet", "-xy", "a", "b"): "no option '-x'", ("pub", "a", "-5"): "behind '--'",
+            ("pub", "--help=3"): "'--help=3': this option takes no value", ("sub", "--no-reconnect=x", "a"): "takes no value",
+            ("pub", "--quiet", "--type"): "'--type' needs a value", ("sub", "--co"): "'--co'",
+            ("sub", "--server", "router.example", "a"): "--server router.example: a server is written HOST:PORT"}
+
+
+@pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
+def test_a_mistake_in_an_option_is_named(run, arguments):
+    done = run(*arguments)
+    assert done.returncode == 64 and MISTAKES[arguments] in done.stderr and done.stdout == ""
+
+
 def test_no_server_exits_69(run):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -213,6 +225,49 @@ def test_what_is_no_router_exits_69(run):
 def test_sub_ends_with_0_on_a_signal(router, spawn, number):
     made = router()
     assert Watched(spawn, made, "a").stop(number) == b""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sub_ends_on_a_signal_although_nobody_reads_its_output(router, run, spawn, tmp_path, number):
+    made = router()
+    (tmp_path / "big").write_bytes(b"x" * 500_000)
+    watched = Watched(spawn, made, "--format", "raw", "a")
+    assert run("pub", "--server", made.address, "--count", "4", "a", "--file", "big").returncode == 0
+    made.await_metric("roundhouse_deliveries_total", lambda value: value == 4)
+    assert select.select([watched.process.stdout], [], [], wire.WAIT_SECONDS)[0], "it has begun to write"
+    watched.process.send_signal(number)
+    assert watched.process.wait(wire.WAIT_SECONDS) == 0
+
+
+def test_sub_ends_with_0_when_its_reader_goes_away(router, run, spawn, tmp_path):
+    made = router()
+    (tmp_path / "big").write_bytes(b"x" * 500_000)
+    watched = Watched(spawn, made, "--format", "raw", "a")
+    watched.process.stdout.close()
+    assert run("pub", "--server", made.address, "--count", "4", "a", "--file", "big").returncode == 0
+    assert watched.process.wait(wire.WAIT_SECONDS) == 0
+
+
+def test_sub_tells_a_full_disk_and_exits_70(router, run, spawn):
+    made = router()
+    with open("/dev/full", "wb") as full:
+        watched = Watched(spawn, made, "a", stdout=full)
+    assert run("pub", "--server", made.address, "a", "x").returncode == 0
+    assert watched.process.wait(wire.WAIT_SECONDS) == 70
+    assert b"No space left on device" in watched.process.stderr.read()
+
+
+def test_sub_says_once_why_the_router_is_away(router, spawn):
+    made = router()
+    watched = Watched(spawn, made, "a")
+    made.stop()
+    line, told = watched.process.stderr.readline, []
+    while not told or b"refused" not in told[-1]:
+        told.append(line())
+    time.sleep(1)  # some more tries
+    watched.process.send_signal(signal.SIGTERM)
+    rest = watched.process.communicate(timeout=wire.WAIT_SECONDS)[1]
+    assert watched.process.returncode == 0 and rest == b"", rest
 
 
 def test_overlapping_patterns_print_once(router, run, spawn):
