@@ -10,13 +10,30 @@
 
 /* ---- entering and leaving ---- */
 
+/* Gives up the slices; at[i] comes down to the first record of log i that was not begun. False: closed. */
+static bool slices_give_up(struct peer *peer, uint64_t *at) {
+    struct worker *worker = peer->worker;
+    int kept = output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, at);
+    output_positions(&peer->conn.out, position_lower, at);
+    list_remove(&peer->holding);
+    if (kept != 0)
+        peer_close(peer, true);
+    return kept == 0;
+}
+
+/* It was only finishing: not worth a cursor, but it shall read its acknowledgements and our Goodbye. */
+static bool retired_give_up(struct peer *peer) {
+    uint64_t at[SHARDS_MAX];
+    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+        at[i] = UINT64_MAX;
+    return slices_give_up(peer, at);
+}
+
 bool catchup_enter(struct peer *peer) {
     struct worker *worker = peer->worker;
     uint32_t logs = worker->shards->config.count;
-    if (peer->retired) { /* it was only finishing: not worth a cursor */
-        peer_close(peer, true);
-        return true;
-    }
+    if (peer->retired)
+        return retired_give_up(peer);
     uint64_t *at = malloc(logs * sizeof *at);
     if (at == NULL) {
         peer_close(peer, true);
@@ -24,17 +41,11 @@ bool catchup_enter(struct peer *peer) {
     }
     for (uint32_t i = 0; i < logs; i++)
         at[i] = worker->readers[i].attached ? worker->readers[i].cursor : log_visible(worker->readers[i].log);
-    int kept = output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, at);
-    output_positions(&peer->conn.out, position_lower, at);
     peer->at = at;
-    list_remove(&peer->holding);
     list_add(&worker->lagging, &peer->lagging);
     counter_add(&worker->stats.catch_up_entered, 1);
     counter_add(&worker->stats.laggards, 1);
-    if (kept == 0)
-        return true;
-    peer_close(peer, true);
-    return false;
+    return slices_give_up(peer, at);
 }
 
 void catchup_forget(struct peer *peer) {
@@ -290,19 +301,23 @@ static void floor_peer(struct peer *peer, const struct reader *reader, uint64_t 
         fell_off(peer, reader);
 }
 
+static uint64_t floor_of(struct worker *worker, const struct reader *reader) {
+    uint64_t floor = LOG_IDLE;
+    uint64_t oldest = log_oldest(reader->log);
+    struct list *next;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
+        next = node->next;
+        floor_peer(LIST_OF(node, struct peer, lagging), reader, oldest, &floor);
+    }
+    return floor >= reader->cursor ? LOG_IDLE : floor;
+}
+
 void catchup_floors(struct worker *worker) {
+    bool laggards = !list_empty(&worker->lagging);
     for (uint32_t i = 0; i < worker->shards->config.count; i++) {
         struct reader *reader = &worker->readers[i];
-        uint64_t floor = LOG_IDLE;
-        struct list *next;
-        if (!reader->attached || (list_empty(&worker->lagging) && reader->floor == LOG_IDLE))
-            continue;
-        uint64_t oldest = log_oldest(reader->log);
-        for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
-            next = node->next;
-            floor_peer(LIST_OF(node, struct peer, lagging), reader, oldest, &floor);
-        }
-        floor = floor >= reader->cursor ? LOG_IDLE : floor;
+        /* nobody waits for what nobody here subscribes to any more */
+        uint64_t floor = laggards && reader->attached ? floor_of(worker, reader) : LOG_IDLE;
         if (floor != reader->floor)
             log_reader_laggard(reader->log, reader->past, floor);
         reader->floor = floor;

@@ -7,7 +7,9 @@
 bool delivery_attach(struct worker *worker, struct reader *reader) {
     for (int tries = 0; tries < 3; tries++) {
         uint64_t live = log_visible(reader->log);
-        if (!log_reader_lower(reader->log, reader->gate, live))
+        /* it may still stand where slices of an earlier subscription wait: that protects what is new, too */
+        if (log_reader_gate(reader->log, reader->gate) == LOG_IDLE &&
+            !log_reader_lower(reader->log, reader->gate, live))
             continue; /* the ring lapped within the call */
         reader->cursor = live;
         reader->attached = true;
@@ -19,10 +21,10 @@ bool delivery_attach(struct worker *worker, struct reader *reader) {
     return false;
 }
 
+/* The gate stays where it is: outputs may still hold slices. delivery_gates lets go of it. */
 void delivery_detach(struct worker *worker, struct reader *reader) {
     (void)worker;
     reader->attached = false;
-    log_reader_idle(reader->log, reader->gate);
 }
 
 void delivery_position(void *user, struct position *out) {
@@ -268,17 +270,39 @@ static bool gate_behind(const struct reader *reader, uint64_t gate) {
            reader->cursor - gate > log_records(log) / LOG_CLAIM_STEPS;
 }
 
+/* Where a reader's gate may rise to. A log that nobody subscribes to here any more is held for what is still
+ * to be sent of it, and that falls behind as the log goes on. */
+static uint64_t gate_next(struct worker *worker, struct reader *reader, bool sleeping) {
+    uint64_t gate = log_reader_gate(reader->log, reader->gate);
+    if (gate == LOG_IDLE)
+        return LOG_IDLE;
+    if (!reader->attached)
+        reader->cursor = log_visible(reader->log);
+    if (worker->pool.used == 0)
+        return reader->cursor;
+    if (gate < reader->cursor && (sleeping || !reader->attached || gate_behind(reader, gate)))
+        return holders_lowest(worker, reader, sleeping);
+    return gate;
+}
+
+static void gate_rise(struct reader *reader, uint64_t to) {
+    if (to == LOG_IDLE)
+        return;
+    if (!reader->attached && to == reader->cursor)
+        log_reader_idle(reader->log, reader->gate);
+    else
+        log_reader_raise(reader->log, reader->gate, to);
+}
+
 void delivery_gates(struct worker *worker, bool sleeping) {
-    bool held = worker->pool.used > 0;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
-        struct reader *reader = &worker->readers[i];
-        if (!reader->attached)
-            continue;
-        uint64_t gate = log_reader_gate(reader->log, reader->gate);
-        if (!held)
-            log_reader_raise(reader->log, reader->gate, reader->cursor);
-        else if (gate < reader->cursor && (sleeping || gate_behind(reader, gate)))
-            log_reader_raise(reader->log, reader->gate, holders_lowest(worker, reader, sleeping));
-    }
+    uint32_t logs = worker->shards->config.count;
+    uint64_t fallen = counter_get(&worker->stats.catch_up_entered);
+    uint64_t to[SHARDS_MAX];
+    for (uint32_t i = 0; i < logs; i++)
+        to[i] = gate_next(worker, &worker->readers[i], sleeping);
+    if (counter_get(&worker->stats.catch_up_entered) != fallen)
+        catchup_floors(worker); /* first: behind the gates only the floors speak for those who fell back */
+    for (uint32_t i = 0; i < logs; i++)
+        gate_rise(&worker->readers[i], to[i]);
     counter_max(&worker->stats.slices_high_water, worker->pool.used_most);
 }

@@ -120,10 +120,10 @@ struct reader {
 
 /* Frames on the way to another worker's log. */
 struct link_out {
-    struct spsc *ring; /* owns; NULL until first use */
-    bool announced;    /* the mailbox command has been sent */
-    bool fresh;        /* committed, not published */
-    struct lent *lent; /* owns; large frames the other side still reads, oldest first */
+    struct spsc *ring;   /* owns; NULL until first use */
+    bool announced;      /* the mailbox command has been sent */
+    bool fresh;          /* committed, not published */
+    struct lent *lent;   /* owns; large frames the other side still reads, oldest first */
     struct lent *lent_last;
 };
 struct link_in {
@@ -274,15 +274,16 @@ void delivery_route(struct worker *worker, struct reader *reader, uint64_t from,
                     delivery_take *take, void *context);
 void delivery_send(struct worker *worker);
 void delivery_sent(void *owner, void *user, int64_t result);
-/* Raises the gates; lets holders that hold too much fall back. `sleeping`: all holders, so that the gates
- * stand at the cursors. */
+/* Raises the gates, and lets go of those of logs that are not attached and not held any more; lets holders
+ * that hold too much fall back. `sleeping`: all holders, so that the gates stand at the cursors. */
 void delivery_gates(struct worker *worker, bool sleeping);
 bool delivery_attach(struct worker *worker, struct reader *reader); /* at the live end */
 void delivery_detach(struct worker *worker, struct reader *reader);
 void delivery_position(void *peer, struct position *out);
 
 /* catchup.c */
-/* From live to a cursor: gives up its slices. False: it had to be closed. */
+/* From live to a cursor: gives up its slices; one who is retired just gives them up. False: it had to be
+ * closed. */
 bool catchup_enter(struct peer *peer);
 /* One step for the lowest stretch of each log. True if something was done. */
 bool catchup_step(struct worker *worker);

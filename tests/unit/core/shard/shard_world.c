@@ -1,0 +1,344 @@
+#include "tests/unit/core/shard/shard_world.h"
+
+#include "codecs/proto/field.h"
+#include "codecs/wire/control.h"
+#include "codecs/wire/scan.h"
+#include "core/base/clock.h"
+#include "core/base/topic.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TURNS_MAX 10000u
+
+/* --- The world ------------------------------------------------------------------------------------------ */
+
+static struct shards *shards_make(struct world *world, const struct world_config *config) {
+    struct shards *shards = calloc(1, sizeof *shards);
+    cr_assert_not_null(shards);
+    shards->config = (struct shards_config){
+        .count = config->shards ? config->shards : 1,
+        .slots = world->slots,
+        .body = IO_BODY_SIM,
+        .log_data_bytes = config->log_data ? config->log_data : 64 * KIB,
+        .log_records = config->log_records ? config->log_records : 1024,
+        .grace_ns = config->grace_ns,
+        .frame_bytes = FRAME_BYTES_DEFAULT,
+        .connections = CONNECTIONS_DEFAULT,
+        .subscriptions = SUBSCRIPTIONS_DEFAULT,
+        .topics = TOPICS_MIN,
+        .handshake_ns = HANDSHAKE_NS_DEFAULT,
+        .private_bytes = PRIVATE_BYTES_MAX,
+        .server = "test",
+    };
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        world->slots[slot] = shards->slots[slot] = (uint8_t)(slot % shards->config.count);
+    shards->facts = (struct session_facts){.host = &peer_host,
+                                           .server = "test",
+                                           .shards = shards->config.count,
+                                           .frame_bytes = shards->config.frame_bytes,
+                                           .private_bytes = shards->config.private_bytes};
+    return shards;
+}
+
+struct worker *world_worker(const struct world *world, uint32_t shard) {
+    return world->shards->workers[shard];
+}
+
+static void worker_begin(struct world *world, uint32_t shard, const struct world_config *config) {
+    struct worker *worker = world_worker(world, shard);
+    const struct io_sim_faults faults = {.socket_bytes = config->socket_bytes ? config->socket_bytes : 4096};
+    cr_assert_eq(worker_attach(worker), 0);
+    io_sim_seed(worker->io, 1, &faults);
+    if (shard != 0) /* each simulation has its own clients, so each worker listens */
+        worker->listener = io_listen(worker->io, -1, NULL);
+    worker->now_ns = clock_mono_ns();
+}
+
+struct world *world_new(const struct world_config *config) {
+    struct world *world = calloc(1, sizeof *world);
+    char error[200];
+    cr_assert_not_null(world);
+    world->shards = shards_make(world, config);
+    for (uint32_t i = 0; i < world->shards->config.count; i++)
+        cr_assert_eq(worker_create(&world->shards->workers[i], world->shards, i, error), 0, "%s", error);
+    for (uint32_t i = 0; i < world->shards->config.count; i++)
+        worker_begin(world, i, config);
+    return world;
+}
+
+static void client_free(struct world_client *client) {
+    client_leave(client, true);
+    free(client->out);
+    free(client->in);
+    free(client);
+}
+
+static void worker_end(struct worker *worker) {
+    for (uint32_t turns = 0; !list_empty(&worker->all); turns++) {
+        cr_assert_lt(turns, TURNS_MAX, "a connection is never given back");
+        cr_assert_eq(worker_turn(worker), 0);
+    }
+    cr_assert_eq(counter_get(&worker->stats.subscriptions), 0);
+    cr_assert_eq(counter_get(&worker->stats.laggards), 0);
+    cr_assert_eq(worker->pool.used, 0);
+    cr_assert_eq(worker_turn(worker), 0);
+    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        const struct reader *reader = &worker->readers[i];
+        cr_assert(!reader->attached && reader->interest == 0);
+        cr_assert_eq(log_reader_gate(reader->log, reader->gate), LOG_IDLE);
+    }
+    io_close(worker->io, worker->listener, false);
+    cr_assert_eq(worker_turn(worker), 0);
+}
+
+void world_free(struct world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        client_free(world->clients[i]);
+    for (uint32_t i = 0; i < world->shards->config.count; i++)
+        worker_end(world_worker(world, i));
+    for (uint32_t i = 0; i < world->shards->config.count; i++)
+        worker_detach(world_worker(world, i));
+    shards_destroy(world->shards);
+    free(world);
+}
+
+static void client_flush(struct world_client *client) {
+    if (client->peer == NULL || client->out_length == 0)
+        return;
+    int64_t taken = io_sim_write(client->peer, client->out, client->out_length);
+    if (taken <= 0)
+        return;
+    client->out_length -= (size_t)taken;
+    memmove(client->out, client->out + taken, client->out_length);
+}
+
+void world_turn(struct world *world, uint32_t shard) {
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        if (world->clients[i]->shard == shard)
+            client_flush(world->clients[i]);
+    cr_assert_eq(worker_turn(world_worker(world, shard)), 0);
+}
+
+void world_turns(struct world *world, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t shard = 0; shard < world->shards->config.count; shard++)
+            world_turn(world, shard);
+}
+
+uint64_t world_sleeps(const struct world *world, uint32_t shard) {
+    return counter_get(&world_worker(world, shard)->stats.sleeps);
+}
+
+void world_sleep(struct world *world, uint32_t shard, uint64_t count) {
+    uint64_t until = world_sleeps(world, shard) + count;
+    for (uint32_t turns = 0; world_sleeps(world, shard) < until; turns++) {
+        cr_assert_lt(turns, TURNS_MAX, "the worker never sleeps");
+        world_turn(world, shard);
+    }
+}
+
+const char *world_topic(const struct world *world, uint32_t home, char topic[16]) {
+    for (uint32_t i = 0;; i++) {
+        int n = snprintf(topic, 16, "t%u", i);
+        uint64_t hash = topic_hash((const uint8_t *)topic, (size_t)n, 0);
+        if (world->slots[topic_slot(hash)] == home)
+            return topic;
+    }
+}
+
+/* --- What clients send ---------------------------------------------------------------------------------- */
+
+static uint8_t *client_room(struct world_client *client, size_t length) {
+    client->out = realloc(client->out, client->out_length + length);
+    cr_assert_not_null(client->out);
+    client->out_length += length;
+    return client->out + client->out_length - length;
+}
+
+static void client_send(struct world_client *client, const Roundhouse__V1__Frame *frame) {
+    size_t size = control_size(frame);
+    cr_assert_eq(control_pack(frame, client_room(client, size)), size);
+}
+
+#define FRAME_MAKE(frame, message, member, KIND)                                                             \
+    Roundhouse__V1__Frame frame;                                                                             \
+    roundhouse__v1__frame__init(&(frame));                                                                   \
+    (frame).body_case = ROUNDHOUSE__V1__FRAME__BODY_##KIND;                                                  \
+    (frame).member = &(message)
+
+static void client_connect(struct world_client *client, bool ack) {
+    Roundhouse__V1__Connect connect;
+    struct world_frame frame;
+    roundhouse__v1__connect__init(&connect);
+    connect.version = 1;
+    connect.ack =
+        ack ? ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED : ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_NONE;
+    FRAME_MAKE(made, connect, connect, CONNECT);
+    client_send(client, &made);
+    client_expect(client, WIRE_CONNECTED, &frame);
+}
+
+struct world_client *client_new(struct world *world, uint32_t shard, bool ack) {
+    struct world_client *client = calloc(1, sizeof *client);
+    struct worker *worker = world_worker(world, shard);
+    cr_assert(client != NULL && world->clients_count < WORLD_CLIENTS_MAX);
+    client->world = world;
+    client->shard = shard;
+    client->error = -EAGAIN;
+    client->peer = io_sim_connect(worker->io);
+    cr_assert_not_null(client->peer);
+    world->clients[world->clients_count++] = client;
+    for (uint32_t i = 0; i < world->shards->config.count; i++) /* it is to stay at this worker */
+        worker->placed[i] = counter_get(&world_worker(world, i)->stats.connections_closed) + (i != shard);
+    client_connect(client, ack);
+    return client;
+}
+
+void client_leave(struct world_client *client, bool reset) {
+    if (client->peer == NULL)
+        return;
+    io_sim_end(client->peer, reset);
+    io_sim_forget(client->peer);
+    client->peer = NULL;
+}
+
+void client_subscribe(struct world_client *client, uint64_t id, const char *pattern, bool skip) {
+    Roundhouse__V1__Subscribe subscribe;
+    char copy[TOPIC_BYTES_MAX + 1];
+    char *patterns[] = {copy};
+    (void)snprintf(copy, sizeof copy, "%s", pattern);
+    roundhouse__v1__subscribe__init(&subscribe);
+    subscribe.id = id;
+    subscribe.n_patterns = 1;
+    subscribe.patterns = patterns;
+    subscribe.policy = skip ? ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP
+                            : ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT;
+    FRAME_MAKE(made, subscribe, subscribe, SUBSCRIBE);
+    client_send(client, &made);
+}
+
+void client_unsubscribe(struct world_client *client, uint64_t id) {
+    Roundhouse__V1__Unsubscribe unsubscribe;
+    roundhouse__v1__unsubscribe__init(&unsubscribe);
+    unsubscribe.id = id;
+    FRAME_MAKE(made, unsubscribe, unsubscribe, UNSUBSCRIBE);
+    client_send(client, &made);
+}
+
+void client_goodbye(struct world_client *client) {
+    Roundhouse__V1__Goodbye goodbye;
+    roundhouse__v1__goodbye__init(&goodbye);
+    FRAME_MAKE(made, goodbye, goodbye, GOODBYE);
+    client_send(client, &made);
+}
+
+/* --- Events --------------------------------------------------------------------------------------------- */
+
+static uint8_t *text_put(uint8_t *out, uint32_t field, const char *text) {
+    size_t length = strlen(text);
+    *out++ = FIELD_TAG(field, FIELD_BYTES);
+    out = varint_write(out, length);
+    memcpy(out, text, length);
+    return out + length;
+}
+
+/* A CloudEvent whose id is the number and whose data nobody else has; returns its length. */
+static uint32_t event_make(uint8_t *out, uint64_t number, uint32_t size) {
+    char id[24];
+    uint8_t *p = out;
+    (void)snprintf(id, sizeof id, "%lu", (unsigned long)number);
+    p = text_put(p, 1, id);
+    p = text_put(p, 2, "/test");
+    p = text_put(p, 3, "1.0");
+    p = text_put(p, 4, "test");
+    *p++ = FIELD_TAG(6, FIELD_BYTES);
+    p = varint_write(p, size);
+    for (uint32_t i = 0; i < size; i++)
+        *p++ = (uint8_t)((number * 0x9e3779b97f4a7c15u + i * 0xbf58476d1ce4e5b9u) >> 40);
+    return (uint32_t)(p - out);
+}
+
+void client_publish(struct world_client *client, const char *topic, uint64_t number, uint32_t size) {
+    uint8_t *bytes = malloc(size + 256);
+    cr_assert_not_null(bytes);
+    struct wire_event event = {.topic = (const uint8_t *)topic,
+                               .event = bytes,
+                               .topic_length = (uint32_t)strlen(topic),
+                               .event_length = event_make(bytes, number, size)};
+    uint32_t length = wire_record_size(event.topic_length, event.event_length);
+    (void)wire_record_write(client_room(client, length), 1, &event);
+    free(bytes);
+}
+
+/* The number of a delivered event, after comparing all of its bytes. */
+static void event_read(const struct wire_frame *wire, struct world_frame *out) {
+    struct wire_event event;
+    struct wire_event again;
+    struct fault fault;
+    cr_assert(wire_event_scan(wire, &event, &fault), "a delivered frame is broken: %s", fault.text);
+    wire_record_read(wire->start, (uint32_t)wire->size, &out->sequence, &again);
+    cr_assert(event.event_length > 2 && event.event[0] == FIELD_TAG(1, FIELD_BYTES));
+    out->number = strtoul((const char *)event.event + 2, NULL, 10);
+    uint8_t *expected = malloc(event.event_length + 256);
+    cr_assert_not_null(expected);
+    uint32_t empty = event_make(expected, out->number, 0);
+    uint32_t size = event.event_length - empty;
+    for (uint32_t less = 0; less < 4 && event_make(expected, out->number, size) != event.event_length; less++)
+        size--; /* the data's own length takes more bytes, too */
+    cr_assert_eq(memcmp(expected, event.event, event.event_length), 0, "event %lu has other bytes",
+                 (unsigned long)out->number);
+    free(expected);
+}
+
+/* --- What clients read ---------------------------------------------------------------------------------- */
+
+size_t client_pull(struct world_client *client, size_t bytes) {
+    if (client->peer == NULL || client->error != -EAGAIN)
+        return 0;
+    if (client->in_begin > 0)
+        memmove(client->in, client->in + client->in_begin, client->in_length);
+    client->in_begin = 0;
+    client->in = realloc(client->in, client->in_length + bytes);
+    cr_assert_not_null(client->in);
+    int64_t n = io_sim_read(client->peer, client->in + client->in_length, bytes);
+    if (n <= 0) {
+        client->error = n;
+        return 0;
+    }
+    client->in_length += (size_t)n;
+    return (size_t)n;
+}
+
+bool client_next(struct world_client *client, struct world_frame *out) {
+    struct fault fault;
+    if (client->in_length == 0)
+        return false;
+    enum wire_result result = wire_next(client->in + client->in_begin, client->in_length,
+                                        FRAME_BYTES_DEFAULT + FRAME_OVERHEAD_MAX, &out->wire, &fault);
+    cr_assert_neq(result, WIRE_BAD, "what was delivered is no frame: %s", fault.text);
+    if (result != WIRE_OK)
+        return false;
+    out->kind = out->wire.kind;
+    client->in_begin += out->wire.size;
+    client->in_length -= out->wire.size;
+    if (out->kind == WIRE_EVENT)
+        event_read(&out->wire, out);
+    return true;
+}
+
+void client_expect(struct world_client *client, enum wire_kind kind, struct world_frame *out) {
+    for (uint32_t turns = 0; turns < TURNS_MAX; turns++) {
+        while (client_next(client, out))
+            if (out->kind == kind)
+                return;
+        if (client_pull(client, 64 * KIB) > 0)
+            continue;
+        world_turn(client->world, client->shard);
+        cr_assert_eq(client->error, -EAGAIN, "the connection ended");
+    }
+    cr_assert_fail("no frame of kind %d comes", (int)kind);
+}

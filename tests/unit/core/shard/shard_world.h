@@ -1,0 +1,75 @@
+/* shard_world.h: workers without threads, over the simulated I/O body, and clients that speak the protocol.
+ * Owner: the test. It turns each worker itself, so every interleaving is written down.
+ * Only the test's thread calls.
+ * Nothing blocks: a turn of the simulation never sleeps.
+ * A call that fails fails the running Criterion test. */
+#pragma once
+
+#include "core/io/sim.h"
+#include "core/shard/worker.h"
+
+#define WORLD_CLIENTS_MAX 64u
+
+struct world_config {
+    uint32_t shards;       /* 0 = 1 */
+    uint64_t log_data;     /* 0 = 64 KiB */
+    uint64_t log_records;  /* 0 = 1024 */
+    uint64_t grace_ns;     /* for tests longer than the test itself, or 0 */
+    uint32_t socket_bytes; /* what a simulated socket holds in each direction; 0 = 4 KiB */
+};
+
+struct world_client;
+
+struct world {
+    struct shards *shards;
+    uint8_t slots[SLOT_COUNT];
+    uint32_t clients_count;
+    struct world_client *clients[WORLD_CLIENTS_MAX]; /* owns */
+};
+
+struct world_client {
+    struct world *world;
+    struct io_sim_peer *peer; /* owns; NULL once the client has left */
+    uint32_t shard;
+    uint8_t *out; /* owns; what its socket has not taken yet */
+    size_t out_length;
+    uint8_t *in; /* owns; what it has received and not looked at */
+    size_t in_begin, in_length;
+    int64_t error; /* of its last read: 0 = ended in order, -EAGAIN = open */
+};
+
+struct world *world_new(const struct world_config *config);
+void world_free(struct world *world); /* everybody leaves, and everything must be given back */
+struct worker *world_worker(const struct world *world, uint32_t shard);
+/* One turn of one worker; before it, what the clients want to write is given to their sockets. */
+void world_turn(struct world *world, uint32_t shard);
+void world_turns(struct world *world, uint32_t count); /* of all workers, in order */
+/* Turns one worker until it has slept `count` times more. */
+void world_sleep(struct world *world, uint32_t shard, uint64_t count);
+uint64_t world_sleeps(const struct world *world, uint32_t shard);
+
+/* A client of that worker that has shaken hands. `ack`: wants to be told what is routed. */
+struct world_client *client_new(struct world *world, uint32_t shard, bool ack);
+void client_leave(struct world_client *client, bool reset);
+void client_subscribe(struct world_client *client, uint64_t id, const char *pattern, bool skip);
+void client_unsubscribe(struct world_client *client, uint64_t id);
+void client_goodbye(struct world_client *client);
+/* An event that only this number gives, of `size` bytes of data. */
+void client_publish(struct world_client *client, const char *topic, uint64_t number, uint32_t size);
+
+/* What it reads. A frame's bytes are valid until the next call. */
+struct world_frame {
+    enum wire_kind kind;
+    uint64_t number; /* of an event, whose bytes have been compared with what was published */
+    uint64_t sequence;
+    struct wire_frame wire;
+};
+/* Takes at most `bytes` out of its socket; returns how many. */
+size_t client_pull(struct world_client *client, size_t bytes);
+/* The next whole frame that has been pulled. */
+bool client_next(struct world_client *client, struct world_frame *out);
+/* Turns its worker and reads until a frame of that kind comes; others before it are passed over. */
+void client_expect(struct world_client *client, enum wire_kind kind, struct world_frame *out);
+
+/* A topic of that home. */
+const char *world_topic(const struct world *world, uint32_t home, char topic[16]);

@@ -1,0 +1,176 @@
+/* The worker's turn, one by one, over the simulated I/O body: gates, floors, and when it may sleep. */
+#include "tests/unit/core/shard/shard_world.h"
+#include "tests/unit/leaks.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+
+#define LONG_NS (3600 * NS_PER_S) /* a grace that no test outlives */
+
+/* Publishes so many events of 1 KiB, in pieces that the sockets take, without letting the worker sleep. */
+static void publish_busily(struct world_client *client, uint64_t *number, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        client_publish(client, "t", (*number)++, 1000);
+        world_turn(client->world, client->shard);
+    }
+}
+
+/* Everything that was delivered and still fits into the socket; counts the events, which must be neighbours.
+ */
+static uint64_t read_all(struct world_client *client, uint64_t next) {
+    struct world_frame frame;
+    for (uint32_t idle = 0; idle < 10;) {
+        while (client_next(client, &frame))
+            if (frame.kind == WIRE_EVENT)
+                cr_assert_eq(frame.number, next++);
+        idle = client_pull(client, 64 * KIB) > 0 ? 0 : idle + 1;
+        world_turn(client->world, client->shard);
+    }
+    return next;
+}
+
+/* --- Gates ---------------------------------------------------------------------------------------------- */
+
+/* A subscriber whose socket is full gives up the log's only subscription on this worker. What it still has to
+ * send lies in the ring, and the ring must not be written over it. */
+static void unsent_scene(void (*give_up)(struct world_client *), int64_t end) {
+    struct world *world = world_new(&(struct world_config){0});
+    struct world_client *publisher = client_new(world, 0, false);
+    struct world_client *subscriber = client_new(world, 0, false);
+    struct world_frame frame;
+    uint64_t number = 0;
+    client_subscribe(subscriber, 1, "t", true);
+    client_expect(subscriber, WIRE_SUBSCRIBED, &frame);
+    publish_busily(publisher, &number, 10);
+    const struct worker *worker = world_worker(world, 0);
+    cr_assert_eq(counter_get(&worker->stats.laggards), 0, "its slices are few enough to stay");
+    give_up(subscriber);
+    publish_busily(publisher, &number, 5);
+    cr_assert_not(worker->readers[0].attached);
+    publish_busily(publisher, &number, 200);
+    uint64_t read = read_all(subscriber, 0); /* every byte is compared */
+    cr_assert_geq(read, 3, "what the socket had taken, at least");
+    cr_assert_leq(read, 16);
+    cr_assert_eq(subscriber->error, end);
+    world_free(world);
+    LEAKS_NONE();
+}
+
+static void give_up_by_unsubscribe(struct world_client *client) {
+    client_unsubscribe(client, 1);
+}
+
+Test(worker_turn, protects_unsent_slices_when_nobody_subscribes_any_more) {
+    unsent_scene(give_up_by_unsubscribe, -EAGAIN);
+}
+
+Test(worker_turn, protects_unsent_slices_of_one_who_says_goodbye) {
+    unsent_scene(client_goodbye, 0); /* answered and closed in order, not reset */
+}
+
+Test(worker_turn, protects_unsent_slices_when_somebody_subscribes_anew) {
+    struct world *world = world_new(&(struct world_config){0});
+    struct world_client *publisher = client_new(world, 0, false);
+    struct world_client *old = client_new(world, 0, false);
+    struct world_client *new = client_new(world, 0, false);
+    struct world_frame frame;
+    uint64_t number = 0;
+    client_subscribe(old, 1, "t", true);
+    client_expect(old, WIRE_SUBSCRIBED, &frame);
+    publish_busily(publisher, &number, 10);
+    client_unsubscribe(old, 1);
+    client_subscribe(new, 1, "t", true);
+    for (uint32_t i = 0; i < 200; i++) {
+        publish_busily(publisher, &number, 1);
+        (void)client_pull(new, 64 * KIB);
+    }
+    cr_assert_geq(read_all(old, 0), 3);
+    uint64_t first = number;
+    while (client_next(new, &frame)) /* compared, too */
+        if (frame.kind == WIRE_EVENT && frame.number < first)
+            first = frame.number;
+    cr_assert(first >= 10 && first < 16, "%lu", (unsigned long)first);
+    world_free(world);
+    LEAKS_NONE();
+}
+
+/* --- Floors --------------------------------------------------------------------------------------------- */
+
+#define CROWD 20u
+
+/* More than a ring in one turn, from many publishers at once. */
+static void publish_at_once(struct world *world, struct world_client *const publishers[CROWD],
+                            uint64_t *number) {
+    for (uint32_t i = 0; i < CROWD; i++)
+        for (uint32_t k = 0; k < 4; k++)
+            client_publish(publishers[i], "t", (*number)++, 900);
+    world_turn(world, 0);
+}
+
+static void crowd_new(struct world *world, struct world_client *publishers[CROWD]) {
+    for (uint32_t i = 0; i < CROWD; i++)
+        publishers[i] = client_new(world, 0, false);
+}
+
+/* A blocked subscriber falls back when its worker goes to sleep. The grace is for it as for everybody. */
+Test(worker_turn, asks_for_grace_for_those_who_fall_back_before_a_sleep) {
+    struct world *world = world_new(&(struct world_config){.grace_ns = LONG_NS});
+    struct world_client *publishers[CROWD];
+    struct world_frame frame;
+    uint64_t number = 0;
+    crowd_new(world, publishers);
+    struct world_client *subscriber = client_new(world, 0, false);
+    client_subscribe(subscriber, 1, "t", false);
+    client_expect(subscriber, WIRE_SUBSCRIBED, &frame);
+    publish_busily(publishers[0], &number, 10);
+    const struct worker *worker = world_worker(world, 0);
+    cr_assert_eq(counter_get(&worker->stats.laggards), 0);
+    while (worker->worked)
+        world_turn(world, 0);
+    cr_assert_gt(worker->pool.used, 0);
+    uint64_t sleeps = world_sleeps(world, 0);
+    publish_at_once(world, publishers, &number); /* what comes wakes it from its first sleep */
+    cr_assert_eq(world_sleeps(world, 0), sleeps + 1);
+    cr_assert_eq(counter_get(&worker->stats.laggards), 1);
+    cr_assert_gt(counter_get(&log_counters(worker->log)->refused_grace), 0, "nobody waited for it");
+    cr_assert_eq(read_all(subscriber, 0), number, "it comes back without losing anything");
+    cr_assert_eq(counter_get(&worker->stats.slow_disconnects), 0);
+    world_free(world);
+    LEAKS_NONE();
+}
+
+/* When the only laggard of a log wants nothing of it any more, nobody waits for it. */
+static void no_grace_scene(void (*give_up)(struct world_client *)) {
+    struct world *world = world_new(&(struct world_config){.grace_ns = LONG_NS});
+    struct world_client *publishers[CROWD];
+    struct world_frame frame;
+    uint64_t number = 0;
+    crowd_new(world, publishers);
+    struct world_client *subscriber = client_new(world, 0, false);
+    client_subscribe(subscriber, 1, "t", false);
+    client_expect(subscriber, WIRE_SUBSCRIBED, &frame);
+    publish_busily(publishers[0], &number, 10);
+    world_sleep(world, 0, 2);
+    const struct worker *worker = world_worker(world, 0);
+    cr_assert_eq(counter_get(&worker->stats.laggards), 1);
+    cr_assert_neq(worker->readers[0].floor, LOG_IDLE);
+    give_up(subscriber);
+    world_sleep(world, 0, 2);
+    cr_assert_not(worker->readers[0].attached);
+    for (int i = 0; i < 4; i++)
+        publish_at_once(world, publishers, &number);
+    cr_assert_eq(counter_get(&worker->stats.events_appended), number);
+    cr_assert_eq(counter_get(&log_counters(worker->log)->refused_grace), 0, "somebody waited for nobody");
+    world_free(world);
+    LEAKS_NONE();
+}
+
+static void give_up_by_reset(struct world_client *client) {
+    client_leave(client, true);
+}
+
+Test(worker_turn, asks_for_no_grace_for_those_who_are_gone) {
+    no_grace_scene(give_up_by_reset);
+    no_grace_scene(give_up_by_unsubscribe);
+    no_grace_scene(client_goodbye);
+}
