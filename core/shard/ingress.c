@@ -80,7 +80,10 @@ static enum ring_result link_reserve(struct link_out *link, uint32_t length, uin
     if (spsc_reserve(link->ring, length, out) == RING_OK)
         return RING_OK;
     wanted_set(spsc_wanted(link->ring));
-    return spsc_reserve(link->ring, length, out);
+    link->refused_at = spsc_consumed(link->ring);
+    enum ring_result result = spsc_reserve(link->ring, length, out);
+    link->refused = result != RING_OK;
+    return result;
 }
 
 static void lent_free_until(struct link_out *link, uint64_t consumed) {
@@ -142,6 +145,7 @@ static enum session_verdict append_there(struct worker *worker, uint32_t home, s
                                                                      : forward_inline(link, forward, event);
     if (verdict == SESSION_GO) {
         link->fresh = true;
+        worker->worked = true; /* perhaps behind this turn's publishing: no sleep before the next one */
         counter_add(&worker->stats.events_forwarded, 1);
     }
     return verdict;

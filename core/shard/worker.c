@@ -212,8 +212,11 @@ static bool worker_news(struct worker *worker) {
     for (uint32_t i = 0; i < worker->shards->config.count; i++) {
         const struct reader *reader = &worker->readers[i];
         const struct link_in *link = &worker->in[i];
+        const struct link_out *out = &worker->out[i];
         if (reader->attached && log_visible(reader->log) != reader->cursor)
             return true;
+        if (out->refused && spsc_consumed(out->ring) != out->refused_at)
+            return true; /* its home made room, and perhaps rang while we were awake */
         if (link->ring != NULL && link->held == NULL && spsc_pending(link->ring))
             return true;
     }
@@ -248,6 +251,14 @@ static void backstop_look(struct worker *worker, uint64_t slept_ns) {
         counter_add(&worker->stats.backstop_hits, 1);
 }
 
+/* Whoever is refused again says so again. */
+static void refusals_forget(struct worker *worker) {
+    worker->refused = false;
+    worker->retry_ns = 0;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+        worker->out[i].refused = false;
+}
+
 uint64_t worker_rest(struct worker *worker) {
     uint64_t wait_ns = worker->worked ? 0 : sleep_ns(worker);
     if (wait_ns == 0)
@@ -262,8 +273,7 @@ uint64_t worker_rest(struct worker *worker) {
 
 static int worker_wait(struct worker *worker, uint64_t wait_ns) {
     worker->worked = worker->rung = false;
-    worker->refused = false;
-    worker->retry_ns = 0;
+    refusals_forget(worker);
     if (wait_ns > 0)
         counter_add(&worker->stats.sleeps, 1);
     int result = io_turn(worker->io, wait_ns);

@@ -123,6 +123,8 @@ struct link_out {
     struct spsc *ring;   /* owns; NULL until first use */
     bool announced;      /* the mailbox command has been sent */
     bool fresh;          /* committed, not published */
+    bool refused;        /* it had no room since the last retry, */
+    uint64_t refused_at; /* ... when its home had consumed so much */
     struct lent *lent;   /* owns; large frames the other side still reads, oldest first */
     struct lent *lent_last;
 };
