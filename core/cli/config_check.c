@@ -37,9 +37,15 @@ static void mistakes_print(const char *path, const struct config_mistakes *mista
 
 /* ---- the summary ---- */
 
+static const char *listener_note(const char *address) {
+    struct config_address parsed;
+    bool local = !config_address_parse(address, strlen(address), &parsed) || config_address_loopback(&parsed);
+    return local ? "" : " (other machines can reach it)";
+}
+
 static void listeners_print(const struct config *config) {
-    printf("listen   native %s, admin %s%s\n", config->listen_native, config->listen_admin,
-           config->listen_public ? " (other machines can reach them)" : "");
+    printf("listen   native %s%s, admin %s%s\n", config->listen_native, listener_note(config->listen_native),
+           config->listen_admin, listener_note(config->listen_admin));
 }
 
 static const char *io_name(enum io_choice io) {

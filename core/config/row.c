@@ -88,11 +88,24 @@ static bool number_take(struct reading *reading, uint64_t value) {
     return true;
 }
 
+/* More than 64 bits hold: the value itself can only be quoted. False when it is not that. */
+static bool number_is_huge(struct reading *reading) {
+    char range[CONFIG_WHY_BYTES];
+    if (!config_number_huge(reading->text, reading->length))
+        return false;
+    refuse(reading, "%s is too large; write %.100s", reading->quoted, config_row_range(reading->row, range));
+    return true;
+}
+
 /* `64MB`, `64 MiB`, `64M`: what was meant can be said. False when it can not. */
 static bool size_meant(const struct reading *reading, char *out) {
     static const char letters[] = "kKmMgG";
     static const char *const units[] = {"KiB", "MiB", "GiB"};
-    size_t digits = 0;
+    uint64_t value = 0;
+    size_t zeros = 0;
+    while (zeros < reading->length && reading->text[zeros] == '0')
+        zeros++;
+    size_t digits = zeros;
     while (digits < reading->length && isdigit((unsigned char)reading->text[digits]))
         digits++;
     size_t unit = digits;
@@ -100,10 +113,11 @@ static bool size_meant(const struct reading *reading, char *out) {
         unit++;
     const char *letter =
         unit < reading->length ? memchr(letters, reading->text[unit], sizeof letters - 1) : NULL;
-    if (digits == 0 || digits > 12 || !letter || reading->length - unit > 3)
+    if (digits == zeros || digits - zeros > 12 || !letter || reading->length - unit > 3)
         return false;
-    snprintf(out, CONFIG_VALUE_BYTES, "%.*s%s", (int)digits, reading->text, units[(letter - letters) / 2]);
-    return true;
+    snprintf(out, CONFIG_VALUE_BYTES, "%.*s%s", (int)(digits - zeros), reading->text + zeros,
+             units[(letter - letters) / 2]);
+    return config_size_parse(out, strlen(out), &value);
 }
 
 static bool read_size(struct reading *reading) {
@@ -111,6 +125,8 @@ static bool read_size(struct reading *reading) {
     char meant[CONFIG_VALUE_BYTES];
     if (config_size_parse(reading->text, reading->length, &value))
         return number_take(reading, value);
+    if (number_is_huge(reading))
+        return false;
     if (size_meant(reading, meant))
         return refuse(reading,
                       "%s is not a size; the units are B, KiB, MiB and GiB, without a blank: write %s",
@@ -123,6 +139,8 @@ static bool read_time(struct reading *reading) {
     uint64_t value = 0;
     if (config_time_parse(reading->text, reading->length, &value))
         return number_take(reading, value);
+    if (number_is_huge(reading))
+        return false;
     return refuse(reading, "%s is not a time; write a whole number with us, ms, s, m or h, such as 200ms",
                   reading->quoted);
 }
@@ -131,6 +149,8 @@ static bool read_count(struct reading *reading) {
     uint64_t value = 0;
     if (config_count_parse(reading->text, reading->length, true, &value))
         return number_take(reading, value);
+    if (number_is_huge(reading))
+        return false;
     return refuse(reading,
                   "%s is not a whole number%s; write digits only, or with Ki or Mi, such as 10000 or 1Mi",
                   reading->quoted, reading->row->auto_at == CONFIG_NO_AUTO ? "" : " and not auto");

@@ -111,12 +111,28 @@ static void listener_settle(struct config_walk *walk, const char *path, const ch
                path, text, address.port);
 }
 
+static bool host_any(const struct config_address *address) {
+    static const uint8_t none[sizeof address->host] = {0};
+    return memcmp(address->host, none, sizeof none) == 0;
+}
+
+/* One port, and one host, or one that stands for all hosts of its kind. */
+static bool addresses_clash(const struct config_address *one, const struct config_address *other) {
+    bool hosts = memcmp(one->host, other->host, sizeof one->host) == 0 || host_any(one) || host_any(other);
+    return one->v6 == other->v6 && one->port == other->port && one->port != 0 && hosts;
+}
+
 static void listeners_differ(struct config_walk *walk, const char *path, const char *text, const char *other,
                              const char *other_text) {
-    size_t n = strlen(text);
-    bool any_port = n >= 2 && strcmp(text + n - 2, ":0") == 0;
-    if (strcmp(text, other_text) == 0 && strcmp(text, "off") != 0 && !any_port)
+    struct config_address a, b;
+    if (!config_address_parse(text, strlen(text), &a) ||
+        !config_address_parse(other_text, strlen(other_text), &b) || !addresses_clash(&a, &b))
+        return;
+    if (strcmp(text, other_text) == 0)
         refuse(walk, path, other, "%s: %s is the address of %s too; write another port", path, text, other);
+    else
+        refuse(walk, path, other, "%s: %s is part of %s (%s); write another port", path, text, other_text,
+               other);
 }
 
 static void listeners_settle(struct config_walk *walk) {

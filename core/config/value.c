@@ -26,19 +26,25 @@ static size_t number_parse(const char *text, size_t length, uint64_t *number) {
     return digits > 1 && text[0] == '0' ? 0 : digits;
 }
 
+/* The unit with this name, or NULL. */
+static const struct config_unit *unit_find(const struct config_unit *units, const char *name, size_t length) {
+    for (const struct config_unit *unit = units; unit->name; unit++)
+        if (strlen(unit->name) == length && memcmp(unit->name, name, length) == 0)
+            return unit;
+    return NULL;
+}
+
 /* A number with one of the units; 0 needs none. */
 static bool unit_parse(const char *text, size_t length, const struct config_unit *units, uint64_t *value) {
     uint64_t number = 0;
     size_t digits = number_parse(text, length, &number);
     if (digits == 0)
         return false;
-    size_t rest = length - digits;
-    for (const struct config_unit *unit = units; unit->name; unit++) {
-        if (strlen(unit->name) == rest && memcmp(text + digits, unit->name, rest) == 0)
-            return !__builtin_mul_overflow(number, unit->factor, value);
-    }
+    const struct config_unit *unit = unit_find(units, text + digits, length - digits);
+    if (unit)
+        return !__builtin_mul_overflow(number, unit->factor, value);
     *value = 0;
-    return rest == 0 && number == 0;
+    return length == digits && number == 0;
 }
 
 bool config_size_parse(const char *text, size_t length, uint64_t *bytes) {
@@ -53,6 +59,23 @@ bool config_count_parse(const char *text, size_t length, bool suffixes, uint64_t
     if (suffixes)
         return unit_parse(text, length, count_units, count);
     return length > 0 && number_parse(text, length, count) == length;
+}
+
+bool config_number_huge(const char *text, size_t length) {
+    static const struct config_unit *const all[] = {size_units, time_units, count_units};
+    uint64_t number = 0;
+    size_t digits = 0;
+    while (digits < length && text[digits] >= '0' && text[digits] <= '9')
+        digits++;
+    if (digits == 0 || text[0] == '0')
+        return false;
+    bool fits = number_parse(text, length, &number) == digits;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const struct config_unit *unit = unit_find(all[i], text + digits, length - digits);
+        if (unit)
+            return !fits || __builtin_mul_overflow(number, unit->factor, &number);
+    }
+    return false;
 }
 
 static const char *unit_text(char *out, const struct config_unit *units, uint64_t value) {

@@ -13,6 +13,8 @@
 
 /* Decimal digits only, no sign, no leading zeros; Ki and Mi (times 1024, 1024 * 1024) when `suffixes`. */
 bool config_count_parse(const char *text, size_t length, bool suffixes, uint64_t *count);
+/* Whether digits, alone or with one of the units, are more than 64 bits hold; all readers refuse that. */
+bool config_number_huge(const char *text, size_t length);
 
 /* In the largest unit that divides the value: 66560 is "65KiB". Return out. */
 const char *config_size_text(char out[static CONFIG_VALUE_BYTES], uint64_t bytes);

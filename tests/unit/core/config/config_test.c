@@ -318,6 +318,26 @@ Test(config, the_list_of_cpus_has_one_for_each_shard) {
     REFUSES("shards: { cpus: [] }", "1:17 the list is empty");
 }
 
+/* ---- numbers ---- */
+
+Test(config, numbers_beyond_64_bits_are_too_large) {
+    REFUSES(
+        "limits: { frame: 17179869184GiB, private: 18446744073709551616B, connections: 99999999999999999999, "
+        "subscriptions: 17592186044416Mi, idle: 99999999999999h }\nslot_seed: 18446744073709551616",
+        "1:18 limits.frame: \"17179869184GiB\" is too large; write 65KiB to 64MiB",
+        "1:43 limits.private: \"18446744073709551616B\" is too large",
+        "1:79 limits.connections: ", "1:116 \"17592186044416Mi\" is too large",
+        "1:140 is too large; write 0, or 10ms to 24h", "2:12 is too large; write 0 to 18446744073709551615");
+}
+
+Test(config, what_is_written_instead_can_be_written) {
+    REFUSES("limits: { frame: 01MiB }",
+            "1:18 \"01MiB\" is not a size; the units are B, KiB, MiB and GiB, without "
+            "a blank: write 1MiB");
+    REFUSES("limits: { frame: 17179869184GB }", "1:18 is not a size; write a whole number");
+    REFUSES("limits: { frame: 00MB }", "1:18 is not a size; write a whole number");
+}
+
 /* ---- what must hold between keys ---- */
 
 Test(config, a_log_holds_at_least_eight_of_the_largest_frame) {
@@ -345,6 +365,13 @@ Test(config, two_listeners_can_not_have_one_address) {
             "1:19 listen.admin: 127.0.0.1:4480 is the address of listen.native too");
     accepts("listen: { native: \"127.0.0.1:0\", admin: \"127.0.0.1:0\", ingest: \"127.0.0.1:0\" }");
     accepts("listen: { admin: off, ingest: off }");
+    REFUSES("listen: { native: \"[::1]:1\", admin: \"[0:0:0:0:0:0:0:1]:1\" }",
+            "1:37 listen.admin: [0:0:0:0:0:0:0:1]:1 is part of [::1]:1 (listen.native); write another port");
+    REFUSES("listen: { native: \"0.0.0.0:4480\", public: true }",
+            "1:19 listen.admin: 127.0.0.1:4480 is part of 0.0.0.0:4480 (listen.native)");
+    REFUSES("listen: { native: \"[::1]:7\", admin: \"[::]:7\", public: true }", "1:37 listen.admin: [::]:7");
+    accepts("listen: { native: \"127.0.0.1:7\", admin: \"[::1]:7\", ingest: \"127.0.0.2:7\" }");
+    accepts("listen: { native: \"0.0.0.0:0\", admin: \"127.0.0.1:0\", public: true }");
 }
 
 /* ---- YAML that is not plain ---- */
