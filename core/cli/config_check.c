@@ -3,6 +3,7 @@
 #include "core/cli/cli.h"
 #include "core/config/config.h"
 #include "core/config/cpus.h"
+#include "core/config/memory.h"
 #include "core/config/value.h"
 #include "ring/log.h"
 
@@ -70,6 +71,15 @@ static void shards_print(const struct config *config) {
         shard_print(config, shard);
 }
 
+/* A log is filled when it is made: what can not be had ends the start. */
+static void memory_note(const struct config *config) {
+    char text[CONFIG_VALUE_BYTES];
+    uint64_t free_bytes = config_memory_free();
+    if (config_memory_logs(config) > free_bytes)
+        printf(" (more than the %s that can be had on this machine)", config_size_text(text, free_bytes));
+    printf("\n");
+}
+
 static void logs_print(const struct config *config) {
     char data[CONFIG_VALUE_BYTES], records[CONFIG_VALUE_BYTES], index[CONFIG_VALUE_BYTES];
     char all[CONFIG_VALUE_BYTES], grace[CONFIG_VALUE_BYTES];
@@ -77,9 +87,9 @@ static void logs_print(const struct config *config) {
     printf("logs     %s of data and %s records each, grace %s\n",
            config_size_text(data, config->log_data_bytes), config_count_text(records, config->log_records),
            config_time_text(grace, config->grace_ns));
-    printf("         memory: %u x (%s + %s of index) = %s\n", config->shards, data,
-           config_size_text(index, index_bytes),
-           config_size_text(all, config->shards * (config->log_data_bytes + index_bytes)));
+    printf("         memory: %u x (%s + %s of index) = %s", config->shards, data,
+           config_size_text(index, index_bytes), config_size_text(all, config_memory_logs(config)));
+    memory_note(config);
 }
 
 static void limits_print(const struct config_limits *limits) {

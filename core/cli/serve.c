@@ -7,6 +7,8 @@
 #include "core/base/logfmt.h"
 #include "core/cli/cli.h"
 #include "core/config/config.h"
+#include "core/config/memory.h"
+#include "core/config/value.h"
 #include "core/shard/shard.h"
 #include "rh_build.h"
 
@@ -170,6 +172,19 @@ static void descriptors_raise(const struct config *config) {
                "allowed=%llu needed=%llu", (unsigned long long)limit.rlim_cur, (unsigned long long)need);
 }
 
+/* The kernel would not refuse the memory, but end us, or somebody else, while the logs are filled. */
+static int memory_look(const struct config *config) {
+    char need[CONFIG_VALUE_BYTES], have[CONFIG_VALUE_BYTES];
+    uint64_t free_bytes = config_memory_free();
+    if (config_memory_logs(config) <= free_bytes)
+        return CLI_OK;
+    fprintf(stderr,
+            "roundhouse serve: the logs need %s of memory, and %s can be had here: write fewer shards, or a "
+            "smaller logs.data or logs.records\n",
+            config_size_text(need, config_memory_logs(config)), config_size_text(have, free_bytes));
+    return CLI_INTERNAL;
+}
+
 static int shards_begin(struct serve *serve) {
     const struct config *config = &serve->config;
     char error[TEXT_BYTES];
@@ -263,7 +278,9 @@ static void ready_print(const struct serve *serve) {
 /* ---- running ---- */
 
 static int serve_start(struct serve *serve) {
-    int status = io_choose_body(serve);
+    int status = memory_look(&serve->config);
+    if (status == CLI_OK)
+        status = io_choose_body(serve);
     if (status == CLI_OK)
         status = listeners_open(serve);
     if (status == CLI_OK)

@@ -64,6 +64,27 @@ def test_a_second_signal_changes_nothing(router):
     assert made.errors().count("msg=\"stopping\"") == 1
 
 
+# ---- memory ----
+
+TOO_MUCH = LISTEN + "shards: 64\nlogs: { data: 64GiB }\n"
+
+
+def test_logs_larger_than_the_machine_are_refused_before_they_are_made(run, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(TOO_MUCH)
+    done = run("serve", "--config", config)
+    assert done.returncode == 70 and done.stdout == ""
+    assert "the logs need 5120GiB of memory" in done.stderr and "logs.data" in done.stderr
+
+
+def test_config_check_tells_that_the_logs_do_not_fit_here(run, tmp_path):
+    """The file may be meant for another machine: it is told, and no mistake."""
+    config = tmp_path / "c.yaml"
+    config.write_text(TOO_MUCH)
+    done = run("config", "check", config)
+    assert done.returncode == 0 and "= 5120GiB (more than the " in done.stdout
+
+
 # ---- standard streams ----
 
 
