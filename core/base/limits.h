@@ -58,7 +58,8 @@ static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim s
 /* Rings between workers. */
 #define SPSC_BYTES       (256u * KIB) /* per ordered pair of workers, made at first use */
 #define SPSC_INLINE_MAX  (16u * KIB)  /* a larger frame travels as its buffer's address */
-#define MAILBOX_COMMANDS 4096u        /* mpsc commands waiting for one worker; 64 bytes each */
+#define LENT_BYTES_MAX   (4u * MIB) /* such buffers on their way to one worker; a single one may be larger */
+#define MAILBOX_COMMANDS 4096u      /* mpsc commands waiting for one worker; 64 bytes each */
 
 /* Connections. */
 #define CONNECTIONS_DEFAULT    10000u

@@ -3,7 +3,7 @@
  * A link is a byte ring (ring/spsc.h). Each of its records is a `struct forward` and behind it the frame as
  * the log will hold it, or, when that is larger than SPSC_INLINE_MAX, the address of a buffer that holds it.
  * Such a buffer is lent: it is freed when the home has consumed past it, which is also when its publisher is
- * told. */
+ * told. Addresses take little of the ring, so what is lent has a bound of its own. */
 #include "core/shard/worker.h"
 
 #include "core/base/topic.h"
@@ -25,6 +25,7 @@ static_assert(sizeof(struct forward) == 32, "little beside the frame");
 struct lent {
     struct lent *next;
     uint64_t until;
+    uint32_t length;
     uint8_t bytes[];
 };
 
@@ -89,18 +90,37 @@ static enum ring_result link_reserve(struct link_out *link, uint32_t length, uin
 static void lent_free_until(struct link_out *link, uint64_t consumed) {
     while (link->lent != NULL && link->lent->until <= consumed) {
         struct lent *next = link->lent->next;
+        link->lent_bytes -= link->lent->length;
         free(link->lent);
         link->lent = next;
     }
 }
 
+/* One may always be lent, however large. */
+static bool lent_fits(struct link_out *link, uint32_t length) {
+    lent_free_until(link, spsc_consumed(link->ring));
+    return link->lent_bytes == 0 || link->lent_bytes + length <= LENT_BYTES_MAX;
+}
+
+/* As link_reserve: asks for a wake, and looks again. */
+static bool lent_room(struct link_out *link, uint32_t length) {
+    if (lent_fits(link, length))
+        return true;
+    wanted_set(spsc_wanted(link->ring));
+    return lent_fits(link, length);
+}
+
 static struct lent *lent_new(const struct forward *forward) {
-    return malloc(sizeof(struct lent) + forward->length);
+    struct lent *lent = malloc(sizeof(struct lent) + forward->length);
+    if (lent != NULL)
+        lent->length = forward->length;
+    return lent;
 }
 
 static void lent_add(struct link_out *link, struct lent *lent) {
     lent->until = spsc_committed(link->ring);
     lent->next = NULL;
+    link->lent_bytes += lent->length;
     if (link->lent == NULL)
         link->lent = lent;
     else
@@ -111,7 +131,7 @@ static void lent_add(struct link_out *link, struct lent *lent) {
 static enum session_verdict forward_large(struct link_out *link, struct forward *forward,
                                           const struct wire_event *event) {
     uint8_t *out;
-    if (link_reserve(link, sizeof *forward, &out) != RING_OK)
+    if (!lent_room(link, forward->length) || link_reserve(link, sizeof *forward, &out) != RING_OK)
         return SESSION_PARK;
     struct lent *lent = lent_new(forward);
     if (lent == NULL)

@@ -127,6 +127,7 @@ struct link_out {
     uint64_t refused_at; /* ... when its home had consumed so much */
     struct lent *lent;   /* owns; large frames the other side still reads, oldest first */
     struct lent *lent_last;
+    uint64_t lent_bytes; /* of all of them */
 };
 struct link_in {
     struct spsc *ring;   /* borrows: the producer's; alive as long as the shards */

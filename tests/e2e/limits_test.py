@@ -265,3 +265,31 @@ def test_topics_are_bounded(router):
             assert [wire.read_number(e) for e in subscriber.events(500)] == list(range(start, start + 500))
         made.await_metric("roundhouse_topics_evicted_total", lambda value: value >= 9000)
         assert made.metric("roundhouse_topics") <= 1000
+
+
+def test_large_frames_for_another_worker_are_bounded_while_its_log_is_held(router):
+    """A laggard within its grace holds the log of shard 1; what shard 0 has for it waits at the publisher, not in memory."""
+    made = router(shards=2, config_text="""logs: { data: 8MiB, grace: 60s }
+slots: [{ shard: 1, range: 0-4095 }]
+""")
+    large = wire.numbered("held", 1, 1_000_000)
+    deaf = [made.client(receive_buffer=4096) for _ in range(2)]
+    for client in deaf:
+        client.subscribe("held", policy=pb.SLOW_POLICY_SKIP)
+    publishers = [made.client() for _ in range(2)]
+    before = made.memory()
+    for publisher in publishers:  # one of them is at shard 0
+        publisher.socket.settimeout(2)
+        sent = 0
+        try:
+            while sent < 256 << 20:
+                sent += publisher.socket.send(large[sent % len(large):])
+        except TimeoutError:
+            pass
+        assert sent < 256 << 20, "the publisher is never made to wait"
+    assert made.metric("roundhouse_events_forwarded_total", shard="0") > 0
+    assert made.metric("roundhouse_parked") == 2
+    if not SANITIZED:  # a sanitizer keeps freed memory on purpose
+        assert made.memory() - before < 32 << 20
+    for client in deaf + publishers:
+        client.reset()
