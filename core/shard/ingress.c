@@ -77,14 +77,20 @@ static struct link_out *link_to(struct worker *worker, uint32_t home) {
     return link->announced ? link : NULL;
 }
 
+/* Asks the home for a wake, and remembers how far it was: worker_news compares before a sleep. The caller
+ * looks for room again after this. */
+static void link_want(struct link_out *link) {
+    wanted_set(spsc_wanted(link->ring));
+    if (!link->refused)
+        link->refused_at = spsc_consumed(link->ring);
+    link->refused = true;
+}
+
 static enum ring_result link_reserve(struct link_out *link, uint32_t length, uint8_t **out) {
     if (spsc_reserve(link->ring, length, out) == RING_OK)
         return RING_OK;
-    wanted_set(spsc_wanted(link->ring));
-    link->refused_at = spsc_consumed(link->ring);
-    enum ring_result result = spsc_reserve(link->ring, length, out);
-    link->refused = result != RING_OK;
-    return result;
+    link_want(link);
+    return spsc_reserve(link->ring, length, out);
 }
 
 static void lent_free_until(struct link_out *link, uint64_t consumed) {
@@ -102,11 +108,10 @@ static bool lent_fits(struct link_out *link, uint32_t length) {
     return link->lent_bytes == 0 || link->lent_bytes + length <= LENT_BYTES_MAX;
 }
 
-/* As link_reserve: asks for a wake, and looks again. */
 static bool lent_room(struct link_out *link, uint32_t length) {
     if (lent_fits(link, length))
         return true;
-    wanted_set(spsc_wanted(link->ring));
+    link_want(link);
     return lent_fits(link, length);
 }
 

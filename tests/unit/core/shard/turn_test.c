@@ -178,25 +178,25 @@ Test(worker_turn, asks_for_no_grace_for_those_who_are_gone) {
 /* --- Sleep ---------------------------------------------------------------------------------------------- */
 
 /* Worker 0 has filled its link to worker 1, has a publisher parked, and sleeps. */
-static struct world *link_full(struct world_client **publisher) {
+static struct world *link_full(struct world_client **publisher, uint64_t count, uint32_t size) {
     struct world *world =
         world_new(&(struct world_config){.shards = 2, .log_data = MIB, .socket_bytes = MIB});
     char topic[16];
     *publisher = client_new(world, 0, false);
-    for (uint64_t number = 0; number < 40; number++)
-        client_publish(*publisher, world_topic(world, 1, topic), number, 10000);
+    for (uint64_t number = 0; number < count; number++)
+        client_publish(*publisher, world_topic(world, 1, topic), number, size);
     world_sleep(world, 0, 3);
     const struct worker *worker = world_worker(world, 0);
     cr_assert_eq(counter_get(&worker->stats.parked), 1);
-    cr_assert_lt(counter_get(&worker->stats.events_forwarded), 40);
+    cr_assert_lt(counter_get(&worker->stats.events_forwarded), count);
     return world;
 }
 
 /* The wake of the other side came while worker 0 was awake, and was elided: the look again must find the
  * room. */
-Test(worker_turn, does_not_sleep_on_room_in_a_link) {
+static void no_sleep_scene(uint64_t count, uint32_t size) {
     struct world_client *publisher;
-    struct world *world = link_full(&publisher);
+    struct world *world = link_full(&publisher, count, size);
     uint64_t sleeps = world_sleeps(world, 0);
     world_turn(world, 1);
     world_turn(world, 0);
@@ -205,10 +205,15 @@ Test(worker_turn, does_not_sleep_on_room_in_a_link) {
     LEAKS_NONE();
 }
 
+Test(worker_turn, does_not_sleep_on_room_in_a_link) {
+    no_sleep_scene(40, 10000);
+    no_sleep_scene(60, 100000); /* lent: their bound is another one */
+}
+
 /* What a parked publisher forwards at the end of a turn is published by the next one, at once. */
 Test(worker_turn, does_not_sleep_on_what_it_has_forwarded_and_not_published) {
     struct world_client *publisher;
-    struct world *world = link_full(&publisher);
+    struct world *world = link_full(&publisher, 40, 10000);
     world_turn(world, 1);
     uint64_t forwarded = counter_get(&world_worker(world, 0)->stats.events_forwarded);
     world_turn(world, 0);
