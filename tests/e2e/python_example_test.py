@@ -1,0 +1,214 @@
+"""The Python example, made as its README says, does what its README says: also when connections break."""
+
+import pathlib
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+import wire
+from wire import ce
+
+ROOT = pathlib.Path(wire.ROOT)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A copy of the example, with the modules made by the first command of its README."""
+    root = tmp_path_factory.mktemp("tree")
+    made = root / "examples" / "python"
+    shutil.copytree(ROOT / "examples" / "python", made, ignore=shutil.ignore_patterns("*_pb2.py", "__pycache__"))
+    (root / "include").symlink_to(ROOT / "include")
+    command = re.search(r"```sh\n(.*?)```", (made / "README.md").read_text(), re.DOTALL).group(1)
+    subprocess.run(["bash", "-eu", "-c", command], cwd=root, check=True, timeout=60)
+    return made
+
+
+@pytest.fixture
+def subscriber(folder):
+    """A function that starts subscribe.py and waits until it is subscribed."""
+    programs = []
+
+    def start(*arguments):
+        program = subprocess.Popen(["/usr/bin/python3", "-B", folder / "subscribe.py", *map(str, arguments)],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        programs.append(program)
+        assert program.stdout.readline() == "subscribed\n", program.stderr.read()
+        return program
+
+    yield start
+    for program in programs:
+        if program.poll() is None:
+            program.kill()
+        program.communicate()
+
+
+@pytest.fixture
+def publish(folder):
+    """A function that runs publish.py to its end."""
+
+    def run(*arguments):
+        return subprocess.run(["/usr/bin/python3", "-B", folder / "publish.py", *map(str, arguments)], text=True,
+                              capture_output=True, timeout=60)
+
+    return run
+
+
+class Breaker:
+    """Stands between clients and a router. Of the first connections each is reset after so many bytes from one side."""
+
+    def __init__(self, address, side, limits):
+        self.to, self.side, self.limits = wire.end_point(address), side, list(limits)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.broken = 0
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:  # closed
+                return
+            limit = self.limits.pop(0) if self.limits else float("inf")
+            threading.Thread(target=self.carry, args=[client, limit], daemon=True).start()
+
+    def carry(self, client, limit):
+        server = socket.create_connection(self.to)
+        others, carried = {client: server, server: client}, {client: 0, server: 0}
+        counted = client if self.side == "client" else server
+        try:
+            while carried[counted] < limit:
+                for side in select.select([client, server], [], [])[0]:
+                    data = side.recv(min(1 << 16, limit) if side is counted else 1 << 16)
+                    if not data:
+                        return
+                    others[side].sendall(data)
+                    carried[side] += len(data)
+            self.broken += 1
+        except ConnectionError:
+            pass
+        finally:
+            for side in others:  # both are reset
+                side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                side.close()
+
+
+@pytest.fixture
+def breaker():
+    made = []
+
+    def start(*arguments):
+        made.append(Breaker(*arguments))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.listener.close()
+
+
+def test_what_one_publishes_the_other_prints(router, subscriber, publish):
+    made = router(shards=2)
+    printing = subscriber(made.address, 460, "hello.*", "other", "large")
+    long = "x" * 300
+    assert publish(made.address, "hello.world", long, 300).returncode == 0
+    assert publish(made.address, "not.this", "no").returncode == 0
+    assert publish(made.address, "other", "", 100).returncode == 0
+    # More than may be unsettled: publishing has to wait for acknowledgements.
+    assert publish(made.address, "large", "y" * 100_000, 60).returncode == 0
+    output, errors = printing.communicate(timeout=30)
+    lines = output.splitlines()
+    assert printing.returncode == 0 and errors == "" and len(lines) == 460
+    assert lines.count(f"hello.world {long}") == 300 and lines.count("other ") == 100
+    assert lines.count("large " + "y" * 100_000) == 60
+
+
+def test_a_refused_event_is_told(router, publish):
+    made = router()
+    done = publish(made.address, "a..b", "x", 2)
+    assert done.returncode == 1 and "event 1 refused" in done.stderr and "event 2 refused" in done.stderr
+
+
+def test_a_refused_pattern_is_told(router, folder):
+    made = router()
+    done = subprocess.run(["/usr/bin/python3", "-B", folder / "subscribe.py", made.address, "1", "a..b"], text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 1 and "empty token" in done.stderr
+
+
+def test_nobody_there_is_told(publish):
+    done = publish("127.0.0.1:1", "a", "x")
+    assert done.returncode == 1 and "Connection refused" in done.stderr
+
+
+def test_the_subscriber_comes_again_after_a_restart(router, subscriber, publish):
+    made = router(config_text="")
+    printing = subscriber(made.address, 2, "a")
+    assert publish(made.address, "a", "one").returncode == 0
+    made.signal(signal.SIGTERM)
+    assert made.wait() == 0
+    again = router(config_text="", arguments=["--listen", made.address])
+    assert printing.stdout.readline() == "a one\n"
+    assert printing.stdout.readline() == "subscribed\n"
+    assert publish(again.address, "a", "two").returncode == 0
+    output, errors = printing.communicate(timeout=30)
+    assert printing.returncode == 0 and output == "a two\n"
+    assert "events may be missing" in errors, "the restart's Gap was not told"
+
+
+def test_a_silent_subscriber_is_kept_alive_by_its_pings(router, subscriber, publish):
+    made = router(config_text="limits: { idle: 300ms }\n")
+    printing = subscriber(made.address, 1, "a")
+    for _ in range(3):  # others who say nothing are turned away meanwhile
+        with made.client() as idle:
+            assert idle.refused().code == wire.pb.ERROR_CODE_TIMEOUT
+    assert publish(made.address, "a", "still here").returncode == 0
+    assert printing.communicate(timeout=30) == ("a still here\n", "")
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_subscriber_whose_connection_breaks_misses_nothing_and_gets_nothing_twice(router, subscriber, breaker, shards):
+    made = router(shards=shards)
+    broken = breaker(made.address, "server", [20_000, 150_000, 200_001, 250_002])
+    topics, count = [f"break.{n}" for n in range(4)], 1000
+    printing = subscriber(broken.address, count * len(topics), "break.*")
+    with made.client(ack=1) as publisher:
+        publisher.send_bytes(b"".join(wire.event_frame(topic, wire.cloud_event(str(number)))
+                                      for number in range(count) for topic in topics))
+        assert publisher.settle(count * len(topics)) == {}
+    output, errors = printing.communicate(timeout=60)
+    assert printing.returncode == 0, errors
+    lines = [line.split() for line in output.splitlines() if line != "subscribed"]
+    for topic in topics:
+        assert [number for name, number in lines if name == topic] == [str(number) for number in range(count)]
+    assert broken.broken > 1 and "the connection is lost" in errors
+
+
+def test_a_publisher_whose_connection_breaks_loses_nothing(router, publish, breaker):
+    made = router()
+    broken = breaker(made.address, "client", [5_000, 50_000, 99_999])
+    count = 2000
+    with made.client() as subscriber:
+        subscriber.subscribe("a")
+        done = publish(broken.address, "a", "x" * 100, count)
+        assert done.returncode == 0, done.stderr
+        subscriber.send(ping=wire.pb.Ping())
+        ids = set()
+        while len(ids) < count:
+            found = subscriber.next()
+            if found.WhichOneof("body") == "event":
+                ids.add(ce.CloudEvent.FromString(found.event.event).id)
+    assert broken.broken == 3 and "the connection is lost" in done.stderr
+
+
+def test_the_example_needs_nothing_but_python_and_protobuf(folder):
+    for name in ("roundhouse.py", "publish.py", "subscribe.py"):
+        text = (folder / name).read_text()
+        imported = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
+        assert set(imported) <= {"collections", "logging", "random", "select", "socket", "sys", "time", "types", "uuid",
+                                 "google", "roundhouse", "cloudevents_pb2", "wire_pb2"}
