@@ -297,7 +297,7 @@ class Client:
         self._send(pong=wire.Pong(data=ping.data))
 
     def _on_error(self, error):
-        if error.fatal:  # acknowledgements may still come behind it
+        if error.fatal:  # the server closes the connection: _receive sees that
             self._over = error
         elif error.code == wire.ERROR_CODE_EXHAUSTED and error.subscription in self._subscriptions:
             self._subscriptions[error.subscription].ask_at = time.monotonic() + 1
