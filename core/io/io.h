@@ -113,9 +113,11 @@ io_handle io_add(struct io *io, int fd, void *user);
 void io_receive_pause(struct io *io, io_handle handle);  /* idempotent */
 void io_receive_resume(struct io *io, io_handle handle); /* idempotent */
 /* Queues one gathered send (MSG_NOSIGNAL | MSG_DONTWAIT). At most one per connection between flushes; `iov`
- * and its bytes stay valid until io_flush returns, and are not touched after. count <= SEND_IOV_MAX. */
+ * and its bytes stay valid until io_flush returns or calls back, and are not touched after: a callback may
+ * free them. count <= SEND_IOV_MAX. */
 void io_send(struct io *io, io_handle handle, const struct iovec *iov, uint32_t count);
-/* Issues all queued sends and tells each result by `sent`. Nothing is in flight when it returns. */
+/* Issues all queued sends, then tells each result by `sent`, perhaps among other things that have happened.
+ * Nothing is in flight when it returns. */
 void io_flush(struct io *io);
 void io_want_writable(struct io *io, io_handle handle); /* one-shot; idempotent while armed */
 /* shutdown, cancel, join, close; ends in `closed`, perhaps within this call, and nothing else is told after

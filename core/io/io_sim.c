@@ -413,23 +413,6 @@ static int64_t sim_send_fate(struct sim *sim, struct sim_conn *conn) {
     return taken;
 }
 
-static void sim_flush(struct io *io) {
-    struct sim *sim = sim_of(io);
-    uint32_t count = sim->queued.count;
-    for (uint32_t i = 0; i < count; i++) {
-        struct sim_conn *conn = io_table_find(&sim->table, sim->queued.items[i].handle);
-        CHECK(conn && (conn->flags & SIM_SEND));
-        int64_t result = sim_send_fate(sim, conn);
-        conn->flags &= ~(uint32_t)SIM_SEND;
-        counter_add(&io->counters.completions, 1);
-        if (conn->flags & SIM_CLOSING)
-            sim_close_begin(sim, conn);
-        else
-            io->handlers->sent(io->owner, conn->user, result);
-    }
-    io_sent_drop(&sim->queued, count);
-}
-
 /* --- The turn ------------------------------------------------------------------------------------------ */
 
 static bool sim_spend(struct sim *sim) {
@@ -579,6 +562,46 @@ static void sim_bell(struct sim *sim) {
         sim->io.handlers->woken(sim->io.owner);
 }
 
+static void sim_serve_all(struct sim *sim) {
+    for (uint32_t i = 0; i < io_table_capacity(&sim->table); i++) {
+        struct sim_conn *conn = (struct sim_conn *)(void *)io_table_at(&sim->table, i);
+        if (conn->slot.live)
+            sim_serve(sim, conn);
+    }
+}
+
+static void sim_flush_tell(struct sim *sim, uint32_t count) {
+    struct io *io = &sim->io;
+    for (uint32_t i = 0; i < count; i++) {
+        /* By value and by index: a callback may add a connection, which may move the array. */
+        struct io_sent sent = sim->queued.items[i];
+        struct sim_conn *conn = io_table_find(&sim->table, sent.handle);
+        CHECK(conn && (conn->flags & SIM_SEND));
+        conn->flags &= ~(uint32_t)SIM_SEND;
+        counter_add(&io->counters.completions, 1);
+        if (conn->flags & SIM_CLOSING)
+            sim_close_begin(sim, conn);
+        else
+            io->handlers->sent(io->owner, conn->user, sent.result);
+    }
+}
+
+/* All sends, then what else is due, then their results: so the io_uring body does it when it has more
+ * completions than it can put aside. */
+static void sim_flush(struct io *io) {
+    struct sim *sim = sim_of(io);
+    uint32_t count = sim->queued.count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct sim_conn *conn = io_table_find(&sim->table, sim->queued.items[i].handle);
+        CHECK(conn && (conn->flags & SIM_SEND));
+        sim->queued.items[i].result = sim_send_fate(sim, conn);
+    }
+    if (count > 0 && sim_chance(sim, sim->faults.early))
+        sim_serve_all(sim);
+    sim_flush_tell(sim, count);
+    io_sent_drop(&sim->queued, count);
+}
+
 static int sim_turn(struct io *io, uint64_t timeout_ns) {
     (void)timeout_ns;
     struct sim *sim = sim_of(io);
@@ -586,11 +609,7 @@ static int sim_turn(struct io *io, uint64_t timeout_ns) {
     sim->budget = TURN_COMPLETIONS_MAX;
     counter_add(&io->counters.enters, 1);
     sim_bell(sim);
-    for (uint32_t i = 0; i < io_table_capacity(&sim->table); i++) {
-        struct sim_conn *conn = (struct sim_conn *)(void *)io_table_at(&sim->table, i);
-        if (conn->slot.live)
-            sim_serve(sim, conn);
-    }
+    sim_serve_all(sim);
     return 0;
 }
 

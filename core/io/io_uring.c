@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -133,7 +134,7 @@ static void uring_resume(struct io *io, io_handle handle) {
 
 static void accept_failed(struct uring *uring, struct uring_conn *conn, int error) {
     counter_add(&uring->io.counters.accept_errors, 1);
-    if (io_accept_retry(error))
+    if (io_accept_retry(error) || (conn->flags & URING_F_CLOSING))
         return;
     conn->flags |= URING_F_BACKOFF;
     uring->backoff_count++;
@@ -282,8 +283,13 @@ static void uring_flush(struct io *io) {
         if (uring_enter(uring, 0) != 0)
             return; /* broken; io_turn says so */
         uring_harvest(uring);
-        /* Sends may be behind more completions than can be put aside: telling those makes room. */
-        if (UNLIKELY(uring->sends_open > 0 && uring_done_count(uring) > uring->done_mask))
+        if (LIKELY(uring->sends_open == 0))
+            break;
+        if (!uring_submitted(uring))
+            (void)sched_yield(); /* the kernel is out of memory for requests: let somebody free some */
+        /* Sends may be behind more completions than can be put aside: telling those makes room. But not
+         * before the kernel has what is sent: who is told something may free it. */
+        else if (uring_done_count(uring) > uring->done_mask)
             (void)turn_tell(uring, TURN_COMPLETIONS_MAX);
     }
     uint32_t count = uring->sent.count;

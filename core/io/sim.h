@@ -15,6 +15,7 @@ struct io_sim_faults {      /* chances in 1/1024 per operation */
     uint32_t refuse_send;   /* EAGAIN */
     uint32_t delay;         /* completion comes in a later turn */
     uint32_t reset;         /* connection breaks */
+    uint32_t early;         /* a flush tells what else is due before the results of its sends */
     uint32_t socket_bytes;  /* what the peer's receive side holds before sends are refused; 0 = 256 KiB */
 };
 

@@ -149,6 +149,8 @@ struct io_uring_sqe *uring_entry(struct uring *uring);
 /* Submits what is queued and runs the kernel's deferred work; waits for one completion for at most wait_ns.
  * Interruptions and shortages are not errors: what was not submitted stays queued. */
 int uring_enter(struct uring *uring, uint64_t wait_ns) MUST_USE;
+/* Whether the kernel has taken all entries, and with them the bytes of all sends: these do not wait. */
+bool uring_submitted(const struct uring *uring);
 /* Whether an enter would find something to do. */
 bool uring_enter_due(const struct uring *uring);
 /* Takes completions out of the queue, also overflowed ones: sends' to `sent`, others' to `done` while it has

@@ -247,20 +247,24 @@ static void light_received(struct uring *uring, struct uring_conn *conn, const u
         if (conn->run >= URING_LIGHT_FULL_RUN)
             turn_bulk(uring, conn);
     }
-    if (LIKELY(!(conn->flags & URING_F_PAUSED) && !conn->held)) {
+    const uint32_t over = URING_F_END_HELD | URING_F_ENDED;
+    if (LIKELY(!(conn->flags & (URING_F_PAUSED | over)) && !conn->held)) {
         io->handlers->received(io->owner, conn->user, bytes, length);
-    } else if (!(conn->flags & URING_F_END_HELD) && !held_append(conn, bytes, length)) {
+    } else if (!(conn->flags & over) && !held_append(conn, bytes, length)) {
         conn->flags |= URING_F_END_HELD; /* bytes are lost, so nothing after them may be told */
         conn->end_error = -ENOMEM;
+        receive_cancel(uring, conn);
     }
 }
 
 /* The last completion of a receive that brought no bytes. */
 static void light_finished(struct uring *uring, struct uring_conn *conn, int result) {
+    const uint32_t against =
+        URING_F_PAUSED | URING_F_BULK | URING_F_CLOSING | URING_F_END_HELD | URING_F_ENDED;
     switch (result) {
     case -ENOBUFS:
         counter_add(&uring->io.counters.enobufs, 1);
-        if (!conn->held && !(conn->flags & (URING_F_PAUSED | URING_F_BULK | URING_F_CLOSING)))
+        if (!conn->held && !(conn->flags & against))
             starved_push(uring, conn);
         break;
     case -ECANCELED:

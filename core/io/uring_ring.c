@@ -177,10 +177,13 @@ static unsigned ring_flags(const struct uring *uring) {
     return IO_URING_READ_ONCE(*uring->ring.sq.kflags);
 }
 
-bool uring_enter_due(const struct uring *uring) {
+bool uring_submitted(const struct uring *uring) {
     const struct io_uring_sq *sq = &uring->ring.sq;
-    return sq->sqe_tail != IO_URING_READ_ONCE(*sq->khead) ||
-           (ring_flags(uring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
+    return sq->sqe_tail == IO_URING_READ_ONCE(*sq->khead);
+}
+
+bool uring_enter_due(const struct uring *uring) {
+    return !uring_submitted(uring) || (ring_flags(uring) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
 }
 
 int uring_enter(struct uring *uring, uint64_t wait_ns) {

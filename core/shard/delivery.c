@@ -187,8 +187,8 @@ void delivery_send(struct worker *worker) {
         if (!peer_sendable(peer))
             continue;
         if (!peer_send(worker, peer)) {
-            flush(worker);
-            CHECK(peer_send(worker, peer)); /* staging is empty now */
+            flush(worker); /* which may tell anything, also that this peer is gone */
+            CHECK(!peer_sendable(peer) || peer_send(worker, peer)); /* staging is empty now */
         }
     }
     flush(worker);

@@ -5,11 +5,16 @@
 #include "tests/unit/core/io/io_world.h"
 #include "tests/unit/leaks.h"
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 /* The two variants of io_uring, where the kernel has it; `missing` says loudly why nothing was tested. */
 static uint32_t uring_variants(const struct io_variant **variants) {
@@ -246,6 +251,143 @@ Test(io_uring, says_from_every_turn_that_its_ring_is_broken) {
         uring_of(world->io)->broken = 0;
         io_world_free(world);
     }
+    LEAKS_NONE();
+}
+
+/* --- Corners -------------------------------------------------------------------------------------------- */
+
+/* One send, so that a flush enters and what has completed is in hand before a turn tells it. */
+static void flush_send(struct io_world *world, struct io_end *end) {
+    uint8_t next = io_pattern(end->number, end->sent);
+    io_end_write(end, &next, 1);
+    end->iov[0] = (struct iovec){.iov_base = end->out + end->out_done, .iov_len = 1};
+    end->iov[1].iov_len = 0;
+    end->sending = true;
+    io_send(world->io, end->handle, end->iov, 1);
+    io_flush(world->io);
+}
+
+static void refused_listener_play(const struct io_variant *variant) {
+    struct rlimit before;
+    struct io_world *world = io_world_new(variant, NULL);
+    world->echo = false;
+    (void)io_world_connect(world);
+    uint16_t port;
+    int second = io_listen_socket("127.0.0.1:0", &port);
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(waiting, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = (rlim_t)waiting + 1, .rlim_max = before.rlim_max};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    io_handle listener = io_listen(world->io, second, world);
+    flush_send(world, world->ends[0]); /* brings the refused accept in */
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    io_close(world->io, listener, false);
+    io_world_until(world, &world->listener_closed, 1);
+    world->listener_closed = 0;
+    cr_assert_eq(counter_get(&io_counters_of(world->io)->accept_errors), 1, "%s", world->name);
+    cr_assert_eq(uring_of(world->io)->backoff_count, 0, "%s: it waits for a listener that is gone",
+                 world->name);
+    (void)close(waiting);
+    io_world_free(world);
+}
+
+Test(io_uring, does_not_wait_for_a_listener_that_was_closed_when_it_had_no_descriptors) {
+    const struct io_variant *variants;
+    uint32_t count = uring_variants(&variants);
+    for (uint32_t i = 0; i < count; i++)
+        refused_listener_play(&variants[i]);
+    LEAKS_NONE();
+}
+
+/* What becomes of a connection whose held bytes found no memory: nothing after them may be told but the end.
+ */
+static void unheld_play(const struct io_variant *variant) {
+    struct io_world *world = io_world_new(variant, NULL);
+    world->echo = false;
+    struct io_client *client = io_world_connect(world);
+    struct io_end *end = world->ends[0];
+    struct uring_conn *conn = io_table_find(&uring_of(world->io)->table, end->handle);
+    end->paused = true;
+    io_receive_pause(world->io, end->handle);
+    conn->flags |= URING_F_END_HELD; /* as when the bytes of a completion could not be kept */
+    conn->end_error = -ENOMEM;
+    cr_assert_eq(io_client_write(client, 100), 100);
+    end->paused = false;
+    io_receive_resume(world->io, end->handle);
+    struct uring *uring = uring_of(world->io);
+    /* one more completion of the armed receive, which was in the queue already */
+    uring->pool_used++;
+    uring->done[uring->done_produced++ & uring->done_mask] =
+        (struct uring_done){.user_data = uring_data(&conn->slot, URING_RECEIVE),
+                            .result = 100,
+                            .flags = IORING_CQE_F_BUFFER | IORING_CQE_F_MORE};
+    for (int turns = 0; turns < 10; turns++) {
+        io_world_turn(world, 0);
+        (void)io_client_write(client, 100);
+    }
+    cr_assert_eq(end->received, 0, "%s: bytes were told behind some that are lost", world->name);
+    cr_assert_eq(end->ended, 1);
+    cr_assert_eq(end->end_error, -ENOMEM);
+    io_world_free(world);
+}
+
+Test(io_uring, tells_nothing_behind_bytes_that_it_could_not_hold) {
+    const struct io_variant *variants;
+    uint32_t count = uring_variants(&variants);
+    for (uint32_t i = 0; i < count; i++)
+        unheld_play(&variants[i]);
+    LEAKS_NONE();
+}
+
+#define ENTERS_WITHOUT 80u /* each brings in eight completions, and 256 can be put aside */
+
+/* The kernel runs what has completed, and takes no entry, the first times. */
+static int enter_taking_nothing(unsigned fd, unsigned submit, unsigned wait, unsigned flags, sigset_t *arg,
+                                size_t size) {
+    if (++enter_calls > ENTERS_WITHOUT)
+        return io_uring_enter2(fd, submit, wait, flags, arg, size);
+    (void)io_uring_enter2(fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+    return -EAGAIN;
+}
+
+static void spoil(struct io_end *end, const uint8_t *bytes, size_t length) {
+    struct io_end *sender = end->world->ends[399];
+    (void)bytes, (void)length;
+    if (sender->sending)
+        sender->out[sender->out_done] ^= 0xff;
+}
+
+/* An owner may free what it sends as soon as it is told anything: by then the kernel has taken the bytes. */
+static void untaken_play(const struct io_variant *variant) {
+    struct io_config config = {.cq_entries = 8};
+    struct io_world *world = io_world_new(variant, &config);
+    world->out_bytes = 64;
+    world->echo = false;
+    world->on_received = spoil;
+    for (int i = 0; i < 400; i++)
+        (void)io_world_connect(world);
+    for (uint32_t i = 0; i < 400; i++)
+        cr_assert_eq(io_client_write(&world->clients[i], 300), 300);
+    enter_calls = 0;
+    uring_enter_replace(world->io, enter_taking_nothing);
+    flush_send(world, world->ends[399]);
+    uring_enter_replace(world->io, io_uring_enter2);
+    cr_assert_gt(enter_calls, ENTERS_WITHOUT);
+    cr_assert_eq(world->ends[399]->sent, 1);
+    for (uint32_t i = 0; i < 400; i++)
+        io_world_until(world, &world->ends[i]->received, 300);
+    cr_assert_eq(io_client_read(&world->clients[399], 100), 1, "%s", world->name); /* compared */
+    io_world_free(world);
+}
+
+Test(io_uring, tells_nothing_in_a_flush_before_the_kernel_has_what_is_sent) {
+    const struct io_variant *variants;
+    uint32_t count = uring_variants(&variants);
+    for (uint32_t i = 0; i < count; i++)
+        untaken_play(&variants[i]);
     LEAKS_NONE();
 }
 

@@ -50,7 +50,8 @@ struct worker *world_worker(const struct world *world, uint32_t shard) {
 
 static void worker_begin(struct world *world, uint32_t shard, const struct world_config *config) {
     struct worker *worker = world_worker(world, shard);
-    const struct io_sim_faults faults = {.socket_bytes = config->socket_bytes ? config->socket_bytes : 4096};
+    const struct io_sim_faults faults = {.socket_bytes = config->socket_bytes ? config->socket_bytes : 4096,
+                                         .early = config->early ? 1024 : 0};
     cr_assert_eq(worker_attach(worker), 0);
     io_sim_seed(worker->io, 1, &faults);
     if (shard != 0) /* each simulation has its own clients, so each worker listens */
@@ -234,6 +235,23 @@ void client_goodbye(struct world_client *client) {
     roundhouse__v1__goodbye__init(&goodbye);
     FRAME_MAKE(made, goodbye, goodbye, GOODBYE);
     client_send(client, &made);
+}
+
+void client_ping(struct world_client *client) {
+    Roundhouse__V1__Ping ping;
+    roundhouse__v1__ping__init(&ping);
+    FRAME_MAKE(made, ping, ping, PING);
+    client_send(client, &made);
+}
+
+void client_noise(struct world_client *client) {
+    memset(client_room(client, 16), 0xff, 16);
+}
+
+void client_shut(struct world_client *client) {
+    client_flush(client);
+    cr_assert_eq(client->out_length, 0);
+    io_sim_shut(client->peer);
 }
 
 /* --- Events --------------------------------------------------------------------------------------------- */

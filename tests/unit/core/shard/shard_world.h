@@ -8,7 +8,7 @@
 #include "core/io/sim.h"
 #include "core/shard/worker.h"
 
-#define WORLD_CLIENTS_MAX 64u
+#define WORLD_CLIENTS_MAX 400u
 
 struct world_config {
     uint32_t shards;       /* 0 = 1 */
@@ -16,6 +16,7 @@ struct world_config {
     uint64_t log_records;  /* 0 = 1024 */
     uint64_t grace_ns;     /* for tests longer than the test itself, or 0 */
     uint32_t socket_bytes; /* what a simulated socket holds in each direction; 0 = 4 KiB */
+    bool early;            /* every flush tells other things, too */
 };
 
 struct world_client;
@@ -54,6 +55,9 @@ void client_leave(struct world_client *client, bool reset);
 void client_subscribe(struct world_client *client, uint64_t id, const char *pattern, bool skip);
 void client_unsubscribe(struct world_client *client, uint64_t id);
 void client_goodbye(struct world_client *client);
+void client_ping(struct world_client *client);
+void client_noise(struct world_client *client); /* what is no frame */
+void client_shut(struct world_client *client);  /* ends its side when all is written */
 /* An event that only this number gives, of `size` bytes of data. */
 void client_publish(struct world_client *client, const char *topic, uint64_t number, uint32_t size);
 

@@ -94,6 +94,36 @@ Test(worker_turn, protects_unsent_slices_when_somebody_subscribes_anew) {
     LEAKS_NONE();
 }
 
+/* --- Sends ---------------------------------------------------------------------------------------------- */
+
+#define MANY 300u
+static_assert(MANY > SENDS_PER_FLUSH_MAX && SENDS_PER_FLUSH_MAX % 2 == 0,
+              "the second flush begins with noise");
+
+/* A flush in the middle of a turn's sends may tell that connections have ended, also those that are next. */
+Test(worker_turn, goes_on_sending_when_a_flush_ends_connections) {
+    struct world *world = world_new(&(struct world_config){.early = true});
+    struct world_client *clients[MANY];
+    for (uint32_t i = 0; i < MANY; i++)
+        clients[i] = client_new(world, 0, false);
+    for (uint32_t i = 0; i < MANY; i++) {
+        if (i % 2 != 0)
+            client_ping(clients[i]);
+        else
+            client_noise(clients[i]); /* answered by an Error, closed when it ends */
+        client_shut(clients[i]);
+    }
+    world_turn(world, 0);
+    world_turn(world, 0);
+    for (uint32_t i = 1; i < MANY; i += 2) {
+        struct world_frame frame;
+        (void)client_pull(clients[i], KIB);
+        cr_assert(client_next(clients[i], &frame) && frame.kind == WIRE_PONG);
+    }
+    world_free(world);
+    LEAKS_NONE();
+}
+
 /* --- Floors --------------------------------------------------------------------------------------------- */
 
 #define CROWD 20u
