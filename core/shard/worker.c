@@ -242,10 +242,12 @@ static uint64_t sleep_ns(const struct worker *worker) {
     return until > worker->now_ns ? until - worker->now_ns : 0;
 }
 
-/* News after a whole sleep that nobody rang for: either the bell is on its way, or a wake was lost. */
-static void backstop_look(struct worker *worker, uint64_t slept_ns) {
+/* News after a whole sleep that nobody rang for: either the bell is on its way, or a wake was lost. The naps
+ * between retries are left out: so short a time says nothing about a bell. */
+static void backstop_look(struct worker *worker, uint64_t slept_ns, uint64_t wait_ns) {
     struct pollfd bell = {.fd = worker->wake.bell, .events = POLLIN};
-    if (slept_ns < SLEEP_BACKSTOP_NS || worker->rung || worker->worked || !worker_news(worker))
+    if (slept_ns < wait_ns || wait_ns <= PARKED_RETRY_NS || worker->rung || worker->worked ||
+        !worker_news(worker))
         return;
     if (poll(&bell, 1, 1) == 0)
         counter_add(&worker->stats.backstop_hits, 1);
@@ -283,7 +285,7 @@ static int worker_wait(struct worker *worker, uint64_t wait_ns) {
     worker->now_ns = worker->clock_ns();
     worker->wall_ns = clock_wall_ns();
     if (wait_ns > 0)
-        backstop_look(worker, worker->now_ns - before_ns);
+        backstop_look(worker, worker->now_ns - before_ns, wait_ns);
     return result;
 }
 

@@ -257,3 +257,31 @@ Test(worker_turn, does_not_sleep_on_what_it_has_forwarded_and_not_published) {
     world_free(world);
     LEAKS_NONE();
 }
+
+static uint64_t hand_ns = NS_PER_S;
+
+static uint64_t hand_clock(void) {
+    return hand_ns;
+}
+
+/* A whole sleep over news that nobody rang for is counted, also one that housekeeping has cut short. */
+Test(worker_turn, counts_a_wake_that_was_lost) {
+    struct world *world = world_new(&(struct world_config){0});
+    struct worker *worker = world_worker(world, 0);
+    (void)client_new(world, 0, false);
+    worker->clock_ns = hand_clock;
+    worker->now_ns = worker->housekeeping_ns = hand_ns;
+    world_sleep(world, 0, 1); /* with housekeeping: the next one is due 100 ms from now */
+    hand_ns += 40 * NS_PER_MS;
+    world_turn(world, 0);
+    uint64_t wait_ns = worker_rest(worker);
+    cr_assert_eq(wait_ns, 60 * NS_PER_MS);
+    const struct mpsc_command command = {.kind = COMMAND_LINK, .small = SHARDS_MAX - 1};
+    cr_assert_eq(mpsc_push(worker->mailbox, &command), RING_OK); /* and no signal */
+    hand_ns += wait_ns;
+    cr_assert_eq(worker_wake(worker, wait_ns), 0);
+    cr_assert_eq(counter_get(&worker->stats.backstop_hits), 1);
+    cr_assert_eq(worker_rest(worker), 0, "it was news");
+    world_free(world);
+    LEAKS_NONE();
+}
