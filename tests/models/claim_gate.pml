@@ -3,6 +3,7 @@
 //
 // expect: pass
 // variant: -DSTEP=2 the writer claims room for two records at a time, and reads no gate between
+// variant: -DSTAYS the diver does not always go IDLE, and lowers its gate from where it stands
 // mutant: -DNO_FENCE_CLAIM the writer looks at the gates while the new oldest is still in its store buffer
 // (C3, C4)
 // mutant: -DNO_FENCE_LOWER the diver looks at oldest while its gate is still in its store buffer (L1, L2)
@@ -11,6 +12,7 @@
 // mutant: -DINDEX_ONLY what is lost is worked out from the index alone, though the bytes run out first
 // mutant: -DDATA_ONLY what is lost is worked out from the bytes alone, though the index runs out first
 // mutant: -DEARLY_RAISE the follower raises its gate before it reads
+// mutant: -DSTAYS -DNO_LOOK_DOWN a diver that holds a gate lowers it without a look, as it may raise it
 // mutant: -DPUBLISH_FIRST a record is published before it is written
 //
 // Memory is that of x86 (TSO): each thread has a first-in first-out store buffer, which a process of its own
@@ -176,9 +178,34 @@ proctype follower() {
     STORE(buffer1, GATE(0), IDLE)
 }
 
+/* log_reader_lower: from a gate at or below `position` it is a raise, which needs no look. */
+inline lower() {
+#ifdef NO_LOOK_DOWN
+#define PROTECTED (gate != IDLE)
+#else
+#define PROTECTED (gate <= position)
+#endif
+    if
+    :: PROTECTED ->
+        STORE(buffer2, GATE(1), position);
+        whole = true
+    :: else ->
+        STORE(buffer2, GATE(1), position); /* L1 */
+#ifndef NO_FENCE_LOWER
+        FENCE(buffer2);
+#endif
+#ifndef NO_LOOK
+        whole = memory[OLDEST] <= position /* L2 */
+#else
+        whole = true
+#endif
+    fi;
+    gate = position
+}
+
 /* Leaves IDLE for any published position, reads there and at the next, goes IDLE; some times. */
 proctype diver() {
-    byte position, produced, unit, dive;
+    byte position, produced, unit, dive, gate = IDLE;
     bool whole;
     do
     :: dive == DIVES -> break
@@ -192,27 +219,25 @@ proctype diver() {
         od;
         if
         :: position < produced ->
-            STORE(buffer2, GATE(1), position); /* L1 */
-#ifndef NO_FENCE_LOWER
-            FENCE(buffer2);
-#endif
-#ifndef NO_LOOK
-            whole = memory[OLDEST] <= position; /* L2 */
-#else
-            whole = true;
-#endif
+            lower();
             if
             :: whole ->
                 read_record(position);
                 if
                 :: position + 1 < produced ->
-                    STORE(buffer2, GATE(1), position + 1); /* a raise */
-                    read_record(position + 1)
+                    gate = position + 1;
+                    STORE(buffer2, GATE(1), gate); /* a raise */
+                    read_record(gate)
                 :: true
                 fi
             :: else
             fi;
-            STORE(buffer2, GATE(1), IDLE)
+            if
+            :: true -> STORE(buffer2, GATE(1), IDLE); gate = IDLE
+#ifdef STAYS
+            :: whole && dive < DIVES
+#endif
+            fi
         :: else
         fi;
         position = 0;
