@@ -5,9 +5,11 @@
  * The two addresses of a byte are one cache line for the processor (caches are indexed by physical address),
  * so all ordering arguments of the rings hold across them. Compilers and ThreadSanitizer see two objects:
  * rings therefore always form an address from `offset & mask`, which begins in the first mapping, and only
- * the tail of a record that crosses the end lies in the second. The compiler can not reorder badly because
- * the same thread never writes through one address and reads through the other. The sanitizer is blind for
- * those tails: the stress programs use records that never cross the end under it, and compare contents. */
+ * the tail of a record or slice that crosses the end lies in the second. A thread that writes a byte through
+ * one address and reads it through the other (the home worker, which sends from its own log) has the release
+ * of publishing and the acquire of reading between the two, and over these no compiler moves them. The
+ * sanitizer is blind for those tails: the stress programs use records that never cross the end under it, and
+ * compare contents. */
 #include "ring/mirror.h"
 
 #include <errno.h>

@@ -23,7 +23,8 @@
  *
  * WANTED is the same argument with the roles named by what they do: the wanter stores 1, fences [WANTED_SET]
  * and looks again at what it waits for; the mover moves it (a gate, `consumed`), fences [WANTED_TAKE] and
- * loads the word. One who takes the 1 signals.
+ * loads the word. One who takes the 1 signals, and releases with it what it has moved [WANTED_TAKEN]: a
+ * wanter that finds the word taken sees the move when it tries again.
  *
  * Promised: after a signal the sleeper runs and sees what was published before the signal. Not promised: one
  * bell per signal, no spurious wake, exact counters. Nothing wraps but counters. The backstop timer of a
@@ -120,12 +121,11 @@ bool wanted_take(struct wanted *wanted) {
     ring_fence(&wanted->word); /* WANTED_TAKE, pairs with WANTED_SET */
     /* relaxed load: the fence orders it; the exchange decides who signals */
     return __atomic_load_n(&wanted->word, __ATOMIC_RELAXED) != 0 &&
-           __atomic_exchange_n(&wanted->word, 0, __ATOMIC_ACQ_REL) != 0;
+           __atomic_exchange_n(&wanted->word, 0, __ATOMIC_ACQ_REL) != 0; /* WANTED_TAKEN */
 }
 
 bool wanted_waits(const struct wanted *wanted) {
-    return __atomic_load_n(&wanted->word, __ATOMIC_ACQUIRE) !=
-           0; /* acquire: after a take the mover's step is seen */
+    return __atomic_load_n(&wanted->word, __ATOMIC_ACQUIRE) != 0; /* WANTED_TAKEN */
 }
 
 void wanted_drop(struct wanted *wanted) {
