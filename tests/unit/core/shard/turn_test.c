@@ -222,6 +222,30 @@ static struct world *link_full(struct world_client **publisher, uint64_t count, 
     return world;
 }
 
+/* Frames too large for a link are lent, and what is lent at once is bounded, whatever the link has room for.
+ */
+Test(worker_turn, lends_no_more_than_its_bound_to_a_home_that_does_not_turn) {
+    struct world *world =
+        world_new(&(struct world_config){.shards = 2, .log_data = 16 * MIB, .socket_bytes = 4 * MIB});
+    char topic[16];
+    struct world_client *publisher = client_new(world, 0, false);
+    for (uint64_t number = 0; number < 20; number++)
+        client_publish(publisher, world_topic(world, 1, topic), number, 1000000);
+    world_sleep(world, 0, 3);
+    const struct worker_stats *stats = &world_worker(world, 0)->stats;
+    cr_assert_eq(counter_get(&stats->events_forwarded), LENT_BYTES_MAX / 1000000);
+    cr_assert_eq(counter_get(&stats->parked), 1);
+    uint64_t sleeps = world_sleeps(world, 0);
+    world_turn(world, 1);
+    world_turn(world, 0);
+    cr_assert_eq(world_sleeps(world, 0), sleeps, "there is room again");
+    world_turns(world, 100);
+    cr_assert_eq(counter_get(&world_worker(world, 1)->stats.events_appended), 20);
+    cr_assert_eq(world_worker(world, 0)->out[1].lent_bytes, 0);
+    world_free(world);
+    LEAKS_NONE();
+}
+
 /* The wake of the other side came while worker 0 was awake, and was elided: the look again must find the
  * room. */
 static void no_sleep_scene(uint64_t count, uint32_t size) {
