@@ -134,6 +134,7 @@ void peer_accepted(void *owner, void *user, int fd) {
         return;
     }
     worker->placed[shard]--; /* its mailbox is full: it is in trouble, the client tries again */
+    counter_add(&worker->stats.connections_refused, 1);
     close(fd);
 }
 

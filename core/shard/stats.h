@@ -27,7 +27,7 @@
     X(connections, gauge, "connections now")                                                                 \
     X(connections_accepted, counter, "connections placed on this worker")                                    \
     X(connections_closed, counter, "connections that are gone")                                              \
-    X(connections_refused, counter, "connections refused because of limits.connections")                     \
+    X(connections_refused, counter, "connections refused because of limits.connections or a full mailbox")   \
     X(subscriptions, gauge, "patterns subscribed now")                                                       \
     X(laggards, gauge, "subscribers in catch-up now")                                                        \
     X(catch_up_entered, counter, "times a subscriber fell back from live to catch-up")                       \

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <unistd.h>
 
 #define LONG_NS (3600 * NS_PER_S) /* a grace that no test outlives */
 
@@ -203,6 +204,26 @@ Test(worker_turn, asks_for_no_grace_for_those_who_are_gone) {
     no_grace_scene(give_up_by_reset);
     no_grace_scene(give_up_by_unsubscribe);
     no_grace_scene(client_goodbye);
+}
+
+/* --- Mailboxes ------------------------------------------------------------------------------------------ */
+
+/* A connection that can not be handed over is closed, and counted. */
+Test(worker_turn, counts_connections_that_a_full_mailbox_refuses) {
+    struct world *world = world_new(&(struct world_config){.shards = 2});
+    struct worker *acceptor = world_worker(world, 0);
+    const struct mpsc_command command = {.kind = COMMAND_LINK, .small = SHARDS_MAX - 1};
+    while (mpsc_push(world_worker(world, 1)->mailbox, &command) == RING_OK)
+        continue;
+    acceptor->placed[0] = 1; /* so the other one is the least loaded */
+    peer_accepted(acceptor, NULL, dup(0));
+    cr_assert_eq(acceptor->placed[1], 0);
+    cr_assert_eq(counter_get(&acceptor->stats.connections_refused), 1);
+    acceptor->placed[0] = 0;
+    world_turn(world, 1);
+    cr_assert_not(mpsc_pending(world_worker(world, 1)->mailbox), "all are read in one turn");
+    world_free(world);
+    LEAKS_NONE();
 }
 
 /* --- Sleep ---------------------------------------------------------------------------------------------- */
