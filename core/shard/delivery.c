@@ -302,7 +302,9 @@ void delivery_gates(struct worker *worker, bool sleeping) {
         to[i] = gate_next(worker, &worker->readers[i], sleeping);
     if (counter_get(&worker->stats.catch_up_entered) != fallen)
         catchup_floors(worker); /* first: behind the gates only the floors speak for those who fell back */
-    for (uint32_t i = 0; i < logs; i++)
+    for (uint32_t i = 0; i < logs; i++) {
+        CHECK_HOT(!sleeping || to[i] == LOG_IDLE || to[i] == worker->readers[i].cursor);
         gate_rise(&worker->readers[i], to[i]);
+    }
     counter_max(&worker->stats.slices_high_water, worker->pool.used_most);
 }
