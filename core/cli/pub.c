@@ -5,11 +5,14 @@
 #include "core/base/limits.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
+#include "core/cli/places.h"
 #include "core/cli/pub_options.h"
+#include "core/cli/rate.h"
+#include "core/cli/said.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +21,7 @@
 #define PUB_STALL_NS       (30 * NS_PER_S) /* without any progress the server counts as gone */
 #define PUB_PROGRESS_NS    (200 * NS_PER_MS)
 #define PUB_SEND_BYTES_MIN (4 * MIB)
+#define PUB_ASKED_EVENTS   MIB /* without acknowledgement: a refusal is of one of so many last events */
 
 struct pub {
     struct pub_options options;
@@ -27,7 +31,9 @@ struct pub {
     uint64_t settled;
     uint64_t refused;
     uint64_t bad_lines;
-    uint64_t *bad_after; /* owns; for each bad line, how many events came before it */
+    struct places places;
+    struct rate rate;
+    struct said said; /* why the connection is away */
     uint64_t start_ns;
     uint64_t progress_ns; /* when anything went on last */
     uint64_t shown_ns;    /* when the progress line was written last; 0 = never */
@@ -37,8 +43,22 @@ struct pub {
     bool wake; /* the client has just become able to take events */
     bool source_waits;
     bool source_ended;
-    int status; /* CLI_OK, or why it ends early */
+    int stopped; /* by this signal */
+    int status;  /* CLI_OK, or why it ends early */
 };
+
+static volatile sig_atomic_t pub_signalled;
+
+static void pub_on_signal(int number) {
+    pub_signalled = number;
+}
+
+/* The second signal of a kind ends the program at once. */
+static void pub_catch_signals(void) {
+    struct sigaction action = {.sa_handler = pub_on_signal, .sa_flags = (int)SA_RESETHAND};
+    CHECK(sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0);
+    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* whoever reads our messages may go, the events stay */
+}
 
 static void pub_tell(const struct pub *pub, const char *text) {
     if (pub->shown_ns != 0)
@@ -48,21 +68,12 @@ static void pub_tell(const struct pub *pub, const char *text) {
 
 /* ---- what the client library says ---- */
 
-/* The line that an event came from: bad lines before it count as lines and not as events. */
-static uint64_t pub_line_of(const struct pub *pub, uint64_t ordinal) {
-    uint64_t line = ordinal;
-    for (uint64_t i = 0; i < pub->bad_lines && pub->bad_after[i] < ordinal; i++)
-        line++;
-    return line;
-}
-
 static void pub_tell_refusal(const struct pub *pub, const struct rh_refusal *refusal) {
-    char text[600], where[64];
+    char text[600];
     const char *what = pub->options.source.kind == SOURCE_PARTS ? "event" : "line";
-    (void)snprintf(where, sizeof where, "%s %llu", what,
-                   (unsigned long long)pub_line_of(pub, refusal->ordinal));
     bool field = refusal->field[0] != '\0';
-    (void)snprintf(text, sizeof text, "%s refused: %s (%s%s%s)", where, refusal->text,
+    (void)snprintf(text, sizeof text, "%s %llu refused: %s (%s%s%s)", what,
+                   (unsigned long long)places_line(&pub->places, refusal->ordinal), refusal->text,
                    rh_code_name((enum rh_code)refusal->code), field ? ", field " : "", refusal->field);
     pub_tell(pub, text);
 }
@@ -75,6 +86,7 @@ static void pub_on_ack(void *user, const rh_ack *ack) {
     for (size_t i = 0; i < ack->refused_count; i++)
         if (++pub->refused <= PUB_REFUSALS_SHOWN)
             pub_tell_refusal(pub, &ack->refused[i]);
+    places_settle(&pub->places, pub->settled);
 }
 
 static void pub_on_state(void *user, enum rh_state state, const char *why) {
@@ -84,6 +96,7 @@ static void pub_on_state(void *user, enum rh_state state, const char *why) {
         if (pub->connected_once)
             pub_tell(pub, "connected again");
         pub->connected_once = true;
+        said_forget(&pub->said);
         pub->wake = true;
         pub->progress_ns = clock_mono_ns();
     }
@@ -97,7 +110,8 @@ static void pub_on_state(void *user, enum rh_state state, const char *why) {
     pub->lost_unacknowledged =
         pub->lost_unacknowledged || (pub->options.ack == RH_ACK_NONE && pub->published > 0);
     (void)snprintf(text, sizeof text, "the connection is lost, trying again: %s", why);
-    pub_tell(pub, text);
+    if (said_anew(&pub->said, why))
+        pub_tell(pub, text);
 }
 
 static void pub_on_writable(void *user) {
@@ -106,102 +120,96 @@ static void pub_on_writable(void *user) {
 
 static void pub_on_error(void *user, int code, const char *text, bool fatal, uint64_t subscription) {
     char line[400];
-    (void)fatal;
     (void)subscription;
+    if (fatal)
+        return; /* the end of the connection tells it, too */
     (void)snprintf(line, sizeof line, "the server says: %s (%s)", text, rh_code_name((enum rh_code)code));
     pub_tell(user, line);
 }
 
 /* ---- from the source to the client ---- */
 
-static void pub_bad(struct pub *pub) {
-    char text[300];
-    const struct source *source = &pub->options.source;
-    if (source->kind == SOURCE_PARTS) {
-        pub_tell(pub, source->why);
-        pub->status = CLI_DATA;
-        return;
+/* This line holds no event: those that refusals name are counted without it. */
+static void pub_skip_line(struct pub *pub) {
+    if (pub->options.ack == RH_ACK_NONE && pub->published > PUB_ASKED_EVENTS)
+        places_settle(&pub->places, pub->published - PUB_ASKED_EVENTS);
+    if (places_skip(&pub->places, pub->published) != 0) {
+        pub_tell(pub, "out of memory");
+        pub->status = CLI_INTERNAL;
     }
-    (void)snprintf(text, sizeof text, "line %llu: %s", (unsigned long long)source->lines.number, source->why);
+}
+
+/* The source has given something that can not be published. */
+static void pub_bad(struct pub *pub, const char *why) {
+    char text[400];
+    const struct source *source = &pub->options.source;
+    if (source->kind == SOURCE_PARTS)
+        (void)snprintf(text, sizeof text, "%s", why);
+    else
+        (void)snprintf(text, sizeof text, "line %llu: %s", (unsigned long long)source->lines.number, why);
     pub_tell(pub, text);
     if (!pub->options.keep_going) {
         pub->status = CLI_DATA;
         return;
     }
-    /* Grown by doubling: at each power of two. */
-    if ((pub->bad_lines & (pub->bad_lines - 1)) == 0) {
-        size_t room = pub->bad_lines > 0 ? 2 * (size_t)pub->bad_lines : 1;
-        uint64_t *grown = realloc(pub->bad_after, room * sizeof *grown);
-        if (grown == NULL) {
-            pub->status = CLI_INTERNAL;
-            return;
-        }
-        pub->bad_after = grown;
-    }
-    pub->bad_after[pub->bad_lines++] = source->made;
+    pub->bad_lines++;
+    pub_skip_line(pub);
 }
 
 static void pub_source_failed(struct pub *pub) {
     char text[300];
-    (void)snprintf(text, sizeof text, "%s, after line %llu: %s", pub->options.file_name,
-                   (unsigned long long)pub->options.source.lines.number, pub->options.source.why);
+    (void)snprintf(text, sizeof text, "%s, line %llu: %s", pub_file_name(&pub->options),
+                   (unsigned long long)pub->options.source.lines.number + 1, pub->options.source.why);
     pub_tell(pub, text);
     pub->status = CLI_DATA;
 }
 
-/* Fetches the next event when none is waiting. false: there is none now. */
+/* Fetches the next event when none is waiting. false: this time there was none. */
 static bool pub_fetch(struct pub *pub) {
-    enum source_result result = SOURCE_EVENT;
-    while (pub->item.topic == NULL && pub->status == CLI_OK) {
-        result = source_next(&pub->options.source, &pub->item);
-        if (result == SOURCE_BAD)
-            pub_bad(pub);
-        else if (result != SOURCE_EVENT)
-            break;
-    }
+    if (pub->item.topic != NULL)
+        return true;
+    enum source_result result = source_next(&pub->options.source, &pub->item);
     pub->source_waits = result == SOURCE_WAIT;
     pub->source_ended = result == SOURCE_END;
-    if (result == SOURCE_FAILED)
+    if (result == SOURCE_BAD)
+        pub_bad(pub, pub->options.source.why);
+    else if (result == SOURCE_BLANK)
+        pub_skip_line(pub);
+    else if (result == SOURCE_FAILED)
         pub_source_failed(pub);
-    return pub->item.topic != NULL;
+    return result == SOURCE_EVENT;
 }
 
-/* Hands the waiting event over. false: there is no room, or it can not be taken at all. */
+/* Hands the waiting event over, or passes over one that can not be sent. false: there is no room. */
 static bool pub_hand_over(struct pub *pub) {
     const struct source_item *item = &pub->item;
     int64_t result =
         rh_publish(pub->client, item->topic, item->topic_length, item->event, item->event_length);
-    if (result == RH_INVALID) {
-        char text[400];
-        (void)snprintf(text, sizeof text, "%s %llu can not be sent: %s",
-                       pub->options.source.kind == SOURCE_PARTS ? "event" : "line",
-                       (unsigned long long)pub_line_of(pub, pub->options.source.made),
-                       rh_client_error(pub->client));
-        pub_tell(pub, text);
-        pub->status = CLI_DATA;
-    }
-    if (result <= 0)
+    if (result <= 0 && result != RH_INVALID)
         return false;
     pub->item.topic = NULL;
+    if (result == RH_INVALID) {
+        pub_bad(pub, rh_client_error(pub->client));
+        return true;
+    }
     pub->published++;
+    if (pub->options.rate > 0)
+        rate_spend(&pub->rate, clock_mono_ns());
     return true;
 }
 
-/* When the next event may go; 0 = now. */
-static uint64_t pub_due_ns(const struct pub *pub) {
-    if (pub->options.rate <= 0)
-        return 0;
-    return pub->start_ns + (uint64_t)((double)pub->published / pub->options.rate * (double)NS_PER_S);
+static bool pub_takes(const struct pub *pub) {
+    return pub->status == CLI_OK && !pub->source_ended && pub->stopped == 0 && pub->connected_once;
 }
 
 /* Hands over up to a batch of events. true: the client wants to work, or there may be more at once. */
 static bool pub_feed(struct pub *pub) {
     for (unsigned i = 0; i < PUB_BATCH; i++) {
-        if (pub->status != CLI_OK || pub->source_ended || !pub->connected_once)
+        if (!pub_takes(pub) || (pub->options.rate > 0 && clock_mono_ns() < pub->rate.due_ns))
             return false;
-        if (pub->options.rate > 0 && clock_mono_ns() < pub_due_ns(pub))
+        if (pub_fetch(pub) && !pub_hand_over(pub))
             return false;
-        if (!pub_fetch(pub) || !pub_hand_over(pub))
+        if (pub->source_waits)
             return false;
     }
     return true;
@@ -214,13 +222,17 @@ static void pub_show_progress(struct pub *pub, uint64_t now) {
         now - pub->shown_ns < PUB_PROGRESS_NS)
         return;
     pub->shown_ns = now;
-    fprintf(stderr, "\r\033[K%llu published, %llu settled", (unsigned long long)pub->published,
-            (unsigned long long)pub->settled);
+    fprintf(stderr, "\r\033[K%llu", (unsigned long long)pub->published);
+    if (pub->options.source.kind == SOURCE_PARTS)
+        fprintf(stderr, " of %llu", (unsigned long long)pub->options.source.count);
+    fputs(" published", stderr);
+    if (pub->options.ack == RH_ACK_ROUTED)
+        fprintf(stderr, ", %llu settled", (unsigned long long)pub->settled);
 }
 
 static int pub_wait_ms(const struct pub *pub, uint64_t now) {
     int wait = rh_timeout_ms(pub->client);
-    uint64_t due = pub->source_ended || pub->source_waits ? 0 : pub_due_ns(pub);
+    uint64_t due = pub->source_waits || !pub_takes(pub) ? 0 : pub->rate.due_ns;
     int most = pub->terminal ? (int)(PUB_PROGRESS_NS / NS_PER_MS) : 1000;
     if (due > now && (due - now) / NS_PER_MS < (uint64_t)most)
         most = (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
@@ -235,8 +247,10 @@ static void pub_wait(struct pub *pub) {
 
 /* A server that neither takes nor acknowledges anything for so long is not there. */
 static void pub_look_for_stall(struct pub *pub, uint64_t now, uint64_t published_before) {
-    bool owed = pub->settled < pub->published || pub->source_ended || pub->item.topic != NULL ||
-                rh_client_state(pub->client) != RH_STATE_CONNECTED;
+    bool unsettled = pub->options.ack == RH_ACK_ROUTED && pub->settled < pub->published;
+    bool leaving = pub->source_ended || pub->stopped != 0;
+    bool full = pub->item.topic != NULL;
+    bool owed = unsettled || leaving || full || rh_client_state(pub->client) != RH_STATE_CONNECTED;
     if (pub->published != published_before || !owed)
         pub->progress_ns = now;
     if (now - pub->progress_ns < PUB_STALL_NS)
@@ -248,15 +262,23 @@ static void pub_look_for_stall(struct pub *pub, uint64_t now, uint64_t published
     pub->status = CLI_UNAVAILABLE;
 }
 
+static void pub_stop(struct pub *pub) {
+    if (pub_signalled == 0 || pub->stopped != 0)
+        return;
+    pub->stopped = pub_signalled;
+    pub_tell(pub, "stopped by a signal; what was handed over is still brought to its end");
+}
+
 /* Until all is said and the server has said Goodbye, or something is wrong. Returns what the client ended
  * with. */
 static int pub_loop(struct pub *pub) {
     int result = RH_OK;
     while (pub->status == CLI_OK || pub->status == CLI_DATA) {
         uint64_t before = pub->published;
+        pub_stop(pub);
         bool busy = pub_feed(pub);
         pub->wake = false;
-        if (pub->source_ended || pub->status == CLI_DATA)
+        if (pub->source_ended || pub->stopped != 0 || pub->status == CLI_DATA)
             (void)rh_close(pub->client); /* what was handed over is still brought to its end */
         result = rh_process(pub->client);
         if (result != RH_OK)
@@ -322,10 +344,12 @@ static int pub_run(struct pub *pub) {
         options.send_buffer_bytes = 2 * FRAME_BYTES_MAX; /* address space; only what is used becomes memory */
     pub->client = rh_client_new(&options, &error);
     if (pub->client == NULL)
-        return args_mistake("pub", "--server %s: %s", pub->options.server, error);
+        return args_no_client("pub", pub->options.server, error);
+    pub_catch_signals();
     pub->terminal = isatty(STDERR_FILENO) != 0;
     pub->start_ns = clock_mono_ns();
     pub->progress_ns = pub->start_ns;
+    rate_init(&pub->rate, pub->options.rate, pub->start_ns);
     int status = pub_status(pub, pub_loop(pub));
     pub_summary(pub);
     rh_client_free(pub->client);
@@ -338,6 +362,10 @@ int pub_command(int argc, char **argv) {
     if (status == CLI_OK && !pub.options.help)
         status = pub_run(&pub);
     pub_options_deinit(&pub.options);
-    free(pub.bad_after);
+    places_deinit(&pub.places);
+    if (pub.stopped != 0) { /* as whoever has sent the signal expects */
+        (void)signal(pub.stopped, SIG_DFL);
+        (void)raise(pub.stopped);
+    }
     return status;
 }

@@ -45,10 +45,15 @@ static const char pub_usage[] =
     "  --format ndjson       each line is {\"topic\": \"...\", \"event\": {...}}, the event in the "
     "CloudEvents JSON\n"
     "                        format; with TOPIC each line is the event alone. Lines come from standard input "
-    "or --file\n"
+    "or --file;\n"
+    "                        blank ones are passed over\n"
     "  --keep-going          pass over bad lines (each is told, and the exit status is 65) instead of "
     "stopping\n"
-    "  --quiet               no progress, no summary\n"
+    "  -q, --quiet           no progress, no summary\n"
+    "\n"
+    "Ctrl-C or SIGTERM stops it: what it has handed over is still settled and summed up; a second one ends "
+    "it at "
+    "once.\n"
     "\n"
     "Examples:\n"
     "  roundhouse pub orders.eu.created '{\"order\": 4711}'\n"
@@ -134,7 +139,7 @@ static int pub_attribute(struct event_parts *parts, int option, const char *text
 
 static int pub_number(struct pub_options *options, int option, const char *text) {
     if (option == PUB_COUNT && !args_number(text, 1, PUB_COUNT_MAX, &options->source.count))
-        return args_mistake("pub", "--count is a whole number from 1 on, not '%s'", text);
+        return args_mistake("pub", "--count is a whole number from 1 to a million millions, not '%s'", text);
     if (option == PUB_RATE && !args_rate(text, &options->rate))
         return args_mistake("pub", "--rate is a number of events per second, such as 1000, not '%s'", text);
     return CLI_OK;
@@ -175,6 +180,10 @@ static int pub_option(struct pub_options *options, int option, const char *text)
 
 /* ---- where the data comes from ---- */
 
+const char *pub_file_name(const struct pub_options *options) {
+    return options->file == STDIN_FILENO ? "standard input" : options->file_name;
+}
+
 static int pub_open(struct pub_options *options) {
     const char *name = options->file_name;
     if (strcmp(name, "-") == 0) {
@@ -196,7 +205,7 @@ static int pub_read(struct pub_options *options) {
     int result = read_all(options->file, PUB_DATA_BYTES_MAX, &options->data, &length);
     if (result != 0) {
         const char *why = result == -EFBIG ? "more than 64 MiB, no server takes that" : strerror(-result);
-        (void)args_mistake("pub", "%s: %s", options->file_name, why);
+        (void)args_mistake("pub", "%s: %s", pub_file_name(options), why);
         return result == -ENOMEM ? CLI_INTERNAL : CLI_DATA;
     }
     options->source.parts.data = options->data;
@@ -240,8 +249,8 @@ static int pub_one_event(struct pub_options *options, int count, char **argument
                             "DATA is missing: give it after the topic ('' for none), or --file, or - for "
                             "standard input");
     if (count > wanted)
-        return args_mistake("pub", "'%s' is one argument too many; data with blanks needs quotes",
-                            arguments[wanted]);
+        return args_mistake("pub", "'%s' is one argument too many; %s", arguments[wanted],
+                            wanted == 1 ? "the data comes from --file" : "data with blanks needs quotes");
     int status = pub_topic(options, arguments[0]);
     if (status != CLI_OK)
         return status;

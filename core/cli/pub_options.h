@@ -27,4 +27,6 @@ struct pub_options {
 
 /* CLI_OK, or what to exit with. */
 int pub_options_read(struct pub_options *options, int argc, char **argv) MUST_USE;
+/* Of the file that has been opened, for people. */
+const char *pub_file_name(const struct pub_options *options);
 void pub_options_deinit(struct pub_options *options);

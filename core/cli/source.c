@@ -2,6 +2,7 @@
 
 #include "codecs/event/json_text.h"
 #include "core/base/clock.h"
+#include "core/base/topic.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -85,8 +86,11 @@ static enum source_result line_wrapped(struct source *source, const char *line, 
                 source, "a member is neither \"topic\" nor \"event\"; is this a bare event without TOPIC?",
                 NULL);
     }
+    struct fault fault;
     if (source->line_topic == NULL)
         return source_bad(source, "\"topic\" is missing, or is not a string", NULL);
+    if (!topic_valid((const uint8_t *)source->line_topic, strlen(source->line_topic), &fault))
+        return source_bad(source, fault.text, NULL);
     if (event->key == NULL)
         return source_bad(source, "\"event\" is missing", NULL);
     return SOURCE_EVENT;
@@ -98,14 +102,25 @@ static enum source_result source_failed(struct source *source, int error) {
     return SOURCE_FAILED;
 }
 
+/* Some programs put a byte order mark in front of a file. */
+static void mark_skip(const char **line, size_t *n) {
+    static const char mark[] = "\xef\xbb\xbf";
+    if (*n >= sizeof mark - 1 && memcmp(*line, mark, sizeof mark - 1) == 0) {
+        *line += sizeof mark - 1;
+        *n -= sizeof mark - 1;
+    }
+}
+
 static enum source_result source_line(struct source *source, struct source_item *item) {
     const char *line;
     size_t n, length;
     int got = lines_next(&source->lines, &line, &n);
     if (got != LINES_LINE)
         return got < 0 ? source_failed(source, got) : got == LINES_END ? SOURCE_END : SOURCE_WAIT;
+    if (source->lines.number == 1)
+        mark_skip(&line, &n);
     if (json_text_begin(line, line + n) == line + n)
-        return source_bad(source, "the line is empty", NULL);
+        return SOURCE_BLANK;
     enum source_result result;
     if (source->kind == SOURCE_LINES_TOPIC) {
         result = line_event(source, line, n, &length);

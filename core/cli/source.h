@@ -2,7 +2,7 @@
  * Owner: the command `pub`; its thread.
  * An item is valid until the next call.
  * Nothing blocks; SOURCE_WAIT says that lines.file has nothing to read now.
- * A bad line is an answer (SOURCE_BAD with `why`), a failed read is another (SOURCE_FAILED). */
+ * A bad line is an answer (SOURCE_BAD with `why`), a blank one and a failed read are others. */
 #pragma once
 
 #include "codecs/event/json.h"
@@ -14,7 +14,7 @@ enum source_kind {
     SOURCE_LINES_TOPIC, /* each line an event; the topic is given */
 };
 
-enum source_result { SOURCE_EVENT, SOURCE_BAD, SOURCE_WAIT, SOURCE_END, SOURCE_FAILED };
+enum source_result { SOURCE_EVENT, SOURCE_BLANK, SOURCE_BAD, SOURCE_WAIT, SOURCE_END, SOURCE_FAILED };
 
 struct source {
     enum source_kind kind;

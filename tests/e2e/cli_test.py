@@ -3,9 +3,11 @@
 import base64
 import json
 import os
+import re
 import select
 import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -153,6 +155,93 @@ def test_a_bad_line_is_named_and_exits_65(router, run, line):
     assert made.metric("roundhouse_events_in_total") == 3
 
 
+LINE = ndjson(1)
+
+
+def test_blank_lines_and_a_byte_order_mark_are_passed_over(router, run):
+    made = router()
+    lines = "\ufeff" + LINE + "\n \t\r\n" + LINE.replace("\n", "\r\n") + "\n\n" + LINE.rstrip("\n")
+    done = run("pub", "--server", made.address, "--format", "ndjson", input=lines)
+    assert done.returncode == 0 and "published 3 events, 3 acknowledged" in done.stderr
+    done = run("pub", "--server", made.address, "--format", "ndjson", input=lines + "\nnoise\n")
+    assert done.returncode == 65 and "line 8: " in done.stderr
+
+
+def unsendable(topic="a", size=1):
+    return json.dumps({"topic": topic, "event": {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": "x" * size}})
+
+
+@pytest.mark.parametrize("line", [unsendable(topic=""), unsendable(topic="t" * 256), unsendable(topic="a.*"), unsendable(size=200_000)],
+                         ids=["no topic", "long topic", "wildcard", "large"])
+def test_keep_going_passes_over_a_line_that_can_not_be_sent(router, run, line):
+    made = router(config_text="limits: { frame: 128KiB }\nlogs: { data: 1MiB }\n")
+    done = run("pub", "--server", made.address, "--format", "ndjson", "--keep-going", input=LINE + line + "\n" + LINE)
+    assert done.returncode == 65 and "line 2: " in done.stderr and "1 bad line passed over" in done.stderr
+    assert made.metric("roundhouse_events_in_total") == 2
+    done = run("pub", "--server", made.address, "--format", "ndjson", input=LINE + line + "\n" + LINE)
+    assert done.returncode == 65 and "line 2: " in done.stderr
+    assert made.metric("roundhouse_events_in_total") == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_pub_which_says_how_far_it_came(router, spawn, number):
+    made = router()
+    program = spawn("pub", "--server", made.address, "--count", "1000000", "--rate", "500", "a", "x")
+    made.await_metric("roundhouse_events_in_total", lambda value: value > 10)
+    program.send_signal(number)
+    errors = program.communicate(timeout=wire.WAIT_SECONDS)[1].decode()
+    assert program.returncode == -number and "stopped by a signal" in errors
+    said = re.search(r"published (\d+) events, (\d+) acknowledged as routed", errors)
+    assert said and said.group(1) == said.group(2) == f"{made.metric('roundhouse_events_in_total'):.0f}"
+
+
+def test_a_second_signal_ends_pub_at_once(spawn):
+    """A server that takes the event and never acknowledges it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        program = spawn("pub", "--server", f"127.0.0.1:{silent.getsockname()[1]}", "a", "some data")
+        with silent.accept()[0] as peer:
+            peer.settimeout(wire.WAIT_SECONDS)
+            received = peer.recv(4096)
+            peer.sendall(wire.frame(connected=pb.Connected(version=1, instance=bytes(16), frame_bytes_max=1 << 20)))
+            while b"some data" not in received:
+                more = peer.recv(4096)
+                assert more
+                received += more
+            program.send_signal(signal.SIGINT)
+            assert b"stopped by a signal" in program.stderr.readline()
+            assert program.poll() is None
+            program.send_signal(signal.SIGINT)
+            assert program.wait(wire.WAIT_SECONDS) == -signal.SIGINT
+
+
+@pytest.mark.slow
+def test_pub_without_acknowledgement_may_be_idle_for_long(router, spawn):
+    """It gives up after 30 s without progress, but only when something is owed."""
+    made = router()
+    program = spawn("pub", "--server", made.address, "--format", "ndjson", "--ack", "none", stdin=subprocess.PIPE)
+    program.stdin.write(LINE.encode())
+    program.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):
+        program.wait(32)
+    errors = program.communicate(LINE.encode(), timeout=wire.WAIT_SECONDS)[1]
+    assert program.returncode == 0 and b"published 2 events" in errors
+    made.await_metric("roundhouse_events_in_total", lambda value: value == 2)
+
+
+def test_progress_is_shown_on_a_terminal(router, spawn):
+    made = router()
+    ours, theirs = os.openpty()
+    program = spawn("pub", "--server", made.address, "--count", "1300", "--rate", "1000", "a", "x", stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while not said.endswith(b" s\r\n"):
+        assert select.select([ours], [], [], wire.WAIT_SECONDS)[0]
+        said += os.read(ours, 4096)
+    os.close(ours)
+    assert program.wait(wire.WAIT_SECONDS) == 0
+    assert re.search(rb"\d+ of 1300 published, \d+ settled", said) and b"published 1300 events, 1300 acknowledged as routed" in said
+
+
 @pytest.mark.parametrize("ack", ["none", "routed"])
 def test_count_publishes_so_many(router, run, spawn, ack):
     made = router(shards=2)
@@ -183,7 +272,7 @@ def test_a_bad_topic_or_pattern_is_usage(run):
 
 
 MISTAKES = {("pub", "--quiet", "-xy", "a", "b"): "no option '-x'", ("pub", "a", "-5"): "behind '--'",
-            ("pub", "--help=3"): "'--help=3': this option takes no value", ("sub", "--no-reconnect=x", "a"): "takes no value",
+            ("pub", "a", "x", "--file", "f"): "the data comes from --file", ("pub", "--help=3"): "'--help=3': this option takes no value", ("sub", "--no-reconnect=x", "a"): "takes no value",
             ("pub", "--quiet", "--type"): "'--type' needs a value", ("sub", "--co"): "'--co'",
             ("sub", "--server", "router.example", "a"): "--server router.example: a server is written HOST:PORT"}
 
