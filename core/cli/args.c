@@ -29,8 +29,9 @@ int args_option_mistake(const char *command, int result, char *const *argv) {
         return args_mistake(command, "the option '%s' needs a value; see roundhouse %s --help", option,
                             command);
     /* optopt is a letter that is no option, or what a long option that takes no value stands for: a number
-     * above all letters, or 'h'. */
-    if (optopt != 0 && optopt != 'h' && optopt <= UCHAR_MAX)
+     * above all letters, or the letter of a short one. */
+    bool letter = optopt != 0 && optopt <= UCHAR_MAX && strchr("hq", optopt) == NULL;
+    if (letter)
         return args_mistake(command,
                             "there is no option '-%c'; see roundhouse %s --help (what begins with '-' and is "
                             "no option goes behind '--')",

@@ -5,6 +5,7 @@
 #include "core/admin/admin.h"
 #include "core/base/clock.h"
 #include "core/base/logfmt.h"
+#include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/config/config.h"
 #include "core/config/memory.h"
@@ -64,7 +65,8 @@ struct serve {
 /* ---- options ---- */
 
 struct override {
-    const char *key;
+    const char *option; /* as it is written on the command line */
+    const char *key;    /* of the config */
     const char *value;
 };
 
@@ -97,56 +99,79 @@ static int config_file(struct config *config, const char *path) {
 static int overrides_apply(struct config *config, const struct override *overrides, int count) {
     for (int i = 0; i < count; i++) {
         struct config_mistake mistake;
-        if (config_override(config, overrides[i].key, overrides[i].value, &mistake))
-            continue;
-        fprintf(stderr, "roundhouse serve: %s: %s\n", overrides[i].key, mistake.text);
-        return CLI_USAGE;
+        if (!config_override(config, overrides[i].key, overrides[i].value, &mistake))
+            return args_mistake("serve", "%s %s: %s", overrides[i].option, overrides[i].value, mistake.text);
     }
     return CLI_OK;
 }
 
 #define OVERRIDES_MAX 16
 
+/* What the command line says. */
+struct asked {
+    const char *path; /* of the config; NULL = none */
+    struct override overrides[OVERRIDES_MAX];
+    int count;
+    bool help;
+};
+
+/* From here on in the order of `override_of`. */
+enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_SHARDS, SERVE_IO };
+
+static int option_take(struct asked *asked, int option, const char *value) {
+    static const struct override override_of[] = {{"--listen", "listen.native", NULL},
+                                                  {"--admin", "listen.admin", NULL},
+                                                  {"--shards", "shards", NULL},
+                                                  {"--io", "io", NULL}};
+    switch (option) {
+    case 'h':
+        asked->help = true;
+        fputs(help_text, stdout);
+        return CLI_OK;
+    case 'q':
+        logfmt_level_set(LOGFMT_WARN);
+        return CLI_OK;
+    case 'c':
+        asked->path = value;
+        return CLI_OK;
+    default:
+        if (asked->count == OVERRIDES_MAX)
+            return args_mistake("serve", "more than %d options", OVERRIDES_MAX);
+        asked->overrides[asked->count] = override_of[option - SERVE_LISTEN];
+        asked->overrides[asked->count++].value = value;
+        return CLI_OK;
+    }
+}
+
 /* CLI_OK: go on. Otherwise the exit status; help gives -1. */
 static int options_read(int argc, char **argv, struct config *config) {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"listen", required_argument, NULL, 'l'},
-        {"admin", required_argument, NULL, 'a'},  {"shards", required_argument, NULL, 's'},
-        {"io", required_argument, NULL, 'i'},     {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
-    struct override overrides[OVERRIDES_MAX];
-    const char *path = NULL;
-    int count = 0;
-    int option;
-    optind = 0;
-    while ((option = getopt_long(argc, argv, "c:qh", options, NULL)) != -1) {
-        const char *key = option == 'l'   ? "listen.native"
-                          : option == 'a' ? "listen.admin"
-                          : option == 's' ? "shards"
-                                          : "io";
-        if (option == 'h') {
-            fputs(help_text, stdout);
-            return -1;
-        }
-        if (option == '?' || count == OVERRIDES_MAX) {
-            fputs("Try: roundhouse serve --help\n", stderr);
-            return CLI_USAGE;
-        }
-        if (option == 'q')
-            logfmt_level_set(LOGFMT_WARN);
-        else if (option == 'c')
-            path = optarg;
-        else
-            overrides[count++] = (struct override){.key = key, .value = optarg};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"listen", required_argument, NULL, SERVE_LISTEN},
+                                            {"admin", required_argument, NULL, SERVE_ADMIN},
+                                            {"shards", required_argument, NULL, SERVE_SHARDS},
+                                            {"io", required_argument, NULL, SERVE_IO},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct asked asked = {0};
+    int option, status = CLI_OK;
+    opterr = 0;
+    optind = 1;
+    while (status == CLI_OK && !asked.help &&
+           (option = getopt_long(argc, argv, ":c:qh", options, NULL)) != -1) {
+        if (option == '?' || option == ':')
+            return args_option_mistake("serve", option, argv);
+        status = option_take(&asked, option, optarg);
     }
-    if (optind < argc) {
-        fprintf(stderr, "roundhouse serve: unexpected argument '%s'\nTry: roundhouse serve --help\n",
-                argv[optind]);
-        return CLI_USAGE;
-    }
+    if (asked.help)
+        return -1;
+    if (status == CLI_OK && optind < argc)
+        return args_mistake("serve", "'%s' is one argument too many; see roundhouse serve --help",
+                            argv[optind]);
     config_defaults(config);
-    int status = path == NULL ? CLI_OK : config_file(config, path);
-    return status != CLI_OK ? status : overrides_apply(config, overrides, count);
+    if (status == CLI_OK && asked.path != NULL)
+        status = config_file(config, asked.path);
+    return status != CLI_OK ? status : overrides_apply(config, asked.overrides, asked.count);
 }
 
 /* ---- starting ---- */
@@ -268,11 +293,12 @@ static void ready_print(const struct serve *serve) {
         snprintf(admin, sizeof admin, "%.*s:%u", host_length(config->listen_admin), config->listen_admin,
                  serve->admin_port);
     size_print(log, sizeof log, config->log_data_bytes);
-    printf("ready native=%.*s:%u admin=%s shards=%u io=%s log=%s (%s)\n", host_length(config->listen_native),
-           config->listen_native, serve->native_port, admin, config->shards, io_body_name(serve->body), log,
-           serve->io_reason);
-    fflush(stdout);
-    clearerr(stdout); /* who closed it does not wait for the line; the router runs all the same */
+    int written = dprintf(STDOUT_FILENO, "ready native=%.*s:%u admin=%s shards=%u io=%s log=%s (%s)\n",
+                          host_length(config->listen_native), config->listen_native, serve->native_port,
+                          admin, config->shards, io_body_name(serve->body), log, serve->io_reason);
+    if (written < 0) /* nobody waits for it any more; the router serves others */
+        logfmt(LOGFMT_WARN, "the ready line could not be written to standard output", "error=\"%s\"",
+               strerror(errno));
 }
 
 /* ---- running ---- */

@@ -13,6 +13,7 @@ import time
 import pytest
 
 import wire
+from conftest import BINARY
 from wire import pb
 
 
@@ -277,10 +278,35 @@ MISTAKES = {("pub", "--quiet", "-xy", "a", "b"): "no option '-x'", ("pub", "a", 
             ("sub", "--server", "router.example", "a"): "--server router.example: a server is written HOST:PORT"}
 
 
+MISTAKES |= {("serve", "--quiet=x"): "'--quiet=x': this option takes no value", ("serve", "--shards"): "'--shards' needs a value",
+             ("serve", "-c"): "'-c' needs a value", ("serve", "-x"): "no option '-x'", ("serve", "x"): "'x' is one argument too many",
+             ("serve", "--listen", "router:1"): "roundhouse serve: --listen router:1: ", ("serve", "--shards", "0"): "--shards 0: "}
+
+
 @pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
 def test_a_mistake_in_an_option_is_named(run, arguments):
     done = run(*arguments)
     assert done.returncode == 64 and MISTAKES[arguments] in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["help"], ["pub", "--help"], ["sub", "--help"], ["serve", "--help"]], ids=" ".join)
+def test_what_can_not_be_printed_exits_70(run, arguments):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=wire.WAIT_SECONDS, check=False)
+    assert done.returncode == 70 and b"standard output" in done.stderr
+
+
+def test_no_connection_takes_the_place_of_a_closed_standard_error(spawn):
+    def close_all():
+        for number in range(3):
+            os.close(number)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        program = spawn("pub", "--server", f"127.0.0.1:{silent.getsockname()[1]}", "a", "x", preexec_fn=close_all,
+                        stdout=None, stderr=None)
+        with silent.accept()[0]:
+            assert [os.readlink(f"/proc/{program.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+            program.kill()
 
 
 def test_no_server_exits_69(run):
