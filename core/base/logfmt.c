@@ -1,10 +1,12 @@
 #include "core/base/logfmt.h"
 
 #include "core/base/limits.h"
+#include "core/base/utf8.h"
 
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -78,17 +80,21 @@ void logfmt(enum logfmt_level level, const char *message, const char *fields, ..
     line_write(line, used + 1);
 }
 
-static uint64_t quote_one(char *out, unsigned char byte) {
+/* Characters that nobody sees, but that turn the text around them about, or break its line. */
+static bool unseen(uint32_t code) {
+    return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+}
+
+/* Bytes of the character at `text` that may stand as it is; 0 = its first byte needs an escape. */
+static size_t plain_size(const uint8_t *text, uint64_t length) {
+    uint32_t code;
+    size_t size = utf8_next(text, length, &code);
+    return size == 0 || utf8_control_or_nonchar(code) || unseen(code) ? 0 : size;
+}
+
+static uint64_t escape(char *out, uint8_t byte) {
     static const char hex[] = "0123456789abcdef";
-    if (byte == '"' || byte == '\\') {
-        out[0] = '\\';
-        out[1] = (char)byte;
-        return 2;
-    }
-    if (byte >= 0x20 && byte < 0x7f) {
-        out[0] = (char)byte;
-        return 1;
-    }
     out[0] = '\\';
     out[1] = 'x';
     out[2] = hex[byte >> 4];
@@ -100,8 +106,18 @@ const char *logfmt_quote(char *out, uint64_t out_size, const char *text, uint64_
     uint64_t used = 0;
     uint64_t i = 0;
     out[used++] = '"';
-    for (; i < length && used + 4 + 5 <= out_size; i++)
-        used += quote_one(out + used, (unsigned char)text[i]);
+    while (i < length && used + 4 + 5 <= out_size) { /* a step writes 4 bytes, "..." and the end take 5 */
+        size_t size = plain_size((const uint8_t *)text + i, length - i);
+        if (size == 0) {
+            used += escape(out + used, (uint8_t)text[i++]);
+            continue;
+        }
+        if (text[i] == '"' || text[i] == '\\')
+            out[used++] = '\\';
+        memcpy(out + used, text + i, size);
+        used += size;
+        i += size;
+    }
     for (int dot = 0; i < length && dot < 3; dot++)
         out[used++] = '.';
     out[used++] = '"';

@@ -19,8 +19,8 @@ void logfmt_level_set(enum logfmt_level least);
 void logfmt(enum logfmt_level level, const char *message, const char *fields, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Writes `text` (length bytes) quoted, with control characters, quotes and invalid bytes escaped, into `out`
- * (at least 8 bytes); cut with "..." when it does not fit. Returns out. */
+/* Writes `text` (length bytes) quoted, with quotes, control characters, those that nobody sees and bytes that
+ * are not UTF-8 escaped, into `out` (at least 8 bytes); cut with "..." when it does not fit. Returns out. */
 const char *logfmt_quote(char *out, uint64_t out_size, const char *text, uint64_t length);
 
 /* A budget of lines of one kind: at most 10 per second, the rest counted and told with the next one.

@@ -6,6 +6,7 @@
 #include "codecs/event/json_text.h"
 #include "codecs/proto/field.h"
 #include "core/base/logfmt.h"
+#include "core/base/utf8.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -68,7 +69,12 @@ static bool show_text(FILE *out, const rh_event *event, struct fault *fault) {
     uint32_t kind;
     if (!show_heads(event, heads, fault))
         return false;
-    fprintf(out, "%.*s  type=", (int)event->topic_length, event->topic);
+    const uint8_t *topic = (const uint8_t *)event->topic;
+    if (utf8_clean(topic, event->topic_length))
+        fwrite(topic, 1, event->topic_length, out);
+    else
+        show_quoted(out, topic, event->topic_length, 600);
+    fputs("  type=", out);
     show_quoted(out, heads[EVENT_TYPE].data, heads[EVENT_TYPE].length, 600);
     fputs(" id=", out);
     show_quoted(out, heads[EVENT_ID].data, heads[EVENT_ID].length, 600);

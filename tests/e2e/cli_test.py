@@ -99,9 +99,10 @@ def test_raw_output_is_the_data_as_it_is(router, run, spawn, tmp_path):
 def test_text_output_is_one_line_for_people(router, run, spawn):
     made = router()
     watched = Watched(spawn, made, "--format", "text", "--count", "1", "a.>")
-    assert run("pub", "--server", made.address, "--id", "17", "a.b", "hello\x1b[2Jthere").returncode == 0
+    assert run("pub", "--server", made.address, "--id", "17", "a.b", "hello\x1b[2Jthere, Müller").returncode == 0
     line = watched.rest().decode()
     assert line.count("\n") == 1 and "a.b" in line and "17" in line and "hello" in line and "\x1b" not in line
+    assert "Müller" in line
 
 
 def ndjson(count, **more):

@@ -26,6 +26,15 @@ Test(logfmt_quote, escapes_what_would_break_a_line) {
     cr_expect_str_eq(quoted("\0\xff", 2, 20), "\"\\x00\\xff\"");
 }
 
+Test(logfmt_quote, leaves_the_letters_of_all_languages_as_they_are) {
+    cr_expect_str_eq(quoted("\u00fc\u20ac\U0001f682", 9, 20), "\"\u00fc\u20ac\U0001f682\"");
+    cr_expect_str_eq(quoted("\u00fc", 1, 20), "\"\\xc3\"", "half a character");
+    cr_expect_str_eq(quoted("\xc2\x9b", 2, 20), "\"\\xc2\\x9b\"", "the control sequence introducer");
+    cr_expect_str_eq(quoted("\u202e", 3, 20), "\"\\xe2\\x80\\xae\"", "right to left");
+    cr_expect_str_eq(quoted("\u2028", 3, 20), "\"\\xe2\\x80\\xa8\"", "a line separator");
+    cr_expect_str_eq(quoted("\xed\xa0\x80", 3, 20), "\"\\xed\\xa0\\x80\"", "a surrogate");
+}
+
 Test(logfmt_quote, cuts_what_does_not_fit) {
     static const char text[] = "\n\n\n\n\n\n\n\nabcdefghijklmnopqrst";
     for (size_t room = 8; room < 63; ++room)
@@ -35,6 +44,7 @@ Test(logfmt_quote, cuts_what_does_not_fit) {
             cr_assert(out[0] == '"' && out[length - 1] == '"');
         }
     cr_expect_str_eq(quoted("abcdefghijkl", 12, 12), "\"abc...\"");
+    cr_expect_str_eq(quoted("abc\u00fc\u00fc\u00fc\u00fc\u00fc\u00fc", 15, 14), "\"abc\u00fc...\"");
 }
 
 Test(logfmt_allowed, lets_ten_lines_a_second_pass_and_counts_the_rest) {
