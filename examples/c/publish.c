@@ -60,7 +60,12 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: publish HOST:PORT TOPIC TEXT [COUNT]\n");
         return 64;
     }
-    unsigned long refused = 0, count = argc > 4 ? strtoul(argv[4], NULL, 10) : 1;
+    char *end = NULL;
+    unsigned long refused = 0, count = argc > 4 ? strtoul(argv[4], &end, 10) : 1;
+    if (end != NULL && (*end != '\0' || end == argv[4])) {
+        fprintf(stderr, "publish: COUNT is a number, not '%s'\n", argv[4]);
+        return 64;
+    }
     const char *error;
     rh_options options = {.server = argv[1],
                           .name = "c example",

@@ -74,7 +74,12 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: subscribe HOST:PORT COUNT PATTERN...\n");
         return 64;
     }
-    struct printer printer = {.left = strtoul(argv[2], NULL, 10)};
+    char *end;
+    struct printer printer = {.left = strtoul(argv[2], &end, 10)};
+    if (*end != '\0' || printer.left == 0) {
+        fprintf(stderr, "subscribe: COUNT is a number from 1 on, not '%s'\n", argv[2]);
+        return 64;
+    }
     const char *error;
     rh_options options = {
         .server = argv[1],

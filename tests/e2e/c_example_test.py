@@ -55,6 +55,13 @@ def test_a_refused_event_is_told(router):
     assert done.returncode == 1 and "event 1 refused" in done.stderr and "event 2 refused" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [[PUBLISH, "127.0.0.1:1", "a", "x", "many"], [PUBLISH, "127.0.0.1:1", "a", "x", ""],
+                                       [SUBSCRIBE, "127.0.0.1:1", "a", "b"], [SUBSCRIBE, "127.0.0.1:1", "0", "b"]])
+def test_a_count_that_is_none_is_told(arguments):
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 64 and "COUNT is a number" in done.stderr
+
+
 def test_nobody_there_is_told(body):
     done = publish("127.0.0.1:1", "a", "x")
     assert done.returncode == 1 and "Connection refused" in done.stderr

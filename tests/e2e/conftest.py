@@ -29,6 +29,7 @@ STOP_SECONDS = 30
 READY = re.compile(r"ready native=(\S+) admin=(\S+) shards=(\d+) io=(\S+) log=(\S+)( .*)?\n")
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error:", "ThreadSanitizer",
            "CHECK failed", "Assertion")
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for loopback
 LISTEN = 'listen: { native: "127.0.0.1:0", admin: "127.0.0.1:0" }\n'
 BODY_NAMES = {"uring": "io_uring", "uring:oneshot": "io_uring", "epoll": "epoll"}
 
@@ -91,7 +92,7 @@ class Router:
         return wire.Client(self.address, **options)
 
     def http(self, path):
-        with urllib.request.urlopen(f"http://{self.admin}{path}", timeout=wire.WAIT_SECONDS) as page:
+        with DIRECT.open(f"http://{self.admin}{path}", timeout=wire.WAIT_SECONDS) as page:
             return page.read().decode()
 
     def metric(self, name, **labels):
