@@ -160,7 +160,8 @@ static void admin_write(struct page *page, const struct metrics_admin *admin) {
 static void process_write(struct page *page, const struct metrics_process *process) {
     static const char prefix[] = "process_";
     number_write(page, prefix, "cpu_seconds", "counter", "user and system time used", process->cpu_seconds);
-    number_write(page, prefix, "resident_memory_bytes", "gauge", "memory held",
+    number_write(page, prefix, "resident_memory_bytes", "gauge",
+                 "memory held as the kernel counts it: the data of every log twice",
                  (double)process->resident_bytes);
     number_write(page, prefix, "virtual_memory_bytes", "gauge", "addresses in use",
                  (double)process->virtual_bytes);

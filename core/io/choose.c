@@ -108,6 +108,9 @@ static void say_refused(char *reason, size_t size, int error) {
     else if (error == EPERM)
         (void)say(reason, size, "io_uring_setup: %s; a seccomp filter or security module refuses it",
                   error_name(error));
+    else if (error == ENOMEM) /* newer kernels count the rings as locked memory */
+        (void)say(reason, size, "io_uring_setup: %s; raise the limit on locked memory (ulimit -l)",
+                  error_name(error));
     else
         (void)say(reason, size, "io_uring_setup: %s", error_name(error));
 }

@@ -97,6 +97,12 @@ static void worker_lists_init(struct worker *worker) {
         list_init(heads[i]);
 }
 
+/* Newer kernels count the rings as locked memory, which mostly has a limit. */
+static const char *io_name(const struct worker *worker) {
+    return worker->shards->config.body == IO_BODY_URING ? "event loop (of io_uring: see ulimit -l)"
+                                                        : "event loop";
+}
+
 int worker_create(struct worker **out, struct shards *shards, uint32_t number, char *error) {
     struct worker *worker = aligned_alloc(64, (sizeof *worker + 63) / 64 * 64);
     if (worker == NULL)
@@ -111,7 +117,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     int result = wake_init(&worker->wake);
     if (result == 0 && (what = "log ring", result = worker_make_log(worker)) == 0 &&
         (what = "tables", result = worker_make_tables(worker)) == 0)
-        what = "event loop", result = worker_make_io(worker);
+        what = io_name(worker), result = worker_make_io(worker);
     if (result != 0)
         snprintf(error, 200, "shard %u: the %s can not be made: %s", number, what, strerror(-result));
     return result;

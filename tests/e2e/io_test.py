@@ -9,7 +9,7 @@ import wire
 from conftest import LISTEN
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, FILTER = 38, 22, 2
-EPERM, ENOSYS = 1, 38
+EPERM, ENOMEM, ENOSYS = 1, 12, 38
 IO_URING_SETUP = 425  # the same number on every architecture
 
 
@@ -49,6 +49,14 @@ def test_auto_falls_back_where_io_uring_is_forbidden_and_says_why(router, error,
     assert made.metric("roundhouse_io_body", body="epoll") == 1
     assert made.io == "epoll" and carries_an_event(made)
     assert any("io=epoll" in line and "io_uring_setup" in line and name in line for line in made.errors().splitlines())
+
+
+def test_a_lack_of_locked_memory_says_which_limit_to_raise(run, tmp_path):
+    config = tmp_path / "c.yaml"
+    config.write_text(LISTEN)
+    done = run("serve", "--config", config, "--io", "uring", preexec_fn=refuse_io_uring(ENOMEM))
+    assert done.returncode == 69 and done.stdout == ""
+    assert "io_uring_setup: ENOMEM; raise the limit on locked memory (ulimit -l)" in done.stderr
 
 
 def test_uring_by_force_fails_where_it_is_forbidden(run, tmp_path):
