@@ -350,6 +350,17 @@ static bool log_batch_full(const struct log *log) {
            log->data_next - log->data_published >= log_data_bytes(log) / LOG_BATCH_FRACTION;
 }
 
+/* The ring is larger than the caches, so every line that the writer comes to is cold, and stores that wait
+ * for their lines hold up everything behind them. This asks early for the lines of a record to come, as long
+ * as this one: a fifth of the CPU time of a delivery from one publisher to one subscriber, when measured. */
+static inline void log_warm(const struct log *log, uint32_t length) {
+    const uint8_t *data = log_bytes_at(log, log->data_next + LOG_WARM_BYTES);
+    uint32_t bytes = length < LOG_WARM_MOST ? length : LOG_WARM_MOST;
+    for (uint32_t i = 0; i < bytes; i += LOG_LINE_BYTES)
+        __builtin_prefetch(data + i, 1);
+    __builtin_prefetch(log_entry_at(log, log->next + LOG_WARM_RECORDS), 1);
+}
+
 void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_t topic, uint64_t time_ns) {
     CHECK(log->reserving && length <= log->reserved);
     log->index[log->next & log->index_mask] = (struct log_entry){
@@ -359,6 +370,7 @@ void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_
     log->next++;
     log->data_next += length;
     log->reserving = false;
+    log_warm(log, length);
     counter_add(&log->counters.records, 1);
     counter_add(&log->counters.bytes, length);
     if (UNLIKELY(log_batch_full(log)))

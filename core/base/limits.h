@@ -45,9 +45,13 @@
 #define LOG_DATA_MAX             (64u * GIB)
 #define LOG_RECORD_BYTES_TYPICAL 128u /* records: auto gives one index entry for each so many data bytes */
 #define LOG_RECORDS_MIN          1024u
-#define LOG_FRAMES_MIN           8u  /* a log's data is at least so many of the largest frame */
-#define LOG_CLAIM_STEPS          64u /* the writer reads the gates once per 1/64 of the ring */
-#define LOG_BATCH_FRACTION       8u  /* a batch is published after at most an eighth of the ring */
+#define LOG_FRAMES_MIN           8u    /* a log's data is at least so many of the largest frame */
+#define LOG_CLAIM_STEPS          64u   /* the writer reads the gates once per 1/64 of the ring */
+#define LOG_BATCH_FRACTION       8u    /* a batch is published after at most an eighth of the ring */
+#define LOG_LINE_BYTES           64u   /* of a cache */
+#define LOG_WARM_BYTES           1024u /* how far ahead of the writer the ring's lines are asked for */
+#define LOG_WARM_MOST            4096u /* ... and how many bytes of it for one record at most */
+#define LOG_WARM_RECORDS         32u   /* the same for index entries */
 #define LOG_READERS_MAX                                                                                      \
     (2u * SHARDS_MAX + 4u) /* two gates a worker (live, catch-up), journal, admin; 128 bytes each */
 #define LOG_GRACE_SHARE                                                                                      \
