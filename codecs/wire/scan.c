@@ -168,6 +168,8 @@ bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, str
     out->event = event.data;
     out->topic_length = (uint32_t)topic.length;
     out->event_length = (uint32_t)event.length;
+    out->record = NULL;
+    out->known = WIRE_TOPIC_ANY;
     return topic_valid(topic.data, topic.length, fault) && event_check(event.data, event.length, fault);
 }
 
@@ -184,7 +186,29 @@ uint32_t wire_record_size(uint32_t topic_length, uint32_t event_length) {
     return varint_size(frame) + frame;
 }
 
+/* Where the sequence's value begins: behind two lengths and two tags. */
+static size_t sequence_at(const uint8_t *record) {
+    size_t i = 0;
+    while (record[i++] >= 0x80)
+        ;
+    CHECK_HOT(record[i] == FIELD_TAG(WIRE_EVENT, FIELD_BYTES));
+    ++i;
+    while (record[i++] >= 0x80)
+        ;
+    CHECK_HOT(record[i] == SEQUENCE_TAG);
+    return i + 1;
+}
+
+/* As wire_record_write, for a frame that is the record but for its sequence. */
+static uint32_t record_take(uint8_t *out, uint64_t sequence, const struct wire_event *event) {
+    memcpy(out, event->record, (size_t)(event->event - event->record) + event->event_length);
+    memcpy(out + sequence_at(event->record), &sequence, sizeof sequence);
+    return (uint32_t)(event->topic - event->record);
+}
+
 uint32_t wire_record_write(uint8_t *out, uint64_t sequence, const struct wire_event *event) {
+    if (event->record != NULL)
+        return record_take(out, sequence, event);
     uint32_t body = body_size(event->topic_length, event->event_length);
     uint8_t *p = varint_write(out, 1 + varint_size(body) + body);
     *p++ = FIELD_TAG(WIRE_EVENT, FIELD_BYTES);
@@ -201,19 +225,6 @@ uint32_t wire_record_write(uint8_t *out, uint64_t sequence, const struct wire_ev
     p = varint_write(p, event->event_length);
     memcpy(p, event->event, event->event_length);
     return topic_at;
-}
-
-/* Where the sequence's value begins: behind two lengths and two tags. */
-static size_t sequence_at(const uint8_t *record) {
-    size_t i = 0;
-    while (record[i++] >= 0x80)
-        ;
-    CHECK_HOT(record[i] == FIELD_TAG(WIRE_EVENT, FIELD_BYTES));
-    ++i;
-    while (record[i++] >= 0x80)
-        ;
-    CHECK_HOT(record[i] == SEQUENCE_TAG);
-    return i + 1;
 }
 
 void wire_record_read(const uint8_t *record, uint32_t length, uint64_t *sequence, struct wire_event *out) {

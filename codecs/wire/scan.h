@@ -55,11 +55,20 @@ enum wire_result wire_length(const uint8_t *p, size_t n, uint64_t frame_max, uin
 enum wire_result wire_next(const uint8_t *p, size_t n, uint64_t frame_max, struct wire_frame *out,
                            struct fault *fault);
 
+/* What shape.h knows of an event's topic. */
+enum wire_topic {
+    WIRE_TOPIC_ANY,
+    WIRE_TOPIC_LEARNT, /* the one that later events are compared with */
+    WIRE_TOPIC_AGAIN,  /* the one that was learnt last, byte for byte */
+};
+
 struct wire_event {
     const uint8_t *topic;
     const uint8_t *event;
     uint32_t topic_length;
     uint32_t event_length;
+    const uint8_t *record; /* the frame, when it is the record but for the sequence; else NULL */
+    enum wire_topic known;
 };
 
 /* Looks into a WIRE_EVENT frame. false = refuse this event (code INVALID with `field` such as "topic",

@@ -48,6 +48,7 @@ struct intern {
     uint64_t id_first; /* the log number in its place */
     uint64_t issued;
     uint64_t evicted;
+    uint64_t ageings;
     uint32_t names_max; /* of one generation */
     uint32_t chunks_max;
 };
@@ -167,6 +168,7 @@ void intern_destroy(struct intern *intern) {
 static void intern_age(struct intern *intern) {
     struct generation *forgotten = intern->old;
     intern->evicted += forgotten->pages.count - forgotten->promoted;
+    intern->ageings++;
     generation_clear(forgotten);
     intern->old = intern->young;
     intern->young = forgotten;
@@ -202,6 +204,10 @@ uint64_t intern_id(struct intern *intern, const uint8_t *topic, uint32_t length,
     uint64_t key = pages_key(hash ^ intern->seed);
     const struct record *known = generation_find(intern->young, key, topic, length);
     return LIKELY(known != NULL) ? known->id : intern_learn(intern, key, topic, length);
+}
+
+uint64_t intern_generation(const struct intern *intern) {
+    return intern->ageings;
 }
 
 uint64_t intern_count(const struct intern *intern) {

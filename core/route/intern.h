@@ -18,6 +18,9 @@ void intern_destroy(struct intern *intern);
 
 /* The id of the topic with these bytes; `hash` is its topic_hash. */
 uint64_t intern_id(struct intern *intern, const uint8_t *topic, uint32_t length, uint64_t hash);
+/* Changes when names are forgotten: until then intern_id answers the same for a name that it was asked for
+ * since the last change. */
+uint64_t intern_generation(const struct intern *intern);
 uint64_t intern_count(const struct intern *intern);   /* names remembered now */
 uint64_t intern_evicted(const struct intern *intern); /* names forgotten so far */
 uint64_t intern_bytes(const struct intern *intern);   /* memory held */

@@ -11,8 +11,8 @@
 #define FRAME_NO_POSITION 0u
 
 void session_init(struct session *session, const struct session_facts *facts, struct conn *conn,
-                  struct output_pool *pool, void *peer) {
-    *session = (struct session){.facts = facts, .conn = conn, .pool = pool, .peer = peer};
+                  struct output_pool *pool, struct wire_shape *shape, void *peer) {
+    *session = (struct session){.facts = facts, .conn = conn, .pool = pool, .shape = shape, .peer = peer};
 }
 
 void session_deinit(struct session *session) {
@@ -278,9 +278,21 @@ static enum session_verdict event_handle(struct session *session, const struct w
     struct wire_event event;
     struct fault fault;
     session->ordinal++;
-    enum session_verdict verdict = wire_event_scan(frame, &event, &fault)
-                                       ? host->publish(session->peer, &event)
-                                       : host->refused(session->peer, &fault);
+    enum session_verdict verdict;
+    if (wire_event_scan(frame, &event, &fault)) {
+        wire_shape_learn(session->shape, frame, &event);
+        verdict = host->publish(session->peer, &event);
+    } else {
+        verdict = host->refused(session->peer, &fault);
+    }
+    session->ordinal -= verdict == SESSION_PARK;
+    return verdict;
+}
+
+/* An event that is valid at a glance. */
+static enum session_verdict event_again(struct session *session, const struct wire_event *event) {
+    session->ordinal++;
+    enum session_verdict verdict = session->facts->host->publish(session->peer, event);
     session->ordinal -= verdict == SESSION_PARK;
     return verdict;
 }
@@ -302,29 +314,54 @@ static uint64_t frame_max(const struct session *session) {
     return session->state == SESSION_HANDSHAKE ? CONNECT_BYTES_MAX : session->facts->frame_bytes;
 }
 
+/* The frame at the front: handled, or why not. */
+struct front {
+    enum wire_result result;
+    enum session_verdict verdict;
+    size_t size;
+};
+
+static struct front front_scan(struct session *session, const uint8_t *bytes, size_t length) {
+    struct wire_frame frame;
+    struct fault fault;
+    struct front front = {.result = wire_next(bytes, length, frame_max(session), &frame, &fault)};
+    if (front.result == WIRE_BAD)
+        session_fail(session, &fault);
+    if (front.result != WIRE_OK)
+        return front;
+    front.size = frame.size;
+    front.verdict = frame_handle(session, &frame);
+    return front;
+}
+
+static inline struct front front_handle(struct session *session, const uint8_t *bytes, size_t length) {
+    struct front front = {.result = WIRE_OK};
+    struct wire_event event;
+    if (LIKELY(session->state == SESSION_OPEN &&
+               wire_shape_fits(session->shape, bytes, length, &event, &front.size)))
+        front.verdict = event_again(session, &event);
+    else
+        front = front_scan(session, bytes, length);
+    return front;
+}
+
 /* Handles whole frames at `bytes`; returns the bytes handled, and in *stopped whether frames are left on
  * purpose. */
 static size_t frames_handle(struct session *session, const uint8_t *bytes, size_t length, bool *stopped) {
     size_t done = 0;
     *stopped = false;
     while (done < length && session->state < SESSION_LEAVING) {
-        struct wire_frame frame;
-        struct fault fault;
-        enum wire_result result = wire_next(bytes + done, length - done, frame_max(session), &frame, &fault);
-        if (result == WIRE_INCOMPLETE)
+        struct front front = front_handle(session, bytes + done, length - done);
+        if (front.result != WIRE_OK)
             break;
-        if (result == WIRE_BAD) {
-            session_fail(session, &fault);
-            break;
-        }
-        enum session_verdict verdict = frame_handle(session, &frame);
-        if (verdict == SESSION_PARK) {
+        if (front.verdict == SESSION_PARK) {
             *stopped = true;
             break;
         }
         session->frames++;
-        done += frame.size;
-        if (verdict == SESSION_WAIT || session->conn->out.private_length > session->facts->private_bytes) {
+        done += front.size;
+        if (front.verdict == SESSION_WAIT ||
+            session->conn->out.private_length > session->facts->private_bytes) {
             *stopped = true;
             break;
         }

@@ -7,6 +7,7 @@
 
 #include "codecs/wire/control.h"
 #include "codecs/wire/scan.h"
+#include "codecs/wire/shape.h"
 #include "core/conn/conn.h"
 
 #include <stdbool.h>
@@ -56,6 +57,7 @@ struct session {
     const struct session_facts *facts; /* borrows */
     struct conn *conn;                 /* borrows: its peer's */
     struct output_pool *pool;          /* borrows: the worker's */
+    struct wire_shape *shape;          /* borrows: the worker's */
     void *peer;
     uint64_t ordinal; /* of the last Event frame handled */
     uint64_t frames;  /* since the worker took the count */
@@ -67,7 +69,7 @@ struct session {
 };
 
 void session_init(struct session *session, const struct session_facts *facts, struct conn *conn,
-                  struct output_pool *pool, void *peer);
+                  struct output_pool *pool, struct wire_shape *shape, void *peer);
 void session_deinit(struct session *session);
 
 /* Bytes have come. Everything is either handled or kept in conn->in. */

@@ -42,12 +42,24 @@ static uint8_t *log_room(struct worker *worker, uint32_t length) {
     return NULL;
 }
 
-static void log_add(struct worker *worker, const struct forward *forward, const uint8_t *topic) {
-    uint64_t id = intern_id(worker->intern, topic, forward->topic_length, forward->hash);
+static void log_add(struct worker *worker, const struct forward *forward, uint64_t id) {
     uint32_t flags = log_flags(LOG_EVENT, forward->slot, forward->topic_at, forward->topic_length);
     log_writer_commit(worker->log, forward->length, flags, id, forward->time_ns);
     counter_add(&worker->stats.events_appended, 1);
     worker->worked = true;
+}
+
+static uint64_t topic_id(struct worker *worker, const struct wire_event *event, uint64_t hash) {
+    struct topic_learnt *learnt = &worker->learnt;
+    uint64_t generation = intern_generation(worker->intern);
+    if (LIKELY(event->known == WIRE_TOPIC_AGAIN && learnt->id != 0 && learnt->generation == generation))
+        return learnt->id;
+    uint64_t id = intern_id(worker->intern, event->topic, event->topic_length, hash);
+    if (event->known != WIRE_TOPIC_ANY) {
+        learnt->id = id;
+        learnt->generation = intern_generation(worker->intern);
+    }
+    return id;
 }
 
 static enum session_verdict append_here(struct worker *worker, struct forward *forward,
@@ -56,7 +68,7 @@ static enum session_verdict append_here(struct worker *worker, struct forward *f
     if (out == NULL)
         return SESSION_PARK;
     forward->topic_at = (uint8_t)wire_record_write(out, SEQUENCE_OF(log_writer_next(worker->log)), event);
-    log_add(worker, forward, out + forward->topic_at);
+    log_add(worker, forward, topic_id(worker, event, forward->hash));
     return SESSION_GO;
 }
 
@@ -188,25 +200,36 @@ static enum session_verdict park(struct peer *peer) {
     return SESSION_PARK;
 }
 
+/* The topic's hash and home. */
+static struct topic_learnt topic_find(struct worker *worker, const struct wire_event *event) {
+    const struct shards *shards = worker->shards;
+    if (LIKELY(event->known == WIRE_TOPIC_AGAIN))
+        return worker->learnt;
+    struct topic_learnt found = {.hash =
+                                     topic_hash(event->topic, event->topic_length, shards->config.slot_seed)};
+    found.home = shards->slots[topic_slot(found.hash)];
+    if (event->known == WIRE_TOPIC_LEARNT)
+        worker->learnt = found;
+    return found;
+}
+
 enum session_verdict ingress_publish(void *user, const struct wire_event *event) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
-    const struct shards *shards = worker->shards;
-    uint64_t hash = topic_hash(event->topic, event->topic_length, shards->config.slot_seed);
-    struct forward forward = {.hash = hash,
+    struct topic_learnt topic = topic_find(worker, event);
+    struct forward forward = {.hash = topic.hash,
                               .time_ns = worker->wall_ns,
                               .length = wire_record_size(event->topic_length, event->event_length),
-                              .slot = (uint16_t)topic_slot(hash),
+                              .slot = (uint16_t)topic_slot(topic.hash),
                               .topic_length = (uint8_t)event->topic_length};
-    uint32_t home = shards->slots[forward.slot];
-    bool here = home == worker->number;
+    bool here = topic.home == worker->number;
     if (!acks_ready(peer))
         return park(peer);
-    if ((here ? append_here(worker, &forward, event) : append_there(worker, home, &forward, event)) ==
+    if ((here ? append_here(worker, &forward, event) : append_there(worker, topic.home, &forward, event)) ==
         SESSION_PARK)
         return park(peer);
-    acks_note(peer, peer->session.ordinal, home,
-              here ? log_writer_next(worker->log) : spsc_committed(worker->out[home].ring));
+    acks_note(peer, peer->session.ordinal, topic.home,
+              here ? log_writer_next(worker->log) : spsc_committed(worker->out[topic.home].ring));
     counter_add(&worker->stats.events_in, 1);
     counter_add(&worker->stats.events_in_bytes, forward.length);
     return SESSION_GO;
@@ -251,7 +274,8 @@ static bool link_append(struct worker *worker, struct link_in *link, const uint8
         return false;
     memcpy(out, forward.large != NULL ? forward.large : bytes + sizeof forward, forward.length);
     wire_record_sequence(out, SEQUENCE_OF(log_writer_next(worker->log)));
-    log_add(worker, &forward, out + forward.topic_at);
+    log_add(worker, &forward,
+            intern_id(worker->intern, out + forward.topic_at, forward.topic_length, forward.hash));
     link->appended = true;
     return true;
 }

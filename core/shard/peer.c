@@ -67,7 +67,7 @@ static struct peer *peer_new(struct worker *worker) {
     peer->member = worker->spare[--worker->spare_count];
     peer->opened_ns = peer->heard_ns = worker->now_ns;
     worker->peers[peer->member] = peer;
-    session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->pool, peer);
+    session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->pool, &worker->shape, peer);
     list_add(&worker->all, &peer->all);
     counter_add(&worker->stats.connections, 1);
     return peer;

@@ -136,6 +136,14 @@ struct link_in {
     bool appended; /* since the last consume */
 };
 
+/* Where events go whose topic was learnt by the worker's shape (codecs/wire/shape.h). */
+struct topic_learnt {
+    uint64_t hash;
+    uint64_t id;         /* in the home log; 0 = not asked for yet */
+    uint64_t generation; /* of the names when it was asked for */
+    uint32_t home;
+};
+
 struct worker {
     struct shards *shards;
     uint32_t number;
@@ -153,6 +161,8 @@ struct worker {
     struct route_table *routes;
     struct output_pool pool;
     struct staging staging;
+    struct wire_shape shape; /* of the last events received */
+    struct topic_learnt learnt;
     struct reader readers[SHARDS_MAX];
     struct link_out out[SHARDS_MAX];
     struct link_in in[SHARDS_MAX];

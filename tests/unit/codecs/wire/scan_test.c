@@ -277,7 +277,8 @@ Test(wire_record, has_the_golden_bytes) {
     uint8_t expected[64], record[64], event[16];
     size_t n = golden_hex(golden, expected, sizeof expected);
     golden_hex(SMALL, event, sizeof event);
-    struct wire_event in = {(const uint8_t *)"a.b", event, 3, 15};
+    struct wire_event in = {
+        .topic = (const uint8_t *)"a.b", .event = event, .topic_length = 3, .event_length = 15};
     expected[0] = (uint8_t)(n - 1);
     expected[2] = (uint8_t)(n - 3);
     cr_assert_eq(wire_record_size(3, 15), n);
@@ -288,7 +289,9 @@ Test(wire_record, has_the_golden_bytes) {
 /* Writes, reads, numbers anew and scans one record of these sizes. The topic is `a`s, the event no
  * CloudEvent. */
 static void sweep(uint32_t topic_length, uint32_t event_length, uint8_t *payload, uint8_t *record) {
-    struct wire_event in = {payload, payload + 256, topic_length, event_length}, out;
+    struct wire_event in = {
+        .topic = payload, .event = payload + 256, .topic_length = topic_length, .event_length = event_length};
+    struct wire_event out;
     struct wire_frame frame;
     struct fault fault;
     uint64_t sequence;

@@ -541,7 +541,10 @@ Test(client, takes_a_stream_in_any_pieces) {
     uint8_t stream[4096];
     size_t length = 0;
     for (uint64_t i = 1; i <= 50; i++) {
-        struct wire_event event = {(const uint8_t *)"a", (const uint8_t *)"event", 1, 5};
+        struct wire_event event = {.topic = (const uint8_t *)"a",
+                                   .event = (const uint8_t *)"event",
+                                   .topic_length = 1,
+                                   .event_length = 5};
         (void)wire_record_write(stream + length, i, &event);
         length += wire_record_size(1, 5);
     }

@@ -196,7 +196,10 @@ void fake_pong(struct fake *fake, const char *position) {
 
 void fake_event(struct fake *fake, const char *topic, uint64_t sequence) {
     static const uint8_t body[] = "event";
-    struct wire_event event = {(const uint8_t *)topic, body, (uint32_t)strlen(topic), sizeof body - 1};
+    struct wire_event event = {.topic = (const uint8_t *)topic,
+                               .event = body,
+                               .topic_length = (uint32_t)strlen(topic),
+                               .event_length = sizeof body - 1};
     uint8_t record[512];
     (void)wire_record_write(record, sequence, &event);
     fake_send_bytes(fake, record, wire_record_size(event.topic_length, event.event_length));
