@@ -2,8 +2,9 @@
  *
  * The worker that received an event owns its acknowledgement: a FIFO of runs per connection. A run is settled
  * when its home says so: this worker's log has published it, or the home at the other end of a link has
- * consumed it, which it does after publishing. The settled prefix is told in one PublishAck per turn. The
- * FIFO is bounded by PUBLISH_RUNS_MAX; a full one parks the connection. */
+ * consumed it, which it does after publishing. The settled prefix is told in one PublishAck per turn. A run
+ * grows for one turn at most, or the end of one from a publisher that never pauses would never be reached.
+ * The FIFO is bounded by PUBLISH_RUNS_MAX; a full one parks the connection. */
 #include "core/shard/worker.h"
 
 #include <stdlib.h>
@@ -52,6 +53,7 @@ bool acks_ready(struct peer *peer) {
 static void run_add(struct peer *peer, struct ack_run run) {
     struct acks *acks = &peer->acks;
     *run_at(acks, acks->count++) = run;
+    acks->growing = true;
     list_add(&peer->worker->acking, &peer->acking);
 }
 
@@ -59,7 +61,7 @@ void acks_note(struct peer *peer, uint64_t ordinal, uint32_t home, uint64_t unti
     struct acks *acks = &peer->acks;
     if (!peer->session.acks)
         return;
-    struct ack_run *last = acks->count > 0 ? run_at(acks, acks->count - 1) : NULL;
+    struct ack_run *last = acks->growing ? run_at(acks, acks->count - 1) : NULL;
     if (last != NULL && last->home == home) {
         last->last = ordinal;
         last->until = until;
@@ -103,6 +105,7 @@ static void peer_tell(struct peer *peer) {
 
 static void peer_settle(struct peer *peer) {
     struct acks *acks = &peer->acks;
+    acks->growing = false;
     while (acks->count > 0 && run_settled(peer->worker, run_at(acks, 0))) {
         acks->settled = run_at(acks, 0)->last;
         acks->begin = (acks->begin + 1) & (acks->capacity - 1);

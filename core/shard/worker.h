@@ -69,6 +69,7 @@ struct acks {
     uint32_t exceptions_count, exceptions_capacity;
     uint64_t settled; /* through here all is settled */
     uint64_t told;    /* through here the client knows */
+    bool growing;     /* the last run was begun since the last look at what is settled */
 };
 
 /* ---- a peer: one connection as the shard sees it ---- */

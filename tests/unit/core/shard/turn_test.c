@@ -206,6 +206,28 @@ Test(worker_turn, asks_for_no_grace_for_those_who_are_gone) {
     no_grace_scene(client_goodbye);
 }
 
+/* --- Acknowledgement ------------------------------------------------------------------------------------ */
+
+/* A publisher that never stops sending to another home is told how far that is, all the same. */
+Test(worker_turn, acknowledges_while_more_comes) {
+    struct world *world = world_new(&(struct world_config){.shards = 2, .log_data = MIB});
+    char topic[16];
+    struct world_client *publisher = client_new(world, 0, true);
+    struct world_frame frame;
+    uint64_t acks = 0;
+    world_topic(world, 1, topic);
+    for (uint64_t number = 0; number < 50; number++) {
+        client_publish(publisher, topic, number, 100);
+        world_turns(world, 1);
+        (void)client_pull(publisher, 4 * KIB);
+        while (client_next(publisher, &frame))
+            acks += frame.kind == WIRE_PUBLISH_ACK;
+    }
+    cr_assert_geq(acks, 48, "%lu", (unsigned long)acks);
+    world_free(world);
+    LEAKS_NONE();
+}
+
 /* --- Mailboxes ------------------------------------------------------------------------------------------ */
 
 /* A connection that can not be handed over is closed, and counted. */
