@@ -48,7 +48,7 @@ void delivery_position(void *user, struct position *out) {
 
 static void run_end(struct worker *worker, const struct route *route, struct run *run, delivery_take *take,
                     void *context) {
-    if (run->records > 0 && route->count > 0) {
+    if (run->records > 0 && route != NULL && route->count > 0) {
         counter_add(&worker->stats.runs, 1);
         take(context, route, run);
     }

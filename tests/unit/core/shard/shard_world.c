@@ -257,11 +257,11 @@ void client_shut(struct world_client *client) {
 /* --- Events --------------------------------------------------------------------------------------------- */
 
 static uint8_t *text_put(uint8_t *out, uint32_t field, const char *text) {
-    size_t length = strlen(text);
     *out++ = FIELD_TAG(field, FIELD_BYTES);
-    out = varint_write(out, length);
-    memcpy(out, text, length);
-    return out + length;
+    out = varint_write(out, strlen(text));
+    while (*text != '\0')
+        *out++ = (uint8_t)*text++;
+    return out;
 }
 
 /* A CloudEvent whose id is the number and whose data nobody else has; returns its length. */
