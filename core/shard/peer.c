@@ -298,17 +298,14 @@ void peer_failed(void *user, enum rh_code code) {
 
 void peers_leave(struct worker *worker) {
     struct list *next;
-    bool dropped = false;
     for (struct list *node = worker->leaving.next; node != &worker->leaving; node = next) {
         struct peer *peer = LIST_OF(node, struct peer, leaving);
         next = node->next;
-        dropped = dropped || !list_empty(&peer->subscriptions);
         subs_drop_all(peer);
         if (peer->closed)
             peer_free(peer);
     }
-    if (dropped)
-        route_end_generation(worker->routes);
+    route_end_generation(worker->routes); /* in every turn: forgotten topics leave sets behind, too */
 }
 
 /* ---- timeouts ---- */

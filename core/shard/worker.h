@@ -229,7 +229,7 @@ void peer_touch(struct peer *peer);
 void peer_failed(void *peer, enum rh_code code);
 /* Once per housekeeping tick: handshake, idle, stalls, lingering. */
 void peers_tick(struct worker *worker);
-/* Takes out the patterns of retired peers and frees those whose connection is closed. */
+/* Takes out the patterns of retired peers and frees those whose connection is closed; once a turn. */
 void peers_leave(struct worker *worker);
 extern const struct session_host peer_host;
 uint64_t workers_sum(const struct shards *shards,

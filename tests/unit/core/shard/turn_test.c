@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define LONG_NS (3600 * NS_PER_S) /* a grace that no test outlives */
@@ -224,6 +225,43 @@ Test(worker_turn, acknowledges_while_more_comes) {
             acks += frame.kind == WIRE_PUBLISH_ACK;
     }
     cr_assert_geq(acks, 48, "%lu", (unsigned long)acks);
+    world_free(world);
+    LEAKS_NONE();
+}
+
+/* --- Routes --------------------------------------------------------------------------------------------- */
+
+#define SETS 240u
+
+/* Topic "t.N" is wanted by client 0 and by those whose bit in N is set: as many sets as topics. Few topics
+ * are remembered, so few sets may stay, although nobody subscribes or unsubscribes any more. */
+Test(worker_turn, frees_the_sets_of_topics_that_are_forgotten) {
+    struct world *world = world_new(&(struct world_config){.log_data = MIB});
+    struct world_client *publisher = client_new(world, 0, false);
+    struct world_client *clients[9];
+    struct route_counts counts;
+    char topic[16];
+    for (uint32_t i = 0; i < 9; i++)
+        clients[i] = client_new(world, 0, false);
+    client_subscribe(clients[0], SETS, "t.*", true);
+    for (uint32_t i = 1; i < 9; i++)
+        for (uint32_t n = 1; n < SETS; n++) {
+            (void)snprintf(topic, sizeof topic, "t.%u", n);
+            if (n >> (i - 1) & 1)
+                client_subscribe(clients[i], n, topic, true);
+        }
+    world_turns(world, SETS);
+    for (uint32_t n = 1; n < SETS; n++) {
+        (void)snprintf(topic, sizeof topic, "t.%u", n);
+        client_publish(publisher, topic, n, 10);
+        world_turns(world, 1);
+        for (uint32_t i = 0; i < 9; i++)
+            (void)client_pull(clients[i], 4 * KIB);
+    }
+    world_turns(world, 1);
+    route_counts(world_worker(world, 0)->routes, &counts);
+    cr_assert_gt(counts.evicted, SETS / 2);
+    cr_assert_lt(counts.routes, SETS / 2, "%lu", (unsigned long)counts.routes);
     world_free(world);
     LEAKS_NONE();
 }
