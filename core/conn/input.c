@@ -13,8 +13,6 @@ static_assert(INPUT_BYTES_MAX < UINT32_MAX / 2, "positions are 32 bits");
 /* Moves the bytes to the front when that makes room, else doubles. */
 static int input_room(struct input *input, size_t length) {
     size_t used = input_length(input);
-    if (used + length > INPUT_BYTES_MAX)
-        return -ENOMEM;
     if (input->begin > 0 && used + length <= input->capacity) {
         memmove(input->bytes, input_at(input), used);
         input->begin = 0;
@@ -37,6 +35,8 @@ static int input_room(struct input *input, size_t length) {
 int input_keep(struct input *input, const uint8_t *bytes, size_t length) {
     if (length == 0)
         return 0;
+    if (input_length(input) + length > INPUT_BYTES_MAX)
+        return -ENOMEM;
     if (input->capacity - input->end < length) {
         int result = input_room(input, length);
         if (result != 0)
