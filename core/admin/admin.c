@@ -81,6 +81,22 @@ static void client_cut(struct admin *admin, struct admin_client *client) {
         shutdown(fd, SHUT_RDWR);
 }
 
+/* The listener's own argument belongs to evhttp, so its error callback finds the admin plane by the thread.
+ */
+static _Thread_local struct admin *admin_of_thread;
+
+/* evhttp bounds headers, but keeps what comes while it looks for the end of a chunk's length, and searches it
+ * again and again. (A high water mark is no way out: evhttp would be called for it without end.) */
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg) {
+    struct admin_client *client = arg;
+    (void)info;
+    if (evbuffer_get_length(input) <= 2 * ADMIN_HEADER_BYTES_MAX)
+        return;
+    if (!client->cut)
+        client_cut(admin_of_thread, client);
+    evbuffer_drain(input, evbuffer_get_length(input));
+}
+
 /* Those that evhttp has let go are released, those whose time is over are cut. */
 static void clients_sweep(struct admin *admin) {
     uint64_t now = clock_mono_ns();
@@ -110,13 +126,14 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg) {
     struct admin *admin = arg;
     struct admin_client *client = admin->clients;
     clients_sweep(admin);
-    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
-    if (!bev)
-        return NULL;
     while (client->bev)
         client++;
-    /* evhttp bounds lines of headers, but looks for the end of a chunk's length without end. */
-    bufferevent_setwatermark(bev, EV_READ, 0, (size_t)(2 * ADMIN_HEADER_BYTES_MAX));
+    struct bufferevent *bev = bufferevent_socket_new(base, -1, 0);
+    if (!bev || !evbuffer_add_cb(bufferevent_get_input(bev), on_input, client)) {
+        if (bev)
+            bufferevent_free(bev);
+        return NULL;
+    }
     bufferevent_incref(bev);
     *client = (struct admin_client){.bev = bev, .deadline_ns = clock_mono_ns() + ADMIN_REQUEST_NS_MAX};
     if (++admin->counters.connections == ADMIN_CONNECTIONS_MAX)
@@ -124,10 +141,6 @@ static struct bufferevent *on_connection(struct event_base *base, void *arg) {
     tick_arm(admin);
     return bev;
 }
-
-/* The listener's own argument belongs to evhttp, so its error callback finds the admin plane by the thread.
- */
-static _Thread_local struct admin *admin_of_thread;
 
 /* Mostly EMFILE: the listener stays readable, so it rests until the next tick. */
 static void on_accept_error(struct evconnlistener *listener, void *evhttp) {

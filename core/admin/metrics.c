@@ -152,8 +152,8 @@ static void admin_write(struct page *page, const struct metrics_admin *admin) {
     number_write(page, prefix, "accept_errors", "counter",
                  "HTTP connections that could not be accepted, mostly for want of descriptors",
                  (double)admin->accept_errors);
-    number_write(page, prefix, "timeouts", "counter", "HTTP connections cut because they took too long",
-                 (double)admin->timeouts);
+    number_write(page, prefix, "timeouts", "counter",
+                 "HTTP connections cut because they took too long or sent too much", (double)admin->timeouts);
 }
 
 /* The names that every Prometheus dashboard knows. */
