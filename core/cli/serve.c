@@ -188,7 +188,7 @@ static int listen_on(const char *what, const char *address, uint16_t *port, int 
 /* As many descriptors as connections may need, if the hard limit allows; otherwise it is said once. */
 static void descriptors_raise(const struct config *config) {
     struct rlimit limit;
-    rlim_t need = (rlim_t)config->limits.connections + 256;
+    rlim_t need = (rlim_t)config->limits.connections + 256 + 8 * (rlim_t)config->shards;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return;
     limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= need ? need : limit.rlim_max;
