@@ -1,5 +1,5 @@
 /* refuse.h: makes the n-th allocation of one file fail.
- * Owner: the test that includes it above the .c file it tests, whose malloc and calloc are then ours.
+ * Owner: the test that includes it above the .c file it tests, whose malloc and its kin are then ours.
  * Only the test's thread calls.
  * Nothing blocks. The linker takes the test's copy of that file, not the library's.
  * Fails as it was told. */
@@ -27,7 +27,12 @@ __attribute__((unused)) static void *refuse_calloc(size_t count, size_t bytes) {
     return refuse_this() ? NULL : calloc(count, bytes);
 }
 
-#define malloc refuse_malloc
-#define calloc refuse_calloc
+__attribute__((unused)) static void *refuse_realloc(void *memory, size_t bytes) {
+    return refuse_this() ? NULL : realloc(memory, bytes);
+}
+
+#define malloc  refuse_malloc
+#define calloc  refuse_calloc
+#define realloc refuse_realloc
 
 #endif
