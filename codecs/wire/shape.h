@@ -14,8 +14,9 @@
 #include <stdint.h>
 
 #define SHAPE_HEAD_MAX 512u /* bytes in front of the payload: frame, topic, attributes */
-#define SHAPE_HITS_MIN 4u /* a shape was worth learning if it fitted so often for each time that it did not  \
-                           */
+#define SHAPE_HITS_MIN                                                                                       \
+    4u /* a shape was worth learning if it fitted so often for each time that it did not                     \
+        */
 #define SHAPE_PAUSE_MAX 255u /* events that go by before another is learnt, after shapes that were not */
 
 typedef uint64_t shape_block __attribute__((vector_size(16)));
