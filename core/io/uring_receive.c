@@ -86,14 +86,14 @@ static void arm_light(struct uring *uring, struct uring_conn *conn) {
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = URING_GROUP;
     entry->user_data = uring_data(&conn->slot, URING_RECEIVE);
+    /* A multishot never polls first: armed over bytes with a reset behind them, it would give the bytes and
+     * then wait for a wake that has been. A one-shot is armed again after each receive, and may. */
     if (!uring->oneshot) {
         entry->ioprio |= IORING_RECV_MULTISHOT;
         counter_add(&uring->io.counters.rearms, (conn->flags & URING_F_AGAIN) != 0);
-    }
-    /* Poll first where the socket is known to be empty, or where the attempt would only find the pool empty
-     * again. */
-    if ((conn->flags & URING_F_AGAIN) && !(conn->flags & URING_F_NONEMPTY))
+    } else if ((conn->flags & URING_F_AGAIN) && !(conn->flags & URING_F_NONEMPTY)) {
         entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
+    }
     conn->flags |= URING_F_RECEIVE | URING_F_AGAIN;
     conn->flags &= ~(uint32_t)URING_F_NONEMPTY;
 }

@@ -314,6 +314,39 @@ Test(io_bodies, see_ten_thousand_connections_come_and_go_without_losing_a_descri
     cr_assert_eq(io_open_descriptors(), before);
 }
 
+/* A client that is gone in the same moment as its last bytes come: while the receive waits, or just before it
+ * is armed again. */
+static void parting_scene(const struct io_variant *variant) {
+    struct io_world *world = io_world_new(variant, NULL);
+    world->echo = false;
+    for (uint32_t i = 0; i < 40; i++) {
+        struct io_client *client = io_world_connect(world);
+        struct io_end *end = world->ends[i];
+        bool pause = i % 4 < 2;
+        end->paused = pause;
+        if (pause)
+            io_receive_pause(world->io, end->handle);
+        for (int turns = 0; turns < 3; turns++)
+            io_world_turn(world, 0); /* now it waits, or is cancelled */
+        cr_assert_eq(io_client_write(client, 100 * (i + 1)), 100 * (i + 1));
+        io_client_close(client, i % 2 == 0);
+        end->paused = false;
+        if (pause)
+            io_receive_resume(world->io, end->handle);
+    }
+    for (uint32_t i = 0; i < 40; i++) {
+        struct io_end *end = world->ends[i];
+        io_world_until(world, &end->ended, 1);
+        cr_assert_eq(end->end_error, i % 2 == 0 ? -ECONNRESET : 0);
+        cr_assert_eq(end->received, 100 * (i + 1), "%s", world->name);
+    }
+    io_world_free(world);
+}
+
+Test(io_bodies, see_the_end_behind_the_last_bytes) {
+    each_body(parting_scene);
+}
+
 /* The lowest limit that leaves room for `more` descriptors: the kernel gives out the lowest free numbers. */
 static void descriptors_limit(uint32_t more) {
     struct rlimit limit;

@@ -208,7 +208,7 @@ void io_end_write(struct io_end *end, const void *bytes, size_t length) {
 /* One gathered send of everything that is pending, in two pieces where there is enough for two. */
 static void end_send(struct io_end *end) {
     size_t pending = end->out_length - end->out_done;
-    if (end->sending || end->waiting || end->closed || end->send_error || pending == 0)
+    if (end->sending || end->waiting || end->closing || end->closed || end->send_error || pending == 0)
         return;
     if (pending > SEND_BYTES_MAX)
         pending = SEND_BYTES_MAX;

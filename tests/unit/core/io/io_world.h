@@ -24,6 +24,7 @@ struct io_end {
     bool sending; /* between io_send and `sent` */
     bool waiting; /* for writable */
     bool paused;
+    bool closing; /* the test has closed it: nothing is sent or told any more */
     uint64_t received;
     uint64_t sent;
     uint64_t receives;
