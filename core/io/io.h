@@ -79,6 +79,7 @@ struct io_config {
     X(short_sends, "sends that took less than was offered")                                                  \
     X(enobufs, "receives that found no provided buffer")                                                     \
     X(rearms, "multishot operations armed again")                                                            \
+    X(missed, "times a socket had something and its waiting receive had not been told")                      \
     X(overflows, "times the completion queue overflowed")                                                    \
     X(stale, "completions for a handle of an earlier generation")                                            \
     X(accepts, "connections accepted")                                                                       \

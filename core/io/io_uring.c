@@ -40,7 +40,8 @@ int uring_create_at(struct io **out, const struct io_config *config, const char 
     *step = "io_uring memory";
     if (!uring)
         return -ENOMEM;
-    *uring = (struct uring){.oneshot = config->oneshot || !uring_kernel_multishot()};
+    *uring = (struct uring){.oneshot = config->oneshot || !uring_kernel_multishot(),
+                            .look_every_ns = URING_LOOK_NS};
     io_head_init(&uring->io, &io_ops_uring, config);
     io_table_init(&uring->table, sizeof(struct uring_conn));
     int error = uring_ring_init(uring, config, step);
@@ -394,6 +395,9 @@ static int uring_turn(struct io *io, uint64_t timeout_ns) {
         if (uring->backoff_count > 0 && timeout_ns > IO_ACCEPT_BACKOFF_NS)
             timeout_ns = IO_ACCEPT_BACKOFF_NS;
     }
+    uring_look(uring);
+    if (uring->looking && timeout_ns > uring->look_every_ns)
+        timeout_ns = uring->look_every_ns;
     if (uring_done_count(uring) > 0 || uring->held.count > 0)
         timeout_ns = 0;
     if ((timeout_ns > 0 || uring_enter_due(uring)) && uring_enter(uring, timeout_ns) == 0)

@@ -20,6 +20,8 @@
 #define URING_BULK_SMALL_RUN 64u   /* ... or that received less than a light buffer so many times in a row */
 #define URING_LIGHT_FULL_RUN                                                                                 \
     2u /* a light connection that fills its buffer so many times in a row turns bulk */
+#define URING_LOOK_NS                                                                                        \
+    NS_PER_S /* a light connection that fell silent is looked at after this, and within twice */
 #define URING_HARVEST_ROUNDS 64u /* overflowed completions are fetched at most so often in a row */
 #define URING_GROUP          0u  /* the only group of provided buffers */
 
@@ -47,6 +49,8 @@ enum uring_flag {
     URING_F_BACKOFF = 1 << 10,   /* a listener waits for descriptors */
     URING_F_AGAIN = 1 << 11,     /* has been armed before, so the next time is a re-arm */
     URING_F_NONEMPTY = 1 << 12,  /* the last receive left bytes in the socket */
+    URING_F_FED = 1 << 13,       /* a multishot has brought bytes since the last look */
+    URING_F_SILENT = 1 << 14,    /* ... before the last look, and none since */
     /* In flight; all must be clear before the descriptor is closed. */
     URING_F_RECEIVE = 1 << 16,
     URING_F_POLL_IN = 1 << 17,
@@ -124,7 +128,10 @@ struct uring {
     struct uring_list held;
     uint32_t backoff_count;
     uint64_t backoff_until_ns;
-    uint64_t now_ns; /* of this turn; 0 = not read yet */
+    bool looking; /* some connection is fed or silent */
+    uint64_t look_ns;
+    uint64_t look_every_ns; /* URING_LOOK_NS; tests look sooner */
+    uint64_t now_ns;        /* of this turn; 0 = not read yet */
 };
 
 static inline struct uring *uring_of(struct io *io) {
@@ -175,6 +182,8 @@ void uring_receive_resume(struct uring *uring, struct uring_conn *conn);
 void uring_starved_arm(struct uring *uring);
 /* Tells held bytes and ends to at most `budget` of those that were resumed; returns to how many. */
 uint32_t uring_held_tell(struct uring *uring, uint32_t budget);
+/* Looks at connections that fell silent, when it is time. */
+void uring_look(struct uring *uring);
 /* Takes the connection out of its list and frees what is held. */
 void uring_receive_forget(struct uring *uring, struct uring_conn *conn);
 

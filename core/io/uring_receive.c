@@ -227,6 +227,52 @@ uint32_t uring_held_tell(struct uring *uring, uint32_t budget) {
     return told;
 }
 
+/* --- Silence -------------------------------------------------------------------------------------------- */
+
+static void fed(struct uring *uring, struct uring_conn *conn) {
+    conn->flags |= URING_F_FED;
+    if (uring->looking)
+        return;
+    uring->looking = true;
+    uring->look_ns = uring_now_ns(uring) + uring->look_every_ns;
+}
+
+/* Whether the socket has something although its receive waits. Asking takes nothing away, not even an error.
+ */
+static bool silence_is_wrong(const struct uring_conn *conn) {
+    struct pollfd socket = {.fd = conn->fd, .events = POLLIN};
+    return poll(&socket, 1, 0) > 0;
+}
+
+/* True if it is to be looked at again. */
+static bool look_at(struct uring *uring, struct uring_conn *conn) {
+    uint32_t flags = conn->flags;
+    conn->flags &= ~(uint32_t)(URING_F_FED | URING_F_SILENT);
+    if (flags & URING_F_FED)
+        conn->flags |= URING_F_SILENT;
+    else if ((flags & URING_F_SILENT) && (flags & URING_F_RECEIVE) && silence_is_wrong(conn)) {
+        counter_add(&uring->io.counters.missed, 1);
+        receive_cancel(uring, conn);
+    }
+    return flags & URING_F_FED;
+}
+
+/* Some kernels (axboe/liburing issue 1549) forget a waiting multishot when its last bytes and a reset come at
+ * once: the bytes are given, the end never. So each connection that has received and then fell silent is
+ * asked once, a second or two later; what is there is found by arming again. Busy ones cost nothing. */
+void uring_look(struct uring *uring) {
+    bool again = false;
+    if (!uring->looking || uring_now_ns(uring) < uring->look_ns)
+        return;
+    for (uint32_t i = 0; i < io_table_capacity(&uring->table); i++) {
+        struct uring_conn *conn = conn_at(uring, i);
+        if (conn->slot.live && (conn->flags & (URING_F_FED | URING_F_SILENT)))
+            again |= look_at(uring, conn);
+    }
+    uring->looking = again;
+    uring->look_ns = uring_now_ns(uring) + uring->look_every_ns;
+}
+
 /* --- Light --------------------------------------------------------------------------------------------- */
 
 static void turn_bulk(struct uring *uring, struct uring_conn *conn) {
@@ -284,6 +330,8 @@ void uring_receive_done(struct uring *uring, struct uring_conn *conn, const stru
     conn->flags &= ~(uint32_t)URING_F_NONEMPTY;
     if (done->flags & IORING_CQE_F_SOCK_NONEMPTY)
         conn->flags |= URING_F_NONEMPTY;
+    if (!last && done->result > 0)
+        fed(uring, conn);
     if (done->result > 0 && !(conn->flags & URING_F_CLOSING))
         light_received(uring, conn, uring_pool_buffer(uring, done->flags), (uint32_t)done->result);
     else if (last && done->result <= 0)
