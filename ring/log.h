@@ -94,6 +94,9 @@ void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_
  * something new since the last call (also what commit published by itself): then the caller wakes its
  * readers. */
 bool log_writer_publish(struct log *log);
+/* Whether commit has published by itself what log_writer_publish has not told yet. A caller that asks after
+ * each commit, and then calls it, wakes its readers for each batch. */
+static inline bool log_writer_news(const struct log *log);
 /* For metrics: read by anyone, written by the home worker. */
 struct log_counters {
     struct counter claims;         /* space taken over from old records, in steps */
@@ -200,6 +203,9 @@ static_assert(offsetof(struct log, oldest) % 64 == 0, "not on the line that read
 static_assert(offsetof(struct log, next) % 64 == 0, "the writer's own line");
 static_assert(offsetof(struct log, wanted) % 64 == 0, "readers load this at every raise");
 
+static inline bool log_writer_news(const struct log *log) {
+    return log->news;
+}
 static inline uint64_t log_produced(const struct log *log) {
     return __atomic_load_n(&log->produced, __ATOMIC_ACQUIRE); /* LOG_PUBLISH */
 }

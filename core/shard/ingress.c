@@ -42,9 +42,25 @@ static uint8_t *log_room(struct worker *worker, uint32_t length) {
     return NULL;
 }
 
+static void wake_readers(struct worker *worker) {
+    struct shards *shards = worker->shards;
+    for (uint32_t i = 0; i < shards->config.count; i++)
+        if (i != worker->number)
+            wake_signal(&shards->workers[i]->wake);
+}
+
+static void home_publish(struct worker *worker) {
+    if (!log_writer_publish(worker->log))
+        return;
+    counter_add(&worker->stats.batches, 1);
+    wake_readers(worker);
+}
+
 static void log_add(struct worker *worker, const struct forward *forward, uint64_t id) {
     uint32_t flags = log_flags(LOG_EVENT, forward->slot, forward->topic_at, forward->topic_length);
     log_writer_commit(worker->log, forward->length, flags, id, forward->time_ns);
+    if (UNLIKELY(log_writer_news(worker->log)))
+        home_publish(worker); /* the turn may still be long, and the ring full before its end */
     counter_add(&worker->stats.events_appended, 1);
     worker->worked = true;
 }
@@ -302,13 +318,6 @@ bool ingress_links(struct worker *worker) {
 
 /* ---- once per turn ---- */
 
-static void wake_readers(struct worker *worker) {
-    struct shards *shards = worker->shards;
-    for (uint32_t i = 0; i < shards->config.count; i++)
-        if (i != worker->number)
-            wake_signal(&shards->workers[i]->wake);
-}
-
 static void links_release(struct worker *worker) {
     for (uint32_t i = 0; i < worker->shards->config.count; i++) {
         struct link_in *link = &worker->in[i];
@@ -335,10 +344,7 @@ static void links_publish(struct worker *worker) {
 }
 
 void ingress_publish_all(struct worker *worker) {
-    if (log_writer_publish(worker->log)) {
-        counter_add(&worker->stats.batches, 1);
-        wake_readers(worker);
-    }
+    home_publish(worker);
     links_release(worker);
     links_publish(worker);
 }

@@ -229,6 +229,31 @@ Test(worker_turn, acknowledges_while_more_comes) {
     LEAKS_NONE();
 }
 
+/* --- Batches -------------------------------------------------------------------------------------------- */
+
+/* Each batch of a long turn wakes its readers, so that they read while it goes on. */
+Test(worker_turn, wakes_readers_for_each_batch) {
+    struct world *world = world_new(&(struct world_config){.shards = 2});
+    struct world_client *publishers[CROWD];
+    const struct worker *home = world_worker(world, 0);
+    const struct wake *reader = &world_worker(world, 1)->wake;
+    char topic[16];
+    crowd_new(world, publishers);
+    world_topic(world, 0, topic);
+    world_turns(world, 3);
+    uint64_t batches = counter_get(&log_counters(home->log)->batches);
+    uint64_t signals = wake_sent(reader) + wake_elided(reader);
+    for (uint64_t number = 0; number < CROWD * 3; number++)
+        client_publish(publishers[number % CROWD], topic, number, 900);
+    world_turn(world, 0);
+    cr_assert_eq(counter_get(&home->stats.events_appended), CROWD * 3);
+    batches = counter_get(&log_counters(home->log)->batches) - batches;
+    cr_assert_geq(batches, 4, "half of the ring, and more");
+    cr_assert_eq(wake_sent(reader) + wake_elided(reader) - signals, batches);
+    world_free(world);
+    LEAKS_NONE();
+}
+
 /* --- Routes --------------------------------------------------------------------------------------------- */
 
 #define SETS 240u
