@@ -1,4 +1,4 @@
-/* fuzz: event_check, event_to_json */
+/* fuzz: event_check, event_to_json, event_data */
 // check: runs=500000 max_len=1024 timeout=5
 
 /* One serialized CloudEvent. What is accepted is read alike by protobuf-c, becomes JSON, and what that JSON
@@ -53,10 +53,22 @@ static void json_check(const char *text, size_t length) {
     free(third);
 }
 
+/* A subscriber asks for the data of whatever a server has sent. */
+static void data_check(const uint8_t *data, size_t size) {
+    const uint8_t *found;
+    size_t length;
+    uint32_t kind;
+    if (!event_data(data, size, &found, &length, &kind))
+        return;
+    CHECK(kind >= 6 && kind <= 8);
+    CHECK(found >= data && found + length <= data + size);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct fault fault = {0};
     char *text;
     size_t length;
+    data_check(data, size);
     if (!event_check(data, size, &fault)) {
         CHECK(fault.code == RH_CODE_INVALID && fault.text && strncmp(fault.field, "event", 5) == 0);
         return 0;
