@@ -180,6 +180,10 @@ static void sub_on_gap(void *user, const rh_gap *gap) {
                                           "the server no longer keeps them"};
     (void)user;
     unsigned reason = gap->reason >= 0 && gap->reason <= 3 ? (unsigned)gap->reason : 0;
+    if (gap->at_most == 0) {
+        fprintf(stderr, "gap: events may be missing, nobody knows how many: %s\n", reasons[reason]);
+        return;
+    }
     fprintf(stderr,
             "gap: at most %" PRIu64 " events are missing from log %" PRIu32 ", positions %" PRIu64
             " to %" PRIu64 ": %s\n",

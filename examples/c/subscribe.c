@@ -53,7 +53,10 @@ static void on_subscribed(void *user, uint64_t subscription) {
 
 static void on_gap(void *user, const rh_gap *gap) {
     (void)user;
-    fprintf(stderr, "at most %llu events are missing\n", (unsigned long long)gap->at_most);
+    if (gap->at_most == 0)
+        fprintf(stderr, "events may be missing, nobody knows how many\n");
+    else
+        fprintf(stderr, "at most %llu events are missing\n", (unsigned long long)gap->at_most);
 }
 
 static int work(rh_client *client, const struct printer *printer) {

@@ -51,7 +51,7 @@ typedef struct rh_event {
 } rh_event;
 
 /* A stretch in which events may be missing. reason: 1 slow, 2 another instance of the server, 3 no longer
- * kept. */
+ * kept. at_most 0: how many is not known, and log, from and to say nothing. */
 typedef struct rh_gap {
     uint32_t log;
     uint64_t from;

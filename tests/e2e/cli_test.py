@@ -406,7 +406,10 @@ def test_sub_reconnects_after_a_restart(router, run, spawn):
     second = router(arguments=["--listen", first.address])
     second.await_metric("roundhouse_subscriptions", lambda value: value == 1)
     assert run("pub", "--server", second.address, "--id", "2", "a", "x").returncode == 0
-    assert [event["id"] for event in events(watched.lines())] == ["1", "2"]
+    out, errors = watched.process.communicate(timeout=wire.WAIT_SECONDS)
+    assert [json.loads(line)["event"]["id"] for line in out.splitlines()] == ["1", "2"]
+    assert watched.process.returncode == 0 and b"subscribed again a\n" in errors
+    assert b"gap: events may be missing, nobody knows how many: the server has been started anew" in errors
 
 
 def test_sub_without_reconnect_ends_with_the_router(router, spawn):
