@@ -25,7 +25,7 @@
 #define TEXT_BYTES 256u
 
 static const char help_text[] =
-    "Usage: roundhouse serve [OPTION]...\n"
+    "usage: roundhouse serve [OPTION]...\n"
     "\n"
     "Runs the router in the foreground, in memory. Prints one line on standard output when it is ready, and "
     "log lines on standard error.\n"
