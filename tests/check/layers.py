@@ -49,7 +49,7 @@ CODECS = {"codecs/wire": ["codecs/event", "codecs/proto"], "codecs/event": ["cod
 LEAVES = {"ring/counter.h": ["core/io", "core/route", "codecs"]}
 # A library's header stays behind the folder that was made for it.
 LIBRARIES = {
-    r"liburing(/.*)?\.h|linux/io_uring\.h": ["core/io"],
+    r"liburing(/.*)?\.h|linux/io_uring\.h": ["core/io", "bench"],
     r"event2/.*|event\.h": ["core/io", "core/admin", "core/bridge"],
     r"yaml\.h": ["core/config"],
     r"criterion/.*": ["tests"],

@@ -1,0 +1,67 @@
+#include "bench/load/meter.h"
+
+#include "bench/load/net.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t clock_ns(clockid_t clock) {
+    struct timespec now;
+    if (clock_gettime(clock, &now) != 0)
+        return 0;
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t process_cpu_ns(pid_t pid) {
+    clockid_t clock;
+    return pid > 0 && clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
+}
+
+/* user, nice, system, idle, iowait, irq, softirq, steal of /proc/stat: all but idle, iowait and steal. */
+static double core_busy_s(int cpu) {
+    char line[512], name[32];
+    double busy = -1;
+    FILE *file = cpu < 0 ? NULL : fopen("/proc/stat", "re");
+    if (file == NULL)
+        return -1;
+    (void)snprintf(name, sizeof name, "cpu%d ", cpu);
+    while (busy < 0 && fgets(line, sizeof line, file) != NULL) {
+        unsigned long long t[7];
+        if (strncmp(line, name, strlen(name)) == 0 &&
+            sscanf(line + strlen(name), "%llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3],
+                   &t[4], &t[5], &t[6]) == 7)
+            busy = (double)(t[0] + t[1] + t[2] + t[5] + t[6]) / (double)sysconf(_SC_CLK_TCK);
+    }
+    fclose(file);
+    return busy;
+}
+
+struct meter meter_read(pid_t server, int cpu) {
+    return (struct meter){.core_busy_s = core_busy_s(cpu),
+                          .server_cpu_ns = process_cpu_ns(server),
+                          .own_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+                          .now_ns = net_now_ns()};
+}
+
+static uint64_t status_bytes(const char *line, const char *name) {
+    unsigned long long kib = 0;
+    if (strncmp(line, name, strlen(name)) == 0)
+        (void)sscanf(line + strlen(name), " %llu", &kib);
+    return kib * 1024;
+}
+
+struct memory memory_read(pid_t server) {
+    struct memory memory = {0};
+    char path[64], line[256];
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)server);
+    FILE *file = server > 0 ? fopen(path, "re") : NULL;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        memory.resident_bytes += status_bytes(line, "VmRSS:");
+        memory.peak_bytes += status_bytes(line, "VmHWM:");
+    }
+    if (file != NULL)
+        fclose(file);
+    return memory;
+}

@@ -1,0 +1,209 @@
+#include "bench/load/options.h"
+
+#include "bench/load/event.h"
+#include "bench/load/quit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_BYTES_TOTAL (64u << 20) /* over all subscribers: what socket buffers may hold at once */
+#define WINDOW_BYTES_MOST  (4u << 20)
+#define WINDOW_BYTES_LEAST (512u << 10)
+
+enum kind { COUNT, BYTES, REAL, INTEGER, PROTOCOL, ADDRESS, MODE, SHARE, FLAG };
+
+struct row {
+    const char *name;
+    enum kind kind;
+    size_t at;
+    double least, most;
+    const char *value, *help;
+};
+
+#define AT(field) offsetof(struct options, field)
+
+/* clang-format off */
+static const struct row rows[] = {
+    {"protocol", PROTOCOL, AT(protocol), 0, 0, "NAME", "native, nats, redis, mqtt or relay"},
+    {"address", ADDRESS, AT(address), 0, 0, "IP:PORT", "where the server listens"},
+    {"mode", MODE, AT(mode), 0, 0, "NAME",
+     "max: as fast as deliveries come back; paced: at a fixed rate, open loop; idle: only connected (max)"},
+    {"publishers", COUNT, AT(publishers), 1, 1000, "N", "connections that publish (1)"},
+    {"subscribers", COUNT, AT(subscribers), 1, 100000, "N", "connections that subscribe (1)"},
+    {"topics", COUNT, AT(topics), 1, TOPICS_MAX, "N", "topics, published in turn (1)"},
+    {"share", SHARE, AT(share), 0, 0, "NAME",
+     "all: every subscriber gets every event; split: subscriber k gets every N-th topic (all)"},
+    {"payload", COUNT, AT(payload), EVENT_BYTES_MIN, 1 << 20, "BYTES", "size of a whole CloudEvent (128)"},
+    {"text", FLAG, AT(text), 0, 0, NULL, "the events' data is text"},
+    {"rate", REAL, AT(rate), 1, 1e9, "N", "paced: events per second (50000)"},
+    {"seconds", REAL, AT(seconds), 0, 3600, "S", "length of the measured stretch (1)"},
+    {"warm-up", REAL, AT(warm_up_seconds), 0, 3600, "S", "before it (0.3)"},
+    {"window", BYTES, AT(window_bytes), 1024, 1e12, "BYTES",
+     "max: on their way to one subscriber at most (64 MiB over all subscribers, from 512 KiB to 4 MiB for each)"},
+    {"check", BYTES, AT(check_bytes), 0, 1e12, "BYTES",
+     "compared for each subscriber at the beginning and at the end (1 MiB)"},
+    {"server", INTEGER, AT(server), 0, 1 << 30, "PID", "the process whose CPU time and memory are measured"},
+    {"server-cpu", INTEGER, AT(server_cpu), 0, 4095, "N", "the CPU whose busy time is measured"},
+    {"stopped", COUNT, AT(stopped), 0, 1000, "N", "further subscribers that never read (0)"},
+    {"idle", COUNT, AT(idle), 0, 100000, "N", "further connections, each subscribed to a silent topic (0)"},
+    {"pause", REAL, AT(pause_ms), 0, 60000, "MS", "paced: no subscriber reads for so long in the middle (0)"},
+    {"churn", COUNT, AT(churn), 0, 1000000, "N",
+     "subscribes, and as many unsubscribes, per second on one more connection (0)"},
+    {"stall", REAL, AT(stall_seconds), 0.1, 3600, "S", "no progress for so long is a failure (10)"},
+};
+/* clang-format on */
+
+#define ROWS (sizeof rows / sizeof rows[0])
+
+static const struct protocol *const protocols[] = {&protocol_native, &protocol_nats, &protocol_redis,
+                                                   &protocol_mqtt, &protocol_relay};
+static const char *const modes[] = {"max", "paced", "idle", NULL};
+static const char *const shares[] = {"all", "split", NULL};
+
+static _Noreturn void help(void) {
+    printf("usage: load --protocol NAME --address IP:PORT [OPTION...]\n\n"
+           "Publishes CloudEvents to a server, counts and verifies what comes back, prints one JSON "
+           "object.\n\n");
+    for (size_t i = 0; i < ROWS; i++)
+        printf("  --%s%s%s\n        %s\n", rows[i].name, rows[i].value == NULL ? "" : " ",
+               rows[i].value == NULL ? "" : rows[i].value, rows[i].help);
+    printf("\nExit status: 0 everything arrived, once and unaltered; 64 usage; 65 it did not; 69 no "
+           "connection.\n");
+    exit(0);
+}
+
+static const struct protocol *protocol_find(const char *name) {
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
+        if (strcmp(protocols[i]->name, name) == 0)
+            return protocols[i];
+    quit(QUIT_USAGE, "no protocol is called '%s'", name);
+}
+
+static double number(const char *name, const char *text, double least, double most) {
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (errno != 0 || end == text || *end != '\0' || !(value >= least && value <= most))
+        quit(QUIT_USAGE, "--%s %s: must be a number from %.15g to %.15g", name, text, least, most);
+    return value;
+}
+
+static double whole(const struct row *row, const char *text) {
+    double value = number(row->name, text, row->least, row->most);
+    if (floor(value) != value)
+        quit(QUIT_USAGE, "--%s %s: must be a whole number", row->name, text);
+    return value;
+}
+
+static struct sockaddr_in address_read(const char *text) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    char host[64];
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || (size_t)(colon - text) >= sizeof host)
+        quit(QUIT_USAGE, "--address %s: must be IP:PORT", text);
+    memcpy(host, text, (size_t)(colon - text));
+    host[colon - text] = '\0';
+    address.sin_port = htons((uint16_t)number("address", colon + 1, 1, 65535));
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        quit(QUIT_USAGE, "--address %s: must be IP:PORT", text);
+    return address;
+}
+
+static uint32_t choice(const char *name, const char *text, const char *const *words) {
+    for (uint32_t i = 0; words[i] != NULL; i++)
+        if (strcmp(words[i], text) == 0)
+            return i;
+    quit(QUIT_USAGE, "--%s %s: no such choice", name, text);
+}
+
+static void value_set(struct options *options, const struct row *row, const char *text) {
+    void *at = (char *)options + row->at;
+    switch (row->kind) {
+    case COUNT:
+        *(uint32_t *)at = (uint32_t)whole(row, text);
+        break;
+    case BYTES:
+        *(uint64_t *)at = (uint64_t)whole(row, text);
+        break;
+    case REAL:
+        *(double *)at = number(row->name, text, row->least, row->most);
+        break;
+    case INTEGER:
+        *(int *)at = (int)whole(row, text);
+        break;
+    case FLAG:
+        *(bool *)at = true;
+        break;
+    case PROTOCOL:
+        options->protocol = protocol_find(text);
+        break;
+    case ADDRESS:
+        options->address = address_read(text);
+        break;
+    case MODE:
+        options->mode = (enum mode)choice(row->name, text, modes);
+        break;
+    case SHARE:
+        options->share = (enum share)choice(row->name, text, shares);
+        break;
+    }
+}
+
+static const struct row *row_find(const char *argument) {
+    for (size_t i = 0; i < ROWS; i++)
+        if (strncmp(argument, "--", 2) == 0 && strcmp(argument + 2, rows[i].name) == 0)
+            return &rows[i];
+    quit(QUIT_USAGE, "there is no option '%s'; see --help", argument);
+}
+
+/* What contradicts itself, or what a protocol can not do. */
+static void options_check(const struct options *o) {
+    if (o->protocol == NULL || o->address.sin_port == 0)
+        quit(QUIT_USAGE, "--protocol and --address are needed");
+    if (o->topics < o->publishers || o->topics % o->publishers != 0)
+        quit(QUIT_USAGE, "each publisher needs as many topics as the others");
+    if (o->share == SHARE_SPLIT && (o->topics < o->subscribers || o->topics % o->subscribers != 0))
+        quit(QUIT_USAGE, "each subscriber needs as many topics as the others");
+    bool relay = o->protocol == &protocol_relay;
+    if (relay && (o->share == SHARE_ALL ? o->publishers != 1 : o->publishers != o->subscribers))
+        quit(QUIT_USAGE, "the relay sends the bytes of one publisher to all, or of each to one subscriber");
+    if (relay && (o->churn > 0 || o->idle > 0 || o->stopped > 0))
+        quit(QUIT_USAGE, "the relay knows neither subscriptions nor who is slow");
+    if (o->mode == MODE_PACED && (o->publishers != 1 || o->share != SHARE_ALL))
+        quit(QUIT_USAGE, "the paced mode has one publisher, and every subscriber gets every event");
+    if (o->mode == MODE_PACED && o->text)
+        quit(QUIT_USAGE, "the stamps of the paced mode are no text");
+}
+
+void options_read(struct options *options, int argc, char **argv) {
+    *options = (struct options){.publishers = 1,
+                                .subscribers = 1,
+                                .topics = 1,
+                                .payload = 128,
+                                .rate = 50000,
+                                .seconds = 1,
+                                .warm_up_seconds = 0.3,
+                                .check_bytes = 1u << 20,
+                                .server_cpu = -1,
+                                .stall_seconds = 10};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            help();
+        const struct row *row = row_find(argv[i]);
+        if (row->kind != FLAG && ++i == argc)
+            quit(QUIT_USAGE, "--%s needs a value", row->name);
+        value_set(options, row, argv[i]);
+    }
+    options_check(options);
+    if (options->window_bytes == 0) {
+        uint64_t window = WINDOW_BYTES_TOTAL / options->subscribers;
+        options->window_bytes = window > WINDOW_BYTES_MOST    ? WINDOW_BYTES_MOST
+                                : window < WINDOW_BYTES_LEAST ? WINDOW_BYTES_LEAST
+                                                              : window;
+    }
+}

@@ -1,0 +1,43 @@
+/* options.h: what one measurement is: who publishes to whom, how much, how fast, how long.
+ * Owner: main reads it once from the command line; read-only afterwards. One thread.
+ * Every number has its unit in its name; `load --help` lists them.
+ * Nothing blocks.
+ * A wrong option ends the program with status 64. */
+#pragma once
+
+#include "bench/load/protocol.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum share {
+    SHARE_ALL,   /* every subscriber gets every event */
+    SHARE_SPLIT, /* subscriber k gets the topics whose number is k modulo the subscribers */
+};
+
+enum mode { MODE_MAX, MODE_PACED, MODE_IDLE };
+
+struct options {
+    const struct protocol *protocol;
+    struct sockaddr_in address;
+    enum mode mode;
+    enum share share;
+    uint32_t publishers, subscribers, topics;
+    uint32_t payload; /* bytes of a whole CloudEvent */
+    bool text;        /* its data is text */
+    double rate;      /* paced: events per second */
+    double seconds, warm_up_seconds;
+    uint64_t window_bytes; /* max: bytes on their way to one subscriber at most */
+    uint64_t check_bytes;  /* compared byte for byte per subscriber, at the beginning and at the end */
+    pid_t server;          /* whose CPU time and memory are measured, 0 = nobody's */
+    int server_cpu;        /* whose busy time is measured, -1 = none */
+    uint32_t stopped;      /* further subscribers that never read */
+    uint32_t idle;         /* further connections that subscribe to a silent topic */
+    double pause_ms;       /* paced: all subscribers stop reading for so long in the middle */
+    uint32_t churn;        /* subscribes, and as many unsubscribes, per second by one more connection */
+    double stall_seconds;  /* no progress for so long is a failure */
+};
+
+void options_read(struct options *options, int argc, char **argv);

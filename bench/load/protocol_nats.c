@@ -1,0 +1,97 @@
+/* The NATS client protocol, from its public description: lines of text, a payload behind PUB and MSG. */
+#include "bench/load/protocol.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Subscription ids have one length, so that all deliveries have: 1000000 + topic; everything has 1. */
+#define ID_BASE 1000000u
+
+static void hello(struct buffer *out, enum role role, uint32_t number, uint32_t group) {
+    (void)role;
+    (void)number;
+    (void)group;
+    buffer_text(out, "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":false,\"lang\":\"c\","
+                     "\"version\":\"1\",\"protocol\":1}\r\n");
+}
+
+static void subscribe(struct buffer *out, const struct interest *interest) {
+    if (interest->topics == NULL)
+        buffer_text(out, "SUB > 1\r\n");
+    for (uint32_t i = 0; interest->topics != NULL && i < interest->count; i++) {
+        char name[TOPIC_NAME_BYTES];
+        topic_name(name, interest->topics[i]);
+        buffer_print(out, "SUB %s %u\r\n", name, ID_BASE + interest->topics[i]);
+    }
+}
+
+static void pattern_in(struct buffer *out, uint32_t topic, bool wildcard) {
+    char name[TOPIC_NAME_BYTES];
+    if (wildcard)
+        topic_wildcard(name, topic);
+    else
+        topic_name(name, topic);
+    buffer_print(out, "SUB %s %u\r\n", name, ID_BASE + topic);
+}
+
+static void pattern_out(struct buffer *out, uint32_t topic, bool wildcard) {
+    (void)wildcard;
+    buffer_print(out, "UNSUB %u\r\n", ID_BASE + topic);
+}
+
+static void ask(struct buffer *out, enum role role) {
+    (void)role;
+    buffer_text(out, "PING\r\n");
+}
+
+static bool starts(const uint8_t *p, size_t n, const char *text) {
+    return n >= strlen(text) && memcmp(p, text, strlen(text)) == 0;
+}
+
+static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
+    const uint8_t *end = n == 0 ? NULL : memchr(p, '\n', n);
+    if (end == NULL)
+        return REPLY_MORE;
+    *used = (size_t)(end - p) + 1;
+    if (starts(p, n, "PONG"))
+        return REPLY_DONE;
+    if (starts(p, n, "INFO ") || starts(p, n, "PING") || starts(p, n, "+OK"))
+        return REPLY_OTHER;
+    return REPLY_BAD;
+}
+
+static struct frame_places finish(struct buffer *out, size_t begin, const struct buffer *event) {
+    struct frame_places places = {.event = out->length - begin, .sequence = SEQUENCE_NONE};
+    buffer_add(out, event->data, event->length);
+    buffer_text(out, "\r\n");
+    return places;
+}
+
+static struct frame_places publish(struct buffer *out, uint32_t topic, const struct buffer *event) {
+    char name[TOPIC_NAME_BYTES];
+    size_t begin = out->length;
+    topic_name(name, topic);
+    buffer_print(out, "PUB %s %zu\r\n", name, event->length);
+    return finish(out, begin, event);
+}
+
+static struct frame_places deliver(struct buffer *out, uint32_t topic, const struct buffer *event,
+                                   bool everything) {
+    char name[TOPIC_NAME_BYTES];
+    size_t begin = out->length;
+    topic_name(name, topic);
+    buffer_print(out, "MSG %s %u %zu\r\n", name, everything ? 1 : ID_BASE + topic, event->length);
+    return finish(out, begin, event);
+}
+
+/* nats-server measures the round trip of every connection once, some 2 s after it began. */
+const struct protocol protocol_nats = {.name = "nats",
+                                       .hello = hello,
+                                       .subscribe = subscribe,
+                                       .pattern_in = pattern_in,
+                                       .pattern_out = pattern_out,
+                                       .ask = ask,
+                                       .reply = reply,
+                                       .publish = publish,
+                                       .deliver = deliver,
+                                       .noise = "PING\r\n"};

@@ -1,0 +1,183 @@
+#include "bench/load/receiver.h"
+
+#include "bench/load/event.h"
+#include "bench/load/quit.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define QUIET_MS 20 /* so long nothing may come from a server that can not be asked */
+
+static uint8_t shared[RECEIVER_BUFFER_BYTES];
+
+/* Topics of subscriber `number` when they are split. */
+static struct interest interest_make(const struct plan *plan, uint32_t number) {
+    const struct options *o = plan->options;
+    static uint32_t everything;
+    if (o->share == SHARE_ALL)
+        return o->topics == 1 ? (struct interest){.topics = &everything, .count = 1} : (struct interest){0};
+    uint32_t count = o->topics / o->subscribers;
+    uint32_t *topics = calloc(count, sizeof *topics);
+    if (topics == NULL)
+        quit(QUIT_INTERNAL, "out of memory");
+    for (uint32_t i = 0; i < count; i++)
+        topics[i] = i * o->subscribers + number;
+    return (struct interest){.topics = topics, .count = count};
+}
+
+static struct net_who who(const struct receiver *receiver) {
+    bool split = receiver->plan->options->share == SHARE_SPLIT;
+    return (struct net_who){ROLE_SUBSCRIBER, receiver->number, split ? receiver->number : 0};
+}
+
+void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t number) {
+    struct interest interest = interest_make(plan, number);
+    *receiver = (struct receiver){.number = number, .plan = plan};
+    receiver->next = calloc(plan->options->publishers, sizeof *receiver->next);
+    receiver->hold = malloc(plan->deliver_size);
+    if (receiver->next == NULL || receiver->hold == NULL)
+        quit(QUIT_INTERNAL, "out of memory");
+    struct net_who me = who(receiver);
+    receiver->fd = net_open(plan->options, &me, &interest);
+    if (plan->options->share == SHARE_SPLIT)
+        free((void *)(uintptr_t)interest.topics);
+}
+
+static _Noreturn void closed(const struct receiver *receiver, const char *why) {
+    quit(QUIT_WRONG, "the connection of subscriber %u ended after %llu deliveries: %s", receiver->number,
+         (unsigned long long)(receiver->bytes / receiver->plan->deliver_size), why);
+}
+
+static size_t receive(struct receiver *receiver, uint8_t *buffer, size_t room, int flags) {
+    ssize_t n = recv(receiver->fd, buffer, room, MSG_DONTWAIT | flags);
+    if (n > 0)
+        return (size_t)n;
+    if (n == 0)
+        closed(receiver, "the server closed it");
+    if (errno != EAGAIN && errno != EINTR)
+        closed(receiver, strerror(errno));
+    return 0;
+}
+
+size_t receiver_take(struct receiver *receiver, uint8_t *buffer, size_t room, bool drop) {
+    return receive(receiver, buffer, room, drop ? MSG_TRUNC : 0);
+}
+
+/* ---- comparing ---- */
+
+/* The first frame of a publisher, from `frame` on, that this subscriber gets. */
+static uint32_t next_owned(const struct receiver *receiver, uint32_t publisher, uint32_t frame) {
+    const struct plan *plan = receiver->plan;
+    for (uint32_t tried = 0; tried <= plan->frames; tried++, frame++) {
+        frame = frame >= plan->frames ? 0 : frame;
+        if (plan_owns(plan, publisher, frame, receiver->number))
+            return frame;
+    }
+    return 0;
+}
+
+void receiver_compare(struct receiver *receiver, const uint64_t *sent, uint64_t frames) {
+    const struct plan *plan = receiver->plan;
+    for (uint32_t publisher = 0; publisher < plan->options->publishers; publisher++)
+        receiver->next[publisher] =
+            next_owned(receiver, publisher, (uint32_t)(sent[publisher] % plan->frames));
+    receiver->compare_left = frames;
+}
+
+/* It must be the next frame of one of the publishers: each one's order is kept, and none is left out. */
+static void frame_compare(struct receiver *receiver, const uint8_t *got) {
+    const struct plan *plan = receiver->plan;
+    for (uint32_t publisher = 0; publisher < plan->options->publishers; publisher++) {
+        uint32_t frame = receiver->next[publisher];
+        if (!plan_owns(plan, publisher, frame, receiver->number) ||
+            !plan_matches(plan, publisher, frame, got))
+            continue;
+        receiver->next[publisher] = next_owned(receiver, publisher, frame + 1);
+        receiver->compare_left--;
+        receiver->compared_bytes += plan->deliver_size;
+        return;
+    }
+    quit(QUIT_WRONG, "delivery %llu of subscriber %u is not what was published",
+         (unsigned long long)(receiver->compared_bytes / plan->deliver_size), receiver->number);
+}
+
+/* A server's noise at p, where a delivery could begin: its size, or 0. */
+static size_t noise_at(struct receiver *receiver, const uint8_t *p, size_t n) {
+    const char *noise = receiver->plan->options->protocol->noise;
+    size_t size = noise == NULL ? 0 : strlen(noise);
+    if (size == 0 || receiver->noise_seen || n < size || memcmp(p, noise, size) != 0)
+        return 0;
+    receiver->noise_seen = true;
+    return size;
+}
+
+/* Compares whole deliveries in [p, p+n), and holds what is left. Behind the last one to compare, bytes are
+ * only counted. */
+static void bytes_compare(struct receiver *receiver, const uint8_t *p, size_t n) {
+    size_t size = receiver->plan->deliver_size;
+    while (receiver->compare_left > 0) {
+        size_t noise = noise_at(receiver, p, n);
+        p += noise;
+        n -= noise;
+        if (n < size)
+            break;
+        frame_compare(receiver, p);
+        receiver->bytes += size;
+        p += size;
+        n -= size;
+    }
+    receiver->hold_length = 0;
+    if (receiver->compare_left == 0) {
+        receiver->bytes += n;
+        return;
+    }
+    memcpy(receiver->hold, p, n);
+    receiver->hold_length = n;
+}
+
+static void compare(struct receiver *receiver) {
+    size_t held = receiver->hold_length;
+    memcpy(shared, receiver->hold, held);
+    size_t n = receive(receiver, shared + held, sizeof shared - held, 0);
+    if (n > 0)
+        bytes_compare(receiver, shared, held + n);
+}
+
+void receiver_read(struct receiver *receiver) {
+    if (receiver->compare_left > 0)
+        compare(receiver);
+    else
+        receiver->bytes += receive(receiver, shared, sizeof shared, MSG_TRUNC);
+}
+
+/* ---- the end ---- */
+
+static void quiet(struct receiver *receiver) {
+    struct pollfd one = {.fd = receiver->fd, .events = POLLIN};
+    if (poll(&one, 1, QUIET_MS) != 0)
+        quit(QUIT_WRONG, "subscriber %u got more than was published", receiver->number);
+}
+
+void receiver_settle(struct receiver *receiver, uint64_t expected) {
+    const struct options *o = receiver->plan->options;
+    size_t noise = receiver->noise_seen || o->protocol->noise == NULL ? 0 : strlen(o->protocol->noise);
+    struct net_who me = who(receiver);
+    size_t held = receiver->hold_length;
+    if (noise > 0 && receiver->bytes == expected + noise) {
+        receiver->bytes -= noise;
+        receiver->noise_seen = true;
+        noise = 0;
+    }
+    if (receiver->bytes + held != expected)
+        quit(QUIT_WRONG, "subscriber %u got %llu bytes of deliveries, not %llu", receiver->number,
+             (unsigned long long)(receiver->bytes + held), (unsigned long long)expected);
+    if (o->protocol->ask == NULL) {
+        quiet(receiver);
+        return;
+    }
+    if (net_ask(o, receiver->fd, &me, noise) > 0)
+        receiver->noise_seen = true;
+}
