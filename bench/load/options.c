@@ -174,8 +174,8 @@ static void options_check(const struct options *o) {
         quit(QUIT_USAGE, "the relay sends the bytes of one publisher to all, or of each to one subscriber");
     if (relay && (o->churn > 0 || o->idle > 0 || o->stopped > 0))
         quit(QUIT_USAGE, "the relay knows neither subscriptions nor who is slow");
-    if (o->mode == MODE_PACED && (o->publishers != 1 || o->share != SHARE_ALL))
-        quit(QUIT_USAGE, "the paced mode has one publisher, and every subscriber gets every event");
+    if (o->mode == MODE_PACED && (o->publishers != 1 || o->topics != 1 || o->share != SHARE_ALL))
+        quit(QUIT_USAGE, "the paced mode has one publisher and one topic, so that deliveries have one order");
     if (o->mode == MODE_PACED && o->text)
         quit(QUIT_USAGE, "the stamps of the paced mode are no text");
 }

@@ -81,7 +81,7 @@ static void frame_check(struct paced *paced, struct receiver *receiver, uint64_t
     const struct plan *plan = paced->plan;
     uint64_t when_ns;
     memcpy(&when_ns, got + plan->stamp_deliver_at, sizeof when_ns);
-    if (when_ns != due_ns(paced, event) || !plan_matches(plan, 0, (uint32_t)(event % plan->frames), got))
+    if (when_ns != due_ns(paced, event) || !plan_matches(plan, 0, event, got))
         quit(QUIT_WRONG, "delivery %llu of subscriber %u is not what was published",
              (unsigned long long)event, receiver->number);
     receiver->compared_bytes += plan->deliver_size;

@@ -15,8 +15,7 @@ static uint32_t topic_of(const struct options *o, uint32_t publisher, uint32_t f
 }
 
 /* Whole rounds over the publisher's topics, of about CYCLE_BYTES_LEAST. */
-static uint32_t frames_choose(const struct options *o) {
-    uint32_t round = o->topics / o->publishers;
+static uint32_t frames_choose(const struct options *o, uint32_t round) {
     uint32_t wanted = CYCLE_BYTES_LEAST / o->payload + 1;
     if (wanted > CYCLE_FRAMES_MOST)
         wanted = CYCLE_FRAMES_MOST;
@@ -44,6 +43,7 @@ static void frame_make(struct plan *plan, struct made *made, uint32_t publisher,
     if (plan->publish_size == 0) {
         plan->publish_size = sent;
         plan->deliver_size = got;
+        plan->topic_at = deliver.topic;
         plan->sequence_at = deliver.sequence;
         plan->stamp_publish_at = stamp == STAMP_NONE ? STAMP_NONE : publish.event + stamp;
         plan->stamp_deliver_at = stamp == STAMP_NONE ? STAMP_NONE : deliver.event + stamp;
@@ -53,23 +53,18 @@ static void frame_make(struct plan *plan, struct made *made, uint32_t publisher,
 }
 
 static void cycle_make(struct plan *plan, uint32_t publisher) {
-    const struct options *o = plan->options;
     struct cycle *cycle = &plan->cycles[publisher];
     struct made made = {0};
-    cycle->owner = calloc(plan->frames, sizeof *cycle->owner);
-    if (cycle->owner == NULL)
-        quit(QUIT_INTERNAL, "out of memory");
-    for (uint32_t frame = 0; frame < plan->frames; frame++) {
-        cycle->owner[frame] = topic_of(o, publisher, frame) % o->subscribers;
+    for (uint32_t frame = 0; frame < plan->frames; frame++)
         frame_make(plan, &made, publisher, frame);
-    }
     cycle->publish = made.publish.data;
     cycle->deliver = made.deliver.data;
     buffer_free(&made.event);
 }
 
 void plan_make(struct plan *plan, const struct options *options) {
-    *plan = (struct plan){.options = options, .frames = frames_choose(options)};
+    *plan = (struct plan){.options = options, .round = options->topics / options->publishers};
+    plan->frames = frames_choose(options, plan->round);
     plan->cycles = calloc(options->publishers, sizeof *plan->cycles);
     if (plan->cycles == NULL)
         quit(QUIT_INTERNAL, "out of memory");
@@ -82,18 +77,35 @@ void plan_make(struct plan *plan, const struct options *options) {
         plan->check_frames = CHECK_FRAMES_MIN;
 }
 
+/* Which frame of a round is on this topic. */
+static uint32_t place_of(const struct plan *plan, uint32_t topic) {
+    return topic / plan->options->publishers;
+}
+
+uint64_t plan_topic_count(const struct plan *plan, uint32_t topic, uint64_t sent) {
+    return sent / plan->round + (place_of(plan, topic) < sent % plan->round ? 1 : 0);
+}
+
 uint64_t plan_expected(const struct plan *plan, uint32_t publisher, uint32_t subscriber, uint64_t sent) {
-    if (plan->options->share == SHARE_ALL)
+    const struct options *o = plan->options;
+    uint64_t expected = 0;
+    if (o->share == SHARE_ALL)
         return sent;
-    uint64_t in_cycle = 0, in_rest = 0, rest = sent % plan->frames;
-    for (uint32_t frame = 0; frame < plan->frames; frame++) {
-        if (plan->cycles[publisher].owner[frame] != subscriber)
-            continue;
-        in_cycle++;
-        if (frame < rest)
-            in_rest++;
+    for (uint32_t topic = publisher; topic < o->topics; topic += o->publishers)
+        if (plan_owns(plan, topic, subscriber))
+            expected += plan_topic_count(plan, topic, sent);
+    return expected;
+}
+
+uint32_t plan_topic(const struct plan *plan, const uint8_t *got) {
+    const uint8_t *digits = got + plan->topic_at + TOPIC_DIGITS_AT;
+    uint32_t topic = 0;
+    for (uint32_t i = 0; i < TOPIC_DIGITS; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return TOPICS_MAX;
+        topic = 10 * topic + (uint32_t)(digits[i] - '0');
     }
-    return sent / plan->frames * in_cycle + in_rest;
+    return topic < plan->options->topics ? topic : TOPICS_MAX;
 }
 
 /* Compares [from, to) of two frames. */
@@ -101,8 +113,10 @@ static bool same(const uint8_t *a, const uint8_t *b, size_t from, size_t to) {
     return to <= from || memcmp(a + from, b + from, to - from) == 0;
 }
 
-bool plan_matches(const struct plan *plan, uint32_t publisher, uint32_t frame, const uint8_t *got) {
-    const uint8_t *wanted = plan->cycles[publisher].deliver + (size_t)frame * plan->deliver_size;
+bool plan_matches(const struct plan *plan, uint32_t topic, uint64_t count, const uint8_t *got) {
+    uint32_t publisher = topic % plan->options->publishers;
+    uint64_t frame = count % (plan->frames / plan->round) * plan->round + place_of(plan, topic);
+    const uint8_t *wanted = plan->cycles[publisher].deliver + frame * plan->deliver_size;
     size_t at = 0;
     if (plan->sequence_at != SEQUENCE_NONE) {
         if (!same(got, wanted, 0, plan->sequence_at))

@@ -29,6 +29,7 @@ struct interest {
 
 /* Where the parts of one frame lie, counted from its beginning. */
 struct frame_places {
+    size_t topic;    /* the topic's name */
     size_t event;    /* the CloudEvent's first byte */
     size_t sequence; /* 8 bytes that the server writes, or SEQUENCE_NONE */
 };
@@ -58,10 +59,12 @@ struct protocol {
 
 extern const struct protocol protocol_native, protocol_nats, protocol_redis, protocol_mqtt, protocol_relay;
 
-/* "erp.order.00042": all names have the same length, for any number below a million, so that all frames do.
+/* "erp.order.000042": all names have the same length, for any number below a million, so that all frames do.
  */
 #define TOPIC_NAME_BYTES 18u
+#define TOPIC_DIGITS_AT  10u
+#define TOPIC_DIGITS     6u
 #define TOPICS_MAX       1000000u
 void topic_name(char out[TOPIC_NAME_BYTES], uint32_t topic);
-/* The wildcard pattern that matches this topic alone: "*.order.00042". */
+/* The wildcard pattern that matches this topic alone: "*.order.000042". */
 void topic_wildcard(char out[TOPIC_NAME_BYTES], uint32_t topic);

@@ -137,7 +137,8 @@ static struct frame_places publish(struct buffer *out, uint32_t topic, const str
     string_add(&body, name);
     buffer_add(&body, event->data, event->length);
     packet_take(out, PUBLISH, &body);
-    return (struct frame_places){.event = out->length - begin - event->length, .sequence = SEQUENCE_NONE};
+    size_t event_at = out->length - begin - event->length;
+    return (struct frame_places){event_at - strlen(name), event_at, SEQUENCE_NONE};
 }
 
 static struct frame_places deliver(struct buffer *out, uint32_t topic, const struct buffer *event,

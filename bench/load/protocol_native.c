@@ -136,6 +136,7 @@ static struct frame_places publish(struct buffer *out, uint32_t topic, const str
     buffer_byte(&body, 1 << 3 | 1);
     buffer_add(&body, sequence, sizeof sequence);
     text_field(&body, 2, name);
+    places.topic = body.length - strlen(name);
     buffer_byte(&body, TAG(3));
     buffer_varint(&body, event->length);
     size_t head = body.length, begin = out->length;
@@ -143,6 +144,7 @@ static struct frame_places publish(struct buffer *out, uint32_t topic, const str
     size_t total = body.length;
     frame_take(out, EVENT, &body);
     size_t body_at = out->length - begin - total;
+    places.topic += body_at;
     places.event = body_at + head;
     places.sequence = body_at + 1;
     return places;

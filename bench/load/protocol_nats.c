@@ -60,8 +60,10 @@ static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
     return REPLY_BAD;
 }
 
+#define NAME_AT 4u /* behind "PUB " and "MSG " */
+
 static struct frame_places finish(struct buffer *out, size_t begin, const struct buffer *event) {
-    struct frame_places places = {.event = out->length - begin, .sequence = SEQUENCE_NONE};
+    struct frame_places places = {NAME_AT, out->length - begin, SEQUENCE_NONE};
     buffer_add(out, event->data, event->length);
     buffer_text(out, "\r\n");
     return places;

@@ -114,6 +114,7 @@ static struct frame_places finish(struct buffer *out, size_t begin, uint32_t top
     char name[TOPIC_NAME_BYTES];
     topic_name(name, topic);
     word(out, name);
+    places.topic = out->length - begin - strlen(name) - 2;
     buffer_print(out, "$%zu\r\n", event->length);
     places.event = out->length - begin;
     buffer_add(out, event->data, event->length);

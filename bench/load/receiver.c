@@ -36,9 +36,9 @@ static struct net_who who(const struct receiver *receiver) {
 void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t number) {
     struct interest interest = interest_make(plan, number);
     *receiver = (struct receiver){.number = number, .plan = plan};
-    receiver->next = calloc(plan->options->publishers, sizeof *receiver->next);
+    receiver->counts = calloc(plan->options->topics, sizeof *receiver->counts);
     receiver->hold = malloc(plan->deliver_size);
-    if (receiver->next == NULL || receiver->hold == NULL)
+    if (receiver->counts == NULL || receiver->hold == NULL)
         quit(QUIT_INTERNAL, "out of memory");
     struct net_who me = who(receiver);
     receiver->fd = net_open(plan->options, &me, &interest);
@@ -68,40 +68,26 @@ size_t receiver_take(struct receiver *receiver, uint8_t *buffer, size_t room, bo
 
 /* ---- comparing ---- */
 
-/* The first frame of a publisher, from `frame` on, that this subscriber gets. */
-static uint32_t next_owned(const struct receiver *receiver, uint32_t publisher, uint32_t frame) {
-    const struct plan *plan = receiver->plan;
-    for (uint32_t tried = 0; tried <= plan->frames; tried++, frame++) {
-        frame = frame >= plan->frames ? 0 : frame;
-        if (plan_owns(plan, publisher, frame, receiver->number))
-            return frame;
-    }
-    return 0;
-}
-
 void receiver_compare(struct receiver *receiver, const uint64_t *sent, uint64_t frames) {
     const struct plan *plan = receiver->plan;
-    for (uint32_t publisher = 0; publisher < plan->options->publishers; publisher++)
-        receiver->next[publisher] =
-            next_owned(receiver, publisher, (uint32_t)(sent[publisher] % plan->frames));
+    for (uint32_t topic = 0; topic < plan->options->topics; topic++) {
+        uint64_t count = plan_topic_count(plan, topic, sent[topic % plan->options->publishers]);
+        receiver->counts[topic] = (uint32_t)count;
+    }
     receiver->compare_left = frames;
 }
 
-/* It must be the next frame of one of the publishers: each one's order is kept, and none is left out. */
+/* It must be the next one on its topic: each topic's order is kept, and nothing on it is left out. */
 static void frame_compare(struct receiver *receiver, const uint8_t *got) {
     const struct plan *plan = receiver->plan;
-    for (uint32_t publisher = 0; publisher < plan->options->publishers; publisher++) {
-        uint32_t frame = receiver->next[publisher];
-        if (!plan_owns(plan, publisher, frame, receiver->number) ||
-            !plan_matches(plan, publisher, frame, got))
-            continue;
-        receiver->next[publisher] = next_owned(receiver, publisher, frame + 1);
-        receiver->compare_left--;
-        receiver->compared_bytes += plan->deliver_size;
-        return;
-    }
-    quit(QUIT_WRONG, "delivery %llu of subscriber %u is not what was published",
-         (unsigned long long)(receiver->compared_bytes / plan->deliver_size), receiver->number);
+    uint32_t topic = plan_topic(plan, got);
+    if (topic == TOPICS_MAX || !plan_owns(plan, topic, receiver->number) ||
+        !plan_matches(plan, topic, receiver->counts[topic], got))
+        quit(QUIT_WRONG, "a delivery to subscriber %u, the %llu-th that was compared, is not what it must be",
+             receiver->number, (unsigned long long)(receiver->compared_bytes / plan->deliver_size) + 1);
+    receiver->counts[topic]++;
+    receiver->compare_left--;
+    receiver->compared_bytes += plan->deliver_size;
 }
 
 /* A server's noise at p, where a delivery could begin: its size, or 0. */

@@ -15,7 +15,7 @@ struct receiver {
     uint64_t bytes;          /* of deliveries received; noise that was recognised is not among them */
     uint64_t compare_left;   /* deliveries still to be compared; then only counted */
     uint64_t compared_bytes; /* in all */
-    uint32_t *next;          /* owns; the next frame from each publisher, while comparing */
+    uint32_t *counts;        /* owns; while comparing: deliveries on each topic so far */
     uint8_t *hold;           /* owns; the beginning of a delivery whose end has not come yet */
     size_t hold_length;
     bool noise_seen;
@@ -33,8 +33,8 @@ void receiver_read(struct receiver *receiver);
  * not be asked, nothing more may come for a while. Returns with exactly `expected` bytes. */
 void receiver_settle(struct receiver *receiver, uint64_t expected);
 
-/* The frames that come next are compared: the first `frames` of them, when each publisher has sent
- * `sent[publisher]` frames so far. */
+/* The deliveries that come next are compared, `frames` of them at most, when each publisher has sent
+ * `sent[publisher]` frames so far and all of them have arrived. */
 void receiver_compare(struct receiver *receiver, const uint64_t *sent, uint64_t frames);
 
 /* One receive, for a caller that looks at the bytes itself; with `drop` they are not copied. 0 = nothing
