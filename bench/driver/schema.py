@@ -13,7 +13,7 @@ OPTIONAL_OBJECT = (dict, type(None))
 KINDS = ("roundhouse", "relay", "nats", "redis", "mosquitto", "micro")
 UNITS = ("1/s", "ns", "bytes", "share", "count", "1")
 BETTER = ("higher", "lower", "none")
-VERDICTS = ("aim", "met", "missed", "not measured")
+VERDICTS = ("aim", "met", "missed", "not resolved", "not measured")
 
 TOP = {"format": TEXT, "version": int, "run": dict, "machine": dict, "network": dict, "build": dict, "metrics": dict,
        "subjects": dict, "rows": list, "samples": list, "summary": list, "ratios": list, "bars": list, "failures": list}

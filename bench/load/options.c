@@ -14,6 +14,10 @@
 #define WINDOW_BYTES_TOTAL (64u << 20) /* over all subscribers: what socket buffers may hold at once */
 #define WINDOW_BYTES_MOST  (4u << 20)
 #define WINDOW_BYTES_LEAST (512u << 10)
+#define CHECK_BYTES_TOTAL  (16u << 20) /* a slow server must not take seconds for it */
+#define CHECK_BYTES_MOST   (1u << 20)
+#define CHECK_BYTES_LEAST  (128u << 10)
+#define CHECK_UNSET        UINT64_MAX
 
 enum kind { COUNT, BYTES, REAL, INTEGER, PROTOCOL, ADDRESS, MODE, SHARE, FLAG };
 
@@ -46,7 +50,7 @@ static const struct row rows[] = {
     {"window", BYTES, AT(window_bytes), 1024, 1e12, "BYTES",
      "max: on their way to one subscriber at most (64 MiB over all subscribers, from 512 KiB to 4 MiB for each)"},
     {"check", BYTES, AT(check_bytes), 0, 1e12, "BYTES",
-     "compared for each subscriber at the beginning and at the end (1 MiB)"},
+     "compared for each subscriber at the beginning and at the end (16 MiB over all, from 128 KiB to 1 MiB for each)"},
     {"server", INTEGER, AT(server), 0, 1 << 30, "PID", "the process whose CPU time and memory are measured"},
     {"server-cpu", INTEGER, AT(server_cpu), 0, 4095, "N", "the CPU whose busy time is measured"},
     {"stopped", COUNT, AT(stopped), 0, 1000, "N", "further subscribers that never read (0)"},
@@ -180,6 +184,12 @@ static void options_check(const struct options *o) {
         quit(QUIT_USAGE, "the stamps of the paced mode are no text");
 }
 
+/* Each one's part of a total, within bounds. */
+static uint64_t shared(uint64_t total, uint32_t count, uint64_t least, uint64_t most) {
+    uint64_t part = total / count;
+    return part > most ? most : part < least ? least : part;
+}
+
 void options_read(struct options *options, int argc, char **argv) {
     *options = (struct options){.publishers = 1,
                                 .subscribers = 1,
@@ -188,7 +198,7 @@ void options_read(struct options *options, int argc, char **argv) {
                                 .rate = 50000,
                                 .seconds = 1,
                                 .warm_up_seconds = 0.3,
-                                .check_bytes = 1u << 20,
+                                .check_bytes = CHECK_UNSET,
                                 .server_cpu = -1,
                                 .stall_seconds = 10};
     for (int i = 1; i < argc; i++) {
@@ -200,10 +210,10 @@ void options_read(struct options *options, int argc, char **argv) {
         value_set(options, row, argv[i]);
     }
     options_check(options);
-    if (options->window_bytes == 0) {
-        uint64_t window = WINDOW_BYTES_TOTAL / options->subscribers;
-        options->window_bytes = window > WINDOW_BYTES_MOST    ? WINDOW_BYTES_MOST
-                                : window < WINDOW_BYTES_LEAST ? WINDOW_BYTES_LEAST
-                                                              : window;
-    }
+    if (options->window_bytes == 0)
+        options->window_bytes =
+            shared(WINDOW_BYTES_TOTAL, options->subscribers, WINDOW_BYTES_LEAST, WINDOW_BYTES_MOST);
+    if (options->check_bytes == CHECK_UNSET)
+        options->check_bytes =
+            shared(CHECK_BYTES_TOTAL, options->subscribers, CHECK_BYTES_LEAST, CHECK_BYTES_MOST);
 }

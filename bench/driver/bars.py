@@ -1,0 +1,103 @@
+"""What is asked of Roundhouse, and whether a run shows it."""
+
+from driver import stats
+from driver.rows import CPU, RATE
+from driver.subjects import PEERS, STOPPED, SUBJECTS
+
+ROUTER = "roundhouse"
+
+
+def _bar(row, metric, against, text, direction, least, aim=None, subject=ROUTER):
+    """`least` is a ratio to the best of `against`, or a number when that is empty; `aim` = (against, value)."""
+    goal = None if aim is None else {"against": aim[0], "direction": direction, "value": aim[1]}
+    return {"row": row, "metric": metric, "subject": subject, "against": against, "text": text, "direction": direction,
+            "least": least, "aim": goal}
+
+
+def _router_bars():
+    relay, nats = ["relay"], ["nats"]
+    asked = [("1-1/128", nats, 3.5, 0.6), ("1-10/128", nats, 4, 0.85), ("1-100/128", nats, 5.5, 0.95),
+             ("8-8/128", nats, 3.5, 0.6), ("topics/128", nats, 8, 0.8), ("topics/128", PEERS, 4, 0.8),
+             ("1-1/16", nats, 6, 0.35), ("1-1/1024", nats, 2.2, 0.8), ("1-1/16384", PEERS, 1.5, 0.95),
+             ("1-1/65536", PEERS, 1.4, 0.85)]
+    for row, against, least, share in asked:
+        of = "nats-server's" if against is nats else "the fastest peer's"
+        yield _bar(f"router/{row}", RATE, against, f"at least {least} × {of} deliveries per second, aim {share:.0%} of the relay "
+                   "limit", "min", least, (relay, share))
+    yield _bar("router/tenths/128", RATE, nats, "at least 3 × nats-server's deliveries per second, aim 8 ×", "min", 3, (nats, 8))
+    for row in ("1-1/128", "1-10/128", "1-100/128", "8-8/128", "topics/128", "tenths/128", "1-1/16", "1-1/1024", "1-1/16384",
+                "1-1/65536"):
+        yield _bar(f"router/{row}", RATE, [ROUTER], "the epoll body reaches 85 % of the io_uring body, aim the same", "min", 0.85,
+                   ([ROUTER], 1.0), "roundhouse-epoll")
+    for row in ("1-10", "1-100", "8-8", "topics", "tenths"):
+        yield _bar(f"router/{row}/128", CPU, [ROUTER], "with two shards, at most 1.5 × the CPU time per delivery of one", "max", 1.5,
+                   None, "roundhouse-2")
+    yield _bar("router/1-10/128", CPU, [], "the relay limit itself takes at most 30 ns per delivery", "max", 30, None, "relay")
+    mib = 1 << 20
+    yield _bar("router/1-100/128", "rss_beyond_rings_bytes", [], "at most 16 MiB beyond the configured rings, aim 4 MiB", "max",
+               16 * mib, ([], 4 * mib))
+
+
+def _other_bars():
+    for row in ("latency/50k/1-1", "latency/50k/1-10"):
+        for metric in ("p50_ns", "p99_ns"):
+            yield _bar(row, metric, PEERS, "not above the fastest peer's, aim the relay's", "max", 1.0, (["relay"], 1.0))
+    yield _bar("latency/10k/1-10", CPU, PEERS, "CPU time per delivery not above the fastest peer's, aim the relay's", "max", 1.0,
+               (["relay"], 1.0))
+    yield _bar("idle/10000", "rss_per_connection_bytes", [], "at most 2 KiB, aim 600 bytes", "max", 2048, ([], 600))
+    yield _bar("isolation/stopped", CPU, [ROUTER], "the nine lose at most 2 %, 95 % interval of the median ratio", "max", 1.02, None,
+               STOPPED)
+    yield _bar("recovery/pause", "not_recovered", [], "all hundred are back to live", "max", 0, None)
+
+
+def _ratio(result, row, metric, subject, against):
+    """(median, interval) of the pairs with the best of `against`; None when one of them was not measured."""
+    medians = {s["subject"]: s["median"] for s in result["summary"] if s["row"] == row and s["metric"] == metric}
+    present = [name for name in against if name in medians]
+    if subject not in medians or not present:
+        return None
+    pick = max if result["metrics"][metric]["better"] == "higher" else min
+    ratios = stats.pair_ratios(result["samples"], row, metric, subject, pick(present, key=medians.get))
+    return (stats.median(ratios), stats.interval(ratios)) if ratios else None
+
+
+def _value(result, row, metric, subject, against):
+    if against:
+        return _ratio(result, row, metric, subject, against)
+    for summary in result["summary"]:
+        if (summary["row"], summary["metric"], summary["subject"]) == (row, metric, subject):
+            return summary["median"], summary["interval"]
+    return None
+
+
+def _holds(value, direction, bound):
+    return value >= bound if direction == "min" else value <= bound
+
+
+def _verdict(bar, found, aimed):
+    if found is None:
+        return "not measured"
+    value, interval = found
+    # The isolation bar is decided by its interval: a median alone can not tell 2 % from noise.
+    if bar["subject"] == STOPPED and interval:
+        worst, best = interval[::-1] if bar["direction"] == "max" else interval
+        if _holds(best, bar["direction"], bar["least"]) != _holds(worst, bar["direction"], bar["least"]):
+            return "not resolved"
+    if bar["aim"] and aimed is not None and _holds(aimed[0], bar["direction"], bar["aim"]["value"]):
+        return "aim"
+    return "met" if _holds(value, bar["direction"], bar["least"]) else "missed"
+
+
+def judge(result):
+    """The `bars` list of a result file: every bar whose row was in the run."""
+    rows = {row["id"] for row in result["rows"]}
+    judged = []
+    for bar in [*_router_bars(), *_other_bars()]:
+        if bar["row"] not in rows or bar["subject"] not in SUBJECTS:
+            continue
+        found = _value(result, bar["row"], bar["metric"], bar["subject"], bar["against"])
+        aim = bar["aim"]
+        aimed = _value(result, bar["row"], bar["metric"], bar["subject"], aim["against"]) if aim else None
+        judged.append({**bar, "value": found and found[0], "interval": found and found[1], "aim_value": aimed and aimed[0],
+                       "verdict": _verdict(bar, found, aimed)})
+    return judged

@@ -1,0 +1,109 @@
+"""One measurement: a fresh server, one run of the load generator against it, what both say, and the server's end."""
+
+import json
+import subprocess
+
+from driver.servers import PROTOCOLS, Failed, Server, prepare_child
+
+RUN_SECONDS = 180
+INDEX_ENTRY_BYTES = 32
+
+
+def run_load(build, cpus, server, options):
+    """Runs the load generator; its JSON object, or Failed with its sentence."""
+    command = [str(build / "bench" / "load"), "--protocol", PROTOCOLS[server.subject.kind], "--address", server.address,
+               "--server", str(server.pid), "--server-cpu", str(server.cpus[0])]
+    for name, value in options.items():
+        command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS, check=False,
+                             preexec_fn=lambda: prepare_child([cpus.generator]))
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"the load generator did not end within {RUN_SECONDS} s") from late
+    try:
+        said = json.loads(ran.stdout)
+    except ValueError as error:
+        raise Failed(f"the load generator ended with status {ran.returncode}: {ran.stderr.strip()[-200:]}") from error
+    if ran.returncode != 0 or said.get("ok") is not True:
+        raise Failed(said.get("error", f"the load generator ended with status {ran.returncode}"))
+    if not server.alive():
+        raise Failed(f"{server.subject.title} did not survive the measurement")
+    return said
+
+
+def _traffic(said):
+    """What counts deliveries."""
+    seconds, deliveries = said["seconds"], said["deliveries"]
+    if deliveries <= 0:
+        raise Failed("nothing was delivered within the measured stretch")
+    return {"deliveries_per_s": deliveries / seconds,
+            "server_cpu_ns_per_delivery": said["server_cpu_ns"] / deliveries}
+
+
+def _latency(said):
+    return {name: said[name] for name in ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns", "send_lag_p50_ns",
+                                          "send_lag_p99_ns", "offered_per_s")}
+
+
+def _common(said):
+    """Shares of one CPU's time, and memory."""
+    seconds = said["seconds"]
+    values = {"server_cpu_share": said["server_cpu_ns"] / 1e9 / seconds,
+              "generator_cpu_share": said["generator_cpu_ns"] / 1e9 / seconds, "rss_bytes": said["rss_bytes"]}
+    if "core_busy_s" in said:
+        values["core_busy_share"] = said["core_busy_s"] / seconds
+    for name in ("rss_peak_bytes", "rss_per_connection_bytes", "churn_per_s", "recovered_ns"):
+        if name in said:
+            values[name] = said[name]
+    return values
+
+
+def _roundhouse(before, after, values):
+    """What only Roundhouse tells: from its metrics, before and after."""
+    grown = {name: after[name] - before.get(name, 0) for name in after if name != "io"}
+    sends = grown.get("roundhouse_io_sends_total", 0)
+    rings = (after.get("roundhouse_log_data_capacity_bytes", 0)
+             + INDEX_ENTRY_BYTES * after.get("roundhouse_log_capacity_records", 0))
+    found = {"rss_beyond_rings_bytes": values["rss_bytes"] - rings,
+             "laggards": after.get("roundhouse_laggards", 0), "gaps": grown.get("roundhouse_gaps_total", 0),
+             "slow_disconnects": grown.get("roundhouse_slow_disconnects_total", 0),
+             "catch_up_entered": grown.get("roundhouse_catch_up_entered_total", 0)}
+    if sends > 0:
+        found["bytes_per_send"] = grown["roundhouse_io_sent_bytes_total"] / sends
+    return found
+
+
+def _verified(said):
+    if "verified_connections" in said:
+        return {"connections": said["verified_connections"]}
+    return {"deliveries": said["verified_deliveries"], "compared_bytes": said["compared_bytes"],
+            "published": said["published"]}
+
+
+def _recovery(values):
+    """How many subscribers are not where they were before the pause: in catch-up, cut off, or with a gap."""
+    values["not_recovered"] = values.get("laggards", 0) + values.get("slow_disconnects", 0) + values.get("gaps", 0)
+    if "recovered_ns" not in values:
+        raise Failed("the subscribers were still behind at the end of the stretch")
+
+
+def sample(build, cpus, subject, options):
+    """Measures once. Returns what belongs into a sample: seconds, values, verified, and the server's facts."""
+    with Server(subject, build, cpus.server(subject.shards or 1)) as server:
+        before = server.metrics()
+        said = run_load(build, cpus, server, {**options, **subject.extra})
+        after = server.metrics()
+        command = server.command
+    values = _common(said)
+    if options.get("mode") != "idle":
+        values.update(_traffic(said))
+    if options.get("mode") == "paced":
+        values.update(_latency(said))
+    if after:
+        values.update(_roundhouse(before, after, values))
+    if options.get("pause"):
+        _recovery(values)
+    made = {"seconds": said["seconds"], "values": values, "verified": _verified(said)}
+    if "histogram" in said:
+        made["histogram"] = said["histogram"]
+    return made, {"io": after.get("io"), "command": command}

@@ -1,0 +1,159 @@
+"""What is measured: every row of the suite, with its workload, its metrics and its competitors."""
+
+from dataclasses import dataclass, field
+
+from driver.subjects import CHURNED, PEERS, ROUTERS, STOPPED, TWO_SHARDS
+
+RATE = "deliveries_per_s"
+CPU = "server_cpu_ns_per_delivery"
+ROUTER_METRICS = [RATE, CPU, "server_cpu_share", "generator_cpu_share", "bytes_per_send", "rss_bytes"]
+LATENCY_METRICS = ["p50_ns", "p99_ns", "p999_ns", "max_ns", CPU, "send_lag_p99_ns"]
+
+
+@dataclass
+class Row:
+    """One row. `load` are the load generator's options; `relay_load` changes them for the relay, which can not split
+    topics: there a publisher for each subscriber sends the same number of bytes. `rate_of` = (row, share) takes the rate
+    from what the subject reached in another row."""
+
+    id: str
+    title: str
+    about: str
+    load: dict
+    subjects: list
+    primary: str = RATE
+    metrics: list = field(default_factory=lambda: list(ROUTER_METRICS))
+    relay_load: dict = field(default_factory=dict)
+    rate_of: tuple | None = None
+    curve: dict | None = None
+    full_only: bool = False
+    repetitions: int | None = None
+    seconds: float | None = None
+
+    @property
+    def group(self):
+        return self.id.split("/")[0]
+
+    def workload(self):
+        """The parameters, as the result file has them."""
+        return {"publishers": 1, "subscribers": 1, "topics": 1, "payload": 128, "share": "all", "mode": "max", **self.load}
+
+    def described(self, names):
+        return {"id": self.id, "group": self.group, "title": self.title, "about": self.about, "workload": self.workload(),
+                "primary": self.primary, "metrics": self.metrics, "subjects": names, "curve": self.curve}
+
+
+ALL = ROUTERS + ["relay"] + PEERS
+
+
+def _size(payload):
+    return f"{payload} B" if payload < 1024 else f"{payload // 1024} KiB"
+
+
+def router_rows():
+    shapes = [
+        ("1-1", "1 → 1", "one publisher, one subscriber, one topic", {}, {}),
+        ("1-10", "1 → 10", "fan-out to ten subscribers of one topic", {"subscribers": 10}, {}),
+        ("1-100", "1 → 100", "fan-out to a hundred subscribers of one topic", {"subscribers": 100}, {}),
+        ("8-8", "8 → 8, 8 topics", "eight publishers, each with its own topic and its own subscriber",
+         {"publishers": 8, "subscribers": 8, "topics": 8, "share": "split"}, {}),
+        ("topics", "10,000 topics → 10 × >", "ten subscribers to everything, published on 10,000 topics in turn",
+         {"subscribers": 10, "topics": 10000}, {}),
+        ("tenths", "10,000 topics, each of 10 a tenth", "ten subscribers with 1,000 topics each, published in turn; the relay's "
+         "figure is for ten publishers with one subscriber each", {"subscribers": 10, "topics": 10000, "share": "split"},
+         {"publishers": 10}),
+    ]
+    rows = []
+    for name, title, about, load, relay in shapes:
+        subjects = ALL + (TWO_SHARDS[:1] if name != "1-1" else [])
+        rows.append(Row(f"router/{name}/128", f"{title}, 128 B", about, {**load, "payload": 128}, subjects, relay_load=relay))
+    for payload in (16, 1024, 16384, 65536):
+        about = "the smallest valid event" if payload == 16 else f"events of {_size(payload)}"
+        rows.append(Row(f"router/1-1/{payload}", f"1 → 1, {_size(payload)}", about, {"payload": payload}, ALL))
+    rows += [Row("router/1-1/128-2", "1 → 1, 128 B, two shards", "the second shard has nothing to do here",
+                 {"payload": 128}, ["roundhouse", "roundhouse-2"], full_only=True),
+             Row("router/1-1/1024-text", "1 → 1, 1 KiB of text", "text is checked as UTF-8, binary data is not",
+                 {"payload": 1024, "text": True}, ALL, full_only=True),
+             Row("router/1-10/1024", "1 → 10, 1 KiB", "fan-out of larger events", {"payload": 1024, "subscribers": 10}, ALL,
+                 full_only=True),
+             Row("router/1-10/16384", "1 → 10, 16 KiB", "fan-out of documents", {"payload": 16384, "subscribers": 10}, ALL,
+                 full_only=True)]
+    for payload in (256, 512, 2048, 4096, 8192, 32768):
+        rows.append(Row(f"router/1-1/{payload}", f"1 → 1, {_size(payload)}", f"events of {_size(payload)}",
+                        {"payload": payload}, ALL, full_only=True))
+    for row in rows:
+        if row.id.startswith("router/1-1/") and row.id.split("/")[2].isdigit():
+            row.curve = {"name": "router/payload", "axis": "payload bytes, 1 → 1", "value": row.load["payload"], "scale": "log"}
+    for row in rows:
+        for name in TWO_SHARDS[1:]:
+            if TWO_SHARDS[0] in row.subjects:
+                row.subjects = row.subjects + [name]
+    return rows
+
+
+def latency_rows():
+    rows = []
+    for rate, subscribers, full in ((50000, 1, False), (50000, 10, False), (10000, 10, False), (10000, 1, True),
+                                    (200000, 1, True), (200000, 10, True)):
+        rows.append(Row(f"latency/{rate // 1000}k/1-{subscribers}", f"{rate // 1000}k/s, 1 → {subscribers}",
+                        "open loop, from the intended send time", {"mode": "paced", "rate": rate, "subscribers": subscribers},
+                        ALL, "p50_ns", list(LATENCY_METRICS), full_only=full))
+    for subscribers, full in ((1, False), (10, True)):
+        row = Row(f"latency/80/1-{subscribers}", f"80 % of its own maximum, 1 → {subscribers}",
+                  "open loop at 80 % of what the same server reached as its maximum in this run",
+                  {"mode": "paced", "subscribers": subscribers}, ROUTERS + PEERS[:2], "p50_ns", list(LATENCY_METRICS),
+                  rate_of=(f"router/1-{subscribers}/128", 0.8 / subscribers), full_only=full)
+        row.metrics.insert(0, "offered_per_s")
+        rows.append(row)
+    return rows
+
+
+def isolation_rows():
+    metrics = [CPU, RATE, "slow_disconnects", "gaps"]
+    return [
+        Row("isolation/stopped", "1 → 9, a tenth stopped", "nine healthy subscribers beside one that never reads (policy skip), and "
+            "the nine alone, in turn", {"subscribers": 9}, ["roundhouse", STOPPED], CPU, metrics, repetitions=20, seconds=0.25),
+        Row("isolation/churn", "100,000 topics → 1 × >, 1,000 changes/s", "1,000 subscribes and 1,000 unsubscribes per second, literal "
+            "and wildcard, on hot topics, beside it", {"topics": 100000}, ["roundhouse", CHURNED], RATE,
+            [RATE, CPU, "churn_per_s"], repetitions=6),
+        Row("recovery/pause", "1 → 100, all paused for 50 ms", "at 80 % of the maximum, all subscribers stop reading for 50 ms, then "
+            "must all be back to live", {"mode": "paced", "subscribers": 100, "pause": 50}, list(ROUTERS), "recovered_ns",
+            ["recovered_ns", "not_recovered", "catch_up_entered", "p99_ns", "max_ns"],
+            rate_of=("router/1-100/128", 0.8 / 100), seconds=1.5),
+    ]
+
+
+def idle_rows():
+    metrics = ["rss_per_connection_bytes", "server_cpu_share", "rss_bytes"]
+    return [
+        Row("idle/10000", "10,000 idle connections", "each subscribed to a topic of its own; resident memory and CPU share",
+            {"mode": "idle", "subscribers": 10000}, ROUTERS + PEERS, metrics[0], metrics, repetitions=1),
+        Row("idle/1", "one idle connection", "the CPU share of a server that has nothing to do",
+            {"mode": "idle", "subscribers": 1}, ROUTERS + PEERS, metrics[1], metrics[1:], repetitions=1),
+    ]
+
+
+def _curve_row(curve, axis, value, title, load, subjects, in_quick, **more):
+    return Row(f"scaling/{curve}/{value}", title, f"cost per delivery as {curve} grow", load, subjects, CPU, [CPU, RATE],
+               curve={"name": f"scaling/{curve}", "axis": axis, "value": value, "scale": "log"}, full_only=not in_quick, **more)
+
+
+def scaling_rows():
+    rows = []
+    for count in (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300, 500, 1000):
+        rows.append(_curve_row("subscribers", "subscribers of one topic", count, f"1 → {count}", {"subscribers": count},
+                               ROUTERS + ["relay"] + PEERS[:2], count in (3, 30, 300)))
+    for count in (1, 10, 100, 1000, 10000, 100000, 999999):
+        rows.append(_curve_row("topics", "topics to one subscriber of everything", count, f"{count:,} topics → 1 × >",
+                               {"topics": count}, ROUTERS[:1] + PEERS[:1], count in (1000, 100000)))
+    for count in (100, 1000, 3000, 10000):
+        rows.append(_curve_row("connections", "idle connections beside 1 → 1", count, f"1 → 1 beside {count:,} idle",
+                               {"idle": count}, ROUTERS + PEERS[:1], count in (1000,)))
+    for count, name in ((1, "roundhouse"), (2, "roundhouse-2"), (4, "roundhouse-4"), (8, "roundhouse-8")):
+        rows.append(_curve_row("shards", "shards, 8 → 8 over 64 topics", count, f"{count} shards, 8 → 8, 64 topics",
+                               {"publishers": 8, "subscribers": 8, "topics": 64}, [name], count <= 2))
+    return rows
+
+
+def all_rows():
+    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + scaling_rows()

@@ -1,0 +1,27 @@
+"""Who is measured, and in which rows."""
+
+from driver.servers import Subject
+
+ROUTERS = ["roundhouse", "roundhouse-epoll"]
+TWO_SHARDS = ["roundhouse-2", "roundhouse-2-epoll"]
+PEERS = ["nats", "redis", "mosquitto"]
+
+STOPPED = "roundhouse, one stopped"
+CHURNED = "roundhouse, churn"
+
+SUBJECTS = {s.name: s for s in [
+    Subject("roundhouse", "roundhouse", "Roundhouse, io_uring", io="uring", shards=1),
+    Subject("roundhouse-epoll", "roundhouse", "Roundhouse, epoll", io="epoll", shards=1),
+    Subject("roundhouse-2", "roundhouse", "Roundhouse, io_uring, 2 shards", io="uring", shards=2),
+    Subject("roundhouse-2-epoll", "roundhouse", "Roundhouse, epoll, 2 shards", io="epoll", shards=2),
+    Subject("roundhouse-4", "roundhouse", "Roundhouse, io_uring, 4 shards", io="uring", shards=4),
+    Subject("roundhouse-8", "roundhouse", "Roundhouse, io_uring, 8 shards", io="uring", shards=8),
+    Subject("relay", "relay", "relay limit"),
+    Subject("nats", "nats", "nats-server"),
+    Subject("redis", "redis", "redis-server"),
+    Subject("mosquitto", "mosquitto", "mosquitto"),
+    Subject(STOPPED, "roundhouse", "Roundhouse, io_uring, a tenth subscriber stopped", io="uring", shards=1,
+            extra={"stopped": 1}),
+    Subject(CHURNED, "roundhouse", "Roundhouse, io_uring, 1,000 subscribes and unsubscribes per second", io="uring",
+            shards=1, extra={"churn": 1000}),
+]}
