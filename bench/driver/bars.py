@@ -83,9 +83,10 @@ def _verdict(bar, found, aimed):
         worst, best = interval[::-1] if bar["direction"] == "max" else interval
         if _holds(best, bar["direction"], bar["least"]) != _holds(worst, bar["direction"], bar["least"]):
             return "not resolved"
-    if bar["aim"] and aimed is not None and _holds(aimed[0], bar["direction"], bar["aim"]["value"]):
-        return "aim"
-    return "met" if _holds(value, bar["direction"], bar["least"]) else "missed"
+    if not _holds(value, bar["direction"], bar["least"]):
+        return "missed"
+    reached = bar["aim"] and aimed is not None and _holds(aimed[0], bar["direction"], bar["aim"]["value"])
+    return "aim" if reached else "met"
 
 
 def judge(result):

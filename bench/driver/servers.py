@@ -105,9 +105,12 @@ class Server:
         self.command = _command(subject, build, folder, cpus, port)
         self._log = open(folder / "log", "w+b")
         says_ready = subject.kind in ("roundhouse", "relay")
-        self.process = subprocess.Popen(self.command, cwd=folder, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE if says_ready else self._log, stderr=self._log,
-                                        preexec_fn=lambda: prepare_child(cpus))
+        try:
+            self.process = subprocess.Popen(self.command, cwd=folder, stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE if says_ready else self._log, stderr=self._log,
+                                            preexec_fn=lambda: prepare_child(cpus))
+        except OSError as error:
+            raise self._failed(f"can not be started: {error}") from error
         self.pid, self.address, self.admin = self.process.pid, f"127.0.0.1:{port}", None
         try:
             if says_ready:
@@ -148,10 +151,13 @@ class Server:
 
     def metrics(self):
         """Roundhouse: every number of its metrics page, summed over the shards; the I/O body as `io`. Else empty."""
-        if not self.admin:
+        if self.admin in (None, "off"):
             return {}
-        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=10) as page:
-            text = page.read().decode()
+        try:
+            with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=10) as page:
+                text = page.read().decode()
+        except OSError as error:
+            raise self._failed(f"does not tell its metrics: {error}") from error
         sums = {}
         for name, labels, value in re.findall(r"^(\w+)(\{[^}]*\})? (\S+)$", text, re.M):
             sums[name] = sums.get(name, 0.0) + float(value)
@@ -191,6 +197,9 @@ def version(kind, build):
     if kind not in VERSIONS:
         return "of this tree"
     command = [str(build / "roundhouse"), "version"] if kind == "roundhouse" else VERSIONS[kind]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=START_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
     found = re.search(r"\d+\.\d+(\.\d+)*", ran.stdout + ran.stderr)
     return found[0] if found else "unknown"

@@ -10,18 +10,18 @@ STOPPED = "roundhouse, one stopped"
 CHURNED = "roundhouse, churn"
 
 SUBJECTS = {s.name: s for s in [
-    Subject("roundhouse", "roundhouse", "Roundhouse, io_uring", io="uring", shards=1),
+    Subject("roundhouse", "roundhouse", "Roundhouse", io="auto", shards=1),
     Subject("roundhouse-epoll", "roundhouse", "Roundhouse, epoll", io="epoll", shards=1),
-    Subject("roundhouse-2", "roundhouse", "Roundhouse, io_uring, 2 shards", io="uring", shards=2),
+    Subject("roundhouse-2", "roundhouse", "Roundhouse, 2 shards", io="auto", shards=2),
     Subject("roundhouse-2-epoll", "roundhouse", "Roundhouse, epoll, 2 shards", io="epoll", shards=2),
-    Subject("roundhouse-4", "roundhouse", "Roundhouse, io_uring, 4 shards", io="uring", shards=4),
-    Subject("roundhouse-8", "roundhouse", "Roundhouse, io_uring, 8 shards", io="uring", shards=8),
+    Subject("roundhouse-4", "roundhouse", "Roundhouse, 4 shards", io="auto", shards=4),
+    Subject("roundhouse-8", "roundhouse", "Roundhouse, 8 shards", io="auto", shards=8),
     Subject("relay", "relay", "relay limit"),
     Subject("nats", "nats", "nats-server"),
     Subject("redis", "redis", "redis-server"),
     Subject("mosquitto", "mosquitto", "mosquitto"),
-    Subject(STOPPED, "roundhouse", "Roundhouse, io_uring, a tenth subscriber stopped", io="uring", shards=1,
+    Subject(STOPPED, "roundhouse", "Roundhouse, a tenth subscriber stopped", io="auto", shards=1,
             extra={"stopped": 1}),
-    Subject(CHURNED, "roundhouse", "Roundhouse, io_uring, 1,000 subscribes and unsubscribes per second", io="uring",
+    Subject(CHURNED, "roundhouse", "Roundhouse, 1,000 subscribes and unsubscribes per second", io="auto",
             shards=1, extra={"churn": 1000}),
 ]}

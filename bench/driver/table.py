@@ -4,7 +4,7 @@ from driver import stats
 
 WIDTH = 34
 COLUMN = 17
-SHORT = {"roundhouse": "io_uring", "roundhouse-epoll": "epoll", "roundhouse-2": "2 shards", "roundhouse-2-epoll": "2 sh. epoll",
+SHORT = {"roundhouse-epoll": "epoll", "roundhouse-2": "2 shards", "roundhouse-2-epoll": "2 sh. epoll",
          "roundhouse-4": "4 shards", "roundhouse-8": "8 shards", "roundhouse, one stopped": "one stopped",
          "roundhouse, churn": "with changes"}
 HEADINGS = {"router": "deliveries per second, and server CPU ns per delivery", "latency": "latency in µs: 50 % / 99 %",

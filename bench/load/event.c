@@ -11,7 +11,7 @@ enum { FIELD_ID = 1, FIELD_SOURCE = 2, FIELD_VERSION = 3, FIELD_TYPE = 4, FIELD_
 #define REALISTIC_BYTES 64u
 
 struct attributes {
-    char id[32];
+    char id[16];
     const char *source, *type;
 };
 
@@ -48,7 +48,7 @@ static long attributes_choose(struct attributes *a, size_t size, uint64_t number
     }
     long data = data_size(size, attributes_size(a));
     if (data < 0) {
-        strcat(a->id, "0");
+        a->id[strlen(a->id)] = '0'; /* the rest of it is zero */
         data = data_size(size, attributes_size(a));
     }
     return data;

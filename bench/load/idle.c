@@ -46,6 +46,7 @@ void idle_run(const struct options *options, struct report *report) {
     sleep_s(options->seconds);
     struct meter end = meter_read(options->server, options->server_cpu);
     connections_ask(options, fds);
+    free(fds);
     double grown = (double)after.resident_bytes - (double)before.resident_bytes;
     report_stretch(report, &begin, &end, 0);
     report_count(report, "rss_bytes", after.resident_bytes);

@@ -3,6 +3,7 @@
 #include "bench/load/net.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +20,18 @@ static uint64_t process_cpu_ns(pid_t pid) {
     return pid > 0 && clock_getcpuclockid(pid, &clock) == 0 ? clock_ns(clock) : 0;
 }
 
-/* user, nice, system, idle, iowait, irq, softirq, steal of /proc/stat: all but idle, iowait and steal. */
+/* Of user, nice, system, idle, iowait, irq, softirq, steal: all but idle, iowait and steal. */
+static double ticks_busy_s(const char *text) {
+    double busy = 0;
+    char *end;
+    for (int column = 0; column < 7; column++) {
+        uint64_t ticks = strtoull(text, &end, 10);
+        busy += column == 3 || column == 4 ? 0 : (double)ticks;
+        text = end;
+    }
+    return busy / (double)sysconf(_SC_CLK_TCK);
+}
+
 static double core_busy_s(int cpu) {
     char line[512], name[32];
     double busy = -1;
@@ -28,11 +40,8 @@ static double core_busy_s(int cpu) {
         return -1;
     (void)snprintf(name, sizeof name, "cpu%d ", cpu);
     while (busy < 0 && fgets(line, sizeof line, file) != NULL) {
-        unsigned long long t[7];
-        if (strncmp(line, name, strlen(name)) == 0 &&
-            sscanf(line + strlen(name), "%llu %llu %llu %llu %llu %llu %llu", &t[0], &t[1], &t[2], &t[3],
-                   &t[4], &t[5], &t[6]) == 7)
-            busy = (double)(t[0] + t[1] + t[2] + t[5] + t[6]) / (double)sysconf(_SC_CLK_TCK);
+        if (strncmp(line, name, strlen(name)) == 0)
+            busy = ticks_busy_s(line + strlen(name));
     }
     fclose(file);
     return busy;
@@ -46,10 +55,7 @@ struct meter meter_read(pid_t server, int cpu) {
 }
 
 static uint64_t status_bytes(const char *line, const char *name) {
-    unsigned long long kib = 0;
-    if (strncmp(line, name, strlen(name)) == 0)
-        (void)sscanf(line + strlen(name), " %llu", &kib);
-    return kib * 1024;
+    return strncmp(line, name, strlen(name)) == 0 ? 1024 * strtoull(line + strlen(name), NULL, 10) : 0;
 }
 
 struct memory memory_read(pid_t server) {

@@ -81,30 +81,31 @@ static void receive(const struct options *options, int fd, const struct net_who 
              who->number, shown(in->data, in->length));
 }
 
-/* Takes answers from the front of [at, end) up to the one that is waited for. */
-static enum reply replies_take(const struct protocol *protocol, const uint8_t *p, size_t n, size_t *used) {
-    enum reply reply;
-    size_t one = 0;
-    *used = 0;
-    while ((reply = protocol->reply(p + *used, n - *used, &one)) == REPLY_OTHER)
-        *used += one;
-    if (reply == REPLY_DONE)
-        *used += one;
-    return reply;
+/* Are these bytes the answer that is waited for, with nothing around it but what may always come? */
+static enum reply replies_take(const struct protocol *protocol, const uint8_t *p, size_t n) {
+    enum reply reply = REPLY_MORE;
+    bool done = false;
+    for (size_t used = 0, one = 0; used < n; used += one) {
+        reply = protocol->reply(p + used, n - used, &one);
+        if (reply == REPLY_MORE || reply == REPLY_BAD || (reply == REPLY_DONE && done))
+            return reply == REPLY_MORE ? REPLY_MORE : REPLY_BAD;
+        done |= reply == REPLY_DONE;
+    }
+    return done ? REPLY_DONE : REPLY_MORE;
 }
 
 /* Reads until the answer has come. Returns how many bytes came before it: 0, or `lent`. */
 static size_t await(const struct options *options, int fd, const struct net_who *who, size_t lent) {
     struct buffer in = {0};
-    size_t used = 0, before = 0;
+    size_t before = 0;
     enum reply reply = REPLY_MORE;
     while (reply == REPLY_MORE) {
         receive(options, fd, who, &in);
         before = 0;
-        reply = replies_take(options->protocol, in.data, in.length, &used);
+        reply = replies_take(options->protocol, in.data, in.length);
         if (reply == REPLY_BAD && lent > 0 && in.length > lent) {
             before = lent;
-            reply = replies_take(options->protocol, in.data + lent, in.length - lent, &used);
+            reply = replies_take(options->protocol, in.data + lent, in.length - lent);
         } else if (reply == REPLY_BAD && in.length <= lent) {
             reply = REPLY_MORE;
         }
@@ -112,9 +113,6 @@ static size_t await(const struct options *options, int fd, const struct net_who 
     if (reply == REPLY_BAD)
         quit(QUIT_WRONG, "%s %u got what may not come here: %s", role_name(who), who->number,
              shown(in.data, in.length));
-    if (before + used != in.length)
-        quit(QUIT_WRONG, "%s %u got %zu bytes too many", role_name(who), who->number,
-             in.length - before - used);
     buffer_free(&in);
     return before;
 }

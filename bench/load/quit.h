@@ -1,5 +1,6 @@
 /* quit.h: how the load generator ends when a measurement can not stand: it says why and gives no number.
- * Owner: bench/load. One process, one thread, so ending at once is the safest way to report.
+ * Owner: bench/load.
+ * One process, one thread: ending at once is the safest way to report.
  * Writes one JSON object {"ok": false, "error": "..."} to standard output, and the sentence to standard
  * error. Nothing blocks. Never returns. */
 #pragma once

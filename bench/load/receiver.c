@@ -151,15 +151,16 @@ void receiver_settle(struct receiver *receiver, uint64_t expected) {
     const struct options *o = receiver->plan->options;
     size_t noise = receiver->noise_seen || o->protocol->noise == NULL ? 0 : strlen(o->protocol->noise);
     struct net_who me = who(receiver);
-    size_t held = receiver->hold_length;
+    uint64_t held = receiver->hold_length, got;
     if (noise > 0 && receiver->bytes == expected + noise) {
         receiver->bytes -= noise;
         receiver->noise_seen = true;
         noise = 0;
     }
-    if (receiver->bytes + held != expected)
+    got = receiver->bytes + held;
+    if (got != expected)
         quit(QUIT_WRONG, "subscriber %u got %llu bytes of deliveries, not %llu", receiver->number,
-             (unsigned long long)(receiver->bytes + held), (unsigned long long)expected);
+             (unsigned long long)got, (unsigned long long)expected);
     if (o->protocol->ask == NULL) {
         quiet(receiver);
         return;

@@ -101,7 +101,7 @@ def build(check, name, sanitize, targets):
 
 
 def build_release(check):
-    targets = ["all", "unit"] if check.quick else ["all", "unit", "stress"]
+    targets = ["all", "unit"] if check.quick else ["all", "unit", "stress", "bench"]
     build(check, "release", "none", targets)
 
 
