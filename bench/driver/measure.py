@@ -85,9 +85,9 @@ def _recovery(said, values):
     values["not_recovered"] = said["behind"] + sum(values.get(name, 0) for name in ("laggards", "slow_disconnects", "gaps"))
 
 
-def sample(build, cpus, subject, options):
+def sample(build, cpus, subject, options, server_options=None):
     """Measures once. Returns what belongs into a sample: seconds, values, verified, and the server's facts."""
-    with Server(subject, build, cpus.server(subject.shards or 1)) as server:
+    with Server(subject, build, cpus.server(subject.shards or 1), server_options) as server:
         before = server.metrics()
         said = run_load(build, cpus, server, {**options, **subject.extra})
         after = server.metrics()

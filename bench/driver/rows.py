@@ -26,9 +26,12 @@ class Row:
     relay_load: dict = field(default_factory=dict)
     rate_of: tuple | None = None
     curve: dict | None = None
+    server: dict = field(default_factory=dict)  # further options of the server's command line (the relay's)
     full_only: bool = False
     repetitions: int | None = None
     seconds: float | None = None
+    warm_up: float | None = None
+    full_subjects: list = field(default_factory=list)  # competitors only in a full run, or when the row is asked for by name
 
     @property
     def group(self):
@@ -84,10 +87,8 @@ def router_rows():
     for row in rows:
         if row.id.startswith("router/1-1/") and row.id.split("/")[2].isdigit():
             row.curve = {"name": "router/payload", "axis": "payload bytes, 1 → 1", "value": row.load["payload"], "scale": "log"}
-    for row in rows:
-        for name in TWO_SHARDS[1:]:
-            if TWO_SHARDS[0] in row.subjects:
-                row.subjects = row.subjects + [name]
+        if TWO_SHARDS[0] in row.subjects:
+            row.full_subjects = TWO_SHARDS[1:]
     return rows
 
 
@@ -111,8 +112,9 @@ def latency_rows():
 def isolation_rows():
     metrics = [CPU, RATE, "slow_disconnects", "gaps"]
     return [
-        Row("isolation/stopped", "1 → 9, a tenth stopped", "nine healthy subscribers beside one that never reads (policy skip), and "
-            "the nine alone, in turn", {"subscribers": 9}, ["roundhouse", STOPPED], CPU, metrics, repetitions=20, seconds=0.25),
+        Row("isolation/stopped", "1 → 9, a tenth stopped", "nine healthy subscribers beside one that never reads (policy skip) and has "
+            "fallen off the ring, and the nine alone, in turn", {"subscribers": 9}, ["roundhouse", STOPPED], CPU, metrics,
+            repetitions=20, seconds=0.3, warm_up=0.6),
         Row("isolation/churn", "100,000 topics → 1 × >, 1,000 changes/s", "1,000 subscribes and 1,000 unsubscribes per second, literal "
             "and wildcard, on hot topics, beside it", {"topics": 100000}, ["roundhouse", CHURNED], RATE,
             [RATE, CPU, "churn_per_s"], repetitions=6),
@@ -155,5 +157,15 @@ def scaling_rows():
     return rows
 
 
+def buffer_rows():
+    """The relay with receive buffers of several sizes: what a bulk receive of 256 KiB is worth, and why not more."""
+    rows = []
+    for kib in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
+        rows.append(Row(f"scaling/buffer/{kib}", f"relay, 1 → 1, buffer of {kib} KiB", "the relay limit, receiving into buffers of "
+                        "this size", {}, ["relay"], CPU, [CPU, RATE], server={"buffer": kib * 1024}, full_only=True,
+                        curve={"name": "scaling/buffer", "axis": "receive buffer, KiB", "value": kib, "scale": "log"}))
+    return rows
+
+
 def all_rows():
-    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + scaling_rows()
+    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + scaling_rows() + buffer_rows()

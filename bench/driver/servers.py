@@ -68,14 +68,14 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _command(subject, build, folder, cpus, port):
+def _command(subject, build, folder, cpus, port, options):
     """The command line; files it needs are written into the folder."""
     config = folder / "config"
     if subject.kind == "roundhouse":
         config.write_text(ROUNDHOUSE_CONFIG.format(io=subject.io, shards=len(cpus), cpus=", ".join(map(str, cpus))))
         return [str(build / "roundhouse"), "serve", "--quiet", "--config", str(config)]
     if subject.kind == "relay":
-        return [str(build / "bench" / "relay")]
+        return [str(build / "bench" / "relay")] + [word for key, value in options.items() for word in (f"--{key}", str(value))]
     if subject.kind == "nats":
         config.write_text(NATS_CONFIG.format(port=port))
         return ["nats-server", "-c", str(config)]
@@ -97,12 +97,12 @@ def prepare_child(cpus):
 class Server:
     """A running server. Use it in a `with`: it is ended by its process id, whatever happens."""
 
-    def __init__(self, subject, build, cpus):
+    def __init__(self, subject, build, cpus, options=None):
         self.subject, self.cpus = subject, cpus
         self._folder = tempfile.TemporaryDirectory(prefix="roundhouse-bench-")
         folder = pathlib.Path(self._folder.name)
         port = _free_port()
-        self.command = _command(subject, build, folder, cpus, port)
+        self.command = _command(subject, build, folder, cpus, port, options or {})
         self._log = open(folder / "log", "w+b")
         says_ready = subject.kind in ("roundhouse", "relay")
         try:

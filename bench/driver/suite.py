@@ -34,7 +34,7 @@ class Suite:
 
     def subjects_of(self, row):
         """The row's competitors that are wanted and that this machine has the CPUs for."""
-        return [name for name in row.subjects
+        return [name for name in row.subjects + (row.full_subjects if self.settings["all_subjects"] else [])
                 if (self.names is None or name in self.names) and (SUBJECTS[name].shards or 1) <= self.cpus.shards_max()]
 
     def _repetitions(self, row):
@@ -54,14 +54,16 @@ class Suite:
 
     def _base(self, row, subject):
         """The load generator's options."""
-        load = {"payload": 128, "warm-up": self.settings["warm_up"], "seconds": self._seconds(row), **row.load}
+        seconds, warm_up = self._times(row)
+        load = {"payload": 128, "warm-up": warm_up, "seconds": seconds, **row.load}
         if subject.kind == "relay":
             load.update(row.relay_load)
         return load
 
-    def _seconds(self, row):
-        return min(row.seconds, self.settings["seconds"]) if row.seconds and self.settings.get("short") else \
-            row.seconds or self.settings["seconds"]
+    def _times(self, row):
+        """Length of the measured stretch, and of what comes before it. A row may need its own, unless --seconds says."""
+        seconds, warm_up = self.settings["seconds"], self.settings["warm_up"]
+        return (seconds, warm_up) if self.settings.get("short") else (row.seconds or seconds, row.warm_up or warm_up)
 
     def _reached(self, row_id, subject):
         """Deliveries per second of this server in another row; measured now if it was not."""
@@ -78,7 +80,7 @@ class Suite:
         if row.rate_of:
             load["rate"] = round(self._reached(row.rate_of[0], subject) * row.rate_of[1])
         at = time.monotonic() - self.begin
-        made, facts = measure.sample(self.build, self.cpus, subject, load)
+        made, facts = measure.sample(self.build, self.cpus, subject, load, row.server)
         known = self.result["subjects"][name]
         known["io"], known["command"] = facts["io"] or known["io"], facts["command"]
         self.result["samples"].append({"row": row.id, "subject": name, "repetition": repetition, "position": position,
