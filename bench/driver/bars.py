@@ -34,7 +34,7 @@ def _router_bars():
                    None, "roundhouse-2")
     yield _bar("router/1-10/128", CPU, [], "the relay limit itself takes at most 30 ns per delivery", "max", 30, None, "relay")
     mib = 1 << 20
-    yield _bar("router/1-100/128", "rss_beyond_rings_bytes", [], "at most 16 MiB beyond the configured rings, aim 4 MiB", "max",
+    yield _bar("router/1-100/128", "memory_beyond_rings_bytes", [], "at most 16 MiB beyond the configured rings, aim 4 MiB", "max",
                16 * mib, ([], 4 * mib))
 
 
@@ -44,7 +44,7 @@ def _other_bars():
             yield _bar(row, metric, PEERS, "not above the fastest peer's, aim the relay's", "max", 1.0, (["relay"], 1.0))
     yield _bar("latency/10k/1-10", CPU, PEERS, "CPU time per delivery not above the fastest peer's, aim the relay's", "max", 1.0,
                (["relay"], 1.0))
-    yield _bar("idle/10000", "rss_per_connection_bytes", [], "at most 2 KiB, aim 600 bytes", "max", 2048, ([], 600))
+    yield _bar("idle/10000", "memory_per_connection_bytes", [], "at most 2 KiB, aim 600 bytes", "max", 2048, ([], 600))
     yield _bar("isolation/stopped", CPU, [ROUTER], "the nine lose at most 2 %, 95 % interval of the median ratio", "max", 1.02, None,
                STOPPED)
     yield _bar("recovery/pause", "not_recovered", [], "all hundred are back to live", "max", 0, None)

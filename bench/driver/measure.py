@@ -7,6 +7,8 @@ from driver.servers import PROTOCOLS, Failed, Server, prepare_child
 
 RUN_SECONDS = 180
 INDEX_ENTRY_BYTES = 32
+SUSTAINED_AGE_NS = 15e6  # before the pause the latest subscriber may be so late on average
+SLOWER_TRIES, SLOWER = 4, 0.7
 
 
 def run_load(build, cpus, server, options):
@@ -49,10 +51,11 @@ def _common(said):
     """Shares of one CPU's time, and memory."""
     seconds = said["seconds"]
     values = {"server_cpu_share": said["server_cpu_ns"] / 1e9 / seconds,
-              "generator_cpu_share": said["generator_cpu_ns"] / 1e9 / seconds, "rss_bytes": said["rss_bytes"]}
+              "generator_cpu_share": said["generator_cpu_ns"] / 1e9 / seconds, "memory_bytes": said["memory_bytes"],
+              "rss_bytes": said["rss_bytes"]}
     if "core_busy_s" in said:
         values["core_busy_share"] = said["core_busy_s"] / seconds
-    for name in ("rss_peak_bytes", "rss_per_connection_bytes", "churn_per_s", "recovered_ns"):
+    for name in ("rss_peak_bytes", "memory_per_connection_bytes", "churn_per_s", "recovered_ns", "age_before_ns"):
         if name in said:
             values[name] = said[name]
     return values
@@ -64,7 +67,7 @@ def _roundhouse(before, after, values):
     sends = grown.get("roundhouse_io_sends_total", 0)
     rings = (after.get("roundhouse_log_data_capacity_bytes", 0)
              + INDEX_ENTRY_BYTES * after.get("roundhouse_log_capacity_records", 0))
-    found = {"rss_beyond_rings_bytes": values["rss_bytes"] - rings,
+    found = {"memory_beyond_rings_bytes": values["memory_bytes"] - rings,
              "laggards": after.get("roundhouse_laggards", 0), "gaps": grown.get("roundhouse_gaps_total", 0),
              "slow_disconnects": grown.get("roundhouse_slow_disconnects_total", 0),
              "catch_up_entered": grown.get("roundhouse_catch_up_entered_total", 0)}
@@ -83,6 +86,16 @@ def _verified(said):
 def _recovery(said, values):
     """How many subscribers are not where they were before the pause: behind, in catch-up, cut off, or with a gap."""
     values["not_recovered"] = said["behind"] + sum(values.get(name, 0) for name in ("laggards", "slow_disconnects", "gaps"))
+
+
+def sustained_sample(build, cpus, subject, options):
+    """As `sample`, for a rate that must be held before the pause: one that this machine can not hold now is lowered."""
+    for _ in range(SLOWER_TRIES):
+        made, facts = sample(build, cpus, subject, options)
+        if made["values"]["age_before_ns"] < SUSTAINED_AGE_NS:
+            break
+        options = {**options, "rate": round(options["rate"] * SLOWER)}
+    return made, facts
 
 
 def sample(build, cpus, subject, options, server_options=None):

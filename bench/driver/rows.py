@@ -6,7 +6,7 @@ from driver.subjects import CHURNED, PEERS, ROUTERS, STOPPED, TWO_SHARDS
 
 RATE = "deliveries_per_s"
 CPU = "server_cpu_ns_per_delivery"
-ROUTER_METRICS = [RATE, CPU, "server_cpu_share", "generator_cpu_share", "bytes_per_send", "rss_bytes"]
+ROUTER_METRICS = [RATE, CPU, "server_cpu_share", "generator_cpu_share", "bytes_per_send", "memory_bytes"]
 LATENCY_METRICS = ["p50_ns", "p99_ns", "p999_ns", "max_ns", CPU, "send_lag_p99_ns"]
 
 
@@ -118,15 +118,15 @@ def isolation_rows():
         Row("isolation/churn", "100,000 topics → 1 × >, 1,000 changes/s", "1,000 subscribes and 1,000 unsubscribes per second, literal "
             "and wildcard, on hot topics, beside it", {"topics": 100000}, ["roundhouse", CHURNED], RATE,
             [RATE, CPU, "churn_per_s"], repetitions=6),
-        Row("recovery/pause", "1 → 100, all paused for 50 ms", "at 80 % of the maximum, all subscribers stop reading for 50 ms, then "
-            "must all be back to live", {"mode": "paced", "subscribers": 100, "pause": 50}, list(ROUTERS), "recovered_ns",
-            ["recovered_ns", "not_recovered", "catch_up_entered", "p99_ns", "max_ns"],
+        Row("recovery/pause", "1 → 100, all paused for 50 ms", "at 80 % of the maximum, or what can be held if that is less, all "
+            "subscribers stop reading for 50 ms, then must all be back to live", {"mode": "paced", "subscribers": 100, "pause": 50}, list(ROUTERS), "recovered_ns",
+            ["recovered_ns", "not_recovered", "offered_per_s", "age_before_ns", "catch_up_entered", "p99_ns", "max_ns"],
             rate_of=("router/1-100/128", 0.8 / 100), seconds=1.5),
     ]
 
 
 def idle_rows():
-    metrics = ["rss_per_connection_bytes", "server_cpu_share", "rss_bytes"]
+    metrics = ["memory_per_connection_bytes", "server_cpu_share", "memory_bytes"]
     return [
         Row("idle/10000", "10,000 idle connections", "each subscribed to a topic of its own; resident memory and CPU share",
             {"mode": "idle", "subscribers": 10000}, ROUTERS + PEERS, metrics[0], metrics, repetitions=1),

@@ -80,7 +80,10 @@ class Suite:
         if row.rate_of:
             load["rate"] = round(self._reached(row.rate_of[0], subject) * row.rate_of[1])
         at = time.monotonic() - self.begin
-        made, facts = measure.sample(self.build, self.cpus, subject, load, row.server)
+        if "pause" in load:
+            made, facts = measure.sustained_sample(self.build, self.cpus, subject, load)
+        else:
+            made, facts = measure.sample(self.build, self.cpus, subject, load, row.server)
         known = self.result["subjects"][name]
         known["io"], known["command"] = facts["io"] or known["io"], facts["command"]
         self.result["samples"].append({"row": row.id, "subject": name, "repetition": repetition, "position": position,

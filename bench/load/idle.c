@@ -47,10 +47,9 @@ void idle_run(const struct options *options, struct report *report) {
     struct meter end = meter_read(options->server, options->server_cpu);
     connections_ask(options, fds);
     free(fds);
-    double grown = (double)after.resident_bytes - (double)before.resident_bytes;
+    double grown = (double)after.held_bytes - (double)before.held_bytes;
     report_stretch(report, &begin, &end, 0);
-    report_count(report, "rss_bytes", after.resident_bytes);
-    report_count(report, "rss_before_bytes", before.resident_bytes);
-    report_number(report, "rss_per_connection_bytes", grown / options->subscribers);
+    report_memory(report, &after);
+    report_number(report, "memory_per_connection_bytes", grown / options->subscribers);
     report_count(report, "verified_connections", options->subscribers);
 }

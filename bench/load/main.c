@@ -46,6 +46,12 @@ void report_stretch(struct report *report, const struct meter *begin, const stru
         report_number(report, "core_busy_s", end->core_busy_s - begin->core_busy_s);
 }
 
+void report_memory(struct report *report, const struct memory *memory) {
+    report_count(report, "memory_bytes", memory->held_bytes);
+    report_count(report, "rss_bytes", memory->resident_bytes);
+    report_count(report, "rss_peak_bytes", memory->peak_bytes);
+}
+
 void report_verified(struct report *report, const struct rig *rig) {
     report_count(report, "published", rig->sent_frames);
     report_count(report, "verified_deliveries", rig_deliveries(rig));

@@ -92,8 +92,7 @@ void max_run(const struct options *options, struct report *report) {
     if (max.rig.churn != NULL)
         report_number(report, "churn_per_s", (double)(max.rig.churn->done - churned) / seconds);
     report_stretch(report, &begin, &end, (double)received / (double)plan.deliver_size);
-    report_count(report, "rss_bytes", memory.resident_bytes);
-    report_count(report, "rss_peak_bytes", memory.peak_bytes);
+    report_memory(report, &memory);
     rig_finish(&max.rig);
     report_verified(report, &max.rig);
 }

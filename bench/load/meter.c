@@ -54,20 +54,25 @@ struct meter meter_read(pid_t server, int cpu) {
                           .now_ns = net_now_ns()};
 }
 
-static uint64_t status_bytes(const char *line, const char *name) {
-    return strncmp(line, name, strlen(name)) == 0 ? 1024 * strtoull(line + strlen(name), NULL, 10) : 0;
+/* The number of kibibytes behind `name` in a file of /proc/PID, in bytes. */
+static uint64_t proc_bytes(pid_t pid, const char *file_name, const char *name) {
+    char path[64], line[256];
+    uint64_t bytes = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file_name);
+    FILE *file = pid > 0 ? fopen(path, "re") : NULL;
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, strlen(name)) == 0)
+            bytes = 1024 * strtoull(line + strlen(name), NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return bytes;
 }
 
 struct memory memory_read(pid_t server) {
-    struct memory memory = {0};
-    char path[64], line[256];
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)server);
-    FILE *file = server > 0 ? fopen(path, "re") : NULL;
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        memory.resident_bytes += status_bytes(line, "VmRSS:");
-        memory.peak_bytes += status_bytes(line, "VmHWM:");
-    }
-    if (file != NULL)
-        fclose(file);
+    struct memory memory = {.held_bytes = proc_bytes(server, "smaps_rollup", "Pss:"),
+                            .resident_bytes = proc_bytes(server, "status", "VmRSS:"),
+                            .peak_bytes = proc_bytes(server, "status", "VmHWM:")};
+    if (memory.held_bytes == 0)
+        memory.held_bytes = memory.resident_bytes;
     return memory;
 }

@@ -18,7 +18,9 @@ struct meter {
 struct meter meter_read(pid_t server, int cpu);
 
 struct memory {
-    uint64_t resident_bytes, peak_bytes;
+    uint64_t held_bytes;     /* each page once, also one that is mapped twice: the kernel's Pss */
+    uint64_t resident_bytes; /* as the kernel counts: each mapping of a page */
+    uint64_t peak_bytes;     /* the highest of it */
 };
 
 struct memory memory_read(pid_t server);

@@ -24,6 +24,7 @@ void report_pair(struct report *report, uint64_t first, uint64_t second);
 void report_list_end(struct report *report);
 void report_stretch(struct report *report, const struct meter *begin, const struct meter *end,
                     double deliveries);
+void report_memory(struct report *report, const struct memory *memory);
 void report_verified(struct report *report, const struct rig *rig);
 
 void max_run(const struct options *options, struct report *report);

@@ -138,6 +138,7 @@ static void paced_read(void *owner, struct receiver *receiver) {
 struct pause {
     uint64_t begin_ns, end_ns, recovered_ns; /* 0 = not yet */
     uint64_t usual_ns;                       /* the highest age before the pause */
+    uint64_t ages_ns, ages;                  /* sum and number of the highest ages of each look before it */
     uint32_t behind;                         /* subscribers that are not back */
 };
 
@@ -150,14 +151,18 @@ static uint64_t age_ns(const struct paced *paced, uint32_t subscriber, uint64_t 
 
 /* On a machine with other work nobody may ever be as young as that: then as before the pause is enough. */
 static void pause_look(struct paced *paced, struct pause *pause, uint64_t now_ns) {
-    uint64_t limit_ns = pause->usual_ns > BACK_BELOW_NS ? pause->usual_ns : BACK_BELOW_NS;
+    uint64_t limit_ns = pause->usual_ns > BACK_BELOW_NS ? pause->usual_ns : BACK_BELOW_NS, oldest_ns = 0;
     pause->behind = 0;
     for (uint32_t i = 0; i < paced->rig.options->subscribers; i++) {
         uint64_t age = age_ns(paced, i, now_ns);
-        if (now_ns < pause->begin_ns && age > pause->usual_ns)
-            pause->usual_ns = age;
+        oldest_ns = age > oldest_ns ? age : oldest_ns;
         pause->behind += age > limit_ns;
     }
+    if (now_ns >= pause->begin_ns)
+        return;
+    pause->usual_ns = oldest_ns > pause->usual_ns ? oldest_ns : pause->usual_ns;
+    pause->ages_ns += oldest_ns;
+    pause->ages++;
 }
 
 static void pause_turn(struct paced *paced, struct pause *pause, uint64_t now_ns) {
@@ -248,12 +253,13 @@ void paced_run(const struct options *options, struct report *report) {
     received = rig_received(&paced.rig) - received;
     struct memory memory = memory_read(options->server);
     report_stretch(report, &begin, &end, (double)received / (double)plan.deliver_size);
-    report_count(report, "rss_bytes", memory.resident_bytes);
-    report_count(report, "rss_peak_bytes", memory.peak_bytes);
+    report_memory(report, &memory);
     send_rest(&paced);
     rig_finish(&paced.rig);
-    if (options->pause_ms > 0)
+    if (options->pause_ms > 0) {
         report_count(report, "behind", pause.behind);
+        report_count(report, "age_before_ns", pause.ages == 0 ? 0 : pause.ages_ns / pause.ages);
+    }
     if (pause.recovered_ns > 0)
         report_count(report, "recovered_ns", pause.recovered_ns - pause.end_ns);
     latency_report(report, &paced);
