@@ -156,5 +156,5 @@ def write(result, path):
         raise AssertionError("the result file would be wrong: " + "; ".join(wrong[:5]))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result, indent=1) + "\n")
+    partial.write_text(json.dumps(result) + "\n")
     partial.replace(path)
