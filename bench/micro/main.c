@@ -18,7 +18,7 @@ static const struct bench *const lists[] = {
 /* By scale: so many samples in each round. */
 static const struct bench_plan plans[BENCH_SCALES] = {
     [BENCH_CHECK] = {.scale = BENCH_CHECK, .rounds = 1, .samples = 1},
-    [BENCH_QUICK] = {.scale = BENCH_QUICK, .rounds = 3, .samples = 5, .sample_ns = 2000000},
+    [BENCH_QUICK] = {.scale = BENCH_QUICK, .rounds = 5, .samples = 5, .sample_ns = 2000000},
     [BENCH_FULL] = {.scale = BENCH_FULL, .rounds = 7, .samples = 5, .sample_ns = 5000000},
 };
 
@@ -30,10 +30,10 @@ static void usage(FILE *out) {
           "  --quick      a minute or two (default)\n"
           "  --full       all parameters, more and longer samples\n"
           "  --only GLOB  only benches whose name matches, such as 'route/*'\n"
-          "  --rounds N   go through all parameters of a bench N times (default 3, with --full 7)\n"
+          "  --rounds N   go through all parameters of a bench N times (default 5, with --full 7)\n"
           "  --json       one JSON object a line, one for each sample, instead of the table (see "
           "bench/README.md)\n"
-          "  --repetitions N  the same as --rounds N --json: how bench/run starts it\n"
+          "  --repetitions N  at least N rounds, and --json: how bench/run starts it\n"
           "  --break      falsify every result: each bench must be found wrong (shows that wrong ones are "
           "noticed)\n"
           "  --list       the benches and what one operation of each is\n"
@@ -60,6 +60,7 @@ static void done_text(const struct bench_run *run) {
 
 struct options {
     struct bench_plan plan;
+    uint32_t rounds_least;
     bool json;
     bool list;
 };
@@ -94,7 +95,7 @@ static bool option_read(int option, const char *argument, struct options *option
         options->plan.rounds = positive(argument);
         return true;
     case 'R':
-        options->plan.rounds = positive(argument);
+        options->rounds_least = positive(argument);
         options->json = true;
         return true;
     case 'j':
@@ -137,7 +138,10 @@ static struct options options_read(int argc, char **argv) {
     struct bench_plan plan = plans[options.plan.scale];
     plan.only = options.plan.only;
     plan.breaks = options.plan.breaks;
-    plan.rounds = options.plan.rounds > 0 ? options.plan.rounds : plan.rounds;
+    if (options.plan.rounds > 0)
+        plan.rounds = options.plan.rounds;
+    else if (plan.rounds < options.rounds_least)
+        plan.rounds = options.rounds_least;
     options.plan = plan;
     return options;
 }

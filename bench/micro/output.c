@@ -30,7 +30,7 @@ static bool ends_with(const char *text, const char *end) {
 /* A number of bytes or nanoseconds as people write it, by the parameter's unit. */
 static void value_text(const char *name, uint64_t value, char *out, size_t size) {
     static const char *const bytes[] = {"B", "KiB", "MiB", "GiB"};
-    static const char *const times[] = {"ns", "us", "ms", "s"};
+    static const char *const times[] = {"ns", "\xc2\xb5s", "ms", "s"};
     bool is_bytes = ends_with(name, "_bytes");
     uint64_t step = is_bytes ? 1024 : 1000;
     uint32_t unit = 0;
@@ -64,7 +64,10 @@ static void axis_text(const struct bench_axis *axis, uint64_t value, char *out, 
         snprintf(text, sizeof text, "%s", axis->words[value]);
     else
         value_text(axis->name, value, text, sizeof text);
-    snprintf(out, size, "%s %s", name, text);
+    if (strcmp(axis->name, "how") == 0)
+        snprintf(out, size, "%s", text); /* the word says it all */
+    else
+        snprintf(out, size, "%s %s", name, text);
 }
 
 /* All parameters but `without`, as people read them. */
@@ -108,6 +111,7 @@ static const struct metric {
     {"latency_p99_ns", "latency, 99th percentile", "ns", "lower"},
     {"sleeps_per_op", "sleeps per event", "1", "none"},
     {"records_per_look", "records found at once by the reader", "1", "none"},
+    {"taken_at_once", "share of the sends that the socket took as a whole", "share", "none"},
     {"matched_anew", "share of the lookups that had to match", "share", "none"},
 };
 

@@ -58,9 +58,10 @@ def test_each_sample_is_one_line_and_every_number_is_described():
 
 
 def test_rounds_and_samples_are_numbered():
-    _, samples = read_lines("--quick", "--repetitions", "2", "--only", "wake/elided")
-    assert [line["repetition"] for line in samples] == list(range(10))
-    assert {(line["rounds"], line["repetitions"]) for line in samples} == {(2, 10)}
+    for arguments, rounds in ((["--rounds", "2", "--json"], 2), (["--repetitions", "2"], 5), (["--repetitions", "6"], 6)):
+        _, samples = read_lines("--quick", *arguments, "--only", "wake/elided")
+        assert [line["repetition"] for line in samples] == list(range(5 * rounds))
+        assert {(line["rounds"], line["repetitions"]) for line in samples} == {(rounds, 5 * rounds)}
 
 
 @pytest.mark.parametrize("arguments", [["--only", "no/such"], ["--rounds", "0"], ["--rounds", "x"], ["--fast"], ["file"]])
