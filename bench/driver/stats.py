@@ -59,12 +59,14 @@ def all_summaries(result):
 
 def all_ratios(result):
     """The `ratios` list: every pair of subjects of a row, for the metrics that the row shows."""
-    found = []
+    found, samples = [], {}
+    for sample in result["samples"]:
+        samples.setdefault(sample["row"], []).append(sample)
     for row in result["rows"]:
         for metric in row["metrics"]:
             for subject in row["subjects"]:
                 for against in row["subjects"]:
-                    ratios = pair_ratios(result["samples"], row["id"], metric, subject, against) if subject != against else []
+                    ratios = pair_ratios(samples.get(row["id"], []), row["id"], metric, subject, against) if subject != against else []
                     if ratios:
                         summary = summarize(ratios)
                         summary.pop("best")
