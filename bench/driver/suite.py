@@ -123,7 +123,10 @@ class Suite:
         """Runs to the end, or until it is interrupted; what was measured is in the result either way."""
         self.all_rows = all_rows
         try:
-            micro.run(self, micro_names)
+            if micro_names:
+                micro.run(self, micro_names)
+                self._settle(complete=False)
+                table.parts(self.result, asked=self.settings["mode"] == "custom")
             for row in self.rows:
                 self.run_row(row)
                 self._settle(complete=False)

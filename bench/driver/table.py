@@ -100,6 +100,22 @@ class Table:
         cells = "".join(f"{_cell(by_subject.get(name, {}), row):>{COLUMN}}" for name in row["subjects"])
         self.line(f"{row['title'][:WIDTH - 1]:<{WIDTH}}{cells}{self._ratios(result, row)}")
 
+    def parts(self, result, asked):
+        """The rows of bench_micro: all of them if they were asked for by name, else only how many there are."""
+        rows = [row for row in result["rows"] if row["group"] == "micro"]
+        if not rows:
+            return
+        self.line()
+        if not asked:
+            self.line(f"micro: {len(rows)} rows; they are on the page")
+            return
+        self.line(f"micro: {HEADINGS['micro']}: median, lowest and highest")
+        found = {(s["row"], s["metric"]): s for s in result["summary"]}
+        for row in rows:
+            summary = found.get((row["id"], row["primary"]))
+            if summary:
+                self.line(f"{row['title']:<76}{number(summary['median']):>9}  ({number(summary['low'])} to {number(summary['high'])})")
+
     def end(self, result):
         shown = [bar for bar in result["bars"] if bar["verdict"] != "not measured"]
         if shown:
