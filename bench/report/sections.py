@@ -201,7 +201,8 @@ def _loss_lines(result, items):
 
 
 LOSS_HEADS = ["row", "what", "who is better", "Roundhouse", "the other", "by"]
-LOSS_NOTES = {"rss_bytes": "The whole process with its log, whose size is a setting; see also the memory beyond the rings."}
+LOSS_NOTES = dict.fromkeys(("memory_bytes", "rss_bytes"), "The whole process with its log, whose size is a setting; see also the memory "
+                                                          "beyond the rings.")
 
 
 def _loss_groups(result, items):
