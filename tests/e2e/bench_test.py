@@ -207,3 +207,27 @@ def test_the_interval_of_a_median_comes_from_order_statistics():
     assert stats.interval(list(range(1, 7))) == [1, 6]
     assert stats.interval(list(range(1, 21))) == [6, 15]
     assert stats.median([3, 1, 2]) == 2 and stats.median([4, 1, 2, 3]) == 2.5
+
+
+def test_parts_alone_are_measured_by_name_and_are_on_the_page(tmp_path):
+    status, result, printed = suite(tmp_path, "--only", "micro/wake/*d")
+    assert status == 0, printed
+    assert schema.mistakes(result) == [] and not result["failures"]
+    assert {row["id"] for row in result["rows"]} == {"micro/wake/elided"}
+    assert {sample["repetition"] for sample in result["samples"]} == set(range(25))
+    assert result["metrics"]["ns_per_op"]["better"] == "lower"
+    assert "wake/elided" in printed
+    assert "wake/elided" in (tmp_path / "report.html").read_text()
+
+
+def test_a_part_with_a_wrong_result_fails_the_run(tmp_path):
+    """A bench_micro whose every result is falsified."""
+    build = tmp_path / "build"
+    (build / "bench/micro").mkdir(parents=True)
+    program = build / "bench/micro/bench_micro"
+    program.write_text(f'#!/bin/sh\nexec "{BUILD}/bench/micro/bench_micro" --break "$@"\n')
+    program.chmod(0o755)
+    status, result, printed = suite(tmp_path / "out", "--only", "micro/wake/elided", "--build", str(build))
+    assert status == 1, printed
+    assert [failure["row"] for failure in result["failures"]] == ["micro/bench_micro"] and not result["samples"]
+    assert "was not checked" in printed
