@@ -130,21 +130,23 @@ def test_an_idle_router_sleeps(router):
 def test_subscriptions_come_and_go_without_growing(router):
     made = router(shards=2)
 
-    def rounds(count):
-        with made.client() as client:
-            for number in range(count):
-                client.send(subscribe=pb.Subscribe(id=number, patterns=[f"s.{number % 977}.x", f"s.*.{number}", "s.>"]))
-                client.expect("subscribed")
-                client.send_bytes(wire.numbered(f"s.{number % 977}.x", number))
-                client.send(unsubscribe=pb.Unsubscribe(id=number))
-                kinds = [client.next().WhichOneof("body")]
-                while kinds[-1] != "unsubscribed":
-                    kinds.append(client.next().WhichOneof("body"))
-                assert set(kinds) <= {"event", "unsubscribed"}
+    def rounds(client, count):
+        for number in range(count):
+            client.send(subscribe=pb.Subscribe(id=number, patterns=[f"s.{number % 977}.x", f"s.*.{number}", "s.>"]))
+            client.expect("subscribed")
+            client.send_bytes(wire.numbered(f"s.{number % 977}.x", number))
+            client.send(unsubscribe=pb.Unsubscribe(id=number))
+            kinds = [client.next().WhichOneof("body")]
+            while kinds[-1] != "unsubscribed":
+                kinds.append(client.next().WhichOneof("body"))
+            assert set(kinds) <= {"event", "unsubscribed"}
 
-    rounds(2000)
+    with made.client() as first, made.client() as second:  # one at each worker, so that both have touched their buffers
+        rounds(first, 1500)
+        rounds(second, 1500)
     memory = made.memory()
-    rounds(4000)
+    with made.client() as client:
+        rounds(client, 4000)
     if not SANITIZED:
         assert made.memory() - memory < 1 << 20
     made.await_metric("roundhouse_subscriptions", lambda value: value == 0)
