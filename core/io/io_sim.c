@@ -48,7 +48,7 @@ struct io_sim_peer {
     bool client_ended;
     bool server_ended;
     bool reset;            /* by either side or by fate */
-    enum io_sim_end ended; /* not by the client */
+    enum io_sim_end ended;
     bool forgotten;
 };
 
@@ -147,8 +147,8 @@ static void peer_free(struct io_sim_peer *peer) {
 
 /* Called when the server's side lets go of it. */
 static void peer_release(struct io_sim_peer *peer, bool abort) {
-    if (peer->ended == IO_SIM_OPEN && !peer->reset)
-        peer->ended = abort ? IO_SIM_ABORTED : IO_SIM_CLOSED;
+    if (peer->ended == IO_SIM_OPEN)
+        peer->ended = peer->client_ended ? IO_SIM_LEFT : abort ? IO_SIM_ABORTED : IO_SIM_CLOSED;
     peer->server_ended = true;
     peer->reset |= abort;
     if (peer->forgotten)
@@ -165,7 +165,7 @@ void io_sim_seed(struct io *io, uint64_t seed, const struct io_sim_faults *fault
 }
 
 static void peer_break(struct io_sim_peer *peer) {
-    if (!peer->reset && peer->ended == IO_SIM_OPEN)
+    if (!peer->client_ended && peer->ended == IO_SIM_OPEN)
         peer->ended = IO_SIM_BROKEN;
     peer->reset = true;
 }

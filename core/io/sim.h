@@ -43,12 +43,13 @@ size_t io_sim_unread(const struct io_sim_peer *peer, const uint8_t **bytes);
 void io_sim_shut(struct io_sim_peer *peer);
 /* The client closes. */
 void io_sim_end(struct io_sim_peer *peer, bool reset);
-/* Who has ended the connection first; the client's own ends do not count. */
+/* Whether the connection is over, and who has ended it first. */
 enum io_sim_end {
     IO_SIM_OPEN,
     IO_SIM_CLOSED,  /* by the server, in order */
     IO_SIM_ABORTED, /* by the server, with a reset */
     IO_SIM_BROKEN,  /* by fate */
+    IO_SIM_LEFT,    /* by the client, and the server has let go of it */
 };
 enum io_sim_end io_sim_ended(const struct io_sim_peer *peer);
 /* The test lets go of it (before or after io_destroy); resets it first if it has not ended. NULL is allowed.

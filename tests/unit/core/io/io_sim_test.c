@@ -506,7 +506,7 @@ Test(io_sim, lets_a_client_end_its_side_and_read_on) {
 Test(io_sim, tells_who_has_ended_a_connection) {
     static const struct io_sim_faults fate = {.reset = 1024};
     for (int who = 0; who < 4; who++) {
-        static const enum io_sim_end ends[] = {IO_SIM_CLOSED, IO_SIM_ABORTED, IO_SIM_BROKEN, IO_SIM_OPEN};
+        static const enum io_sim_end ends[] = {IO_SIM_CLOSED, IO_SIM_ABORTED, IO_SIM_BROKEN, IO_SIM_LEFT};
         struct host host;
         host_init(&host);
         struct io_sim_peer *peer = io_sim_connect(host.door);
