@@ -1,0 +1,249 @@
+/* The judge of deliveries. For each subscription and log he keeps the position below which everything that
+ * matches has been delivered, has been covered by a Gap, or lies before its begin; and he has the list of all
+ * that was ever appended. So each event either moves somebody on, or was not due; and whatever is jumped over
+ * was missed. */
+#include "tests/unit/core/shard/sim.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool sub_matches(const struct sim_sub *sub, uint8_t topic) {
+    return (sub->topics >> topic & 1u) != 0;
+}
+
+static bool sub_reads(const struct sim_sub *sub, uint32_t log) {
+    return (sub->logs >> log & 1u) != 0;
+}
+
+/* Nothing that matches lies in [next, to): it would have been missed. */
+static void sub_has(struct sim_client *client, const struct sim_sub *sub, uint32_t log, uint64_t to,
+                    const char *why) {
+    const struct sim_log *seen = &client->world->logs[log];
+    for (uint64_t position = sub->next[log]; position < to; position++)
+        if (sub_matches(sub, seen->records[position - 1].topic))
+            sim_fail(client->world, client,
+                     "%s passes log %u position %" PRIu64 ", which subscription %" PRIu64 " has not got", why,
+                     log, position, sub->id);
+}
+
+/* ... and from there on it goes on. */
+static void sub_passes(struct sim_client *client, struct sim_sub *sub, uint32_t log, uint64_t to,
+                       const char *why) {
+    sub_has(client, sub, log, to, why);
+    if (sub->next[log] < to)
+        sub->next[log] = to;
+}
+
+/* ---- events ---- */
+
+static const uint8_t *number_take(const uint8_t *from, uint32_t *value) {
+    *value = 0;
+    for (uint32_t shift = 0;; shift += 7) {
+        *value |= (uint32_t)(*from & 0x7f) << shift;
+        if (*from++ < 0x80)
+            return from;
+    }
+}
+
+/* The canonical form: Frame{event{sequence, topic, event}}; the rest is compared with the log by its hash. */
+static uint32_t event_place(struct sim_client *client, const uint8_t *body, uint32_t length,
+                            uint64_t *position) {
+    uint32_t inner;
+    uint64_t sequence;
+    const uint8_t *at = number_take(body + 1, &inner);
+    if (length < 14 || at[0] != 0x09 || at[9] != 0x12)
+        sim_fail(client->world, client, "an Event of another form");
+    memcpy(&sequence, at + 1, sizeof sequence);
+    *position = sequence & ((UINT64_C(1) << 48) - 1);
+    uint32_t topic_length = at[10];
+    for (uint32_t i = 0; i < SIM_TOPICS; i++)
+        if (strlen(sim_topics[i]) == topic_length && memcmp(sim_topics[i], at + 11, topic_length) == 0)
+            return client->world->homes[i];
+    sim_fail(client->world, client, "an Event of a topic that nobody published to");
+}
+
+static void event_same(struct sim_client *client, const struct sim_log *seen, uint64_t position,
+                       const uint8_t *frame, uint32_t length) {
+    if (position == 0 || position > seen->count)
+        sim_fail(client->world, client, "an Event of position %" PRIu64 " of %" PRIu64, position,
+                 seen->count);
+    const struct sim_record *record = &seen->records[position - 1];
+    if (record->length != length || record->hash != sim_hash(frame, length))
+        sim_fail(client->world, client, "the Event of position %" PRIu64 " is not the record of the log",
+                 position);
+}
+
+void sim_judge_event(struct sim_client *client, const uint8_t *frame, uint32_t length, const uint8_t *body,
+                     uint32_t body_length) {
+    struct sim_world *world = client->world;
+    uint64_t position;
+    uint32_t log = event_place(client, body, body_length, &position);
+    event_same(client, &world->logs[log], position, frame, length);
+    uint8_t topic = world->logs[log].records[position - 1].topic;
+    bool due = false;
+    sim_note(world, client, "event", log, position, topic);
+    for (uint32_t i = 0; i < client->subs_count; i++) {
+        struct sim_sub *sub = &client->subs[i];
+        if (!sub_reads(sub, log) || sub->next[log] > position)
+            continue;
+        due |= sub_matches(sub, topic);
+        sub_passes(client, sub, log, position, "an Event");
+        sub->next[log] = position + 1;
+    }
+    if (!due)
+        sim_fail(world, client, "the Event of log %u position %" PRIu64 " (%s) was not due", log, position,
+                 sim_topics[topic]);
+    world->events++;
+}
+
+/* ---- Positions ---- */
+
+static void position_keep(struct sim_world *world, const struct position *position) {
+    world->positions[world->positions_count++ % SIM_POSITIONS] = *position;
+}
+
+static struct position position_of(struct sim_client *client, const ProtobufCBinaryData *packed) {
+    struct position position;
+    struct fault fault;
+    if (!position_unpack(packed->data, packed->len, &position, &fault) ||
+        position.count != client->world->setup.workers)
+        sim_fail(client->world, client, "a Position that is none");
+    return position;
+}
+
+/* Everything before it has been delivered, and nothing behind it: who resumes there gets exactly the rest. */
+void sim_judge_position(struct sim_client *client, const ProtobufCBinaryData *packed, bool keep) {
+    struct sim_world *world = client->world;
+    struct position position = position_of(client, packed);
+    for (uint32_t log = 0; log < position.count; log++) {
+        uint64_t lowest = UINT64_MAX;
+        if (position.next[log] > world->logs[log].count + 1)
+            sim_fail(world, client, "a Position beyond the end of log %u", log);
+        for (uint32_t i = 0; i < client->subs_count; i++) {
+            const struct sim_sub *sub = &client->subs[i];
+            if (!sub_reads(sub, log))
+                continue;
+            lowest = sub->next[log] < lowest ? sub->next[log] : lowest;
+            sub_has(client, sub, log, position.next[log], "a Position");
+        }
+        if (lowest != UINT64_MAX && position.next[log] < lowest)
+            sim_fail(world, client, "a Position that would bring log %u again from %" PRIu64 " on", log,
+                     position.next[log]);
+    }
+    if (keep)
+        position_keep(world, &position);
+}
+
+/* ---- begin and end of subscriptions ---- */
+
+static void begin_judge(struct sim_client *client, const struct sim_sub *sub, uint32_t log) {
+    struct sim_world *world = client->world;
+    uint64_t resume = sub->resume.next[log] == 0 ? 1 : sub->resume.next[log];
+    if (sub->next[log] > world->logs[log].count + 1)
+        sim_fail(world, client, "subscription %" PRIu64 " begins beyond the end of log %u", sub->id, log);
+    if (sub->resumes && sub->next[log] != resume)
+        sim_fail(world, client,
+                 "subscription %" PRIu64 " begins at log %u position %" PRIu64 ", not at %" PRIu64, sub->id,
+                 log, sub->next[log], resume);
+    if (!sub->resumes && sub->next[log] < sub->floor[log])
+        sim_fail(world, client,
+                 "subscription %" PRIu64 " begins at log %u position %" PRIu64
+                 ", before it was asked for at %" PRIu64,
+                 sub->id, log, sub->next[log], sub->floor[log]);
+}
+
+void sim_judge_subscribed(struct sim_client *client, const struct sim_want *want,
+                          const ProtobufCBinaryData *packed) {
+    struct sim_world *world = client->world;
+    struct position position = position_of(client, packed);
+    struct sim_sub *sub = &client->subs[client->subs_count++];
+    *sub = want->sub;
+    for (uint32_t log = 0; log < position.count; log++) {
+        sub->next[log] = position.next[log];
+        if (sub_reads(sub, log))
+            begin_judge(client, sub, log);
+    }
+    client->resumed |= sub->resumes;
+    client->strange = sub->strange;
+    world->resumes += sub->resumes;
+    position_keep(world, &position);
+    sim_note(world, client, "subscribed", sub->id, sub->next[0], sub->next[1]);
+}
+
+void sim_judge_unsubscribed(struct sim_client *client, uint64_t id) {
+    for (uint32_t i = 0; i < client->subs_count; i++)
+        if (client->subs[i].id == id)
+            client->subs[i] = client->subs[--client->subs_count];
+    sim_note(client->world, client, "unsubscribed", id, 0, 0);
+}
+
+/* ---- what is too slow ---- */
+
+/* All subscriptions of a connection have the same policy. */
+static bool client_skips(const struct sim_client *client) {
+    return client->subs_count > 0 && client->subs[0].skip;
+}
+
+static bool gap_of_instance(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
+    if (gap->reason != ROUNDHOUSE__V1__GAP__REASON__REASON_INSTANCE)
+        return false;
+    if (!client->strange || gap->from != 0 || gap->to != 0 || gap->at_most != 0)
+        sim_fail(client->world, client, "a Gap about another instance");
+    client->strange = false;
+    return true;
+}
+
+static void gap_allowed(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
+    const struct sim_world *world = client->world;
+    bool slow = gap->reason == ROUNDHOUSE__V1__GAP__REASON__REASON_SLOW && client_skips(client);
+    bool expired = gap->reason == ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED && client->resumed;
+    if (!slow && !expired)
+        sim_fail(client->world, client, "a Gap for reason %d", (int)gap->reason);
+    if (gap->log >= world->setup.workers || gap->from == 0 || gap->from > gap->to ||
+        gap->to > world->logs[gap->log].count || gap->at_most != gap->to - gap->from + 1)
+        sim_fail(client->world, client, "a Gap of %" PRIu64 " events from %" PRIu64 " to %" PRIu64,
+                 gap->at_most, gap->from, gap->to);
+    if (gap->from >= log_oldest(world->logs[gap->log].log))
+        sim_fail(client->world, client, "a Gap from %" PRIu64 ", which the log still has", gap->from);
+}
+
+void sim_judge_gap(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
+    struct sim_world *world = client->world;
+    bool concerns = false;
+    sim_note(world, client, "gap", gap->log, gap->from, gap->to);
+    if (gap_of_instance(client, gap))
+        return;
+    gap_allowed(client, gap);
+    for (uint32_t i = 0; i < client->subs_count; i++) {
+        struct sim_sub *sub = &client->subs[i];
+        if (!sub_reads(sub, gap->log) || sub->next[gap->log] > gap->to)
+            continue;
+        if (sub->next[gap->log] <= gap->from)
+            concerns = true;
+        sub_passes(client, sub, gap->log, gap->from, "a Gap");
+        sub->next[gap->log] = gap->to + 1;
+    }
+    if (!concerns)
+        sim_fail(world, client, "a Gap from %" PRIu64 ", which nobody needs", gap->from);
+    sim_judge_position(client, &gap->position, true);
+    world->gaps++;
+}
+
+void sim_judge_slow(struct sim_client *client) {
+    const struct sim_world *world = client->world;
+    for (uint32_t i = 0; i < client->subs_count; i++)
+        for (uint32_t log = 0; log < world->setup.workers; log++)
+            if (sub_reads(&client->subs[i], log) && !client_skips(client) &&
+                client->subs[i].next[log] < log_oldest(world->logs[log].log)) {
+                client->world->slow++;
+                return;
+            }
+    sim_fail(client->world, client, "disconnected as too slow, and it is not");
+}
+
+void sim_judge_complete(struct sim_client *client) {
+    for (uint32_t i = 0; i < client->subs_count; i++)
+        for (uint32_t log = 0; log < client->world->setup.workers; log++)
+            if (sub_reads(&client->subs[i], log))
+                sub_passes(client, &client->subs[i], log, client->world->logs[log].count + 1, "the end");
+}

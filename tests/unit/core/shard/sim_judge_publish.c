@@ -1,0 +1,58 @@
+/* The judge of publishing: acknowledgements, and what has to be in the logs of what a client has said. */
+#include "tests/unit/core/shard/sim.h"
+
+#include <inttypes.h>
+
+static void exceptions_judge(struct sim_client *client, const Roundhouse__V1__PublishAck *ack) {
+    for (size_t i = 0; i < ack->n_exceptions; i++) {
+        uint64_t ordinal = ack->exceptions[i]->ordinal;
+        if (ordinal == 0 || ordinal > client->events_count || client->events[ordinal - 1].valid ||
+            client->events[ordinal - 1].excepted || ordinal > ack->through ||
+            ack->exceptions[i]->outcome_case != ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR)
+            sim_fail(client->world, client, "an exception about event %" PRIu64, ordinal);
+        client->events[ordinal - 1].excepted = true;
+    }
+}
+
+void sim_judge_ack(struct sim_client *client, const Roundhouse__V1__PublishAck *ack) {
+    sim_note(client->world, client, "ack", ack->through, ack->n_exceptions, 0);
+    if (!client->acks || ack->level != ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED ||
+        ack->through <= client->through || ack->through > client->events_count)
+        sim_fail(client->world, client, "PublishAck through %" PRIu64 " after %" PRIu64 " of %u",
+                 ack->through, client->through, client->events_count);
+    exceptions_judge(client, ack);
+    for (uint64_t ordinal = client->through + 1; ordinal <= ack->through; ordinal++) {
+        const struct sim_event *event = &client->events[ordinal - 1];
+        if (event->valid ? event->position == 0 : !event->excepted)
+            sim_fail(client->world, client, "event %" PRIu64 " is acknowledged and %s", ordinal,
+                     event->valid ? "in no log" : "was not refused");
+    }
+    client->through = ack->through;
+}
+
+/* All that the socket took has been handled. */
+void sim_judge_settled(struct sim_client *client) {
+    uint32_t said = 0;
+    for (uint32_t i = 0; i < client->events_count && client->events[i].end <= client->written; i++) {
+        said = i + 1;
+        if (client->events[i].valid && client->events[i].position == 0)
+            sim_fail(client->world, client, "event %u is in no log", said);
+    }
+    if (client->acks && client->goodbye && client->through != said)
+        sim_fail(client->world, client, "Goodbye, and events up to %" PRIu64 " of %u are settled",
+                 client->through, said);
+}
+
+/* Events of one client are handled in its order, so what never arrived is the end of what it said. */
+void sim_judge_prefix(struct sim_client *client) {
+    uint32_t missing = 0;
+    for (uint32_t i = 0; i < client->events_count; i++) {
+        const struct sim_event *event = &client->events[i];
+        if (!event->valid)
+            continue;
+        if (event->position == 0)
+            missing = missing == 0 ? i + 1 : missing;
+        else if (missing != 0)
+            sim_fail(client->world, client, "event %u is in a log and event %u is not", i + 1, missing);
+    }
+}

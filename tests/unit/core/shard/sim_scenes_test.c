@@ -1,0 +1,226 @@
+/* Scenes that once went wrong, or might: each is set up by hand, and the judge of the simulation looks on. */
+#include "tests/unit/core/shard/sim.h"
+#include "tests/unit/leaks.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#define TOPIC_A    0u /* of sim_topics; with two workers in log 0 */
+#define TOPIC_B    1u /* in log 1 */
+#define PATTERN_A  SIM_PATTERN(0)
+#define PATTERN_B  SIM_PATTERN(1)
+#define PATTERN_AB SIM_PATTERN(2) /* "a.b" */
+#define SKIP       true
+#define DISCONNECT false
+
+/* Clients' sockets hold little, so that who does not read is noticed soon. */
+static struct sim_world *world_of(struct sim_setup setup) {
+    setup.faults.socket_bytes = 600;
+    struct sim_world *world = sim_world_new(&setup);
+    world->loud = getenv("RH_SIM_LOUD") != NULL;
+    return world;
+}
+
+/* Says all it has; the worker that it talks to does not come to sleep meanwhile. */
+static void pours(struct sim_client *client) {
+    while (sim_write(client, SIZE_MAX) > 0)
+        sim_turns(client->world, 1);
+}
+
+static void says(struct sim_client *client) {
+    while (sim_write(client, SIZE_MAX) > 0)
+        sim_turns(client->world, 2);
+    sim_turns(client->world, 2);
+}
+
+static void reads(struct sim_client *client) {
+    do
+        sim_turns(client->world, 1);
+    while (sim_read(client, SIZE_MAX) > 0);
+}
+
+static struct sim_client *subscriber(struct sim_world *world, uint32_t patterns, bool skip) {
+    struct sim_client *client = sim_connect(world, true);
+    sim_subscribe(client, 1, patterns, skip, NULL);
+    says(client);
+    reads(client);
+    return client;
+}
+
+static struct sim_client *publisher(struct sim_world *world) {
+    struct sim_client *client = sim_connect(world, true);
+    says(client);
+    reads(client);
+    return client;
+}
+
+/* Publishes and is read; returns when all is in the logs. */
+static void published(struct sim_client *client, uint32_t topic, uint32_t count, uint32_t data_bytes) {
+    for (uint32_t i = 0; i < count; i++) {
+        sim_publish(client, topic, data_bytes);
+        says(client);
+        reads(client);
+    }
+}
+
+/* A subscriber to "a" with so many events in its output, the first of them half sent; the worker is awake. */
+static struct sim_client *slices_queued(struct sim_world *world, uint32_t count) {
+    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *says_it = publisher(world);
+    for (uint32_t i = 0; i < count; i++)
+        sim_publish(says_it, TOPIC_A, 1000);
+    pours(says_it);
+    cr_assert_eq(SIM_STAT(world, laggards), 0);
+    cr_assert_gt(sim_worker(world, 0)->pool.used, 0);
+    return client;
+}
+
+static void passes(struct sim_world *world, uint64_t ns) {
+    for (uint64_t step = 0; step < ns; step += 50 * NS_PER_MS) {
+        sim_time(world, 50 * NS_PER_MS);
+        sim_turns(world, 1);
+    }
+}
+
+static void ends(struct sim_world *world) {
+    sim_settle(world);
+    sim_world_end(world);
+    LEAKS_NONE();
+}
+
+/* ---- who does not read ---- */
+
+Test(sim_scenes, replies_that_are_not_read_do_stall) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *stuck = publisher(world);
+    stuck->stalls = true;
+    for (uint32_t i = 0; i < 400; i++)
+        sim_ping(stuck);
+    says(stuck);
+    passes(world, 2 * PRIVATE_STALL_NS);
+    cr_assert_eq(SIM_STAT(world, private_stalls), 1);
+    cr_assert_eq(SIM_STAT(world, connections), 0);
+    sim_world_end(world);
+    LEAKS_NONE();
+}
+
+/* ---- the last frames ---- */
+
+Test(sim_scenes, goodbye_is_answered_also_to_who_reads_late) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *late = slices_queued(world, 3);
+    sim_publish(late, TOPIC_B, 10);
+    sim_goodbye(late);
+    pours(late);
+    passes(world, NS_PER_S); /* the worker has slept meanwhile */
+    cr_assert(!late->gone);
+    reads(late);
+    cr_assert(late->goodbye && late->through == 1);
+    ends(world);
+}
+
+Test(sim_scenes, an_error_is_told_also_to_who_reads_late) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *late = slices_queued(world, 3);
+    sim_fatal(late, 2);
+    pours(late);
+    passes(world, LINGER_NS / 2);
+    reads(late);
+    cr_assert(late->failed);
+    ends(world);
+}
+
+/* ---- where subscriptions begin and end ---- */
+
+/* Two subscriptions whose connection holds unsent slices. */
+Test(sim_scenes, a_subscription_begins_behind_slices_that_are_not_sent) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *says_it = publisher(world);
+    sim_publish(says_it, TOPIC_A, 3000);
+    sim_publish(says_it, 3, 10); /* "a.b" */
+    sim_subscribe(client, 2, PATTERN_AB, SKIP, NULL);
+    (void)sim_write(says_it, SIZE_MAX);
+    sim_turns(world, 1); /* now its socket is full */
+    says(client);
+    published(says_it, 3, 2, 10);
+    passes(world, 200 * NS_PER_MS);
+    cr_assert_eq(SIM_STAT(world, laggards), 1);
+    reads(client);
+    cr_assert_eq(client->subs_count, 2);
+    ends(world);
+}
+
+/* Three subscriptions; the second resumes before what is queued for the first, the third further back. */
+Test(sim_scenes, a_connection_that_lags_goes_back_further_for_another_one) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *says_it = publisher(world);
+    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct position first = world->positions[0];
+    published(says_it, TOPIC_A, 3, 100);
+    reads(client);
+    sim_ping(client);
+    says(client);
+    reads(client);
+    struct position second = world->positions[1];
+    published(says_it, TOPIC_A, 3, 2000);
+    sim_subscribe(client, 2, PATTERN_A, SKIP, &second);
+    says(client);
+    sim_subscribe(client, 3, PATTERN_A, SKIP, &first);
+    says(client);
+    reads(client);
+    cr_assert_eq(world->resumes, 2);
+    ends(world);
+}
+
+Test(sim_scenes, what_is_queued_for_others_is_not_lost_when_one_resumes) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *says_it = publisher(world);
+    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct position first = world->positions[0];
+    published(says_it, TOPIC_A, 2, 2000);
+    sim_subscribe(client, 2, PATTERN_B, SKIP, &first);
+    says(client);
+    reads(client);
+    cr_assert_eq(world->events, 2);
+    ends(world);
+}
+
+/* The last subscription on a log ends; what is queued of it still needs the reader's gate. */
+Test(sim_scenes, slices_are_whole_also_when_nobody_reads_their_log_any_more) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *client = slices_queued(world, 5);
+    struct sim_client *says_it = sim_connect(world, false);
+    sim_unsubscribe(client, 1);
+    (void)sim_write(client, SIZE_MAX);
+    for (uint32_t i = 0; i < 250; i++) { /* without a moment of sleep, once around the ring and more */
+        sim_publish(says_it, TOPIC_B, 400);
+        (void)sim_write(says_it, SIZE_MAX);
+        sim_turns(world, 1);
+        if (i > 200)
+            (void)sim_read(client, 210);
+    }
+    cr_assert_gt(log_oldest(world->logs[0].log), 5);
+    reads(client);
+    ends(world);
+}
+
+/* Positions of logs that a connection does not read are good for reading them later. */
+Test(sim_scenes, a_position_is_good_for_logs_that_were_not_read) {
+    struct sim_world *world = world_of(sim_setup_plain(2));
+    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *says_it = publisher(world);
+    published(says_it, TOPIC_B, 3, 10);
+    sim_ping(client);
+    says(client);
+    reads(client);
+    struct position position = world->positions[world->positions_count - 1];
+    cr_assert_eq(position.next[1], 4);
+    published(says_it, TOPIC_B, 3, 10);
+    sim_subscribe(client, 2, PATTERN_B, SKIP, &position);
+    says(client);
+    published(says_it, TOPIC_B, 1, 10);
+    reads(client);
+    cr_assert_eq(world->events, 4);
+    ends(world);
+}

@@ -1,0 +1,380 @@
+/* The simulated router: workers that the test turns by hand, a clock that the test moves. */
+#include "tests/unit/core/shard/sim.h"
+
+#include "core/base/topic.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOT_SEED 7u
+
+static uint64_t now_ns;
+
+uint64_t sim_now_ns(void) {
+    return now_ns;
+}
+
+void sim_time(struct sim_world *world, uint64_t ns) {
+    (void)world;
+    now_ns += ns;
+}
+
+uint64_t sim_random(struct sim_world *world) { /* splitmix64 (Steele, Lea, Flood 2014) */
+    uint64_t z = world->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+uint32_t sim_below(struct sim_world *world, uint32_t bound) {
+    return bound == 0 ? 0 : (uint32_t)((sim_random(world) >> 32) % bound);
+}
+
+bool sim_chance(struct sim_world *world, uint32_t per_1024) {
+    return sim_below(world, 1024) < per_1024;
+}
+
+struct sim_setup sim_setup_plain(uint32_t workers) {
+    return (struct sim_setup){.seed = 1,
+                              .workers = workers,
+                              .log_bytes = 64 * KIB,
+                              .log_records = 256,
+                              .frame_bytes = 8 * KIB - 64,
+                              .private_bytes = 4 * KIB,
+                              .link_bytes = 64 * KIB,
+                              .slices = 1024,
+                              .faults = {.socket_bytes = 64 * KIB}};
+}
+
+/* ---- making ---- */
+
+uint8_t *sim_home(struct sim_world *world, const char *topic) {
+    uint64_t hash = topic_hash((const uint8_t *)topic, strlen(topic), SLOT_SEED);
+    return &world->slots[topic_slot(hash)];
+}
+
+static void slots_deal(struct sim_world *world) {
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        world->slots[i] = (uint8_t)sim_below(world, world->setup.workers);
+    for (uint32_t i = 0; i < SIM_TOPICS;
+         i++) /* one after the other, so that even few topics lie in all logs */
+        *sim_home(world, sim_topics[i]) = (uint8_t)(i % world->setup.workers);
+    for (uint32_t i = 0; i < SIM_TOPICS; i++)
+        world->homes[i] = *sim_home(world, sim_topics[i]);
+}
+
+static struct shards *shards_of(struct sim_world *world) {
+    const struct sim_setup *setup = &world->setup;
+    struct shards *shards = calloc(1, sizeof *shards);
+    cr_assert_not_null(shards);
+    shards->config = (struct shards_config){.count = setup->workers,
+                                            .slots = world->slots,
+                                            .slot_seed = SLOT_SEED,
+                                            .body = IO_BODY_SIM,
+                                            .log_data_bytes = setup->log_bytes,
+                                            .log_records = setup->log_records,
+                                            .grace_ns = setup->grace_ns,
+                                            .frame_bytes = setup->frame_bytes,
+                                            .connections = SIM_CLIENTS_MAX,
+                                            .subscriptions = 10000,
+                                            .topics = 64,
+                                            .handshake_ns = HANDSHAKE_NS_DEFAULT,
+                                            .idle_ns = setup->idle_ns,
+                                            .private_bytes = setup->private_bytes,
+                                            .slices = setup->slices,
+                                            .link_bytes = setup->link_bytes,
+                                            .server = "simulated"};
+    shards->facts = (struct session_facts){.host = &peer_host,
+                                           .server = "simulated",
+                                           .instance = "simulated router",
+                                           .shards = setup->workers,
+                                           .frame_bytes = setup->frame_bytes,
+                                           .idle_ns = setup->idle_ns,
+                                           .private_bytes = setup->private_bytes};
+    shards->table_seed = setup->seed;
+    shards->listener = -1;
+    memcpy(shards->slots, world->slots, sizeof shards->slots);
+    return shards;
+}
+
+static void workers_make(struct sim_world *world) {
+    struct shards *shards = world->shards;
+    char error[200];
+    for (uint32_t i = 0; i < world->setup.workers; i++)
+        cr_assert_eq(worker_create(&shards->workers[i], shards, i, error), 0);
+    for (uint32_t i = 0; i < world->setup.workers; i++) {
+        struct worker *worker = shards->workers[i];
+        worker->clock_ns = sim_now_ns;
+        worker->now_ns = now_ns;
+        io_sim_share(worker->io, shards->workers[0]->io);
+        io_sim_seed(worker->io, world->setup.seed * 8 + i, &world->setup.faults);
+        cr_assert_eq(worker_attach(worker), 0);
+        world->logs[i].log = shards->logs[i];
+        world->logs[i].gate = log_reader_attach(shards->logs[i]);
+        cr_assert_geq(world->logs[i].gate, 0);
+        cr_assert(log_reader_lower(shards->logs[i], world->logs[i].gate, 1));
+    }
+}
+
+struct sim_world *sim_world_new(const struct sim_setup *setup) {
+    struct sim_world *world = calloc(1, sizeof *world);
+    cr_assert_not_null(world);
+    world->setup = *setup;
+    world->random = setup->seed;
+    now_ns = NS_PER_S;
+    sim_seed_watch(setup->seed);
+    slots_deal(world);
+    world->shards = shards_of(world);
+    workers_make(world);
+    return world;
+}
+
+/* ---- turns ---- */
+
+struct worker *sim_worker(struct sim_world *world, uint32_t number) {
+    return world->shards->workers[number];
+}
+
+uint64_t sim_stat(const struct sim_world *world, size_t offset) {
+    return workers_sum(world->shards, offset);
+}
+
+static void place_rest(struct sim_world *world, uint32_t number) {
+    struct sim_place *place = &world->places[number];
+    place->wait_ns = worker_rest(world->shards->workers[number]);
+    place->asleep = place->wait_ns > 0;
+    place->until_ns = now_ns + place->wait_ns;
+}
+
+static bool place_wakes(const struct sim_world *world, uint32_t number) {
+    const struct sim_place *place = &world->places[number];
+    return !place->asleep || now_ns >= place->until_ns || io_sim_due(world->shards->workers[number]->io);
+}
+
+/* News that nobody had rung for, when nobody is awake who could still ring. */
+static void backstop_judge(struct sim_world *world, uint32_t number, uint64_t hits_before) {
+    if (counter_get(&world->shards->workers[number]->stats.backstop_hits) == hits_before)
+        return;
+    for (uint32_t i = 0; i < world->setup.workers; i++)
+        if (i != number && !world->places[i].asleep)
+            return;
+    sim_fail(world, NULL, "worker %u found news that nobody had rung for", number);
+}
+
+bool sim_turn(struct sim_world *world, uint32_t number) {
+    struct sim_place *place = &world->places[number];
+    struct worker *worker = world->shards->workers[number];
+    uint64_t hits = counter_get(&worker->stats.backstop_hits);
+    if (!place_wakes(world, number))
+        return false;
+    uint64_t wait_ns = place->asleep ? place->wait_ns : 0;
+    place->asleep = false;
+    cr_assert_eq(worker_wake(worker, wait_ns), 0);
+    log_check(worker->log);
+    sim_logs_look(world);
+    sim_clients_look(world);
+    backstop_judge(world, number, hits);
+    place_rest(world, number);
+    return true;
+}
+
+void sim_turns(struct sim_world *world, uint32_t turns) {
+    for (uint32_t i = 0; i < turns; i++) {
+        for (uint32_t number = 0; number < world->setup.workers; number++)
+            (void)sim_turn(world, number);
+        sim_time(world, NS_PER_US);
+    }
+}
+
+/* ---- quiet ---- */
+
+#define LOOKS             4u
+#define LOOKS_LONG        12u /* longer than anybody lingers */
+#define SETTLE_ROUNDS_MAX 50000u
+#define SETTLE_NS_MAX     (60u * NS_PER_S) /* longer than the longest timeout */
+
+static void clients_go_on(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++) {
+        struct sim_client *client = world->clients[i];
+        if (client->peer == NULL)
+            continue;
+        (void)sim_write(client, SIZE_MAX);
+        (void)sim_read(client, SIZE_MAX);
+        if (client->over)
+            sim_leave(client, SIM_CLOSED);
+    }
+}
+
+static bool workers_go_on(struct sim_world *world) {
+    bool any = false;
+    for (uint32_t i = 0; i < world->setup.workers; i++)
+        any |= sim_turn(world, i);
+    return any;
+}
+
+static const struct sim_client *client_waiting(const struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        if (!sim_client_done(world->clients[i]))
+            return world->clients[i];
+    return NULL;
+}
+
+/* Grows with everything that happens. */
+static uint64_t progress(const struct sim_world *world) {
+    uint64_t sum = world->lines_count;
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        sum += world->clients[i]->written + world->clients[i]->decoded + world->clients[i]->consumed;
+    for (uint32_t i = 0; i < world->setup.workers; i++)
+        sum += world->logs[i].count;
+    return sum;
+}
+
+/* Nobody has anything to do: the clock goes to where the next worker looks by itself. */
+static void time_jump(struct sim_world *world) {
+    uint64_t until = UINT64_MAX;
+    for (uint32_t i = 0; i < world->setup.workers; i++)
+        if (world->places[i].until_ns < until)
+            until = world->places[i].until_ns;
+    if (until > now_ns)
+        sim_time(world, until - now_ns);
+}
+
+/* Quiet is: all workers sleep, and so many looks after a whole sleep find nothing. Unless it is told not to,
+ * it waits for what clients are owed. */
+static void quiet_await(struct sim_world *world, uint32_t looks, bool owed) {
+    uint64_t before = 0;
+    uint64_t since_ns = now_ns;
+    for (uint32_t rounds = 0, still = 0; still < looks; rounds++) {
+        clients_go_on(world);
+        bool turned = workers_go_on(world);
+        const struct sim_client *waiting = owed ? client_waiting(world) : NULL;
+        if (progress(world) != before) {
+            since_ns = now_ns;
+            still = 0;
+        }
+        before = progress(world);
+        if (rounds > SETTLE_ROUNDS_MAX || now_ns - since_ns > SETTLE_NS_MAX)
+            sim_fail(world, waiting,
+                     waiting == NULL ? "the workers do not come to rest" : "it waits in vain");
+        sim_time(world, NS_PER_US);
+        if (turned)
+            continue;
+        still += waiting == NULL;
+        time_jump(world);
+    }
+}
+
+static void clients_judge(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++) {
+        struct sim_client *client = world->clients[i];
+        if (client->broken)
+            sim_judge_prefix(client);
+        else
+            sim_judge_settled(client);
+        if (!client->gone && client->leaving == SIM_STAYS)
+            sim_judge_complete(client);
+    }
+}
+
+static void faults_end(struct sim_world *world) {
+    struct io_sim_faults none = {.socket_bytes = world->setup.faults.socket_bytes};
+    world->shards->config.idle_ns = 0; /* from here on clients are silent */
+    for (uint32_t i = 0; i < world->setup.workers; i++) {
+        world->places[i].stalled = 0;
+        io_sim_seed(world->shards->workers[i]->io, world->setup.seed, &none);
+    }
+}
+
+void sim_settle(struct sim_world *world) {
+    sim_note(world, NULL, "settle", 0, 0, 0);
+    faults_end(world);
+    quiet_await(world, LOOKS, true);
+    clients_judge(world);
+    if (SIM_STAT(world, laggards) != 0)
+        sim_fail(world, NULL, "%lu laggards at rest", SIM_STAT(world, laggards));
+}
+
+/* ---- the end ---- */
+
+static void worker_is_empty(struct sim_world *world, struct worker *worker) {
+    struct route_counts counts;
+    route_counts(worker->routes, &counts);
+    if (worker->pool.used != 0 || counts.patterns != 0 || !list_empty(&worker->all))
+        sim_fail(world, NULL, "worker %u keeps %u slices, %lu patterns%s", worker->number, worker->pool.used,
+                 counts.patterns, list_empty(&worker->all) ? "" : ", connections");
+    for (uint32_t i = 0; i < world->setup.workers; i++) {
+        const struct reader *reader = &worker->readers[i];
+        if (reader->attached || reader->interest != 0 ||
+            log_reader_gate(reader->log, reader->gate) != LOG_IDLE ||
+            log_reader_gate(reader->log, reader->past) != LOG_IDLE)
+            sim_fail(world, NULL, "worker %u still reads log %u", worker->number, i);
+    }
+}
+
+static void world_free(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        sim_client_free(world->clients[i]);
+    for (uint32_t i = 0; i < world->setup.workers; i++) {
+        worker_detach(world->shards->workers[i]);
+        log_reader_detach(world->logs[i].log, world->logs[i].gate);
+        free(world->logs[i].records);
+    }
+    for (uint32_t i = world->setup.workers; i-- > 0;)
+        worker_destroy(world->shards->workers[i]);
+    free(world->shards);
+    free(world);
+}
+
+void sim_world_end(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        if (world->clients[i]->peer != NULL)
+            sim_leave(world->clients[i], sim_chance(world, 512) ? SIM_CLOSED : SIM_RESET);
+    quiet_await(world, LOOKS, true);
+    if (SIM_STAT(world, connections) != 0 || SIM_STAT(world, subscriptions) != 0 ||
+        SIM_STAT(world, laggards) != 0)
+        sim_fail(world, NULL, "%lu connections, %lu subscriptions, %lu laggards are left",
+                 SIM_STAT(world, connections), SIM_STAT(world, subscriptions), SIM_STAT(world, laggards));
+    for (uint32_t i = 0; i < world->setup.workers; i++)
+        worker_is_empty(world, world->shards->workers[i]);
+    world_free(world);
+}
+
+static void order(struct sim_world *world, enum command_kind kind) {
+    struct mpsc_command command = {.kind = kind};
+    for (uint32_t i = 0; i < world->setup.workers; i++) {
+        struct worker *worker = world->shards->workers[i];
+        cr_assert_eq(mpsc_push(worker->mailbox, &command), RING_OK);
+        wake_signal(&worker->wake);
+    }
+}
+
+/* Nothing is read from clients any more, so what they have said may end anywhere; but all that is in the logs
+ * is delivered. */
+static void stop_judge(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++) {
+        struct sim_client *client = world->clients[i];
+        sim_judge_prefix(client);
+        if (!client->gone && !client->over && client->leaving == SIM_STAYS && !client->doomed)
+            sim_judge_complete(client);
+    }
+}
+
+void sim_stop(struct sim_world *world) {
+    sim_note(world, NULL, "stop", 0, 0, 0);
+    faults_end(world);
+    sim_turns(world, 20); /* everybody is let in */
+    world->stopping = true;
+    order(world, COMMAND_DRAIN);
+    quiet_await(world, LOOKS_LONG, false);
+    stop_judge(world);
+    order(world, COMMAND_LEAVE);
+    quiet_await(world, LOOKS_LONG, false);
+    for (uint32_t i = 0; i < world->clients_count; i++) {
+        struct sim_client *client = world->clients[i];
+        if (!client->gone || (client->connected && !client->broken && !client->over && !client->doomed))
+            sim_fail(world, client, "it got no Goodbye");
+    }
+    if (SIM_STAT(world, drain_cut_bytes) != 0)
+        sim_fail(world, NULL, "the stop has cut %lu bytes", SIM_STAT(world, drain_cut_bytes));
+}
