@@ -37,7 +37,12 @@ static struct output_item *item_take(struct output_pool *pool) {
     return item;
 }
 
+/* Private items come from the heap: what a client owes us to read must not use up what slices need. */
 static void item_give(struct output_pool *pool, struct output_item *item) {
+    if (item->log == OUTPUT_PRIVATE) {
+        free(item);
+        return;
+    }
     item->next = pool->spare;
     pool->spare = item;
     pool->used--;
@@ -102,11 +107,10 @@ static int private_room(struct output *output, uint32_t length) {
     return 0;
 }
 
-uint8_t *output_private(struct output *output, struct output_pool *pool, uint32_t length,
-                        uint16_t position_at) {
+uint8_t *output_private(struct output *output, uint32_t length, uint16_t position_at) {
     if (private_room(output, length) != 0)
         return NULL;
-    struct output_item *item = item_take(pool);
+    struct output_item *item = malloc(sizeof *item);
     if (item == NULL)
         return NULL;
     *item = (struct output_item){.length = length, .log = OUTPUT_PRIVATE, .position_at = position_at};
@@ -119,6 +123,7 @@ uint8_t *output_private(struct output *output, struct output_pool *pool, uint32_
 static void private_drop(struct output *output, uint32_t length) {
     output->private_begin += length;
     output->private_length -= length;
+    output->rest -= length < output->rest ? length : output->rest;
     if (output->private_length == 0) {
         free(output->private_bytes);
         output->private_bytes = NULL;
@@ -263,16 +268,17 @@ static void slices_drop(struct output *output, struct output_pool *pool) {
 }
 
 /* Puts the rest of a begun record in front of everything: only the front of the list can have been begun. */
-static int rest_keep(struct output *output, struct output_pool *pool, const uint8_t *rest, uint32_t length) {
+static int rest_keep(struct output *output, const uint8_t *rest, uint32_t length) {
     if (private_room(output, length) != 0)
         return -ENOMEM;
-    struct output_item *item = item_take(pool);
+    struct output_item *item = malloc(sizeof *item);
     if (item == NULL)
         return -ENOMEM;
     uint8_t *front = output->private_bytes + output->private_begin;
     memmove(front + length, front, output->private_length);
     memcpy(front, rest, length);
     output->private_length += length;
+    output->rest = length;
     output->bytes += length;
     *item = (struct output_item){.next = output->first, .length = length, .log = OUTPUT_PRIVATE};
     output->first = item;
@@ -294,7 +300,7 @@ int output_retreat(struct output *output, struct output_pool *pool, struct log *
     }
     if (output->slices > 0)
         slices_drop(output, pool);
-    return rest_length > 0 ? rest_keep(output, pool, rest, rest_length) : 0;
+    return rest_length > 0 ? rest_keep(output, rest, rest_length) : 0;
 }
 
 void output_positions(struct output *output,

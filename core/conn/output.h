@@ -1,8 +1,9 @@
 /* output.h: what a connection still has to send: one ordered list of slices of logs and private bytes.
- * Owner: one connection; the worker's thread. Items come from the worker's pool.
- * A slice borrows ring memory: the worker's gate stands at or below its first record until it is sent or
- * dropped. Private bytes are owned. Nothing blocks. Sending is: output_gather, the system call, output_sent
- * with what was taken. Adding fails with -ENOBUFS (pool empty) or -ENOMEM; then nothing was added. */
+ * Owner: one connection; the worker's thread. Slices come from the worker's pool, private items from the
+ * heap. A slice borrows ring memory: the worker's gate stands at or below its first record until it is sent
+ * or dropped. Private bytes are owned. Nothing blocks. Sending is: output_gather, the system call,
+ * output_sent with what was taken. Adding fails with -ENOBUFS (pool empty) or -ENOMEM; then nothing was
+ * added. */
 #pragma once
 
 #include "core/base/check.h"
@@ -44,6 +45,7 @@ struct output {
     uint64_t bytes;          /* of all items */
     uint32_t slices;         /* how many items are slices */
     uint32_t private_length; /* unsent private bytes */
+    uint32_t rest;           /* how many of them, in front, are the rest of a begun record and no replies */
     uint32_t private_begin;
     uint32_t private_capacity;
     uint8_t *private_bytes; /* owns; the private items' bytes in their order */
@@ -55,8 +57,11 @@ int output_slice(struct output *output, struct output_pool *pool, uint16_t log, 
                  uint64_t offset, uint32_t length) MUST_USE;
 /* Room for a private frame of `length` bytes, which the caller fills at once. `position_at`: see output_item.
  * NULL = no memory. */
-uint8_t *output_private(struct output *output, struct output_pool *pool, uint32_t length,
-                        uint16_t position_at) MUST_USE;
+uint8_t *output_private(struct output *output, uint32_t length, uint16_t position_at) MUST_USE;
+/* Bytes of replies that are not sent: what a client must read for us to read from it. */
+static inline uint32_t output_replies(const struct output *output) {
+    return output->private_length - output->rest;
+}
 
 /* Copied slices of one turn. */
 struct staging {

@@ -11,8 +11,8 @@
 #define FRAME_NO_POSITION 0u
 
 void session_init(struct session *session, const struct session_facts *facts, struct conn *conn,
-                  struct output_pool *pool, struct wire_shape *shape, void *peer) {
-    *session = (struct session){.facts = facts, .conn = conn, .pool = pool, .shape = shape, .peer = peer};
+                  struct wire_shape *shape, void *peer) {
+    *session = (struct session){.facts = facts, .conn = conn, .shape = shape, .peer = peer};
 }
 
 void session_deinit(struct session *session) {
@@ -27,7 +27,7 @@ void session_deinit(struct session *session) {
 static void frame_send(struct session *session, const Roundhouse__V1__Frame *frame, size_t position_bytes) {
     size_t size = control_size(frame);
     uint16_t position_at = position_bytes == 0 ? FRAME_NO_POSITION : (uint16_t)(size - position_bytes);
-    uint8_t *out = output_private(&session->conn->out, session->pool, (uint32_t)size, position_at);
+    uint8_t *out = output_private(&session->conn->out, (uint32_t)size, position_at);
     if (out == NULL) {
         session->conn->broken = true;
         return;
@@ -361,7 +361,7 @@ static size_t frames_handle(struct session *session, const uint8_t *bytes, size_
         session->frames++;
         done += front.size;
         if (front.verdict == SESSION_WAIT ||
-            session->conn->out.private_length > session->facts->private_bytes) {
+            output_replies(&session->conn->out) > session->facts->private_bytes) {
             *stopped = true;
             break;
         }

@@ -56,7 +56,6 @@ enum session_state { SESSION_HANDSHAKE, SESSION_OPEN, SESSION_LEAVING, SESSION_O
 struct session {
     const struct session_facts *facts; /* borrows */
     struct conn *conn;                 /* borrows: its peer's */
-    struct output_pool *pool;          /* borrows: the worker's */
     struct wire_shape *shape;          /* borrows: the worker's */
     void *peer;
     uint64_t ordinal; /* of the last Event frame handled */
@@ -69,7 +68,7 @@ struct session {
 };
 
 void session_init(struct session *session, const struct session_facts *facts, struct conn *conn,
-                  struct output_pool *pool, struct wire_shape *shape, void *peer);
+                  struct wire_shape *shape, void *peer);
 void session_deinit(struct session *session);
 
 /* Bytes have come. Everything is either handled or kept in conn->in. */

@@ -67,7 +67,7 @@ static struct peer *peer_new(struct worker *worker) {
     peer->member = worker->spare[--worker->spare_count];
     peer->opened_ns = peer->heard_ns = worker->now_ns;
     worker->peers[peer->member] = peer;
-    session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->pool, &worker->shape, peer);
+    session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->shape, peer);
     list_add(&worker->all, &peer->all);
     counter_add(&worker->stats.connections, 1);
     return peer;
@@ -236,7 +236,7 @@ void peer_go_on(struct peer *peer, enum conn_pause why) {
 
 static void private_bound(struct peer *peer) {
     uint64_t limit = peer->worker->shards->config.private_bytes;
-    uint32_t length = peer->conn.out.private_length;
+    uint32_t length = output_replies(&peer->conn.out);
     counter_max(&peer->worker->stats.private_high_water, length);
     if (length > limit && peer->private_since_ns == 0) {
         peer->private_since_ns = peer->worker->now_ns;

@@ -99,7 +99,7 @@ static void add_slice(struct world *world, uint16_t number, uint32_t count, uint
 /* A private frame; with `mendable`, its last POSITION_SIZE bytes are a Position. */
 static void add_private(struct world *world, const char *text, bool mendable) {
     uint32_t length = (uint32_t)strlen(text), at = mendable ? length - POSITION_SIZE : 0;
-    uint8_t *room = output_private(&world->output, &world->pool, length, (uint16_t)at);
+    uint8_t *room = output_private(&world->output, length, (uint16_t)at);
     cr_assert(room != NULL);
     memcpy(room, text, length);
     part_new(world, OUTPUT_PRIVATE, length, (const uint8_t *)text)->position_at = at;
@@ -183,10 +183,10 @@ Test(output, grows_the_last_slice_that_a_run_continues) {
     cr_assert(output_slice(output, &world.pool, 0, 5, 151, 50) == 0, "a hole");
     cr_assert(output_slice(output, &world.pool, 1, 1, 201, 50) == 0, "another log");
     cr_assert(world.pool.used == 3 && output->slices == 3);
-    cr_assert(output_private(output, &world.pool, 10, 0) != NULL);
+    cr_assert(output_private(output, 10, 0) != NULL);
     cr_assert(output_slice(output, &world.pool, 1, 2, 251, 50) == 0, "behind a frame");
-    cr_assert(world.pool.used == 5 && output->slices == 4 && output->bytes == 310);
-    cr_assert(world.pool.used_most == 5);
+    cr_assert(world.pool.used == 4 && output->slices == 4 && output->bytes == 310);
+    cr_assert(world.pool.used_most == 4);
     world_stop(&world);
 }
 
@@ -200,14 +200,15 @@ Test(output, does_not_let_one_item_grow_beyond_its_length_field) {
     world_stop(&world);
 }
 
-Test(output, answers_when_the_pool_is_empty_and_adds_nothing) {
+Test(output, answers_when_the_pool_is_empty_and_still_takes_replies) {
     struct world world;
-    world_start(&world, 2);
+    world_start(&world, 1);
     add_slice(&world, 0, 1, 20);
-    add_private(&world, "reply", false);
     cr_assert(output_slice(&world.output, &world.pool, 1, 1, 0, 20) == -ENOBUFS);
-    cr_assert(output_private(&world.output, &world.pool, 7, 0) == NULL);
-    cr_assert(world.output.bytes == 25 && world.output.slices == 1 && world.output.private_length == 5);
+    add_private(&world, "reply", false);
+    add_private(&world, "Pong: place", true);
+    cr_assert(world.output.bytes == 36 && world.output.slices == 1 && world.output.private_length == 16);
+    cr_assert(world.pool.used == 1 && output_replies(&world.output) == 16);
     expect_stream(&world, stream_of(&world, 0, wanted), "with", 2);
     world_stop(&world);
 }
@@ -227,7 +228,7 @@ Test(output, grows_a_slice_although_the_pool_is_empty) {
 Test(output, pool_wants_everything_back, .signal = SIGABRT) {
     struct world world;
     world_start(&world, 2);
-    add_private(&world, "reply", false);
+    add_slice(&world, 0, 1, 20);
     output_pool_deinit(&world.pool);
 }
 
@@ -237,14 +238,16 @@ Test(output, survives_every_failed_allocation) {
     refuse_at = 1;
     cr_assert(output_pool_init(&none, 10) == -ENOMEM);
     world_start(&world, 16);
-    refuse_at = 1;
-    cr_assert(output_private(&world.output, &world.pool, 7, 0) == NULL);
-    cr_assert(world.output.first == NULL && world.output.bytes == 0 && world.pool.used == 0);
+    for (unsigned n = 1; n <= 2; n++) { /* the bytes, the item */
+        refuse_at = n;
+        cr_assert(output_private(&world.output, 7, 0) == NULL);
+        cr_assert(world.output.first == NULL && world.output.bytes == 0);
+    }
     add_private(&world, "reply", false);
     refuse_at = 1;
-    cr_assert(output_private(&world.output, &world.pool, PRIVATE_BYTES_FIRST, 0) == NULL);
-    cr_assert(world.output.bytes == 5 && world.pool.used == 1 && refuse_refused == 3);
-    expect_stream(&world, stream_of(&world, 0, wanted), "after", 3);
+    cr_assert(output_private(&world.output, PRIVATE_BYTES_FIRST, 0) == NULL);
+    cr_assert(world.output.bytes == 5 && refuse_refused == 4);
+    expect_stream(&world, stream_of(&world, 0, wanted), "after", 4);
     world_stop(&world);
 }
 
@@ -405,6 +408,17 @@ static size_t left_by_retreat(const struct world *world, uint64_t sent, uint8_t 
     return length;
 }
 
+/* How much is left of a record that was begun. */
+static uint32_t rest_of(const struct world *world, uint64_t sent) {
+    for (uint32_t i = 0; i < world->count; i++) {
+        const struct part *part = &world->parts[i];
+        if (sent < part->length)
+            return sent > 0 && part->log != OUTPUT_PRIVATE ? part->length - (uint32_t)sent : 0;
+        sent -= part->length;
+    }
+    return 0;
+}
+
 /* The first position of a log that is not wholly sent. */
 static uint64_t lowest_of(const struct world *world, uint64_t sent, uint16_t log) {
     for (uint32_t i = 0; i < world->count; i++) {
@@ -436,10 +450,16 @@ Test(output, retreats_at_every_byte_with_the_rest_of_what_was_begun) {
         cr_assert(next[0] == should[0] && next[1] == should[1], "behind %u", sent);
         cr_assert(world.output.slices == 0 && world.output.bytes == length, "behind %u", sent);
         cr_assert(world.output.private_length == length, "all of it is private");
+        cr_assert(output_replies(&world.output) == length - rest_of(&world, sent), "behind %u", sent);
         add_private(&world, "and what comes next", false);
         memcpy(wanted + length, "and what comes next", 19);
         length += 19;
-        expect_stream(&world, length, "retreat behind", sent);
+        for (uint32_t left = world.output.rest; left > 0; left = world.output.rest)
+            output_sent(&world.output, &world.pool,
+                        left > 7 ? 7 : left); /* the rest goes, the replies stay */
+        cr_assert(output_replies(&world.output) == length - rest_of(&world, sent));
+        memmove(wanted, wanted + rest_of(&world, sent), length - rest_of(&world, sent));
+        expect_stream(&world, length - rest_of(&world, sent), "retreat behind", sent);
         world_stop(&world);
     }
 }
@@ -483,7 +503,7 @@ Test(output, finds_a_record_in_a_run_of_many_after_any_number_of_bytes) {
 
 Test(output, retreats_with_a_pool_that_was_empty) {
     struct world world;
-    world_start(&world, 3);
+    world_start(&world, 2);
     add_slice(&world, 0, 1, 50);
     add_private(&world, "reply", false);
     add_slice(&world, 1, 1, 50);

@@ -3,6 +3,7 @@
 #include "tests/unit/refuse.h"
 
 #include "core/conn/input.c"
+#include "core/conn/output.c"
 #include "core/session/session.c"
 
 #include "codecs/proto/field.h"
@@ -76,7 +77,7 @@ Test(session, knows_nothing_at_a_glance_before_the_connect) {
     world_expect(&world, "publish 1 a 15\npublish 2 a 15\n");
     cr_assert(world.shape.hits == 1);
     session_deinit(&world.session); /* the next connection of the same worker */
-    session_init(&world.session, &world.facts, &world.conn, &world.pool, &world.shape, &world);
+    session_init(&world.session, &world.facts, &world.conn, &world.shape, &world);
     world_receive_all(&world, &stream);
     world_expect(&world, "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n");
     world_stop(&world);
@@ -362,13 +363,12 @@ Test(session, breaks_a_connection_whose_reply_finds_no_room) {
     struct world world;
     struct stream stream = {.length = 0};
     world_open(&world);
-    struct output_item *spare = world.pool.spare;
-    world.pool.spare = NULL;
     stream_ping(&stream, "x");
+    refuse_at = 1;
     world_receive_all(&world, &stream);
-    cr_assert(world.conn.broken && world.conn.out.bytes == 0);
-    world.pool.spare = spare;
+    cr_assert(refuse_refused == 1 && world.conn.broken && world.conn.out.bytes == 0);
     world_stop(&world);
+    LEAKS_NONE();
 }
 
 /* ---- the end ---- */

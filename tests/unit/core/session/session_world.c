@@ -113,7 +113,7 @@ void world_start(struct world *world) {
                                           .idle_ns = 90 * NS_PER_S,
                                           .private_bytes = 64 * KIB};
     cr_assert(output_pool_init(&world->pool, 1024) == 0);
-    session_init(&world->session, &world->facts, &world->conn, &world->pool, &world->shape, world);
+    session_init(&world->session, &world->facts, &world->conn, &world->shape, world);
 }
 
 void world_stop(struct world *world) {

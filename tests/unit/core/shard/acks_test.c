@@ -39,7 +39,7 @@ static void scene_start(struct scene *scene, bool acks) {
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
         list_init(nodes[i]);
     peer->worker = worker;
-    session_init(&peer->session, &scene->shards.facts, &peer->conn, &worker->pool, &worker->shape, peer);
+    session_init(&peer->session, &scene->shards.facts, &peer->conn, &worker->shape, peer);
     peer->session.acks = acks;
 }
 

@@ -90,6 +90,19 @@ static void ends(struct sim_world *world) {
 
 /* ---- who does not read ---- */
 
+Test(sim_scenes, the_rest_of_a_begun_record_is_no_reply_that_somebody_does_not_read) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *stuck = subscriber(world, PATTERN_A, SKIP);
+    published(publisher(world), TOPIC_A, 1, 7000); /* more than private_bytes */
+    sim_ping(stuck);
+    says(stuck);
+    passes(world, 2 * PRIVATE_STALL_NS);
+    cr_assert_eq(SIM_STAT(world, laggards), 1);
+    cr_assert_eq(SIM_STAT(world, private_stalls), 0);
+    cr_assert(!stuck->gone);
+    ends(world);
+}
+
 Test(sim_scenes, replies_that_are_not_read_do_stall) {
     struct sim_world *world = world_of(sim_setup_plain(1));
     struct sim_client *stuck = publisher(world);
@@ -102,6 +115,22 @@ Test(sim_scenes, replies_that_are_not_read_do_stall) {
     cr_assert_eq(SIM_STAT(world, connections), 0);
     sim_world_end(world);
     LEAKS_NONE();
+}
+
+Test(sim_scenes, replies_do_not_use_up_what_deliveries_need) {
+    struct sim_setup setup = sim_setup_plain(1);
+    setup.slices = 4;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *reader = subscriber(world, SIM_MASK_ALL, DISCONNECT);
+    struct sim_client *stuck = publisher(world);
+    for (uint32_t i = 0; i < 60; i++)
+        sim_ping(stuck);
+    says(stuck);
+    published(publisher(world), TOPIC_A, 20, 100);
+    reads(reader);
+    cr_assert_eq(world->events, 20);
+    cr_assert_eq(SIM_STAT(world, pool_empty), 0);
+    ends(world);
 }
 
 /* ---- the last frames ---- */
