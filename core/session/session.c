@@ -25,6 +25,8 @@ void session_deinit(struct session *session) {
 /* `position_bytes`: of the packed Position that is the frame's last field and says how far the connection is;
  * 0 = none. */
 static void frame_send(struct session *session, const Roundhouse__V1__Frame *frame, size_t position_bytes) {
+    if (session->said_all)
+        return;
     size_t size = control_size(frame);
     uint16_t position_at = position_bytes == 0 ? FRAME_NO_POSITION : (uint16_t)(size - position_bytes);
     uint8_t *out = output_private(&session->conn->out, (uint32_t)size, position_at);
@@ -74,6 +76,7 @@ void session_fail(struct session *session, const struct fault *fault) {
     error.retry_after_ms = fault->code == RH_CODE_UNAVAILABLE || fault->code == RH_CODE_EXHAUSTED ? 1000 : 0;
     Roundhouse__V1__Frame frame = FRAME(error, ERROR, &error);
     frame_send(session, &frame, 0);
+    session->said_all = true;
     session->facts->host->failed(session->peer, fault->code);
 }
 
@@ -83,6 +86,7 @@ void session_goodbye(struct session *session, const char *reason) {
     goodbye.reason = text_borrow(reason);
     Roundhouse__V1__Frame frame = FRAME(goodbye, GOODBYE, &goodbye);
     frame_send(session, &frame, 0);
+    session->said_all = true;
 }
 
 void session_subscribed(struct session *session, uint64_t id, const struct position *position) {

@@ -65,6 +65,7 @@ struct session {
     enum session_state state;
     enum rh_code last_code; /* of the fatal error */
     bool acks;              /* ROUTED was asked for */
+    bool said_all;          /* a fatal Error or Goodbye is queued: nothing may follow it */
 };
 
 void session_init(struct session *session, const struct session_facts *facts, struct conn *conn,

@@ -184,8 +184,14 @@ void peer_received(void *owner, void *user, const uint8_t *bytes, size_t length)
 void peer_ended(void *owner, void *user, int error) {
     struct peer *peer = user;
     (void)owner;
-    if (error != 0 || peer->session.state == SESSION_HANDSHAKE || peer->session.state == SESSION_OVER) {
+    if (error != 0 || peer->session.state == SESSION_HANDSHAKE) {
         peer_close(peer, error != 0);
+        return;
+    }
+    if (peer->session.state == SESSION_OVER) {
+        peer->farewell = true; /* the Error still goes out */
+        if (peer->conn.out.first == NULL)
+            peer_close(peer, false);
         return;
     }
     peer->ended = true;

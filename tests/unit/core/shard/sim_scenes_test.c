@@ -159,6 +159,34 @@ Test(sim_scenes, an_error_is_told_also_to_who_reads_late) {
     ends(world);
 }
 
+Test(sim_scenes, nothing_follows_a_fatal_error) {
+    for (uint32_t workers = 1; workers <= 2; workers++) {
+        struct sim_world *world = world_of(sim_setup_plain(workers));
+        struct sim_client *client = publisher(world);
+        sim_publish(client, TOPIC_A, 10);
+        sim_publish(client, TOPIC_B, 10);
+        sim_fatal(client, 2);
+        says(client);
+        reads(client);
+        cr_assert(client->failed);
+        ends(world);
+    }
+}
+
+Test(sim_scenes, who_says_nonsense_and_ends_is_told_so) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *client = publisher(world);
+    for (uint32_t i = 0; i < 30; i++)
+        sim_ping(client);
+    sim_fatal(client, 1);
+    (void)sim_write(client, SIZE_MAX);
+    sim_leave(client, SIM_SHUT);
+    sim_turns(world, 5);
+    reads(client);
+    cr_assert(client->failed && client->gone);
+    ends(world);
+}
+
 /* ---- where subscriptions begin and end ---- */
 
 /* Two subscriptions whose connection holds unsent slices. */
