@@ -113,6 +113,7 @@ void peer_accepted(void *owner, void *user, int fd) {
     struct worker *worker = owner;
     uint64_t total;
     (void)user;
+    worker_clock(worker);
     uint32_t shard = least_loaded(worker, &total);
     bool refuse = total >= worker->shards->config.connections;
     if (refuse)
@@ -172,6 +173,7 @@ void peer_received(void *owner, void *user, const uint8_t *bytes, size_t length)
     struct worker *worker = owner;
     struct peer *peer = user;
     worker->worked = true;
+    worker_clock(worker);
     if (peer->shut)
         return;
     peer->heard_ns = worker->now_ns;
@@ -234,8 +236,10 @@ void peer_go_on(struct peer *peer, enum conn_pause why) {
         return;
     session_resume(&peer->session);
     frames_count(peer);
-    if (was_paused && conn->paused == 0 && !peer->shut && !peer->ended)
+    if (was_paused && conn->paused == 0 && !peer->shut && !peer->ended) {
+        peer->heard_ns = peer->worker->now_ns; /* it could not be heard meanwhile */
         io_receive_resume(conn->io, conn->handle);
+    }
     peer_end_settle(peer);
     peer_touch(peer);
 }

@@ -279,17 +279,24 @@ uint64_t worker_rest(struct worker *worker) {
     return 0;
 }
 
+void worker_clock(struct worker *worker) {
+    if (worker->clock_read)
+        return;
+    worker->clock_read = true;
+    worker->now_ns = worker->clock_ns();
+    worker->wall_ns = clock_wall_ns();
+}
+
 static int worker_wait(struct worker *worker, uint64_t wait_ns) {
-    worker->worked = worker->rung = false;
+    uint64_t before_ns = worker->now_ns;
+    worker->worked = worker->rung = worker->clock_read = false;
     refusals_forget(worker);
     if (wait_ns > 0)
         counter_add(&worker->stats.sleeps, 1);
     int result = io_turn(worker->io, wait_ns);
     if (wait_ns > 0)
         wake_resume(&worker->wake);
-    uint64_t before_ns = worker->now_ns;
-    worker->now_ns = worker->clock_ns();
-    worker->wall_ns = clock_wall_ns();
+    worker_clock(worker);
     if (wait_ns > 0)
         backstop_look(worker, worker->now_ns - before_ns, wait_ns);
     return result;

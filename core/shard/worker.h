@@ -175,7 +175,8 @@ struct worker {
     uint32_t iov_used;
     io_handle listener;
     uint64_t (*clock_ns)(void); /* clock_mono_ns; a simulation has a clock of its own */
-    uint64_t now_ns, wall_ns;
+    uint64_t now_ns, wall_ns;   /* of this turn; see worker_clock */
+    bool clock_read;            /* in this turn */
     uint64_t retry_ns; /* when a log's grace is over for a parked connection; 0 = nothing to wait for */
     uint64_t housekeeping_ns;
     uint64_t placed[SHARDS_MAX]; /* worker 0, the acceptor: connections given to each */
@@ -208,6 +209,8 @@ int worker_turn(struct worker *worker) MUST_USE;   /* worker_wake(worker, worker
  * nothing to do, announces the sleep and returns how long it may last; 0 = no sleep. Wake: waits so long for
  * the kernel, then does the turn. */
 uint64_t worker_rest(struct worker *worker);
+/* Reads the clock, once a turn: at the first thing that the kernel tells, or else behind the wait. */
+void worker_clock(struct worker *worker);
 int worker_wake(struct worker *worker, uint64_t wait_ns) MUST_USE;
 void worker_detach(struct worker *worker);
 

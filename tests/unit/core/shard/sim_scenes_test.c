@@ -187,6 +187,50 @@ Test(sim_scenes, who_says_nonsense_and_ends_is_told_so) {
     ends(world);
 }
 
+/* ---- time ---- */
+
+Test(sim_scenes, who_is_parked_is_not_idle) {
+    struct sim_setup setup = sim_setup_plain(1);
+    setup.grace_ns = 200 * NS_PER_MS;
+    setup.idle_ns = 150 * NS_PER_MS;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *stuck = subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *parked = publisher(world);
+    for (uint32_t i = 0; i < 40; i++)
+        sim_publish(parked, TOPIC_A, 4000);
+    while (SIM_STAT(world, parked) == 0) {
+        (void)sim_write(parked, SIZE_MAX);
+        sim_turns(world, 1);
+        (void)sim_read(parked, SIZE_MAX);
+    }
+    for (uint32_t i = 0; i < 3; i++) { /* the grace ends in a turn that looks for who is idle, too */
+        sim_time(world, 120 * NS_PER_MS);
+        sim_ping(stuck);
+        (void)sim_write(stuck, SIZE_MAX);
+        sim_turns(world, 1);
+    }
+    cr_assert_gt(counter_get(&log_counters(world->logs[0].log)->refused_grace), 0);
+    cr_assert_eq(SIM_STAT(world, idle_timeouts), 0);
+    ends(world);
+}
+
+Test(sim_scenes, who_spoke_while_the_worker_slept_has_spoken_now) {
+    struct sim_setup setup = sim_setup_plain(1);
+    setup.idle_ns = 50 * NS_PER_MS;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *client = publisher(world);
+    for (uint32_t i = 0; i < 2000; i++) {
+        if (i % 45 == 0)
+            sim_ping(client);
+        (void)sim_write(client, SIZE_MAX);
+        sim_turns(world, 1);
+        (void)sim_read(client, SIZE_MAX);
+        sim_time(world, NS_PER_MS);
+    }
+    cr_assert_eq(SIM_STAT(world, idle_timeouts), 0);
+    ends(world);
+}
+
 /* ---- where subscriptions begin and end ---- */
 
 /* Two subscriptions whose connection holds unsent slices. */
