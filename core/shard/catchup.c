@@ -10,42 +10,42 @@
 
 /* ---- entering and leaving ---- */
 
-/* Gives up the slices; at[i] comes down to the first record of log i that was not begun. False: closed. */
-static bool slices_give_up(struct peer *peer, uint64_t *at) {
+/* Gives up the slices; at[] goes down to where the first unsent one of each log begins. */
+static bool retreat(struct peer *peer, uint64_t *at) {
     struct worker *worker = peer->worker;
-    int kept = output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, at);
-    output_positions(&peer->conn.out, position_lower, at);
     list_remove(&peer->holding);
-    if (kept != 0)
-        peer_close(peer, true);
-    return kept == 0;
+    if (output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, at) != 0)
+        return false;
+    output_positions(&peer->conn.out, position_lower, at);
+    return true;
 }
 
-/* It was only finishing: not worth a cursor, but it shall read its acknowledgements and our Goodbye. */
-static bool retired_give_up(struct peer *peer) {
-    uint64_t at[SHARDS_MAX];
-    for (uint32_t i = 0; i < SHARDS_MAX; i++)
-        at[i] = UINT64_MAX;
-    return slices_give_up(peer, at);
+static uint64_t *live_ends(const struct worker *worker) {
+    uint32_t logs = worker->shards->config.count;
+    uint64_t *at = malloc(logs * sizeof *at);
+    for (uint32_t i = 0; at != NULL && i < logs; i++)
+        at[i] = delivery_live_end(&worker->readers[i]);
+    return at;
 }
 
 bool catchup_enter(struct peer *peer) {
     struct worker *worker = peer->worker;
-    uint32_t logs = worker->shards->config.count;
-    if (peer->retired)
-        return retired_give_up(peer);
-    uint64_t *at = malloc(logs * sizeof *at);
-    if (at == NULL) {
+    uint64_t *at = live_ends(worker);
+    if (at == NULL || !retreat(peer, at)) {
+        free(at);
         peer_close(peer, true);
         return false;
     }
-    for (uint32_t i = 0; i < logs; i++)
-        at[i] = worker->readers[i].attached ? worker->readers[i].cursor : log_visible(worker->readers[i].log);
+    if (peer->retired) { /* its last frames still go out, and the record that it has begun */
+        free(at);
+        return true;
+    }
     peer->at = at;
+    starts_skip(peer);
     list_add(&worker->lagging, &peer->lagging);
     counter_add(&worker->stats.catch_up_entered, 1);
     counter_add(&worker->stats.laggards, 1);
-    return slices_give_up(peer, at);
+    return true;
 }
 
 void catchup_forget(struct peer *peer) {
@@ -61,7 +61,7 @@ void catchup_forget(struct peer *peer) {
 static void catchup_leave(struct peer *peer) {
     counter_add(&peer->worker->stats.catch_up_left, 1);
     catchup_forget(peer);
-    subs_grown(peer);
+    starts_over(peer);
 }
 
 static bool peer_ready(const struct peer *peer) {
@@ -103,9 +103,9 @@ static void gap_tell(struct peer *peer, uint32_t log, uint64_t from, uint64_t to
 /* The peer stands below what the log still has. */
 static void fell_off(struct peer *peer, const struct reader *reader) {
     uint32_t log = log_number(reader->log);
-    uint64_t from = peer->at[log];
-    if (subs_missed_nothing(peer, log, from)) {
-        peer->at[log] = reader->cursor;
+    uint64_t needed = starts_needed(peer, log, peer->at[log]);
+    if (needed >= log_oldest(reader->log)) { /* nothing of it was due */
+        peer->at[log] = needed < reader->cursor ? needed : reader->cursor;
         return;
     }
     if (peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT && !peer->resuming) {
@@ -113,7 +113,7 @@ static void fell_off(struct peer *peer, const struct reader *reader) {
         return;
     }
     peer->at[log] = gap_end(reader);
-    gap_tell(peer, log, from, peer->at[log]);
+    gap_tell(peer, log, needed, peer->at[log]);
 }
 
 static void fell_off_all(struct worker *worker, const struct reader *reader) {
@@ -122,7 +122,8 @@ static void fell_off_all(struct worker *worker, const struct reader *reader) {
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
         struct peer *peer = LIST_OF(node, struct peer, lagging);
         next = node->next;
-        if (peer_ready(peer) && peer->at[log_number(reader->log)] < oldest)
+        uint32_t log = log_number(reader->log);
+        if (peer_ready(peer) && peer_reads(peer, log) && peer->at[log] < oldest)
             fell_off(peer, reader);
     }
 }
@@ -144,7 +145,7 @@ static bool stretch_find(struct stretch *stretch) {
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
         const struct peer *peer = LIST_OF(node, struct peer, lagging);
         uint64_t at = peer->at[stretch->log];
-        if (!peer_ready(peer) || at >= stretch->to)
+        if (!peer_ready(peer) || !peer_reads(peer, stretch->log) || at >= stretch->to)
             continue;
         if (at < stretch->from) {
             stretch->to = stretch->from;
@@ -174,7 +175,7 @@ static uint64_t young_take(const struct stretch *stretch, struct peer *peer, uin
     for (uint64_t position = first; position < end; position++) {
         const struct log_entry *entry = log_entry_at(log, position);
         const uint8_t *topic = log_bytes_at(log, entry->offset) + log_flags_topic_at(entry->flags);
-        if (!subs_want(peer, stretch->log, position, topic, log_flags_topic_length(entry->flags)))
+        if (!starts_want(peer, stretch->log, position, topic, log_flags_topic_length(entry->flags)))
             continue;
         if (output_slice(&peer->conn.out, &stretch->worker->pool, (uint16_t)stretch->log, position,
                          entry->offset, entry->length) != 0)
@@ -233,13 +234,8 @@ static void stretch_retreat(struct stretch *stretch) {
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
         struct peer *peer = LIST_OF(node, struct peer, lagging);
         next = node->next;
-        if (peer->conn.out.slices == 0)
-            continue;
-        if (output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, peer->at) != 0)
+        if (peer->conn.out.slices > 0 && !retreat(peer, peer->at))
             peer_close(peer, true);
-        else
-            output_positions(&peer->conn.out, position_lower, peer->at);
-        list_remove(&peer->holding);
     }
 }
 
@@ -268,7 +264,7 @@ static bool peer_caught_up(const struct peer *peer) {
     if (!peer_ready(peer))
         return false;
     for (uint32_t i = 0; i < worker->shards->config.count; i++)
-        if (worker->readers[i].attached && peer->at[i] < worker->readers[i].cursor)
+        if (peer_reads(peer, i) && peer->at[i] < worker->readers[i].cursor)
             return false;
     return true;
 }
@@ -291,9 +287,10 @@ bool catchup_step(struct worker *worker) {
 }
 
 static void floor_peer(struct peer *peer, const struct reader *reader, uint64_t oldest, uint64_t *floor) {
-    uint64_t at = peer->at[log_number(reader->log)];
+    uint32_t log = log_number(reader->log);
+    uint64_t at = peer->at[log];
     bool disconnects = peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT && !peer->resuming;
-    if (peer->retired)
+    if (peer->retired || !peer_reads(peer, log))
         return;
     if (at >= oldest)
         *floor = at < *floor ? at : *floor;

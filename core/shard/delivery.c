@@ -4,7 +4,7 @@
 
 /* ---- readers ---- */
 
-bool delivery_attach(struct worker *worker, struct reader *reader) {
+bool delivery_attach(struct reader *reader) {
     for (int tries = 0; tries < 3; tries++) {
         uint64_t live = log_visible(reader->log);
         /* it may still stand where slices of an earlier subscription wait: that protects what is new, too */
@@ -13,18 +13,18 @@ bool delivery_attach(struct worker *worker, struct reader *reader) {
             continue; /* the ring lapped within the call */
         reader->cursor = live;
         reader->attached = true;
-        uint32_t log = log_number(reader->log);
-        for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next)
-            LIST_OF(node, struct peer, lagging)->at[log] = live;
         return true;
     }
     return false;
 }
 
 /* The gate stays where it is: outputs may still hold slices. delivery_gates lets go of it. */
-void delivery_detach(struct worker *worker, struct reader *reader) {
-    (void)worker;
+void delivery_detach(struct reader *reader) {
     reader->attached = false;
+}
+
+uint64_t delivery_live_end(const struct reader *reader) {
+    return reader->attached ? reader->cursor : log_visible(reader->log);
 }
 
 void delivery_position(void *user, struct position *out) {
@@ -33,13 +33,9 @@ void delivery_position(void *user, struct position *out) {
     out->count = worker->shards->config.count;
     for (uint32_t i = 0; i < sizeof out->instance; i++)
         out->instance[i] = worker->shards->facts.instance[i];
-    for (uint32_t i = 0; i < out->count; i++) {
-        const struct reader *reader = &worker->readers[i];
-        if (!reader->attached)
-            out->next[i] = log_visible(reader->log);
-        else
-            out->next[i] = peer->at != NULL ? peer->at[i] : reader->cursor;
-    }
+    for (uint32_t i = 0; i < out->count; i++)
+        out->next[i] =
+            peer->at != NULL && peer_reads(peer, i) ? peer->at[i] : delivery_live_end(&worker->readers[i]);
 }
 
 /* ---- routing ---- */
@@ -216,7 +212,7 @@ void delivery_sent(void *owner, void *user, int64_t result) {
     if (conn->out.slices == 0) {
         list_remove(&peer->holding);
         if (peer->young && peer->at == NULL)
-            subs_grown(peer); /* nothing of before any subscription is left to go back to */
+            starts_over(peer); /* nothing of before any subscription is left to go back to */
     }
     if ((uint64_t)result < offered) {
         conn->blocked = true;

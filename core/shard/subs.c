@@ -14,11 +14,6 @@
 
 /* ---- patterns of one subscription ---- */
 
-/* The patterns lie one behind the other, each with its length before it. */
-static const uint8_t *pattern_next(const uint8_t *pattern) {
-    return pattern + 1 + pattern[0];
-}
-
 static struct subscription *subscription_new(const Roundhouse__V1__Subscribe *subscribe) {
     size_t bytes = 0;
     for (size_t i = 0; i < subscribe->n_patterns; i++)
@@ -163,18 +158,18 @@ enum session_verdict subs_unsubscribe(void *user, uint64_t id) {
 
 /* ---- interest: which logs have to be read ---- */
 
-static bool reader_want(struct worker *worker, struct reader *reader) {
-    if (reader->interest == 0 && !delivery_attach(worker, reader))
+static bool reader_want(struct reader *reader) {
+    if (reader->interest == 0 && !delivery_attach(reader))
         return false;
     reader->interest++;
     return true;
 }
 
-static void reader_unwant(struct worker *worker, struct reader *reader) {
+static void reader_unwant(struct reader *reader) {
     CHECK(reader->interest > 0);
     reader->interest--;
     if (reader->interest == 0)
-        delivery_detach(worker, reader);
+        delivery_detach(reader);
 }
 
 static uint32_t literal_home(const struct worker *worker, const uint8_t *pattern) {
@@ -182,20 +177,38 @@ static uint32_t literal_home(const struct worker *worker, const uint8_t *pattern
     return worker->shards->slots[topic_slot(hash)];
 }
 
+/* One bit for each log where a pattern can match. */
+static uint64_t subscription_logs(const struct worker *worker, const struct subscription *sub) {
+    uint64_t logs = 0;
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+        if (pattern_wild(pattern + 1, pattern[0]))
+            return UINT64_MAX >> (64 - worker->shards->config.count);
+        logs |= UINT64_C(1) << literal_home(worker, pattern);
+    }
+    return logs;
+}
+
+static void peer_reads_anew(struct peer *peer) {
+    peer->logs = 0;
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next)
+        peer->logs |= LIST_OF(node, struct subscription, node)->logs;
+}
+
 static void pattern_unwant(struct worker *worker, const uint8_t *pattern, uint32_t logs) {
     if (!pattern_wild(pattern + 1, pattern[0])) {
-        reader_unwant(worker, &worker->readers[literal_home(worker, pattern)]);
+        reader_unwant(&worker->readers[literal_home(worker, pattern)]);
         return;
     }
     for (uint32_t i = 0; i < logs; i++)
-        reader_unwant(worker, &worker->readers[i]);
+        reader_unwant(&worker->readers[i]);
 }
 
 static bool pattern_want(struct worker *worker, const uint8_t *pattern) {
     if (!pattern_wild(pattern + 1, pattern[0]))
-        return reader_want(worker, &worker->readers[literal_home(worker, pattern)]);
+        return reader_want(&worker->readers[literal_home(worker, pattern)]);
     for (uint32_t i = 0; i < worker->shards->config.count; i++) {
-        if (!reader_want(worker, &worker->readers[i])) {
+        if (!reader_want(&worker->readers[i])) {
             pattern_unwant(worker, pattern, i);
             return false;
         }
@@ -232,73 +245,6 @@ static bool patterns_add(struct peer *peer, const struct subscription *sub) {
     return true;
 }
 
-static uint64_t *starts_now(const struct worker *worker) {
-    uint32_t logs = worker->shards->config.count;
-    uint64_t *start = malloc(logs * sizeof *start);
-    for (uint32_t i = 0; start != NULL && i < logs; i++)
-        start[i] = worker->readers[i].attached ? worker->readers[i].cursor : 0;
-    return start;
-}
-
-static uint64_t *starts_of_connection(const struct peer *peer) {
-    uint32_t logs = peer->worker->shards->config.count;
-    CHECK(logs > 0);
-    uint64_t *start = malloc(logs * sizeof *start);
-    for (uint32_t i = 0; start != NULL && i < logs; i++)
-        start[i] = peer->at[i];
-    return start;
-}
-
-/* Every subscription so far has been served up to where the connection stands; while it goes back for another
- * one they must not get that again. */
-static bool others_start(struct peer *peer) {
-    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
-        struct subscription *sub = LIST_OF(node, struct subscription, node);
-        if (sub->start == NULL && (sub->start = starts_of_connection(peer)) == NULL)
-            return false;
-        for (uint32_t i = 0; i < peer->worker->shards->config.count; i++)
-            if (sub->start[i] < peer->at[i])
-                sub->start[i] = peer->at[i];
-    }
-    return true;
-}
-
-/* The connection's cursors go back to the Position, and only this subscription gets what lies between. Where
- * the others stand is known once the connection has a cursor: what is queued for them and unsent goes back
- * into it. */
-static bool resume_begin(struct peer *peer, struct subscription *sub) {
-    const struct worker *worker = peer->worker;
-    bool back = false;
-    for (uint32_t i = 0; i < worker->shards->config.count && i < sub->resume->count; i++)
-        if (worker->readers[i].attached && sub->resume->next[i] < sub->start[i]) {
-            sub->start[i] = sub->resume->next[i] == 0 ? 1 : sub->resume->next[i];
-            back = true;
-        }
-    if (!back)
-        return true;
-    if ((peer->at == NULL && !catchup_enter(peer)) || !others_start(peer))
-        return false;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
-        if (worker->readers[i].attached && sub->start[i] < peer->at[i])
-            peer->at[i] = sub->start[i];
-    peer->resuming = true;
-    return true;
-}
-
-static bool starts_set(struct peer *peer, struct subscription *sub) {
-    const struct shards *shards = peer->worker->shards;
-    bool resumes = sub->resume != NULL;
-    sub->strange =
-        resumes && memcmp(sub->resume->instance, shards->facts.instance, sizeof shards->facts.instance) != 0;
-    if (peer->at == NULL && peer->conn.out.slices == 0 && (!resumes || sub->strange))
-        return true; /* live, and all before it is sent: nothing lies between */
-    sub->start = starts_now(peer->worker);
-    if (sub->start == NULL)
-        return false;
-    peer->young = true;
-    return !resumes || sub->strange || resume_begin(peer, sub);
-}
-
 static void subscribed_tell(struct peer *peer, const struct subscription *sub) {
     struct position position;
     delivery_position(peer, &position);
@@ -317,8 +263,10 @@ static void begin(struct peer *peer, struct subscription *sub) {
     static const struct fault exhausted = {.code = RH_CODE_EXHAUSTED,
                                            .text = "the server has no room for this subscription now"};
     bool added = patterns_add(peer, sub);
+    sub->logs = subscription_logs(peer->worker, sub);
     if (added && starts_set(peer, sub)) {
         list_add(&peer->subscriptions, &sub->node);
+        peer->logs |= sub->logs;
         subscribed_tell(peer, sub);
         free(sub->resume);
         sub->resume = NULL;
@@ -335,6 +283,8 @@ static void end(struct peer *peer, struct subscription *staged) {
     struct subscription *sub = find(&peer->subscriptions, staged->id);
     list_remove(&sub->node);
     patterns_remove(peer, sub, sub->patterns);
+    peer_reads_anew(peer);
+    starts_skip(peer);
     session_unsubscribed(&peer->session, sub->id);
     subscription_free(sub);
     subscription_free(staged);
@@ -374,54 +324,5 @@ void subs_drop_all(struct peer *peer) {
         patterns_remove(peer, sub, sub->patterns);
         subscription_free(sub);
     }
-}
-
-/* ---- questions of the catch-up ---- */
-
-static bool subscription_matches(const struct subscription *sub, const uint8_t *topic, uint32_t length) {
-    const uint8_t *pattern = sub->pattern;
-    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern))
-        if (pattern_matches(pattern + 1, pattern[0], topic, length))
-            return true;
-    return false;
-}
-
-bool subs_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
-               uint32_t length) {
-    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
-        const struct subscription *sub = LIST_OF(node, struct subscription, node);
-        if ((sub->start == NULL || sub->start[log] <= position) && subscription_matches(sub, topic, length))
-            return true;
-    }
-    return false;
-}
-
-void subs_grown(struct peer *peer) {
-    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
-        struct subscription *sub = LIST_OF(node, struct subscription, node);
-        free(sub->start);
-        sub->start = NULL;
-    }
-    peer->young = false;
-}
-
-static bool subscription_missed_nothing(const struct worker *worker, const struct subscription *sub,
-                                        uint32_t log, uint64_t from) {
-    const uint8_t *pattern = sub->pattern;
-    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
-        if (pattern_wild(pattern + 1, pattern[0]))
-            return false;
-        uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
-        uint32_t slot = topic_slot(hash);
-        if (worker->shards->slots[slot] == log && log_slot_last(worker->readers[log].log, slot) >= from)
-            return false;
-    }
-    return true;
-}
-
-bool subs_missed_nothing(const struct peer *peer, uint32_t log, uint64_t from) {
-    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next)
-        if (!subscription_missed_nothing(peer->worker, LIST_OF(node, struct subscription, node), log, from))
-            return false;
-    return true;
+    peer->logs = 0;
 }

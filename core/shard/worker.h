@@ -42,6 +42,7 @@ enum command_kind {
 struct subscription {
     struct list node; /* in peer->subscriptions or peer->staged */
     uint64_t id;
+    uint64_t logs;   /* one bit for each log where it can match */
     uint64_t *start; /* owns; per log: nothing below is delivered for it. NULL once that needs no asking */
     struct position *resume; /* owns; the Position asked for, until it is in force */
     uint32_t patterns;
@@ -50,6 +51,11 @@ struct subscription {
     bool strange;   /* the Position is of another instance */
     uint8_t pattern[];
 };
+static_assert(SHARDS_MAX <= 64, "one bit for each log");
+/* The patterns lie one behind the other, each with its length before it. */
+static inline const uint8_t *pattern_next(const uint8_t *pattern) {
+    return pattern + 1 + pattern[0];
+}
 
 /* ---- publish acknowledgement ---- */
 
@@ -89,7 +95,8 @@ struct peer {
     struct list subscriptions;
     struct list staged;
     struct acks acks;
-    uint64_t *at; /* owns; lagging: per log, the next position to deliver */
+    uint64_t *at;  /* owns; lagging: per log that it reads, the next position to deliver */
+    uint64_t logs; /* one bit for each log that it reads: where a subscription can match */
     uint64_t opened_ns;
     uint64_t heard_ns;         /* when it was last heard */
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
@@ -268,13 +275,20 @@ enum session_verdict subs_subscribe(void *peer, const Roundhouse__V1__Subscribe 
 enum session_verdict subs_unsubscribe(void *peer, uint64_t id);
 void subs_apply(struct worker *worker);
 void subs_drop_all(struct peer *peer); /* takes its patterns out and frees them; idempotent */
+
+/* starts.c: where subscriptions begin */
+/* For one that is about to join the peer's others: at the cursors, or at its Position, and then the
+ * connection goes back to there. False: it can not begin. */
+bool starts_set(struct peer *peer, struct subscription *sub);
 /* Whether a record at `position` of `log` is due to a peer whose subscriptions are partly young. */
-bool subs_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
-               uint32_t length);
-void subs_grown(struct peer *peer); /* live again: no subscription is young any more */
-/* Whether nothing in [from, to) of the log can have matched: only literals, whose slots have had nothing
- * since. */
-bool subs_missed_nothing(const struct peer *peer, uint32_t log, uint64_t from);
+bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
+                 uint32_t length);
+/* The lowest position from `from` on that can be due to a laggard: not before the starts of its
+ * subscriptions, and nothing of literals whose slots have had nothing since. UINT64_MAX = none. */
+uint64_t starts_needed(const struct peer *peer, uint32_t log, uint64_t from);
+/* A laggard passes over what is due to none of its subscriptions. */
+void starts_skip(struct peer *peer);
+void starts_over(struct peer *peer); /* live again: no subscription is young any more */
 
 /* delivery.c: from the logs to the peers */
 void delivery_walk(struct worker *worker);
@@ -294,9 +308,15 @@ void delivery_sent(void *owner, void *user, int64_t result);
 /* Raises the gates, and lets go of those of logs that are not attached and not held any more; lets holders
  * that hold too much fall back. `sleeping`: all holders, so that the gates stand at the cursors. */
 void delivery_gates(struct worker *worker, bool sleeping);
-bool delivery_attach(struct worker *worker, struct reader *reader); /* at the live end */
-void delivery_detach(struct worker *worker, struct reader *reader);
+bool delivery_attach(struct reader *reader); /* at the live end */
+void delivery_detach(struct reader *reader);
+uint64_t
+delivery_live_end(const struct reader *reader); /* up to where everything has been routed, or would be */
 void delivery_position(void *peer, struct position *out);
+
+static inline bool peer_reads(const struct peer *peer, uint32_t log) {
+    return (peer->logs >> log & 1u) != 0;
+}
 
 /* catchup.c */
 /* From live to a cursor: gives up its slices; one who is retired just gives them up. False: it had to be

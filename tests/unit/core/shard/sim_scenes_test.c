@@ -133,6 +133,26 @@ Test(sim_scenes, replies_do_not_use_up_what_deliveries_need) {
     ends(world);
 }
 
+Test(sim_scenes, a_laggard_holds_back_only_the_logs_that_it_reads) {
+    struct sim_setup setup = sim_setup_plain(2);
+    setup.grace_ns = 200 * NS_PER_MS;
+    struct sim_world *world = world_of(setup);
+    (void)subscriber(world, PATTERN_A, SKIP); /* at worker 0, */
+    struct sim_client *says_it = publisher(world);
+    struct sim_client *other =
+        subscriber(world, PATTERN_B, SKIP); /* ... which reads both logs because of this */
+    published(says_it, TOPIC_A, 2, 1000);
+    passes(world, 200 * NS_PER_MS);
+    cr_assert_eq(SIM_STAT(world, laggards), 1);
+    for (uint32_t i = 0; i < 60; i++) {
+        published(says_it, TOPIC_B, 1, 4000);
+        reads(other);
+    }
+    cr_assert_gt(log_oldest(world->logs[1].log), 1);
+    cr_assert_eq(counter_get(&log_counters(world->logs[1].log)->refused_grace), 0);
+    ends(world);
+}
+
 /* ---- the last frames ---- */
 
 Test(sim_scenes, goodbye_is_answered_also_to_who_reads_late) {
@@ -284,6 +304,52 @@ Test(sim_scenes, what_is_queued_for_others_is_not_lost_when_one_resumes) {
     says(client);
     reads(client);
     cr_assert_eq(world->events, 2);
+    ends(world);
+}
+
+/* Somebody's Position of before the first event, and ten events of topic "a" behind it. */
+static struct position position_before(struct sim_world *world, struct sim_client *says_it) {
+    struct sim_client *early = subscriber(world, PATTERN_A, SKIP);
+    struct position position = world->positions[0];
+    published(says_it, TOPIC_A, 10, 100);
+    reads(early);
+    sim_leave(early, SIM_CLOSED);
+    return position;
+}
+
+/* A connection that stands at the first event again for a subscription that resumes, and does not get on. */
+static struct sim_client *resumed(struct sim_world *world, struct sim_client *says_it, uint32_t patterns) {
+    struct position first = position_before(world, says_it);
+    struct sim_client *client = subscriber(world, patterns, SKIP);
+    for (uint32_t i = 0; i < 20; i++)
+        sim_ping(client); /* these fill its socket */
+    says(client);
+    sim_subscribe(client, 2, PATTERN_A, SKIP, &first);
+    says(client);
+    cr_assert_eq(SIM_STAT(world, laggards), 1);
+    return client;
+}
+
+Test(sim_scenes, the_end_of_a_resumed_subscription_lets_the_connection_go_on) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *client = resumed(world, publisher(world), PATTERN_B);
+    sim_unsubscribe(client, 2);
+    sim_ping(client); /* a Pong that still says so would bring another subscription everything again */
+    says(client);
+    reads(client);
+    ends(world);
+}
+
+/* It falls off the ring where only the ended subscription had stood. */
+Test(sim_scenes, a_gap_begins_where_somebody_misses_something) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *says_it = publisher(world);
+    struct sim_client *client = resumed(world, says_it, SIM_MASK_ALL);
+    sim_unsubscribe(client, 2);
+    says(client);
+    published(says_it, TOPIC_A, 30, 6000);
+    reads(client);
+    cr_assert_gt(world->gaps, 0);
     ends(world);
 }
 

@@ -1,0 +1,172 @@
+/* Where subscriptions begin.
+ *
+ * A connection has one cursor per log, and each of its subscriptions may have a start per log: below it
+ * nothing is delivered for it. A subscription needs starts when its connection stands, or may go back, below
+ * the point where it begins: the connection lags, holds unsent slices, or goes back for another one that
+ * resumes. A connection with starts is young; it is served record by record while it lags, and is young no
+ * more when all that was queued before has been sent. */
+#include "core/shard/worker.h"
+
+#include "core/base/topic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- beginning ---- */
+
+static uint64_t *starts_new(const struct worker *worker) {
+    CHECK(worker->shards->config.count > 0);
+    return calloc(worker->shards->config.count, sizeof(uint64_t));
+}
+
+static bool sub_reads(const struct subscription *sub, uint32_t log) {
+    return (sub->logs >> log & 1u) != 0;
+}
+
+/* Every subscription so far has been served up to where the connection stands; while it goes back for another
+ * one they must not get that again. */
+static bool others_start(struct peer *peer) {
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        if (sub->start == NULL && (sub->start = starts_new(peer->worker)) == NULL)
+            return false;
+        for (uint32_t i = 0; i < peer->worker->shards->config.count; i++)
+            if (sub->start[i] < peer->at[i])
+                sub->start[i] = peer->at[i];
+    }
+    return true;
+}
+
+/* A laggard reads a log from now on: there it stands at the live end. */
+static void read_anew(struct peer *peer, const struct subscription *sub) {
+    for (uint32_t i = 0; peer->at != NULL && i < peer->worker->shards->config.count; i++)
+        if (sub_reads(sub, i) && !peer_reads(peer, i))
+            peer->at[i] = peer->worker->readers[i].cursor;
+}
+
+/* The connection's cursors go back to the Position, and only this subscription gets what lies between. Where
+ * the others stand is known once the connection has a cursor: what is queued for them and unsent goes back
+ * into it. */
+static bool resume_begin(struct peer *peer, struct subscription *sub) {
+    uint32_t logs = peer->worker->shards->config.count;
+    bool back = false;
+    for (uint32_t i = 0; i < logs && i < sub->resume->count; i++)
+        if (sub_reads(sub, i) && sub->resume->next[i] < sub->start[i]) {
+            sub->start[i] = sub->resume->next[i] == 0 ? 1 : sub->resume->next[i];
+            back = true;
+        }
+    if (!back)
+        return true;
+    if ((peer->at == NULL && !catchup_enter(peer)) || !others_start(peer))
+        return false;
+    for (uint32_t i = 0; i < logs; i++)
+        if (sub_reads(sub, i) && sub->start[i] < peer->at[i])
+            peer->at[i] = sub->start[i];
+    peer->resuming = true;
+    return true;
+}
+
+bool starts_set(struct peer *peer, struct subscription *sub) {
+    const struct worker *worker = peer->worker;
+    const struct session_facts *facts = &worker->shards->facts;
+    bool resumes = sub->resume != NULL;
+    sub->strange = resumes && memcmp(sub->resume->instance, facts->instance, sizeof facts->instance) != 0;
+    read_anew(peer, sub);
+    if (peer->at == NULL && peer->conn.out.slices == 0 && (!resumes || sub->strange))
+        return true; /* live, and all before it is sent: nothing lies between */
+    sub->start = starts_new(worker);
+    if (sub->start == NULL)
+        return false;
+    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+        if (sub_reads(sub, i))
+            sub->start[i] = worker->readers[i].cursor;
+    peer->young = true;
+    return !resumes || sub->strange || resume_begin(peer, sub);
+}
+
+void starts_over(struct peer *peer) {
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        free(sub->start);
+        sub->start = NULL;
+    }
+    peer->young = false;
+}
+
+/* ---- questions of the catch-up ---- */
+
+static bool subscription_matches(const struct subscription *sub, const uint8_t *topic, uint32_t length) {
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern))
+        if (pattern_matches(pattern + 1, pattern[0], topic, length))
+            return true;
+    return false;
+}
+
+bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
+                 uint32_t length) {
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        const struct subscription *sub = LIST_OF(node, struct subscription, node);
+        if ((sub->start == NULL || sub->start[log] <= position) && subscription_matches(sub, topic, length))
+            return true;
+    }
+    return false;
+}
+
+static uint64_t start_of(const struct subscription *sub, uint32_t log, uint64_t from) {
+    return sub->start != NULL && sub->start[log] > from ? sub->start[log] : from;
+}
+
+/* Only literals, whose slots have had nothing since. */
+static bool missed_nothing(const struct worker *worker, const struct subscription *sub, uint32_t log,
+                           uint64_t from) {
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+        if (pattern_wild(pattern + 1, pattern[0]))
+            return false;
+        uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
+        uint32_t slot = topic_slot(hash);
+        if (worker->shards->slots[slot] == log && log_slot_last(worker->readers[log].log, slot) >= from)
+            return false;
+    }
+    return true;
+}
+
+uint64_t starts_needed(const struct peer *peer, uint32_t log, uint64_t from) {
+    uint64_t needed = UINT64_MAX;
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        const struct subscription *sub = LIST_OF(node, struct subscription, node);
+        uint64_t start = start_of(sub, log, from);
+        if (sub_reads(sub, log) && start < needed && !missed_nothing(peer->worker, sub, log, start))
+            needed = start;
+    }
+    return needed;
+}
+
+/* Per log: nothing below is due to any subscription; UINT64_MAX where none reads. */
+static void lowest_starts(const struct peer *peer, uint64_t *lowest) {
+    uint32_t logs = peer->worker->shards->config.count;
+    for (uint32_t i = 0; i < logs; i++)
+        lowest[i] = peer_reads(peer, i) && !peer->young ? 0 : UINT64_MAX;
+    if (!peer->young)
+        return;
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        const struct subscription *sub = LIST_OF(node, struct subscription, node);
+        for (uint32_t i = 0; i < logs; i++)
+            if (sub_reads(sub, i) && start_of(sub, i, 0) < lowest[i])
+                lowest[i] = start_of(sub, i, 0);
+    }
+}
+
+void starts_skip(struct peer *peer) {
+    uint64_t lowest[SHARDS_MAX];
+    if (peer->at == NULL)
+        return;
+    lowest_starts(peer, lowest);
+    for (uint32_t i = 0; i < peer->worker->shards->config.count; i++) {
+        if (!peer_reads(peer, i))
+            peer->at[i] = delivery_live_end(&peer->worker->readers[i]);
+        else if (peer->at[i] < lowest[i])
+            peer->at[i] = lowest[i];
+    }
+}
