@@ -287,33 +287,76 @@ static int rest_keep(struct output *output, const uint8_t *rest, uint32_t length
     return 0;
 }
 
-int output_retreat(struct output *output, struct output_pool *pool, struct log *const *logs, uint64_t *next) {
-    const uint8_t *rest = NULL;
-    uint32_t rest_length = 0;
-    for (const struct output_item *item = output->first; item != NULL; item = item->next) {
-        if (item->log == OUTPUT_PRIVATE)
-            continue;
-        uint64_t position =
-            item == output->first ? slice_rest(item, logs[item->log], &rest, &rest_length) : item->first;
-        if (position < next[item->log])
-            next[item->log] = position;
-    }
-    if (output->slices > 0)
-        slices_drop(output, pool);
-    return rest_length > 0 ? rest_keep(output, rest, rest_length) : 0;
+void output_ended(struct output *output) {
+    if (output->last != NULL && output->last->log == OUTPUT_PRIVATE)
+        output->last->first = 1;
 }
 
-void output_positions(struct output *output,
-                      void (*mend)(uint8_t *packed, size_t length, const uint64_t *next),
-                      const uint64_t *next) {
+static const struct output_item *ended_last(const struct output *output) {
+    const struct output_item *found = NULL;
+    for (const struct output_item *item = output->first; item != NULL; item = item->next)
+        if (item->log == OUTPUT_PRIVATE && item->first != 0)
+            found = item;
+    return found;
+}
+
+bool output_has_ended(const struct output *output) {
+    return ended_last(output) != NULL;
+}
+
+/* What has been found on the way along the list: where the slices so far begin, and the rest of the first. */
+struct retreat {
+    const struct output_retreat *how;
+    uint64_t lowest[SHARDS_MAX]; /* by log; UINT64_MAX: none so far */
+    const uint8_t *rest;
+    uint32_t rest_length;
+};
+
+static void retreat_slice(struct retreat *retreat, const struct output *output,
+                          const struct output_item *item) {
+    const struct log *log = retreat->how->logs[item->log];
+    uint64_t position =
+        item == output->first ? slice_rest(item, log, &retreat->rest, &retreat->rest_length) : item->first;
+    if (position < retreat->lowest[item->log])
+        retreat->lowest[item->log] = position;
+    if (position < retreat->how->next[item->log])
+        retreat->how->next[item->log] = position;
+}
+
+/* Behind the end of a subscription slices are given up only as far as others want them. */
+static void retreat_raise(struct retreat *retreat) {
+    for (uint32_t i = 0; i < retreat->how->count; i++)
+        if (retreat->lowest[i] < retreat->how->ended[i])
+            retreat->lowest[i] = retreat->how->ended[i];
+}
+
+/* A frame overtakes the slices in front of it, so its Position must not lie behind them. */
+static void retreat_walk(struct retreat *retreat, const struct output *output) {
     uint8_t *bytes = output->private_bytes + output->private_begin;
-    for (struct output_item *item = output->first; item != NULL; item = item->next) {
-        if (item->log != OUTPUT_PRIVATE)
+    const struct output_item *ended = ended_last(output);
+    for (const struct output_item *item = output->first; item != NULL; item = item->next) {
+        if (item->log != OUTPUT_PRIVATE) {
+            retreat_slice(retreat, output, item);
             continue;
+        }
         if (item->position_at != 0)
-            mend(bytes + item->position_at, item->length - item->position_at, next);
+            retreat->how->mend(bytes + item->position_at, item->length - item->position_at, retreat->lowest);
         bytes += item->length;
+        if (item == ended && retreat->how->ended != NULL)
+            retreat_raise(retreat);
     }
+}
+
+int output_retreat(struct output *output, struct output_pool *pool, const struct output_retreat *how) {
+    struct retreat retreat = {.how = how};
+    CHECK(how->count <= SHARDS_MAX);
+    if (output->slices == 0)
+        return 0;
+    for (uint32_t i = 0; i < how->count; i++)
+        retreat.lowest[i] = UINT64_MAX;
+    retreat_walk(&retreat, output);
+    slices_drop(output, pool);
+    return retreat.rest_length > 0 ? rest_keep(output, retreat.rest, retreat.rest_length) : 0;
 }
 
 void output_deinit(struct output *output, struct output_pool *pool) {

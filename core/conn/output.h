@@ -19,11 +19,11 @@
 
 struct output_item {
     struct output_item *next;
-    uint64_t
-        first; /* slice: position of its first record not wholly sent, or of one before it; private: unused */
-    uint64_t offset;      /* slice: where in the log the next byte to send is */
-    uint32_t length;      /* bytes still to send */
-    uint16_t log;         /* number of the log, or OUTPUT_PRIVATE */
+    uint64_t first;  /* slice: position of its first record not wholly sent, or of one before it; private: 1
+                        when  subscriptions have ended with it, else 0 */
+    uint64_t offset; /* slice: where in the log the next byte to send is */
+    uint32_t length; /* bytes still to send */
+    uint16_t log;    /* number of the log, or OUTPUT_PRIVATE */
     uint16_t position_at; /* private: where in the item a Position begins that goes on to its end; 0 = none,
                              or begun */
 };
@@ -80,13 +80,22 @@ void output_sent(struct output *output, struct output_pool *pool, uint64_t bytes
 /* The lowest position of `log` that unsent slices still need, or UINT64_MAX. Brings the first slice's `first`
  * up to date. Under the gate. */
 uint64_t output_lowest(struct output *output, const struct log *log);
+/* Lowers a packed Position in a private frame: to next[i] for every log i that stands higher. */
+typedef void output_mend(uint8_t *packed, size_t length, const uint64_t *next);
+/* The last frame says that a subscription has ended: slices in front of it may be of no use behind it. */
+void output_ended(struct output *output);
+bool output_has_ended(const struct output *output); /* ... and such a frame is not sent yet */
+struct output_retreat {
+    struct log *const *logs; /* by number */
+    uint32_t count;          /* of them */
+    output_mend *mend;
+    const uint64_t *ended; /* per log: below it nothing is due behind the last output_ended; may be NULL */
+    uint64_t *next;        /* per log: in: the live end; out: where the connection goes on */
+};
 /* Takes all slices out of the list. The rest of a record that is sent in part becomes private bytes, at the
  * front. For every log that had slices, next[log] is lowered to the first position whose record was not
- * begun. Under the gate. -ENOMEM: the rest could not be kept. */
-int output_retreat(struct output *output, struct output_pool *pool, struct log *const *logs,
-                   uint64_t *next) MUST_USE;
-/* Calls `mend` for every Position in private frames that have not been begun. */
-void output_positions(struct output *output,
-                      void (*mend)(uint8_t *packed, size_t length, const uint64_t *next),
-                      const uint64_t *next);
+ * begun, and so is each Position in a private frame that had slices of that log in front of it; behind the
+ * last output_ended not below `ended`. Under the gate. -ENOMEM: the rest could not be kept. */
+int output_retreat(struct output *output, struct output_pool *pool,
+                   const struct output_retreat *how) MUST_USE;
 void output_deinit(struct output *output, struct output_pool *pool);

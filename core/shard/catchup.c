@@ -13,11 +13,14 @@
 /* Gives up the slices; at[] goes down to where the first unsent one of each log begins. */
 static bool retreat(struct peer *peer, uint64_t *at) {
     struct worker *worker = peer->worker;
+    struct output *out = &peer->conn.out;
+    struct output_retreat how = {.logs = worker->shards->logs,
+                                 .count = worker->shards->config.count,
+                                 .mend = position_lower,
+                                 .ended = peer->ended_at,
+                                 .next = at};
     list_remove(&peer->holding);
-    if (output_retreat(&peer->conn.out, &worker->pool, worker->shards->logs, at) != 0)
-        return false;
-    output_positions(&peer->conn.out, position_lower, at);
-    return true;
+    return output_retreat(out, &worker->pool, &how) == 0;
 }
 
 static uint64_t *live_ends(const struct worker *worker) {

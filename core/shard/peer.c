@@ -84,6 +84,7 @@ static void peer_free(struct peer *peer) {
     output_deinit(&peer->conn.out, &worker->pool);
     session_deinit(&peer->session);
     acks_deinit(&peer->acks);
+    free(peer->ended_at);
     worker->peers[peer->member] = NULL;
     worker->spare[worker->spare_count++] = peer->member;
     counter_add(&worker->stats.connections, UINT64_MAX); /* minus one */

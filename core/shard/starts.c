@@ -158,6 +158,14 @@ static void lowest_starts(const struct peer *peer, uint64_t *lowest) {
     }
 }
 
+bool starts_ended(struct peer *peer) {
+    if (peer->ended_at == NULL)
+        peer->ended_at = starts_new(peer->worker);
+    if (peer->ended_at != NULL)
+        lowest_starts(peer, peer->ended_at);
+    return peer->ended_at != NULL;
+}
+
 void starts_skip(struct peer *peer) {
     uint64_t lowest[SHARDS_MAX];
     if (peer->at == NULL)

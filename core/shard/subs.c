@@ -279,13 +279,20 @@ static void begin(struct peer *peer, struct subscription *sub) {
     subscription_free(sub);
 }
 
+/* Slices in front of the end of a subscription may have been for it alone. One such end at a time is kept in
+ * mind; for a second one the connection falls back first. */
 static void end(struct peer *peer, struct subscription *staged) {
+    struct output *out = &peer->conn.out;
     struct subscription *sub = find(&peer->subscriptions, staged->id);
+    if (out->slices > 0 && output_has_ended(out))
+        (void)catchup_enter(peer);
     list_remove(&sub->node);
     patterns_remove(peer, sub, sub->patterns);
     peer_reads_anew(peer);
     starts_skip(peer);
     session_unsubscribed(&peer->session, sub->id);
+    if (out->slices > 0 && starts_ended(peer))
+        output_ended(out);
     subscription_free(sub);
     subscription_free(staged);
 }

@@ -95,8 +95,9 @@ struct peer {
     struct list subscriptions;
     struct list staged;
     struct acks acks;
-    uint64_t *at;  /* owns; lagging: per log that it reads, the next position to deliver */
-    uint64_t logs; /* one bit for each log that it reads: where a subscription can match */
+    uint64_t *at;       /* owns; lagging: per log that it reads, the next position to deliver */
+    uint64_t logs;      /* one bit for each log that it reads: where a subscription can match */
+    uint64_t *ended_at; /* owns; per log: what is due behind the last end of a subscription, or NULL */
     uint64_t opened_ns;
     uint64_t heard_ns;         /* when it was last heard */
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
@@ -286,6 +287,8 @@ bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const
 /* The lowest position from `from` on that can be due to a laggard: not before the starts of its
  * subscriptions, and nothing of literals whose slots have had nothing since. UINT64_MAX = none. */
 uint64_t starts_needed(const struct peer *peer, uint32_t log, uint64_t from);
+/* A subscription has ended behind unsent slices: keeps what is still due to the others, for catchup_enter. */
+bool starts_ended(struct peer *peer) MUST_USE;
 /* A laggard passes over what is due to none of its subscriptions. */
 void starts_skip(struct peer *peer);
 void starts_over(struct peer *peer); /* live again: no subscription is young any more */

@@ -388,7 +388,25 @@ Test(output, is_told_of_no_more_bytes_than_it_has, .signal = SIGABRT) {
 
 /* ---- going back ---- */
 
-/* What a retreat behind `sent` bytes must leave: the rest of a begun record, and all private frames. */
+/* A Position is told as one digit for each log: where the slices in front of its frame begin. */
+static uint8_t digit_of(uint64_t position) {
+    return position == UINT64_MAX ? '-' : (uint8_t)('0' + position % 10);
+}
+
+static void mend(uint8_t *packed, size_t length, const uint64_t *next) {
+    cr_assert(length == POSITION_SIZE);
+    for (uint16_t log = 0; log < LOGS; log++)
+        packed[log] = digit_of(next[log]);
+}
+
+static int retreat(struct world *world, uint64_t next[LOGS], const uint64_t *ended) {
+    struct output_retreat how = {
+        .logs = world->logs, .count = LOGS, .mend = mend, .ended = ended, .next = next};
+    return output_retreat(&world->output, &world->pool, &how);
+}
+
+/* What a retreat behind `sent` bytes must leave: the rest of a begun record, and all private frames; their
+ * Positions, where they have not been begun, say which slices they have overtaken. */
 static size_t left_by_retreat(const struct world *world, uint64_t sent, uint8_t *out, uint64_t next[LOGS]) {
     size_t length = 0;
     for (uint32_t i = 0; i < world->count; i++) {
@@ -404,6 +422,8 @@ static size_t left_by_retreat(const struct world *world, uint64_t sent, uint8_t 
             continue;
         memcpy(out + length, part->bytes + skip, part->length - skip);
         length += part->length - (size_t)skip;
+        for (uint16_t log = 0; !begun && part->position_at != 0 && log < LOGS; log++)
+            out[length - POSITION_SIZE + log] = digit_of(next[log]);
     }
     return length;
 }
@@ -446,7 +466,7 @@ Test(output, retreats_at_every_byte_with_the_rest_of_what_was_begun) {
         for (uint16_t log = 0; log < LOGS; log++)
             cr_assert(output_lowest(&world.output, world.logs[log]) == lowest_of(&world, sent, log),
                       "the lowest of log %u behind %u", log, sent);
-        cr_assert(output_retreat(&world.output, &world.pool, world.logs, next) == 0);
+        cr_assert(retreat(&world, next, NULL) == 0);
         cr_assert(next[0] == should[0] && next[1] == should[1], "behind %u", sent);
         cr_assert(world.output.slices == 0 && world.output.bytes == length, "behind %u", sent);
         cr_assert(world.output.private_length == length, "all of it is private");
@@ -469,10 +489,9 @@ Test(output, lowers_positions_only_and_leaves_those_of_other_logs) {
     world_start(&world, 16);
     add_slice(&world, 0, 2, 10);
     uint64_t next[LOGS] = {1, 77};
-    cr_assert(world.parts[0].position == 1 &&
-              output_retreat(&world.output, &world.pool, world.logs, next) == 0);
+    cr_assert(world.parts[0].position == 1 && retreat(&world, next, NULL) == 0);
     cr_assert(next[0] == 1 && next[1] == 77);
-    cr_assert(output_retreat(&world.output, &world.pool, world.logs, next) == 0, "nothing is left");
+    cr_assert(retreat(&world, next, NULL) == 0, "nothing is left");
     cr_assert(next[0] == 1 && next[1] == 77 && world.output.first == NULL);
     world_stop(&world);
 }
@@ -511,7 +530,7 @@ Test(output, retreats_with_a_pool_that_was_empty) {
     output_sent(&world.output, &world.pool, 20);
     uint64_t next[LOGS] = {UINT64_MAX, UINT64_MAX};
     size_t length = left_by_retreat(&world, 20, wanted, next);
-    cr_assert(output_retreat(&world.output, &world.pool, world.logs, next) == 0);
+    cr_assert(retreat(&world, next, NULL) == 0);
     expect_stream(&world, length, "behind", 20);
     world_stop(&world);
 }
@@ -525,50 +544,32 @@ Test(output, says_when_the_rest_of_a_record_could_not_be_kept) {
     uint64_t next[LOGS] = {UINT64_MAX, UINT64_MAX};
     world.output.private_capacity = world.output.private_length; /* so that it has to grow */
     refuse_at = 1;
-    cr_assert(output_retreat(&world.output, &world.pool, world.logs, next) == -ENOMEM);
+    cr_assert(retreat(&world, next, NULL) == -ENOMEM);
     cr_assert(world.output.slices == 0 && world.output.bytes == 5);
     memcpy(wanted, "reply", 5);
     expect_stream(&world, 5, "without", 1);
     world_stop(&world);
 }
 
-/* ---- Positions ---- */
-
-static void mend(uint8_t *packed, size_t length, const uint64_t *next) {
-    cr_assert(length == POSITION_SIZE);
-    memset(packed, (int)*next, length);
-}
-
-Test(output, mends_the_positions_of_frames_that_have_not_been_begun) {
-    struct world whole;
-    world_start(&whole, 16);
-    add_everything(&whole);
-    uint32_t total = whole.total;
-    world_stop(&whole);
-    for (unsigned retreat = 0; retreat < 2; retreat++)
-        for (uint32_t sent = 0; sent <= total; sent += sent < 300 ? 1 : 101) {
-            struct world world;
-            world_start(&world, 16);
-            add_everything(&world);
-            output_sent(&world.output, &world.pool, sent);
-            uint64_t next[LOGS] = {UINT64_MAX, UINT64_MAX}, letter = 'M', at = 0;
-            static uint8_t mended[16][64];
-            for (uint32_t i = 0; i < world.count; at += world.parts[i++].length) {
-                struct part *part = &world.parts[i];
-                if (part->position_at == 0 || sent > at)
-                    continue;
-                memcpy(mended[i], part->bytes, part->length);
-                memset(mended[i] + part->position_at, 'M', POSITION_SIZE);
-                part->bytes = mended[i];
-            }
-            if (retreat) {
-                cr_assert(output_retreat(&world.output, &world.pool, world.logs, next) == 0);
-                output_positions(&world.output, mend, &letter);
-                expect_stream(&world, left_by_retreat(&world, sent, wanted, next), "mended behind", sent);
-            } else {
-                output_positions(&world.output, mend, &letter);
-                expect_stream(&world, stream_of(&world, sent, wanted), "mended behind", sent);
-            }
-            world_stop(&world);
-        }
+/* Behind the end of a subscription slices are given up only as far as others want them. */
+Test(output, raises_positions_behind_the_last_end_to_what_others_want) {
+    struct world world;
+    world_start(&world, 16);
+    add_slice(&world, 0, 4, 10);
+    add_private(&world, "Pong: place", true);
+    add_private(&world, "Unsubscribed", false);
+    cr_assert(!output_has_ended(&world.output));
+    output_ended(&world.output);
+    cr_assert(output_has_ended(&world.output));
+    add_private(&world, "Pong: place", true);
+    add_slice(&world, 1, 2, 10);
+    add_private(&world, "Pong: place", true);
+    uint64_t next[LOGS] = {9, 9};
+    const uint64_t ended[LOGS] = {3, UINT64_MAX};
+    cr_assert(retreat(&world, next, ended) == 0);
+    cr_assert(next[0] == 1 && next[1] == 1);
+    const char *stream = "Pong: 1-aceUnsubscribedPong: 3-acePong: 31ace";
+    memcpy(wanted, stream, strlen(stream));
+    expect_stream(&world, strlen(stream), "behind", 0);
+    world_stop(&world);
 }

@@ -454,16 +454,17 @@ Test(session, tells_acknowledgements_in_frames_of_a_modest_size) {
     LEAKS_NONE();
 }
 
-static void lower(uint8_t *packed, size_t length, const uint64_t *next) {
-    position_lower(packed, length, next);
-}
-
 /* The Position of the next frame after all have been lowered to `next`. */
 static struct position lowered(struct world *world, uint64_t next) {
     struct position position = {.count = 0};
     struct fault fault;
     uint64_t lowest[2] = {next, next};
-    output_positions(&world->conn.out, lower, lowest);
+    uint8_t *bytes = world->conn.out.private_bytes + world->conn.out.private_begin;
+    for (const struct output_item *item = world->conn.out.first; item != NULL; item = item->next) {
+        if (item->position_at != 0)
+            position_lower(bytes + item->position_at, item->length - item->position_at, lowest);
+        bytes += item->length;
+    }
     Roundhouse__V1__Frame *frame = world_told(world);
     ProtobufCBinaryData packed = {0};
     if (frame->body_case == ROUNDHOUSE__V1__FRAME__BODY_SUBSCRIBED)

@@ -353,6 +353,38 @@ Test(sim_scenes, a_gap_begins_where_somebody_misses_something) {
     ends(world);
 }
 
+Test(sim_scenes, a_pong_in_the_queue_does_not_go_back_with_the_connection) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *client = resumed(world, publisher(world), SIM_MASK_ALL);
+    for (uint32_t i = 0; i < 200; i++) { /* each time a little more fits into the socket */
+        (void)sim_read(client, 210);
+        sim_turns(world, 1);
+    }
+    cr_assert_eq(world->events, 20);
+    ends(world);
+}
+
+/* What is queued for a subscription that has ended does not concern who comes after it. */
+Test(sim_scenes, a_pong_behind_an_ended_subscription_stands_where_the_others_are) {
+    for (uint32_t how = 0; how < 4; how++) {
+        struct sim_world *world = world_of(sim_setup_plain(1));
+        struct sim_client *client = slices_queued(world, 3);
+        sim_unsubscribe(client, 1);
+        sim_subscribe(client, 2, PATTERN_B, SKIP, NULL);
+        if (how % 2 == 1)
+            sim_unsubscribe(client, 2);
+        if (how % 2 == 1)
+            sim_subscribe(client, 3, PATTERN_B, SKIP, NULL);
+        sim_ping(client);
+        if (how >= 2)
+            sim_goodbye(client);
+        pours(client);
+        sim_turns(world, 20); /* it falls back before the worker sleeps */
+        reads(client);
+        ends(world);
+    }
+}
+
 /* The last subscription on a log ends; what is queued of it still needs the reader's gate. */
 Test(sim_scenes, slices_are_whole_also_when_nobody_reads_their_log_any_more) {
     struct sim_world *world = world_of(sim_setup_plain(1));
