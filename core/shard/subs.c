@@ -319,8 +319,11 @@ void subs_apply(struct worker *worker) {
     for (node = now.next; node != &now; node = node->next)
         peer_apply(LIST_OF(node, struct peer, changing));
     route_end_generation(worker->routes);
-    while ((node = list_take(&now)) != NULL)
-        peer_go_on(LIST_OF(node, struct peer, changing), CONN_PAUSE_TURN);
+    while ((node = list_take(&now)) != NULL) {
+        struct peer *peer = LIST_OF(node, struct peer, changing);
+        peer_touch(peer); /* it is told also when there is another reason not to read it */
+        peer_go_on(peer, CONN_PAUSE_TURN);
+    }
 }
 
 void subs_drop_all(struct peer *peer) {

@@ -156,9 +156,10 @@ static void drain(struct worker *worker) {
 static uint64_t owed_bytes(const struct peer *peer) {
     const struct worker *worker = peer->worker;
     uint64_t bytes = peer->conn.out.bytes;
-    for (uint32_t i = 0; peer->at != NULL && i < worker->shards->config.count; i++) {
+    bool lags = peer->at != NULL && !peer->retired;
+    for (uint32_t i = 0; lags && i < worker->shards->config.count; i++) {
         const struct reader *reader = &worker->readers[i];
-        if (!reader->attached || peer->at[i] >= reader->cursor || peer->at[i] < log_oldest(reader->log))
+        if (!peer_reads(peer, i) || peer->at[i] >= reader->cursor || peer->at[i] < log_oldest(reader->log))
             continue;
         bytes += log_entry_at(reader->log, reader->cursor - 1)->offset -
                  log_entry_at(reader->log, peer->at[i])->offset;

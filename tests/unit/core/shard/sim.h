@@ -128,6 +128,7 @@ void sim_turns(struct sim_world *world, uint32_t turns);
 void sim_settle(struct sim_world *world);
 /* The router stops as `serve` does; every client that stays gets all it is owed and a Goodbye. */
 void sim_stop(struct sim_world *world);
+void sim_order(struct sim_world *world, enum command_kind kind); /* to all workers; a part of it */
 struct worker *sim_worker(struct sim_world *world, uint32_t number);
 uint64_t sim_stat(const struct sim_world *world,
                   size_t offset); /* of struct worker_stats, over all workers */

@@ -207,6 +207,40 @@ Test(sim_scenes, who_says_nonsense_and_ends_is_told_so) {
     ends(world);
 }
 
+Test(sim_scenes, a_subscription_of_the_turn_of_a_stop_is_told) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *client = publisher(world);
+    sim_subscribe(client, 1, PATTERN_A, SKIP, NULL);
+    (void)sim_write(client, SIZE_MAX);
+    sim_order(world, COMMAND_DRAIN); /* read in the same turn, behind the client's frames */
+    sim_turns(world, 5);
+    cr_assert_eq(client->subs_count, 1);
+    sim_stop(world);
+    sim_world_end(world);
+    LEAKS_NONE();
+}
+
+Test(sim_scenes, a_stop_cuts_nothing_from_who_gets_nothing_any_more) {
+    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *other = subscriber(world, PATTERN_A, SKIP);
+    published(publisher(world), TOPIC_A, 10, 2000);
+    passes(world, 200 * NS_PER_MS);
+    reads(other);
+    cr_assert_eq(SIM_STAT(world, laggards), 1);
+    sim_fatal(client, 2);
+    says(client);
+    while (!client->failed)
+        reads(client);
+    cr_assert(!client->gone); /* it still has a moment to leave by itself */
+    world->stopping = true;
+    sim_order(world, COMMAND_LEAVE);
+    sim_turns(world, 5);
+    cr_assert_eq(SIM_STAT(world, drain_cut_bytes), 0);
+    sim_world_end(world);
+    LEAKS_NONE();
+}
+
 /* ---- time ---- */
 
 Test(sim_scenes, who_is_parked_is_not_idle) {

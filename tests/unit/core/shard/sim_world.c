@@ -123,6 +123,7 @@ struct sim_world *sim_world_new(const struct sim_setup *setup) {
     world->setup = *setup;
     world->random = setup->seed;
     now_ns = NS_PER_S;
+    logfmt_level_set(LOGFMT_ERROR);
     sim_seed_watch(setup->seed);
     slots_deal(world);
     world->shards = shards_of(world);
@@ -340,7 +341,7 @@ void sim_world_end(struct sim_world *world) {
     world_free(world);
 }
 
-static void order(struct sim_world *world, enum command_kind kind) {
+void sim_order(struct sim_world *world, enum command_kind kind) {
     struct mpsc_command command = {.kind = kind};
     for (uint32_t i = 0; i < world->setup.workers; i++) {
         struct worker *worker = world->shards->workers[i];
@@ -365,10 +366,10 @@ void sim_stop(struct sim_world *world) {
     faults_end(world);
     sim_turns(world, 20); /* everybody is let in */
     world->stopping = true;
-    order(world, COMMAND_DRAIN);
+    sim_order(world, COMMAND_DRAIN);
     quiet_await(world, LOOKS_LONG, false);
     stop_judge(world);
-    order(world, COMMAND_LEAVE);
+    sim_order(world, COMMAND_LEAVE);
     quiet_await(world, LOOKS_LONG, false);
     for (uint32_t i = 0; i < world->clients_count; i++) {
         struct sim_client *client = world->clients[i];
