@@ -1,0 +1,54 @@
+/* Seeds through the whole router. What is promised to clients is judged on every byte that they are sent. */
+#include "tests/unit/core/shard/sim.h"
+#include "tests/unit/leaks.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#ifdef LEAKS_WATCHED
+#define SEEDS 150u
+#else
+#define SEEDS 300u
+#endif
+#define STEPS 1200u
+
+static uint64_t number_of(const char *name, uint64_t otherwise) {
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+/* How it ends: at rest, at rest and then stopped, or stopped in the middle. */
+static void ends(struct sim_world *world) {
+    uint32_t how = sim_below(world, 3);
+    if (how < 2)
+        sim_settle(world);
+    if (how > 0)
+        sim_stop(world);
+}
+
+static uint64_t run(uint64_t seed, bool loud) {
+    struct sim_setup setup = sim_setup_of(seed);
+    struct sim_world *world = sim_world_new(&setup);
+    world->loud = loud;
+    sim_chaos(world, STEPS);
+    ends(world);
+    uint64_t diary = world->diary;
+    sim_world_end(world);
+    return diary;
+}
+
+/* A CI run has its time; RH_SIM_SEEDS=100000 has yours. */
+Test(sim_sweep, keeps_every_promise_for_every_seed, .timeout = 36000) {
+    uint64_t one = number_of("RH_SIM_SEED", 0);
+    uint64_t from = one != 0 ? one : number_of("RH_SIM_FROM", 1);
+    uint64_t seeds = one != 0 ? 1 : number_of("RH_SIM_SEEDS", SEEDS);
+    for (uint64_t seed = from; seed < from + seeds; seed++)
+        (void)run(seed, one != 0);
+    LEAKS_NONE();
+}
+
+Test(sim_sweep, does_the_same_for_the_same_seed) {
+    for (uint64_t seed = 1; seed <= 8; seed++)
+        cr_assert_eq(run(seed, false), run(seed, false), "seed %lu", seed);
+    cr_assert_neq(run(1, false), run(2, false));
+}
