@@ -27,6 +27,7 @@ STAGES = [
     ("build-fuzz", static.build_fuzz, "full soak"),
     ("canaries", proof.canaries, "full soak"),
     ("unit-asan", tests.unit_asan, "full soak"),
+    ("simulation", tests.simulation_soak, "soak"),
     ("tidy", static.tidy, "full"),
     ("cppcheck", static.cppcheck, "full"),
     ("models", proof.models, "full soak"),

@@ -7,6 +7,7 @@ from harness import BUILD, CORES, OUT, ROOT, SANITIZER_REPORT, parallel, read_cr
 
 UNIT_SECONDS = 180
 STRESS_SECONDS = 120
+SIMULATION_SECONDS = 3600
 SOAK_FACTOR = 10
 E2E_TEST_SECONDS = 120
 E2E_FILE_SECONDS = 900
@@ -53,6 +54,22 @@ def unit_release(check):
 
 def unit_asan(check):
     unit(check, "asan")
+
+
+# --- The simulation, over many seeds ---------------------------------------------------------------------------------
+
+
+def simulation(check, build, seeds):
+    """The sweep of the unit tests over many more seeds; a failure names its seed, and RH_SIM_SEED replays it."""
+    stem = "tests/unit/core/shard/sim_sweep_test"
+    ran = run([BUILD / build / stem, "-j1"], check.out(f"{stem}.{build}.log"), SIMULATION_SECONDS,
+              env={"RH_SIM_SEEDS": str(seeds)}, cwd=BUILD / build)
+    check.add_run(f"{build}, {seeds} seeds", ran)
+
+
+def simulation_soak(check):
+    simulation(check, "release", 40000)
+    simulation(check, "asan", 8000)
 
 
 # --- Stress programs -------------------------------------------------------------------------------------------------
