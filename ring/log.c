@@ -60,6 +60,12 @@
  * <= produced, and a reader with its gate at `produced` never holds the writer back, and an empty log takes
  * the largest record without help from anybody.
  *
+ * AHEAD. Bytes may be received straight into what is claimed beyond data_next (log_writer_ahead). A record
+ * that begins there, at data_next, is committed without a copy; a record that comes from elsewhere must not
+ * be written over bytes that are still wanted, so these are left out first (log_writer_skip): between two
+ * records there may be bytes that belong to none. Offsets still grow with positions, and nothing else is
+ * asked of them.
+ *
  * WANTED. A refused claim sets `wanted`, fences, and looks at the gates (floors) again before it answers
  * RING_FULL; a reader moves its gate or floor, fences, and loads `wanted` (wake.c has the argument). So
  * either the look succeeds or the mover wakes the writer.
@@ -327,6 +333,34 @@ enum ring_result log_writer_reserve(struct log *log, uint32_t length, uint64_t n
     return RING_OK;
 }
 
+/* A claim that is refused leaves what is claimed already. */
+uint8_t *log_writer_ahead(struct log *log, size_t *size, uint64_t now_ns) {
+    uint64_t most = log_data_bytes(log) / LOG_AHEAD_FRACTION;
+    uint64_t want = *size < most ? *size : most;
+    uint64_t retry_ns;
+    if (log->data_claimed - log->data_next < want)
+        (void)log_claim(log, (uint32_t)want, now_ns, &retry_ns);
+    uint64_t have = log->data_claimed - log->data_next;
+    *size = want < have ? want : have;
+    return *size > 0 ? log->data + (log->data_next & log->data_mask) : NULL;
+}
+
+void log_writer_skip(struct log *log, uint64_t offset) {
+    CHECK(log->data_next <= offset && offset <= log->data_claimed && !log->reserving);
+    log->data_next = offset;
+}
+
+/* The ring is larger than the caches, so every line that the writer comes to is cold, and stores that wait
+ * for their lines hold up everything behind them. This asks early for the lines of a record to come, as long
+ * as this one: a fifth of the CPU time of a delivery from one publisher to one subscriber, when measured. */
+void log_writer_warm(const struct log *log, uint32_t length) {
+    const uint8_t *data = log_bytes_at(log, log->data_next + LOG_WARM_BYTES);
+    uint32_t bytes = length < LOG_WARM_MOST ? length : LOG_WARM_MOST;
+    for (uint32_t i = 0; i < bytes; i += LOG_LINE_BYTES)
+        __builtin_prefetch(data + i, 1);
+    __builtin_prefetch(log_entry_at(log, log->next + LOG_WARM_RECORDS), 1);
+}
+
 bool log_writer_waits(const struct log *log) {
     return wanted_waits(&log->wanted);
 }
@@ -350,17 +384,6 @@ static bool log_batch_full(const struct log *log) {
            log->data_next - log->data_published >= log_data_bytes(log) / LOG_BATCH_FRACTION;
 }
 
-/* The ring is larger than the caches, so every line that the writer comes to is cold, and stores that wait
- * for their lines hold up everything behind them. This asks early for the lines of a record to come, as long
- * as this one: a fifth of the CPU time of a delivery from one publisher to one subscriber, when measured. */
-static inline void log_warm(const struct log *log, uint32_t length) {
-    const uint8_t *data = log_bytes_at(log, log->data_next + LOG_WARM_BYTES);
-    uint32_t bytes = length < LOG_WARM_MOST ? length : LOG_WARM_MOST;
-    for (uint32_t i = 0; i < bytes; i += LOG_LINE_BYTES)
-        __builtin_prefetch(data + i, 1);
-    __builtin_prefetch(log_entry_at(log, log->next + LOG_WARM_RECORDS), 1);
-}
-
 void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_t topic, uint64_t time_ns) {
     CHECK(log->reserving && length <= log->reserved);
     log->index[log->next & log->index_mask] = (struct log_entry){
@@ -370,7 +393,6 @@ void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_
     log->next++;
     log->data_next += length;
     log->reserving = false;
-    log_warm(log, length);
     counter_add(&log->counters.records, 1);
     counter_add(&log->counters.bytes, length);
     if (UNLIKELY(log_batch_full(log)))

@@ -87,6 +87,18 @@ enum ring_result log_writer_reserve(struct log *log, uint32_t length, uint64_t n
 bool log_writer_waits(const struct log *log);
 /* Position that the next committed record will have (its sequence is made of it). */
 uint64_t log_writer_next(const struct log *log);
+/* Contiguous free bytes from the next record's place on, at most *size of them (at most a sixteenth of the
+ * ring), for bytes that may become records where they lie. NULL: none can be had now. They stay the caller's
+ * until records are written there. */
+uint8_t *log_writer_ahead(struct log *log, size_t *size, uint64_t now_ns);
+/* Whether a byte that lies in the ring is the first one of the next record, by either of its addresses. */
+static inline bool log_writer_is_next(const struct log *log, const uint8_t *byte);
+/* Offset of the next record. */
+static inline uint64_t log_writer_offset(const struct log *log);
+/* Leaves out the bytes below `offset`, which log_writer_ahead gave: no record lies there. */
+void log_writer_skip(struct log *log, uint64_t offset);
+/* A record of `length` bytes is about to be copied in: see log.c. */
+void log_writer_warm(const struct log *log, uint32_t length);
 /* Adds the entry for the bytes written at the last reserve (length <= the reserved one; once per reserve).
  * Not visible before log_writer_publish. Publishes by itself when 1/8 of the ring is unpublished. */
 void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_t topic, uint64_t time_ns);
@@ -203,6 +215,13 @@ static_assert(offsetof(struct log, oldest) % 64 == 0, "not on the line that read
 static_assert(offsetof(struct log, next) % 64 == 0, "the writer's own line");
 static_assert(offsetof(struct log, wanted) % 64 == 0, "readers load this at every raise");
 
+static inline uint64_t log_writer_offset(const struct log *log) {
+    return log->data_next;
+}
+static inline bool log_writer_is_next(const struct log *log, const uint8_t *byte) {
+    uint64_t at = (uint64_t)((uintptr_t)byte - (uintptr_t)log->data);
+    return at <= 2 * log->data_mask && ((at ^ log->data_next) & log->data_mask) == 0;
+}
 static inline bool log_writer_news(const struct log *log) {
     return log->news;
 }

@@ -48,6 +48,7 @@
 #define LOG_FRAMES_MIN           8u    /* a log's data is at least so many of the largest frame */
 #define LOG_CLAIM_STEPS          64u   /* the writer reads the gates once per 1/64 of the ring */
 #define LOG_BATCH_FRACTION       8u    /* a batch is published after at most an eighth of the ring */
+#define LOG_AHEAD_FRACTION       16u   /* at most so much of the ring is received into ahead of the records */
 #define LOG_LINE_BYTES           64u   /* of a cache */
 #define LOG_WARM_BYTES           1024u /* how far ahead of the writer the ring's lines are asked for */
 #define LOG_WARM_MOST            4096u /* ... and how many bytes of it for one record at most */
@@ -58,6 +59,7 @@
     64u /* a hold for laggards begins with at least this share of the grace budget: no parking for a trickle \
          */
 static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim steps");
+static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larger than one for a record");
 
 /* Rings between workers. */
 #define SPSC_BYTES       (256u * KIB) /* per ordered pair of workers, made at first use */
@@ -77,8 +79,11 @@ static_assert(LOG_CLAIM_STEPS > LOG_BATCH_FRACTION, "a batch spans whole claim s
 #define PRIVATE_STALL_NS     (30u * NS_PER_S) /* ... and after this long we close it */
 #define RECEIVE_BULK_BYTES                                                                                   \
     (256u * KIB) /* one non-waiting receive of a bulk connection; one buffer per worker */
-#define RECEIVE_LIGHT_BYTES (8u * KIB)         /* one provided buffer of a light connection */
-#define RECEIVE_LIGHT_COUNT 256u               /* provided buffers per worker: 2 MiB, the cache working set */
+#define RECEIVE_LIGHT_BYTES (8u * KIB) /* one provided buffer of a light connection */
+#define RECEIVE_LIGHT_COUNT 256u       /* provided buffers per worker: 2 MiB, the cache working set */
+#define LANDING_EVENTS_MIN  8u         /* records in a row before bytes are received straight into the log */
+#define LANDING_BYTES_MIN                                                                                    \
+    (64u * KIB) /* less room than this in the log is not worth it: small receives cost more */
 #define SEND_BYTES_MAX      (256u * KIB)       /* one gathered send per connection and turn */
 #define SEND_IOV_MAX        64u                /* pieces of one gathered send */
 #define SEND_COPY_MAX       (1u * KIB)         /* smaller slices are copied together; see docs/decisions */

@@ -48,6 +48,64 @@ Test(log_writer, keeps_slices_of_neighbours_contiguous_across_the_end) {
     log_destroy(log);
 }
 
+/* Bytes are written ahead of the log, records are made of some of them, others are left out; at every place
+ * of the ring, also across its end. */
+Test(log_writer, makes_records_of_bytes_that_lie_there_and_skips_others) {
+    struct log *log = fixture_log();
+    uint64_t retry_ns = 0;
+    for (uint64_t i = 0; i < 1000; i++) {
+        size_t size = 700;
+        uint8_t *ahead = log_writer_ahead(log, &size, 0);
+        cr_assert(ahead != NULL && size == 700 && log_writer_is_next(log, ahead));
+        cr_assert(!log_writer_is_next(log, ahead + 1) && !log_writer_is_next(log, ahead - 1));
+        memset(ahead, (int)(log_writer_next(log) & 0xff), 300);
+        uint8_t *out;
+        cr_assert_eq(log_writer_reserve(log, 300, 0, &out, &retry_ns), RING_OK);
+        cr_assert_eq(out, ahead);
+        log_writer_commit(log, 300, log_flags(LOG_EVENT, (uint32_t)(log_writer_next(log) % SLOT_COUNT), 2, 3),
+                          log_writer_next(log), log_writer_next(log));
+        cr_assert(log_writer_is_next(log, ahead + 300));
+        if (i % 3 == 0)
+            log_writer_skip(log, log_writer_offset(log) + 400);
+        fixture_append(log, i % 2, 50);
+        log_writer_publish(log);
+        log_check(log);
+        for (uint64_t p = log_oldest(log); p < log_produced(log); p++)
+            fixture_expect(log, p);
+    }
+    cr_assert_gt(log_oldest(log), 1000);
+    log_destroy(log);
+    LEAKS_NONE();
+}
+
+/* The second address of a byte is the same byte. */
+Test(log_writer, knows_its_next_byte_in_both_mappings) {
+    struct log *log = fixture_log();
+    fixture_append(log, 3, 100);
+    const uint8_t *next = log_bytes_at(log, log_writer_offset(log));
+    cr_assert(log_writer_is_next(log, next) && log_writer_is_next(log, next + FIXTURE_DATA));
+    cr_assert(!log_writer_is_next(log, next - FIXTURE_DATA) &&
+              !log_writer_is_next(log, next + 2 * FIXTURE_DATA));
+    log_destroy(log);
+}
+
+/* At most a sixteenth, and only what no gate holds: what was claimed before may be had still. */
+Test(log_writer, gives_no_more_ahead_than_gates_allow) {
+    struct log *log = fixture_log();
+    size_t size = FIXTURE_DATA;
+    cr_assert(log_writer_ahead(log, &size, 0) != NULL && size == FIXTURE_DATA / LOG_AHEAD_FRACTION);
+    int gate = log_reader_attach(log);
+    cr_assert(log_reader_lower(log, gate, log_produced(log)));
+    uint64_t retry_ns;
+    while (fixture_try(log, 1000, 0, &retry_ns) == RING_OK)
+        ;
+    size = 1000;
+    cr_assert(log_writer_ahead(log, &size, 0) == NULL ? size == 0 : size < 1000);
+    log_reader_detach(log, gate);
+    log_destroy(log);
+    LEAKS_NONE();
+}
+
 Test(log_writer, loses_by_data_when_records_are_large_and_by_index_when_they_are_small) {
     struct log *log = fixture_log();
     fixture_append(log, 1000, 1024); /* 64 of these fill the data area, 256 would fit in the index */
