@@ -32,10 +32,39 @@ static int input_room(struct input *input, size_t length) {
     return 0;
 }
 
+void input_borrow(struct input *input, uint8_t *bytes, size_t length) {
+    CHECK(input_length(input) == 0 && length <= INPUT_BYTES_MAX);
+    input_deinit(input);
+    if (length > 0)
+        *input = (struct input){.bytes = bytes, .end = (uint32_t)length, .borrowed = true};
+}
+
+void input_move(struct input *input, uint8_t *bytes) {
+    size_t length = input_length(input);
+    if (length > 0)
+        memcpy(bytes, input_at(input), length);
+    input_deinit(input);
+    input_borrow(input, bytes, length);
+}
+
+int input_own(struct input *input) {
+    const struct input lent = *input;
+    if (!lent.borrowed)
+        return 0;
+    *input = (struct input){0};
+    return input_keep(input, input_at(&lent), input_length(&lent));
+}
+
 int input_keep(struct input *input, const uint8_t *bytes, size_t length) {
     if (length == 0)
         return 0;
     if (input_length(input) + length > INPUT_BYTES_MAX)
+        return -ENOMEM;
+    if (input->borrowed && bytes == input->bytes + input->end) {
+        input->end += (uint32_t)length;
+        return 0;
+    }
+    if (input->borrowed && input_own(input) != 0)
         return -ENOMEM;
     if (input->capacity - input->end < length) {
         int result = input_room(input, length);
@@ -50,8 +79,11 @@ int input_keep(struct input *input, const uint8_t *bytes, size_t length) {
 void input_drop(struct input *input, size_t length) {
     CHECK(length <= input_length(input));
     input->begin += (uint32_t)length;
-    if (input->begin == input->end)
-        input->begin = input->end = 0;
+    if (input->begin != input->end)
+        return;
+    input->begin = input->end = 0;
+    if (input->borrowed)
+        input_deinit(input);
 }
 
 void input_rest(struct input *input) {
@@ -60,6 +92,7 @@ void input_rest(struct input *input) {
 }
 
 void input_deinit(struct input *input) {
-    free(input->bytes);
+    if (!input->borrowed)
+        free(input->bytes);
     *input = (struct input){0};
 }

@@ -121,3 +121,83 @@ Test(input, does_not_drop_more_than_there_is, .signal = SIGABRT) {
     cr_assert(keep(&input, 0, 10) == 0);
     input_drop(&input, 11);
 }
+
+/* Bytes that lie in a row somewhere else, as they were received. */
+static uint8_t *elsewhere(size_t length) {
+    uint8_t *lent = malloc(length);
+    cr_assert_not_null(lent);
+    for (size_t i = 0; i < length; i++)
+        lent[i] = byte_at(i);
+    return lent;
+}
+
+Test(input, borrows_what_lies_in_a_row_and_owns_it_when_told) {
+    struct input input = {0};
+    uint8_t *lent = elsewhere(1000);
+    input_borrow(&input, lent, 100);
+    cr_assert(input.borrowed && input_at(&input) == lent);
+    cr_assert(input_keep(&input, lent + 100, 50) == 0);
+    cr_assert(input.borrowed && input_length(&input) == 150, "what lies behind is borrowed, too");
+    input_drop(&input, 30);
+    cr_assert(input_at(&input) == lent + 30);
+    cr_assert(input_own(&input) == 0 && !input.borrowed);
+    memset(lent, 0, 1000);
+    expect(&input, 30, 120);
+    cr_assert(input_own(&input) == 0);
+    expect(&input, 30, 120);
+    input_deinit(&input);
+    free(lent);
+    LEAKS_NONE();
+}
+
+Test(input, owns_what_it_borrowed_when_other_bytes_follow) {
+    struct input input = {0};
+    uint8_t *lent = elsewhere(100);
+    input_borrow(&input, lent, 100);
+    cr_assert(keep(&input, 100, 20) == 0 && !input.borrowed);
+    free(lent);
+    expect(&input, 0, 120);
+    input_deinit(&input);
+    LEAKS_NONE();
+}
+
+Test(input, forgets_what_it_borrowed_when_all_is_handled) {
+    struct input input = {0};
+    uint8_t *lent = elsewhere(100);
+    input_borrow(&input, lent, 100);
+    input_drop(&input, 100);
+    cr_assert(!input.borrowed && input.bytes == NULL);
+    input_borrow(&input, lent, 0);
+    cr_assert(!input.borrowed && input.bytes == NULL);
+    input_borrow(&input, lent, 10);
+    input_deinit(&input);
+    free(lent);
+    LEAKS_NONE();
+}
+
+Test(input, moves_what_it_keeps_to_another_place) {
+    struct input input = {0};
+    uint8_t *place = malloc(200);
+    cr_assert(keep(&input, 0, 150) == 0);
+    input_drop(&input, 50);
+    input_move(&input, place);
+    cr_assert(input.borrowed && input_at(&input) == place);
+    expect(&input, 50, 100);
+    input_drop(&input, 100);
+    input_move(&input, place);
+    cr_assert(!input.borrowed && input_length(&input) == 0);
+    free(place);
+    LEAKS_NONE();
+}
+
+Test(input, has_nothing_when_there_is_no_memory_to_own_it) {
+    struct input input = {0};
+    uint8_t *lent = elsewhere(100);
+    input_borrow(&input, lent, 100);
+    refuse_at = 1;
+    cr_assert(input_own(&input) == -ENOMEM);
+    cr_assert(refuse_at == 0);
+    cr_assert(input_length(&input) == 0 && !input.borrowed);
+    free(lent);
+    LEAKS_NONE();
+}
