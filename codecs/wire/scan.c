@@ -160,7 +160,8 @@ bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, str
     const uint8_t *p = frame->body;
     const uint8_t *end = p + frame->body_length;
     struct field topic, event;
-    if (frame->body_length >= SEQUENCE_BYTES && *p == SEQUENCE_TAG)
+    bool sequence = frame->body_length >= SEQUENCE_BYTES && *p == SEQUENCE_TAG;
+    if (sequence)
         p += SEQUENCE_BYTES;
     if (UNLIKELY(!event_split_plain(p, end, &topic, &event)) && !event_split(p, end, &topic, &event, fault))
         return false;
@@ -168,7 +169,10 @@ bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, str
     out->event = event.data;
     out->topic_length = (uint32_t)topic.length;
     out->event_length = (uint32_t)event.length;
-    out->record = NULL;
+    /* As long as the record and in its order: then every length and tag is in its shortest form, as in it. */
+    bool record = sequence && out->topic < out->event &&
+                  wire_record_size(out->topic_length, out->event_length) == frame->size;
+    out->record = record ? frame->start : NULL;
     out->known = WIRE_TOPIC_ANY;
     return topic_valid(topic.data, topic.length, fault) && event_check(event.data, event.length, fault);
 }

@@ -85,8 +85,7 @@ static void shape_set(struct wire_shape *shape, const struct wire_frame *frame,
     shape->id_length = event->event[1];
     shape->text_at = payload_at;
     shape->text_length = layout->text ? shape->size - payload_at : 0;
-    shape->record =
-        layout->sequence != NULL && wire_record_size(event->topic_length, event->event_length) == shape->size;
+    shape->record = event->record != NULL;
     memcpy(shape->bytes, frame->start, payload_at);
     memset(shape->mask, 0xff, payload_at);
     compared_not(shape, payload_at, shape->head - payload_at);

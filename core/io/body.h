@@ -6,6 +6,7 @@
  * Failures are those of io.h. */
 #pragma once
 
+#include "core/base/limits.h"
 #include "core/io/io.h"
 
 struct io_ops {
@@ -36,6 +37,17 @@ struct io {
     enum io_body body;
     struct io_counters counters __attribute__((aligned(64)));
 };
+
+/* Where a plain receive puts its bytes: where the owner wants them, else into `hot`. */
+struct io_place {
+    uint8_t *bytes;
+    size_t size;
+};
+static inline struct io_place io_place_ask(const struct io *io, void *user, uint8_t *hot) {
+    struct io_place place = {.size = RECEIVE_BULK_BYTES};
+    place.bytes = io->handlers->place != NULL ? io->handlers->place(io->owner, user, &place.size) : NULL;
+    return place.bytes != NULL ? place : (struct io_place){hot, RECEIVE_BULK_BYTES};
+}
 
 void io_head_init(struct io *io, const struct io_ops *ops, const struct io_config *config);
 

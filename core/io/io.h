@@ -41,6 +41,10 @@ struct io_handlers {
      * At most RECEIVE_BULK_BYTES a call. Between io_receive_pause and io_receive_resume neither this nor
      * `ended` is called. */
     void (*received)(void *owner, void *user, const uint8_t *bytes, size_t length);
+    /* Where the next bytes of a connection are best received: at most *size of them, which comes as
+     * RECEIVE_BULK_BYTES. They are then told by `received` at this address. NULL = nowhere in particular.
+     * Asked right before a plain receive, which may bring nothing. Optional. */
+    uint8_t *(*place)(void *owner, void *user, size_t *size);
     /* No more will be received: 0 = the peer ended in order, negative errno otherwise (-ECONNRESET ...).
      * Sending may still work after 0.
      * The owner still calls io_close. */

@@ -148,7 +148,8 @@ static void epoll_accept(struct epoll *epoll, struct epoll_conn *conn) {
 
 static void epoll_receive(struct epoll *epoll, struct epoll_conn *conn) {
     struct io *io = &epoll->io;
-    ssize_t n = recv(conn->fd, epoll->hot, RECEIVE_BULK_BYTES, MSG_DONTWAIT);
+    struct io_place place = io_place_ask(io, conn->user, epoll->hot);
+    ssize_t n = recv(conn->fd, place.bytes, place.size, MSG_DONTWAIT);
     counter_add(&io->counters.entries, 1);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -156,7 +157,7 @@ static void epoll_receive(struct epoll *epoll, struct epoll_conn *conn) {
     if (n > 0) {
         counter_add(&io->counters.receives, 1);
         counter_add(&io->counters.received_bytes, (uint64_t)n);
-        io->handlers->received(io->owner, conn->user, epoll->hot, (size_t)n);
+        io->handlers->received(io->owner, conn->user, place.bytes, (size_t)n);
         return;
     }
     int error = n == 0 ? 0 : -errno;

@@ -47,7 +47,7 @@ struct io_sim_peer {
     bool client_shut; /* sends no more, still reads */
     bool client_ended;
     bool server_ended;
-    bool reset;            /* by either side or by fate */
+    bool reset; /* by either side or by fate */
     enum io_sim_end ended;
     bool forgotten;
 };
@@ -459,10 +459,12 @@ static void sim_give(struct sim *sim, struct sim_conn *conn) {
     uint8_t *copy = malloc(length);
     if (!copy)
         return; /* the bytes stay where they are, for a later turn */
-    bytes_get(bytes, copy, length);
+    struct io_place place = io_place_ask(&sim->io, conn->user, copy);
+    length = length < place.size ? length : place.size;
+    bytes_get(bytes, place.bytes, length);
     counter_add(&sim->io.counters.receives, 1);
     counter_add(&sim->io.counters.received_bytes, length);
-    sim->io.handlers->received(sim->io.owner, conn->user, copy, length);
+    sim->io.handlers->received(sim->io.owner, conn->user, place.bytes, length);
     free(copy);
 }
 

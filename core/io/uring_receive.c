@@ -362,12 +362,13 @@ static bool bulk_is_over(struct uring *uring, struct uring_conn *conn) {
 
 static void bulk_receive(struct uring *uring, struct uring_conn *conn) {
     struct io *io = &uring->io;
-    ssize_t n = recv(conn->fd, uring->hot, RECEIVE_BULK_BYTES, MSG_DONTWAIT);
+    struct io_place place = io_place_ask(io, conn->user, uring->hot);
+    ssize_t n = recv(conn->fd, place.bytes, place.size, MSG_DONTWAIT);
     if (n > 0) {
         conn->run = n < (ssize_t)RECEIVE_LIGHT_BYTES ? conn->run + 1 : 0;
         counter_add(&io->counters.receives, 1);
         counter_add(&io->counters.received_bytes, (uint64_t)n);
-        io->handlers->received(io->owner, conn->user, uring->hot, (size_t)n);
+        io->handlers->received(io->owner, conn->user, place.bytes, (size_t)n);
     } else if (n == 0) {
         conn_end(uring, conn, 0);
     } else if (errno != EAGAIN && errno != EINTR) {

@@ -381,11 +381,30 @@ static bool session_deaf(struct session *session) {
     return true;
 }
 
+static bool bytes_stay(const struct session *session, const uint8_t *bytes) {
+    const struct session_host *host = session->facts->host;
+    return host->stays != NULL && host->stays(session->peer, bytes);
+}
+
+static const struct fault no_memory = {.code = RH_CODE_EXHAUSTED,
+                                       .text = "the server has no memory for this frame now"};
+
 static void bytes_keep(struct session *session, const uint8_t *bytes, size_t length) {
-    static const struct fault memory = {.code = RH_CODE_EXHAUSTED,
-                                        .text = "the server has no memory for this frame now"};
-    if (!session_deaf(session) && input_keep(&session->conn->in, bytes, length) != 0)
-        session_fail(session, &memory);
+    struct input *in = &session->conn->in;
+    if (session_deaf(session))
+        return;
+    if (input_length(in) == 0 && bytes_stay(session, bytes))
+        input_borrow(in, (uint8_t *)(uintptr_t)bytes, length); /* only read until it owns them */
+    else if (input_keep(in, bytes, length) != 0)
+        session_fail(session, &no_memory);
+}
+
+/* So much of the input has been handled. What is left of borrowed bytes stays there only where it may. */
+static void bytes_drop(struct session *session, size_t length) {
+    struct input *in = &session->conn->in;
+    input_drop(in, length);
+    if (in->borrowed && !bytes_stay(session, input_at(in)) && input_own(in) != 0)
+        session_fail(session, &no_memory);
 }
 
 /* How many bytes the frame at the front of the input still lacks; at least 1 while its length is not known.
@@ -416,7 +435,7 @@ static size_t straddle_handle(struct session *session, const uint8_t *bytes, siz
         size_t done = frames_handle(session, input_at(in), input_length(in), stopped);
         if (session_deaf(session))
             return length;
-        input_drop(in, done);
+        bytes_drop(session, done);
     }
     return used;
 }
@@ -439,5 +458,5 @@ void session_resume(struct session *session) {
         return;
     size_t done = frames_handle(session, input_at(in), input_length(in), &stopped);
     if (!session_deaf(session))
-        input_drop(in, done);
+        bytes_drop(session, done);
 }

@@ -32,6 +32,9 @@ struct session_host {
      * call. */
     enum session_verdict (*subscribe)(void *peer, const Roundhouse__V1__Subscribe *subscribe);
     enum session_verdict (*unsubscribe)(void *peer, uint64_t id);
+    /* Whether received bytes may stay where they are, borrowed, until the host makes the input own them.
+     * Optional. */
+    bool (*stays)(void *peer, const uint8_t *bytes);
     /* Where delivery on this connection stands, behind all that is in its output. */
     void (*position)(void *peer, struct position *out);
     /* The client says Goodbye: settle, then session_goodbye, then close. */

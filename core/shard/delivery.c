@@ -75,7 +75,8 @@ void delivery_route(struct worker *worker, struct reader *reader, uint64_t from,
             next = route_entry(worker, log, entry);
             topic = entry->topic;
         }
-        if (run.records > 0 && (next != route || run.length > RUN_BYTES_MAX - entry->length))
+        if (run.records > 0 && (next != route || run.length > RUN_BYTES_MAX - entry->length ||
+                                run.offset + run.length != entry->offset))
             run_end(worker, route, &run, take, context);
         if (run.records == 0) {
             route = next;

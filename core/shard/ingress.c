@@ -31,7 +31,7 @@ struct lent {
 
 /* ---- at home ---- */
 
-/* Where a record of `length` goes; NULL = not now. */
+/* Where a record of `length` goes; NULL = not now. What landed there has been cleared away. */
 static uint8_t *log_room(struct worker *worker, uint32_t length) {
     uint8_t *out;
     uint64_t retry_ns = 0;
@@ -78,12 +78,22 @@ static uint64_t topic_id(struct worker *worker, const struct wire_event *event, 
     return id;
 }
 
-static enum session_verdict append_here(struct worker *worker, struct forward *forward,
+static enum session_verdict append_here(struct peer *peer, struct forward *forward,
                                         const struct wire_event *event) {
+    struct worker *worker = peer->worker;
+    bool landed = landing_clear(worker, peer, event->record);
     uint8_t *out = log_room(worker, forward->length);
     if (out == NULL)
         return SESSION_PARK;
-    forward->topic_at = (uint8_t)wire_record_write(out, SEQUENCE_OF(log_writer_next(worker->log)), event);
+    uint64_t sequence = SEQUENCE_OF(log_writer_next(worker->log));
+    if (landed) {
+        wire_record_sequence(out, sequence);
+        forward->topic_at = (uint8_t)(event->topic - event->record);
+        counter_add(&worker->stats.events_landed, 1);
+    } else {
+        log_writer_warm(worker->log, forward->length);
+        forward->topic_at = (uint8_t)wire_record_write(out, sequence, event);
+    }
     log_add(worker, forward, topic_id(worker, event, forward->hash));
     return SESSION_GO;
 }
@@ -229,6 +239,13 @@ static struct topic_learnt topic_find(struct worker *worker, const struct wire_e
     return found;
 }
 
+static void homely_count(struct peer *peer, bool homely) {
+    if (!homely)
+        peer->homely = 0;
+    else if (peer->homely < LANDING_EVENTS_MIN)
+        peer->homely++;
+}
+
 enum session_verdict ingress_publish(void *user, const struct wire_event *event) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
@@ -241,11 +258,12 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
     bool here = topic.home == worker->number;
     if (!acks_ready(peer))
         return park(peer);
-    if ((here ? append_here(worker, &forward, event) : append_there(worker, topic.home, &forward, event)) ==
+    if ((here ? append_here(peer, &forward, event) : append_there(worker, topic.home, &forward, event)) ==
         SESSION_PARK)
         return park(peer);
     acks_note(peer, peer->session.ordinal, topic.home,
               here ? log_writer_next(worker->log) : spsc_committed(worker->out[topic.home].ring));
+    homely_count(peer, here && event->record != NULL);
     counter_add(&worker->stats.events_in, 1);
     counter_add(&worker->stats.events_in_bytes, forward.length);
     return SESSION_GO;
@@ -285,9 +303,11 @@ void ingress_link_add(struct worker *worker, uint32_t from, struct spsc *ring) {
 static bool link_append(struct worker *worker, struct link_in *link, const uint8_t *bytes) {
     struct forward forward;
     memcpy(&forward, bytes, sizeof forward);
+    (void)landing_clear(worker, NULL, NULL);
     uint8_t *out = log_room(worker, forward.length);
     if (out == NULL)
         return false;
+    log_writer_warm(worker->log, forward.length);
     memcpy(out, forward.large != NULL ? forward.large : bytes + sizeof forward, forward.length);
     wire_record_sequence(out, SEQUENCE_OF(log_writer_next(worker->log)));
     log_add(worker, &forward,

@@ -22,6 +22,7 @@ const struct session_host peer_host = {
     .refused = ingress_refused,
     .subscribe = subs_subscribe,
     .unsubscribe = subs_unsubscribe,
+    .stays = landing_stays,
     .position = delivery_position,
     .goodbye = acks_goodbye,
     .failed = peer_failed,
@@ -178,7 +179,9 @@ void peer_received(void *owner, void *user, const uint8_t *bytes, size_t length)
     if (peer->shut)
         return;
     peer->heard_ns = worker->now_ns;
+    landing_received(peer, bytes, length);
     session_received(&peer->session, bytes, length);
+    landing_settle(peer);
     frames_count(peer);
     peer_touch(peer);
 }
@@ -236,6 +239,7 @@ void peer_go_on(struct peer *peer, enum conn_pause why) {
     if (conn->paused != 0 || peer->shut)
         return;
     session_resume(&peer->session);
+    landing_settle(peer);
     frames_count(peer);
     if (was_paused && conn->paused == 0 && !peer->shut && !peer->ended) {
         peer->heard_ns = peer->worker->now_ns; /* it could not be heard meanwhile */
@@ -282,6 +286,7 @@ void peer_close(struct peer *peer, bool abort) {
     if (peer->shut)
         return;
     peer_retire(peer);
+    landing_forget(peer);
     peer->shut = true;
     output_deinit(&peer->conn.out, &peer->worker->pool); /* its slices must not hold the gate */
     list_remove(&peer->holding);

@@ -13,6 +13,8 @@
     X(events_in_bytes, counter, "bytes of accepted Event frames")                                            \
     X(events_refused, counter, "events refused, each told to its publisher")                                 \
     X(events_appended, counter, "events appended to the log of this shard")                                  \
+    X(events_landed, counter, "events that were received straight into the log and not copied")              \
+    X(landing_skipped_bytes, counter, "bytes of the log left empty behind events that were not")             \
     X(events_forwarded, counter, "events handed to the home worker of another shard")                        \
     X(batches, counter, "publications of the log; events_appended / batches is the batch size")              \
     X(deliveries, counter, "events put on their way to a subscriber")                                        \

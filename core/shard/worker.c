@@ -41,6 +41,7 @@ static void worker_woken(void *owner) {
 static const struct io_handlers handlers = {
     .accepted = peer_accepted,
     .received = peer_received,
+    .place = landing_place,
     .ended = peer_ended,
     .sent = delivery_sent,
     .writable = peer_writable,

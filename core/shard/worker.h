@@ -103,16 +103,17 @@ struct peer {
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
     uint64_t close_at_ns;      /* lingering after a fatal error: closed at the latest then; 0 = not */
     route_member member;
-    uint8_t policy; /* of its subscriptions, when it has any */
-    bool resuming;  /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
-    bool starved;   /* in this stretch: the pool was empty for it */
-    bool young;     /* some subscription has `start` */
-    bool ended;     /* the client has ended its side */
-    bool goodbye;   /* the client said it; answered when settled */
-    bool farewell;  /* our last frame is queued: close when sent */
-    bool retired;   /* gets no more events; what is in its output is still sent */
-    bool shut;      /* io_close has been called */
-    bool closed;    /* io has let go */
+    uint32_t homely; /* how many of its last events could have been taken over where they lay, in a row */
+    uint8_t policy;  /* of its subscriptions, when it has any */
+    bool resuming;   /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
+    bool starved;    /* in this stretch: the pool was empty for it */
+    bool young;      /* some subscription has `start` */
+    bool ended;      /* the client has ended its side */
+    bool goodbye;    /* the client said it; answered when settled */
+    bool farewell;   /* our last frame is queued: close when sent */
+    bool retired;    /* gets no more events; what is in its output is still sent */
+    bool shut;       /* io_close has been called */
+    bool closed;     /* io has let go */
 };
 
 /* ---- a worker's cursor on one log ---- */
@@ -153,6 +154,12 @@ struct topic_learnt {
     uint32_t home;
 };
 
+/* Bytes that were received straight into the home log, beyond its last record (landing.c). */
+struct landing {
+    struct peer *peer; /* whose they are; NULL = nobody's */
+    uint64_t end;      /* offset behind the last of them */
+};
+
 struct worker {
     struct shards *shards;
     uint32_t number;
@@ -172,6 +179,7 @@ struct worker {
     struct staging staging;
     struct wire_shape shape; /* of the last events received */
     struct topic_learnt learnt;
+    struct landing landing;
     struct reader readers[SHARDS_MAX];
     struct link_out out[SHARDS_MAX];
     struct link_in in[SHARDS_MAX];
@@ -245,6 +253,18 @@ void peers_leave(struct worker *worker);
 extern const struct session_host peer_host;
 uint64_t workers_sum(const struct shards *shards,
                      size_t counter_offset); /* of one counter in worker_stats over all workers */
+
+/* landing.c: bytes that are received where they may become records */
+uint8_t *landing_place(void *owner, void *peer, size_t *size);
+bool landing_stays(void *peer, const uint8_t *bytes);
+/* So many bytes have come there. */
+void landing_received(struct peer *peer, const uint8_t *bytes, size_t length);
+/* All that was received has been handled, or is kept. */
+void landing_settle(struct peer *peer);
+/* Before a record is written: true if it lies in its place already. `from` is its frame, NULL when it comes
+ * from elsewhere; what other bytes lie there are brought to safety. */
+bool landing_clear(struct worker *worker, struct peer *peer, const uint8_t *from);
+void landing_forget(struct peer *peer);
 
 /* ingress.c: from a publisher into a log */
 enum session_verdict ingress_publish(void *peer, const struct wire_event *event);

@@ -29,7 +29,14 @@ static void record_check(const struct wire_event *event) {
     uint32_t size = wire_record_size(event->topic_length, event->event_length);
     uint8_t *record = malloc(size);
     CHECK(record);
-    uint32_t topic_at = wire_record_write(record, 7, event);
+    struct wire_event composed = *event;
+    composed.record = NULL;
+    uint32_t topic_at = wire_record_write(record, 7, &composed);
+    if (event->record != NULL) { /* as it is, but for the sequence */
+        uint8_t *taken = malloc(size);
+        CHECK(taken && wire_record_write(taken, 7, event) == topic_at && memcmp(taken, record, size) == 0);
+        free(taken);
+    }
     CHECK(wire_next(record, size, size, &frame, &fault) == WIRE_OK && frame.kind == WIRE_EVENT &&
           frame.size == size);
     CHECK(wire_event_scan(&frame, &scanned, &fault));

@@ -52,6 +52,7 @@ struct sim_setup {
     uint64_t frame_bytes;
     uint64_t private_bytes;
     uint64_t link_bytes;
+    uint32_t landing_bytes;
     uint64_t idle_ns;
     uint32_t slices;
     struct io_sim_faults faults;
@@ -192,6 +193,7 @@ struct sim_mood {                                         /* of a client of the 
     uint32_t reads;                                       /* chance to read */
     uint32_t read_most;                                   /* bytes at once */
     uint8_t policy;
+    bool fast; /* a publisher that writes each event as the log will have it */
 };
 
 struct sim_client {

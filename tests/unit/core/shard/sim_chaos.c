@@ -40,6 +40,7 @@ struct sim_setup sim_setup_of(uint64_t seed) {
     setup.frame_bytes = PICK(&dice, 1000, 4000, most, most);
     setup.private_bytes = PICK(&dice, 4 * KIB, 4 * KIB, 64 * KIB);
     setup.link_bytes = link_bytes_of(setup.frame_bytes) * PICK(&dice, 1, 1, 8);
+    setup.landing_bytes = (uint32_t)PICK(&dice, 0, 200, 500, 2000);
     setup.idle_ns = PICK(&dice, 0, 0, 0, 0, 0, 10 * NS_PER_MS, 100 * NS_PER_MS);
     setup.slices = (uint32_t)PICK(&dice, 6, 24, 200, 5000);
     setup.faults = faults_of(&dice);
@@ -57,6 +58,7 @@ static struct sim_mood mood_of(struct sim_world *world) {
                             .asks = (uint32_t)PICK(world, 5, 30, 100)};
     if (sim_chance(world, 500))
         mood.publishes = (uint32_t)PICK(world, 100, 300, 700);
+    mood.fast = mood.publishes != 0 && sim_chance(world, 500);
     if (mood.publishes == 0 || sim_chance(world, 400))
         mood.subscribes = (uint32_t)PICK(world, 10, 40, 150);
     return mood;

@@ -102,9 +102,9 @@ static uint32_t varint_size(uint64_t value) {
     return size;
 }
 
-/* Every third event has the sequence that a fast publisher puts in front. */
+/* A fast publisher puts a sequence in front of every event, others of every third. */
 static void out_event(struct sim_client *client, const char *topic, const uint8_t *event, uint32_t length) {
-    bool sequence = client->events_count % 3 == 0;
+    bool sequence = client->mood.fast || client->events_count % 3 == 0;
     size_t topic_length = strlen(topic);
     size_t body = (sequence ? 9u : 0u) + 2u + topic_length + 1 + varint_size(length) + length;
     out_varint(client, 1 + varint_size(body) + body);

@@ -84,6 +84,7 @@ static struct shards *shards_of(struct sim_world *world) {
                                             .private_bytes = setup->private_bytes,
                                             .slices = setup->slices,
                                             .link_bytes = setup->link_bytes,
+                                            .landing_bytes = setup->landing_bytes,
                                             .server = "simulated"};
     shards->facts = (struct session_facts){.host = &peer_host,
                                            .server = "simulated",
