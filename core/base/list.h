@@ -44,7 +44,9 @@ static inline struct list *list_take(struct list *head) {
     struct list *node = head->next;
     if (node == head)
         return NULL;
-    list_remove(node);
+    head->next = node->next; /* before the first one is the head */
+    node->next->prev = head;
+    list_init(node);
     return node;
 }
 /* Moves all nodes of `from` to the empty list `to`. */

@@ -100,8 +100,12 @@ uint32_t sim_event_build(uint8_t *out, uint32_t client, uint32_t ordinal, uint32
 bool sim_event_read(const uint8_t *event, uint32_t length, uint32_t *client, uint32_t *ordinal,
                     uint32_t *data_bytes) {
     char id[32] = {0};
+    uint32_t *const numbers[] = {client, ordinal, data_bytes};
+    char *at = id;
     if (length < 2 || event[0] != 0x0a || event[1] >= sizeof id || event[1] + 2u > length)
         return false;
     memcpy(id, event + 2, event[1]);
-    return sscanf(id, "%u-%u-%u", client, ordinal, data_bytes) == 3;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        *numbers[i] = (uint32_t)strtoul(at + (i > 0), &at, 10);
+    return *at == '\0';
 }
