@@ -55,6 +55,7 @@ struct sim_setup {
     uint32_t landing_bytes;
     uint64_t idle_ns;
     uint32_t slices;
+    uint32_t connections;
     struct io_sim_faults faults;
 };
 
@@ -241,6 +242,7 @@ struct sim_client {
 };
 
 struct sim_client *sim_connect(struct sim_world *world, bool acks);
+struct sim_client *sim_connect_bad(struct sim_world *world, uint32_t how); /* ends with an Error */
 /* Frames are queued; sim_write writes. */
 void sim_publish(struct sim_client *client, uint32_t topic, uint32_t data_bytes);
 void sim_publish_bad(struct sim_client *client, uint32_t how);

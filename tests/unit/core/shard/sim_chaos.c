@@ -43,6 +43,7 @@ struct sim_setup sim_setup_of(uint64_t seed) {
     setup.landing_bytes = (uint32_t)PICK(&dice, 0, 200, 500, 2000);
     setup.idle_ns = PICK(&dice, 0, 0, 0, 0, 0, 10 * NS_PER_MS, 100 * NS_PER_MS);
     setup.slices = (uint32_t)PICK(&dice, 6, 24, 200, 5000);
+    setup.connections = (uint32_t)PICK(&dice, 5, SIM_CLIENTS_MAX, SIM_CLIENTS_MAX);
     setup.faults = faults_of(&dice);
     return setup;
 }
@@ -183,7 +184,9 @@ static void clients_step(struct sim_world *world) {
     for (uint32_t i = 0; i < world->clients_count; i++)
         alive += world->clients[i]->peer != NULL;
     if (alive < 8 && world->clients_count < 48 && sim_chance(world, alive < 3 ? 500 : 30)) {
-        struct sim_client *client = sim_connect(world, sim_chance(world, 512));
+        bool bad = sim_chance(world, 30);
+        struct sim_client *client =
+            bad ? sim_connect_bad(world, sim_below(world, 4)) : sim_connect(world, sim_chance(world, 512));
         client->mood = mood_of(world);
     }
     for (uint32_t i = 0; i < world->clients_count; i++)

@@ -62,7 +62,7 @@ static struct sim_want *want(struct sim_client *client, enum sim_want_kind kind,
 
 /* ---- connecting ---- */
 
-struct sim_client *sim_connect(struct sim_world *world, bool acks) {
+static struct sim_client *client_new(struct sim_world *world, bool acks) {
     cr_assert_lt(world->clients_count, SIM_CLIENTS_MAX);
     struct sim_client *client = calloc(1, sizeof *client);
     cr_assert_not_null(client);
@@ -74,14 +74,44 @@ struct sim_client *sim_connect(struct sim_world *world, bool acks) {
     cr_assert_not_null(client->peer);
     world->clients[world->clients_count++] = client;
     sim_note(world, client, "connects", acks, 0, 0);
+    return client;
+}
+
+static void out_connect(struct sim_client *client, uint32_t version) {
     Roundhouse__V1__Connect connect;
     roundhouse__v1__connect__init(&connect);
-    connect.version = 1;
-    connect.ack =
-        acks ? ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED : ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_NONE;
+    connect.version = version;
+    connect.ack = client->acks ? ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED
+                               : ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_NONE;
     Roundhouse__V1__Frame frame = FRAME(connect, CONNECT, &connect);
     out_frame(client, &frame);
+}
+
+struct sim_client *sim_connect(struct sim_world *world, bool acks) {
+    struct sim_client *client = client_new(world, acks);
+    out_connect(client, 1);
     want(client, SIM_WANT_CONNECTED, 0);
+    return client;
+}
+
+struct sim_client *sim_connect_bad(struct sim_world *world, uint32_t how) {
+    struct sim_client *client = client_new(world, false);
+    client->doomed = true;
+    sim_note(world, client, "bad", how % 4, 0, 0);
+    switch (how % 4) {
+    case 0: /* says nothing */
+        break;
+    case 1: /* begins to */
+        out_bytes(client, "\x06\x12", 2);
+        break;
+    case 2: /* in another version of the protocol */
+        out_connect(client, 2);
+        want(client, SIM_WANT_FATAL, 0)->code = RH_CODE_UNSUPPORTED;
+        break;
+    default: /* a Ping before anything */
+        out_bytes(client, "\x02\x6a\0", 3);
+        want(client, SIM_WANT_FATAL, 0)->code = RH_CODE_PROTOCOL;
+    }
     return client;
 }
 

@@ -156,6 +156,9 @@ static void fatal_came(struct sim_client *client, const Roundhouse__V1__Error *e
     client->broken = true; /* what is still on its way will not be read */
     if ((int)error->code == (int)RH_CODE_UNAVAILABLE && client->world->stopping)
         return;
+    if ((int)error->code == (int)RH_CODE_EXHAUSTED && !client->connected &&
+        client->world->setup.connections < SIM_CLIENTS_MAX)
+        return;
     if ((int)error->code == (int)RH_CODE_SLOW_CONSUMER)
         sim_judge_slow(client);
     else if ((int)error->code != (int)RH_CODE_TIMEOUT || !timeout_due(client))

@@ -39,10 +39,10 @@ static void setup_print(const struct sim_setup *setup) {
     fprintf(stderr,
             "RH_SIM_SEED=%" PRIu64 ": %u workers, logs of %" PRIu64 " bytes and %" PRIu64
             " records, grace %" PRIu64 " us, frames of %" PRIu64 ", private %" PRIu64 ", links of %" PRIu64
-            ", idle %" PRIu64 " us, %u slices\n",
+            ", idle %" PRIu64 " us, %u slices, %u connections\n",
             setup->seed, setup->workers, setup->log_bytes, setup->log_records, setup->grace_ns / NS_PER_US,
             setup->frame_bytes, setup->private_bytes, setup->link_bytes, setup->idle_ns / NS_PER_US,
-            setup->slices);
+            setup->slices, setup->connections);
     const struct io_sim_faults *faults = &setup->faults;
     fprintf(stderr, "faults: receive %u send %u refuse %u delay %u reset %u early %u socket %u\n",
             faults->short_receive, faults->short_send, faults->refuse_send, faults->delay, faults->reset,

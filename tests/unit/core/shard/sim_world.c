@@ -44,6 +44,7 @@ struct sim_setup sim_setup_plain(uint32_t workers) {
                               .private_bytes = 4 * KIB,
                               .link_bytes = 64 * KIB,
                               .slices = 1024,
+                              .connections = SIM_CLIENTS_MAX,
                               .faults = {.socket_bytes = 64 * KIB}};
 }
 
@@ -76,7 +77,7 @@ static struct shards *shards_of(struct sim_world *world) {
                                             .log_records = setup->log_records,
                                             .grace_ns = setup->grace_ns,
                                             .frame_bytes = setup->frame_bytes,
-                                            .connections = SIM_CLIENTS_MAX,
+                                            .connections = setup->connections,
                                             .subscriptions = 10000,
                                             .topics = 64,
                                             .handshake_ns = HANDSHAKE_NS_DEFAULT,
