@@ -37,6 +37,30 @@ static const ProtobufCFieldDescriptor *known_field(const ProtobufCMessageDescrip
     return protobuf_c_message_descriptor_get_field(message, number);
 }
 
+/* How an Error names the strings that may be to blame: protobuf-c knows the fields' names, not the messages'
+ * in this form. */
+static const struct {
+    const ProtobufCMessageDescriptor *message;
+    uint32_t number;
+    const char *name;
+} strings[] = {
+    {&roundhouse__v1__connect__descriptor, 2, "connect.client"},
+    {&roundhouse__v1__connect__descriptor, 4, "connect.features"},
+    {&roundhouse__v1__connected__descriptor, 10, "connected.features"},
+    {&roundhouse__v1__connected__descriptor, 11, "connected.server"},
+    {&roundhouse__v1__subscribe__descriptor, 2, "subscribe.patterns"},
+    {&roundhouse__v1__error__descriptor, 2, "error.text"},
+    {&roundhouse__v1__error__descriptor, 3, "error.field"},
+    {&roundhouse__v1__goodbye__descriptor, 1, "goodbye.reason"},
+};
+
+static const char *string_name(const ProtobufCMessageDescriptor *message, uint32_t number) {
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
+        if (strings[i].message == message && strings[i].number == number)
+            return strings[i].name;
+    return NULL;
+}
+
 /* What protobuf-c leaves to us: it does not look at UTF-8, cuts a string at a zero byte, and takes any number
  * of things. */
 static bool string_check(const struct field *field, const char *name, struct fault *fault) {
@@ -53,7 +77,8 @@ struct tally {
     uint32_t unknown;
 };
 
-static bool tally_check(struct tally *tally, const ProtobufCFieldDescriptor *known, struct fault *fault) {
+static bool tally_check(struct tally *tally, const ProtobufCMessageDescriptor *message,
+                        const ProtobufCFieldDescriptor *known, struct fault *fault) {
     if (!known) {
         if (++tally->unknown <= CONTROL_UNKNOWN_MAX)
             return true;
@@ -61,11 +86,12 @@ static bool tally_check(struct tally *tally, const ProtobufCFieldDescriptor *kno
                       NULL);
     }
     bool list = known->label == PROTOBUF_C_LABEL_REPEATED && known->type == PROTOBUF_C_TYPE_STRING;
-    if (!list || ++tally->strings <= SUBSCRIBE_PATTERNS_MAX)
+    if (!list || ++tally->strings <= CONTROL_LIST_MAX)
         return true;
-    return refuse(fault, RH_CODE_TOO_LARGE, "a list in a frame has more than 1024 elements", known->name);
+    return refuse(fault, RH_CODE_TOO_LARGE, "a list in a frame has more than 16384 elements",
+                  string_name(message, known->id));
 }
-static_assert(CONTROL_UNKNOWN_MAX == 64 && SUBSCRIBE_PATTERNS_MAX == 1024, "the texts name the limits");
+static_assert(CONTROL_UNKNOWN_MAX == 64 && CONTROL_LIST_MAX == 16384, "the texts name the limits");
 
 /* Walks a message by its descriptor; as deep as the schema, which does not recurse. */
 static bool message_check(const ProtobufCMessageDescriptor *message, const uint8_t *p, size_t n,
@@ -78,11 +104,12 @@ static bool message_check(const ProtobufCMessageDescriptor *message, const uint8
         if (!p)
             return refuse(fault, RH_CODE_PROTOCOL, "a frame is not well-formed protobuf", NULL);
         const ProtobufCFieldDescriptor *known = known_field(message, field.number);
-        if (!tally_check(&tally, known, fault))
+        if (!tally_check(&tally, message, known, fault))
             return false;
         if (!known || field.type != FIELD_BYTES)
             continue;
-        if (known->type == PROTOBUF_C_TYPE_STRING && !string_check(&field, known->name, fault))
+        if (known->type == PROTOBUF_C_TYPE_STRING &&
+            !string_check(&field, string_name(message, field.number), fault))
             return false;
         if (known->type == PROTOBUF_C_TYPE_MESSAGE &&
             !message_check(known->descriptor, field.data, field.length, fault))
@@ -165,8 +192,9 @@ bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fa
         memcpy(out->instance, p + 1, sizeof out->instance);
         good = sum == position_sum(p, n - POSITION_SUM_BYTES) && numbers_read(p + POSITION_HEAD, end, out);
     }
-    return good || refuse(fault, RH_CODE_INVALID,
-                          "not a Position: send back one that this server gave, as it is", "position");
+    return good ||
+           refuse(fault, RH_CODE_INVALID, "not a Position: send back one that this server gave, as it is",
+                  "subscribe.position");
 }
 
 void position_lower(uint8_t *packed, size_t n, const uint64_t *next) {

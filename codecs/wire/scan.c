@@ -41,7 +41,8 @@ static inline enum wire_result prefix_read(const uint8_t *p, size_t n, uint64_t 
     }
     if (UNLIKELY(*length > frame_max))
         return bad(fault, RH_CODE_TOO_LARGE,
-                   "a frame is longer than the limit, which Connected tells as frame_bytes_max");
+                   "a frame is longer than the limit: 4096 bytes for the first one, then frame_bytes_max "
+                   "of Connected");
     return WIRE_OK;
 }
 

@@ -72,6 +72,9 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define SUBSCRIPTIONS_DEFAULT  100000u /* patterns over all connections */
 #define SUBSCRIBE_PATTERNS_MAX 1024u   /* patterns in one Subscribe frame */
 #define CLIENT_NAME_BYTES_MAX  128u
+#define CONTROL_LIST_MAX                                                                                     \
+    (16u * SUBSCRIBE_PATTERNS_MAX) /* strings in one message of a control frame, at 40 bytes each; so far    \
+                                      above the limit of patterns, as it ends the connection */
 #define CONTROL_UNKNOWN_MAX                                                                                  \
     64u /* unknown fields in one message of a control frame; unpacked they cost 64 bytes each */
 #define HANDSHAKE_NS_DEFAULT (10u * NS_PER_S)

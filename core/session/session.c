@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/topic.h"
+#include "core/base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -188,10 +189,7 @@ static void connected_send(struct session *session) {
 
 static bool name_valid(const char *name) {
     size_t length = strlen(name);
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-            return false;
-    return length <= CLIENT_NAME_BYTES_MAX;
+    return length <= CLIENT_NAME_BYTES_MAX && utf8_clean((const uint8_t *)name, length);
 }
 
 static enum session_verdict connect_handle(struct session *session, const Roundhouse__V1__Connect *connect) {
@@ -209,7 +207,8 @@ static enum session_verdict connect_handle(struct session *session, const Roundh
         return fail(session, RH_CODE_INVALID, "unknown ack level: use NONE or ROUTED", "connect.ack");
     if (!name_valid(connect->client))
         return fail(session, RH_CODE_INVALID,
-                    "the client's name has control characters or more than 128 bytes", "connect.client");
+                    "the client's name has more than 128 bytes, a control character or a noncharacter",
+                    "connect.client");
     if (!session->facts->host->admit(session->peer, &fault)) {
         session_fail(session, &fault);
         return SESSION_WAIT;

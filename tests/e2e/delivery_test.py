@@ -280,7 +280,7 @@ def test_a_position_that_is_none_is_refused(router, position):
     with router().client() as client:
         client.send(subscribe=pb.Subscribe(id=5, patterns=["a"], position=position))
         error = client.expect("error")
-        assert error.code == pb.ERROR_CODE_INVALID and error.subscription == 5 and error.field == "position"
+        assert error.code == pb.ERROR_CODE_INVALID and error.subscription == 5 and error.field == "subscribe.position"
 
 
 def test_who_does_not_subscribe_gets_nothing(router):

@@ -231,9 +231,9 @@ CONNECTS_REFUSED = [
     (frame(connect=wire.Connect(version=1, ack=3)), wire.ERROR_CODE_INVALID, "connect.ack"),
     (frame(connect=wire.Connect(version=1, client="a\tb")), wire.ERROR_CODE_INVALID, "connect.client"),
     (frame(connect=wire.Connect(version=1, client="ü" * 64 + "x")), wire.ERROR_CODE_INVALID, "connect.client"),
-    (delimited(field(2, field(1, 1) + field(2, b"\xff"))), wire.ERROR_CODE_INVALID, "client"),
-    (delimited(field(2, field(1, 1) + field(2, b"a\0"))), wire.ERROR_CODE_INVALID, "client"),
-    (frame(connect=wire.Connect(version=1, features=[""] * 1025)), wire.ERROR_CODE_TOO_LARGE, "features"),
+    (delimited(field(2, field(1, 1) + field(2, b"\xff"))), wire.ERROR_CODE_INVALID, "connect.client"),
+    (delimited(field(2, field(1, 1) + field(2, b"a\0"))), wire.ERROR_CODE_INVALID, "connect.client"),
+    (frame(connect=wire.Connect(version=1, client="a\u0085")), wire.ERROR_CODE_INVALID, "connect.client"),
     (varint(4097), wire.ERROR_CODE_TOO_LARGE, ""),
 ]
 
@@ -271,11 +271,11 @@ FATAL = [
     (frame(gap=wire.Gap()), wire.ERROR_CODE_PROTOCOL, ""),
     (frame(error=wire.Error()), wire.ERROR_CODE_PROTOCOL, ""),
     (frame(ack=wire.Ack()), wire.ERROR_CODE_UNSUPPORTED, ""),
-    (delimited(field(4, field(1, 1) + field(2, b"a.\xff"))), wire.ERROR_CODE_INVALID, "patterns"),
-    (delimited(field(4, field(1, 1) + field(2, b"a.\0"))), wire.ERROR_CODE_INVALID, "patterns"),
-    (delimited(field(15, field(1, b"\xff"))), wire.ERROR_CODE_INVALID, "reason"),
+    (delimited(field(4, field(1, 1) + field(2, b"a.\xff"))), wire.ERROR_CODE_INVALID, "subscribe.patterns"),
+    (delimited(field(4, field(1, 1) + field(2, b"a.\0"))), wire.ERROR_CODE_INVALID, "subscribe.patterns"),
+    (delimited(field(15, field(1, b"\xff"))), wire.ERROR_CODE_INVALID, "goodbye.reason"),
     (delimited(field(13, b"".join(field(20 + i, 0) for i in range(65)))), wire.ERROR_CODE_TOO_LARGE, ""),
-    (frame(subscribe=wire.Subscribe(id=1, patterns=["a"] * 1025)), wire.ERROR_CODE_TOO_LARGE, "patterns"),
+    (frame(subscribe=wire.Subscribe(id=1, patterns=["a"] * 16385)), wire.ERROR_CODE_TOO_LARGE, "subscribe.patterns"),
     (frame(ping=wire.Ping(data=b"x" * 65)), wire.ERROR_CODE_INVALID, "ping.data"),
 ]
 
@@ -712,7 +712,7 @@ def test_a_subscribe_that_is_refused_changes_nothing(router):
             (wire.Subscribe(id=2, patterns=["b"], policy=7), "subscribe.policy"),
             (wire.Subscribe(id=2, patterns=["b"], policy=wire.SLOW_POLICY_DISCONNECT), "subscribe.policy"),
             (wire.Subscribe(id=1, patterns=["b"], policy=1), "subscribe.id"),
-            (wire.Subscribe(id=2, patterns=["b"], policy=1, position=b"no Position"), "position"),
+            (wire.Subscribe(id=2, patterns=["b"], policy=1, position=b"no Position"), "subscribe.position"),
         ]
         for message, name in refused:
             link.send(subscribe=message)

@@ -21,7 +21,7 @@ static void position_check(const uint8_t *data, size_t size) {
     struct fault fault = {0};
     uint8_t again[POSITION_BYTES_MAX];
     if (!position_unpack(data, size, &position, &fault)) {
-        CHECK(fault.code == RH_CODE_INVALID && strcmp(fault.field, "position") == 0);
+        CHECK(fault.code == RH_CODE_INVALID && strcmp(fault.field, "subscribe.position") == 0);
         return;
     }
     CHECK(position.count <= POSITION_LOGS_MAX);

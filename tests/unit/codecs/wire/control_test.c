@@ -5,6 +5,7 @@
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -49,13 +50,32 @@ Test(control, unpacks_a_golden_connect) {
 }
 
 Test(control, refuses_strings_that_are_no_text) {
-    expect_bad("06 1204 1202 c328", RH_CODE_INVALID, "client");
-    expect_bad("06 1204 1202 6100", RH_CODE_INVALID, "client");
-    expect_bad("05 1203 2201ff", RH_CODE_INVALID, "features");
-    expect_bad("08 2206 120161 1201ff", RH_CODE_INVALID, "patterns");
-    expect_bad("05 7a03 0a01ff", RH_CODE_INVALID, "reason");
+    expect_bad("06 1204 1202 c328", RH_CODE_INVALID, "connect.client");
+    expect_bad("06 1204 1202 6100", RH_CODE_INVALID, "connect.client");
+    expect_bad("05 1203 2201ff", RH_CODE_INVALID, "connect.features");
+    expect_bad("08 2206 120161 1201ff", RH_CODE_INVALID, "subscribe.patterns");
+    expect_bad("05 7a03 0a01ff", RH_CODE_INVALID, "goodbye.reason");
     expect_bad("09 4207 1a05 1203 1201ff", RH_CODE_INVALID,
-               "text"); /* in PublishAck, in an exception, in its Error */
+               "error.text"); /* in PublishAck, in an exception, in its Error */
+}
+
+Test(control, names_every_string_by_its_message_and_field) {
+    const ProtobufCMessageDescriptor *frame = &roundhouse__v1__frame__descriptor;
+    unsigned strings = 0;
+    for (unsigned body = 0; body < frame->n_fields; body++) {
+        const ProtobufCMessageDescriptor *message = frame->fields[body].descriptor;
+        for (unsigned i = 0; frame->fields[body].id != WIRE_EVENT && i < message->n_fields; i++) {
+            if (message->fields[i].type != PROTOBUF_C_TYPE_STRING)
+                continue;
+            char hex[64], name[64];
+            snprintf(hex, sizeof hex, "05 %02x03 %02x01ff", frame->fields[body].id << 3 | 2,
+                     message->fields[i].id << 3 | 2);
+            snprintf(name, sizeof name, "%s.%s", frame->fields[body].name, message->fields[i].name);
+            expect_bad(hex, RH_CODE_INVALID, name);
+            strings++;
+        }
+    }
+    cr_expect(strings >= 8);
 }
 
 Test(control, refuses_what_is_not_well_formed) {
@@ -97,14 +117,13 @@ static size_t subscribe_write(uint8_t *out, uint32_t count) {
 }
 
 Test(control, bounds_what_a_small_frame_unpacks_to) {
-    uint8_t bytes[8192];
+    static uint8_t bytes[2 * CONTROL_LIST_MAX + 64];
     struct fault fault;
-    Roundhouse__V1__Frame *frame =
-        unpack_bytes(bytes, subscribe_write(bytes, SUBSCRIBE_PATTERNS_MAX), &fault);
-    cr_assert(frame && frame->subscribe->n_patterns == SUBSCRIBE_PATTERNS_MAX);
+    Roundhouse__V1__Frame *frame = unpack_bytes(bytes, subscribe_write(bytes, CONTROL_LIST_MAX), &fault);
+    cr_assert(frame && frame->subscribe->n_patterns == CONTROL_LIST_MAX);
     control_free(frame);
-    cr_assert_null(unpack_bytes(bytes, subscribe_write(bytes, SUBSCRIBE_PATTERNS_MAX + 1), &fault));
-    cr_assert(golden_fault(&fault, RH_CODE_TOO_LARGE, "patterns"));
+    cr_assert_null(unpack_bytes(bytes, subscribe_write(bytes, CONTROL_LIST_MAX + 1), &fault));
+    cr_assert(golden_fault(&fault, RH_CODE_TOO_LARGE, "subscribe.patterns"));
     for (uint32_t count = CONTROL_UNKNOWN_MAX; count <= CONTROL_UNKNOWN_MAX + 1; ++count) {
         size_t n = subscribe_write(bytes, count);
         for (size_t i = n - 2 * count; i < n; i += 2)
@@ -221,7 +240,7 @@ Test(position, is_refused_if_a_byte_is_missing_added_or_changed) {
     size_t n = position_pack(&in, bytes);
     for (size_t cut = 0; cut <= n + 1; ++cut) {
         cr_assert_eq(unpack_position(bytes, cut, &out, &fault), cut == n, "%zu", cut);
-        cr_assert(cut == n || golden_fault(&fault, RH_CODE_INVALID, "position"));
+        cr_assert(cut == n || golden_fault(&fault, RH_CODE_INVALID, "subscribe.position"));
     }
     for (size_t at = 0; at < n; ++at)
         for (unsigned flip = 1; flip < 256; ++flip) {

@@ -94,8 +94,10 @@ Test(session, refuses_a_connect_that_it_can_not_keep) {
         {"1204 0801 1807", "invalid fatal connect.ack"},
         {"1206 0801 1202 610a", "invalid fatal connect.client"},
         {"1206 0801 1202 617f", "invalid fatal connect.client"},
-        {"1205 0801 1201 ff", "invalid fatal client"},
-        {"1206 0801 1202 6100", "invalid fatal client"},
+        {"1206 0801 1202 c285", "invalid fatal connect.client"},   /* U+0085 */
+        {"1207 0801 1203 efbfbf", "invalid fatal connect.client"}, /* U+FFFF */
+        {"1205 0801 1201 ff", "invalid fatal connect.client"},
+        {"1206 0801 1202 6100", "invalid fatal connect.client"},
         {"1204 0801 1205", "protocol fatal "},
         {"1000", "protocol fatal "},
         {"1200 1200", "protocol fatal "},
@@ -218,7 +220,7 @@ Test(session, does_what_each_kind_of_frame_asks_for) {
         {"6200", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
         {"0a00 0a00", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
         {"2204 0807 1205", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
-        {"2205 0807 1201 ff", "failed invalid\n< error invalid fatal patterns ordinal 0 subscription 0\n"},
+        {"2205 0807 1201 ff", "failed invalid\n< error invalid fatal subscribe.patterns ordinal 0 subscription 0\n"},
         {"07", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
