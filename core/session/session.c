@@ -81,10 +81,11 @@ void session_fail(struct session *session, const struct fault *fault) {
     session->facts->host->failed(session->peer, fault->code);
 }
 
-void session_goodbye(struct session *session, const char *reason) {
+void session_goodbye(struct session *session, const char *reason, bool settled) {
     Roundhouse__V1__Goodbye goodbye;
     roundhouse__v1__goodbye__init(&goodbye);
     goodbye.reason = text_borrow(reason);
+    goodbye.settled = settled;
     Roundhouse__V1__Frame frame = FRAME(goodbye, GOODBYE, &goodbye);
     frame_send(session, &frame, 0);
     session->said_all = true;

@@ -101,4 +101,5 @@ void session_error(struct session *session, const struct fault *fault, uint64_t 
                    uint64_t subscription);
 /* Fatal: queues the Error, ends the session and calls host->failed. Idempotent. */
 void session_fail(struct session *session, const struct fault *fault);
-void session_goodbye(struct session *session, const char *reason);
+/* `settled`: it answers the client's, and all that the client published before is settled. */
+void session_goodbye(struct session *session, const char *reason, bool settled);

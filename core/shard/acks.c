@@ -118,7 +118,7 @@ static void peer_settle(struct peer *peer) {
     list_remove(&peer->acking);
     if (peer->goodbye && !peer->farewell) {
         peer->farewell = true;
-        session_goodbye(&peer->session, "all that you published is settled");
+        session_goodbye(&peer->session, "all that you published is settled", true);
         peer_touch(peer);
     }
 }

@@ -182,7 +182,7 @@ static void leave(struct worker *worker) {
         if (peer->conn.blocked || peer->at != NULL)
             peer_close(peer, true);
         else if (!peer->farewell && peer->session.state == SESSION_OPEN)
-            session_goodbye(&peer->session, "the server stops");
+            session_goodbye(&peer->session, "the server stops", false);
         peer->farewell = true;
         if (!peer->shut && peer->conn.out.first == NULL)
             peer_close(peer, false);

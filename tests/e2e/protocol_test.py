@@ -329,7 +329,7 @@ def test_goodbye_is_answered_when_everything_is_acknowledged(router, shards):
         frames = publisher.until_closed()
     kinds = [found.WhichOneof("body") for found in frames]
     assert kinds[-1] == "goodbye" and set(kinds[:-1]) == {"publish_ack"}
-    assert frames[-2].publish_ack.through == 300
+    assert frames[-2].publish_ack.through == 300 and frames[-1].goodbye.settled
 
 
 def test_events_published_before_a_close_are_delivered(router):
@@ -339,7 +339,7 @@ def test_events_published_before_a_close_are_delivered(router):
         publisher = made.client()
         publisher.send_bytes(b"".join(wire.numbered(f"a.{n % 3}", n) for n in range(1000)))
         publisher.send(goodbye=pb.Goodbye())
-        publisher.until_closed()
+        assert publisher.until_closed()[-1].goodbye.settled
         publisher.close()
         assert {wire.read_number(event) for event in subscriber.events(1000)} == set(range(1000))
 

@@ -693,10 +693,9 @@ class Client:
             self.subscriptions.pop(id_, None)
         self.happened.append(Trouble(error, id_, again))
 
-    # Goodbye. The Goodbye of a server that stops looks like the answer to ours. Unsettled events tell the two apart; a
-    # publisher that wants no acknowledgement has none, and can not know.
+    # Goodbye. That of a server that stops may cross ours, and is no answer to it.
     def _on_goodbye(self, goodbye):
-        if self.leaving is None or self.unsettled:
+        if self.leaving is None or not goodbye.settled:
             raise LinkLost(goodbye.reason)
         self.happened.append(Finished(goodbye.reason))
         self.close()

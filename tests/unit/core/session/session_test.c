@@ -220,7 +220,8 @@ Test(session, does_what_each_kind_of_frame_asks_for) {
         {"6200", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
         {"0a00 0a00", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
         {"2204 0807 1205", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
-        {"2205 0807 1201 ff", "failed invalid\n< error invalid fatal subscribe.patterns ordinal 0 subscription 0\n"},
+        {"2205 0807 1201 ff",
+         "failed invalid\n< error invalid fatal subscribe.patterns ordinal 0 subscription 0\n"},
         {"07", "failed protocol\n< error protocol fatal  ordinal 0 subscription 0\n"},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -520,9 +521,9 @@ Test(session, tells_of_gaps_errors_and_ends) {
     frame = world_told(&world);
     cr_expect(frame->unsubscribed->id == 9);
     control_free(frame);
-    session_goodbye(&world.session, "done");
+    session_goodbye(&world.session, "done", true);
     frame = world_told(&world);
-    cr_expect(strcmp(frame->goodbye->reason, "done") == 0);
+    cr_expect(strcmp(frame->goodbye->reason, "done") == 0 && frame->goodbye->settled);
     control_free(frame);
     world_stop(&world);
     LEAKS_NONE();

@@ -115,6 +115,7 @@ static const char *told(struct scene *scene) {
         cr_assert(unpacked != NULL);
         const Roundhouse__V1__PublishAck *ack = unpacked->publish_ack;
         if (unpacked->body_case == ROUNDHOUSE__V1__FRAME__BODY_GOODBYE) {
+            cr_assert(unpacked->goodbye->settled);
             used += (size_t)snprintf(scene->told + used, sizeof scene->told - used, "goodbye ");
         } else {
             for (size_t i = 0; i < ack->n_exceptions; i++)

@@ -124,18 +124,21 @@ static void pong_came(struct sim_client *client, const Roundhouse__V1__Pong *pon
     sim_note(client->world, client, "pong", want->number, 0, 0);
 }
 
-static void goodbye_came(struct sim_client *client) {
+static void goodbye_came(struct sim_client *client, bool settled) {
     struct sim_world *world = client->world;
     client->over = client->goodbye = true;
-    sim_note(world, client, "goodbye", 0, 0, 0);
+    sim_note(world, client, "goodbye", settled, 0, 0);
+    if (settled)
+        sim_judge_settled(client);
     if (world->stopping)
         return;
+    if (!settled)
+        sim_fail(world, client, "an answer to Goodbye that says nothing is settled");
     if (client->leaving != SIM_SHUT)
         (void)want_of(client, SIM_WANT_GOODBYE);
     if (client->wants_first < client->wants_count &&
         client->wants[client->wants_first].end <= client->written)
         sim_fail(world, client, "Goodbye before an answer");
-    sim_judge_settled(client);
 }
 
 static bool timeout_due(const struct sim_client *client) {
@@ -206,7 +209,7 @@ static void control_came(struct sim_client *client, const uint8_t *frame, size_t
         error_came(client, unpacked->error);
         break;
     case ROUNDHOUSE__V1__FRAME__BODY_GOODBYE:
-        goodbye_came(client);
+        goodbye_came(client, unpacked->goodbye->settled);
         break;
     default:
         sim_fail(client->world, client, "a frame of kind %d", (int)unpacked->body_case);
