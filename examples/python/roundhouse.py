@@ -20,6 +20,7 @@ CONNECT_SECONDS = 5  # for the TCP connection, and again for Connected
 PING_SECONDS, PING_EVENTS = 1, 1000  # a Ping at least so often while events come: each moves the Position on
 SILENCE_SECONDS = 10  # nothing came for so long after a Ping: the connection is dead
 PAUSE_SECONDS = 0.05, 5  # before connecting again: the first pause, and the longest
+SEEN_EVENTS = 100_000  # so many of the last events are remembered, to recognise those that come again
 UNSETTLED_BYTES = 4 << 20  # published and not acknowledged; publish waits when there are more
 FRAME_SLACK = 64 << 10  # what a frame from the server may be longer than frame_bytes_max
 FOR_GOOD = {wire.ERROR_CODE_PROTOCOL, wire.ERROR_CODE_INVALID, wire.ERROR_CODE_TOO_LARGE, wire.ERROR_CODE_UNSUPPORTED}
@@ -59,8 +60,7 @@ class Client:
         self._unsettled = collections.deque()  # frames of published events, oldest first
         self._unsettled_bytes = self._settled = 0  # settled: how many events, over all connections
         self._instance = b""
-        self._seen = {}  # by topic: the last sequence since the last Pong ...
-        self._seen_before = {}  # ... and that of earlier connections: what is not above it has come already
+        self._seen = collections.OrderedDict()  # topic and sequence of events that came, oldest first
         self._pause = PAUSE_SECONDS[0]
         self._closing = self._inside = False
         self._limits = wire.Connected()
@@ -117,11 +117,13 @@ class Client:
         return True
 
     def close(self, seconds=10):
-        """Settles what was published, says Goodbye, and waits for the server's."""
+        """Settles what was published, says Goodbye, and waits until the server says that all is settled."""
         self.flush(seconds)
         self._closing = True
         self._send(goodbye=wire.Goodbye(reason="done"))
         self.run(seconds, until=lambda: not self._socket)
+        if not getattr(self._over, "settled", False):  # of a callback that published meanwhile nothing is known
+            log.warning("the connection ended without the server's answer to Goodbye")
 
     # --- The connection ---
 
@@ -158,8 +160,6 @@ class Client:
         least = getattr(self._over, "retry_after_ms", 0) / 1000
         self._connect_at = time.monotonic() + max(least, self._pause * random.uniform(0.5, 1))
         self._pause = min(2 * self._pause, PAUSE_SECONDS[1])
-        self._seen_before.update(self._seen)
-        self._seen.clear()
         for subscription in self._subscriptions.values():
             subscription.begun, subscription.ask_at = False, 0
 
@@ -249,7 +249,7 @@ class Client:
     def _on_connected(self, connected):
         self._limits, self._connected = connected, True
         if connected.instance != self._instance:  # another run of the server: its sequences are new ones
-            self._seen_before.clear()
+            self._seen.clear()
         self._instance = connected.instance
         self._ping_seconds = min(PING_SECONDS, connected.idle_ms / 3000 or PING_SECONDS)
         self._base = self._settled  # the server's ordinals begin at 1 again
@@ -264,15 +264,17 @@ class Client:
 
     def _on_event(self, event):
         self._events += 1
-        if event.sequence <= self._seen_before.get(event.topic, 0):
+        key = event.topic, event.sequence
+        if key in self._seen:
             return
-        self._seen_before.pop(event.topic, None)
-        self._seen[event.topic] = event.sequence
+        self._seen[key] = None
+        if len(self._seen) > SEEN_EVENTS:
+            self._seen.popitem(last=False)
         self._tell("on_event", event.topic, cloudevents_pb2.CloudEvent.FromString(event.event), event.sequence)
 
     def _on_pong(self, pong):
         self._resume_at(pong.position)
-        self._seen.clear()  # what lies before the Position does not come again
+        self._pause = PAUSE_SECONDS[0]
 
     def _on_gap(self, gap):
         if gap.reason != wire.Gap.REASON_INSTANCE:  # there the Position is that of the Subscribed before it
@@ -299,9 +301,14 @@ class Client:
     def _on_error(self, error):
         if error.fatal:  # the server closes the connection: _receive sees that
             self._over = error
-        elif error.code == wire.ERROR_CODE_EXHAUSTED and error.subscription in self._subscriptions:
-            self._subscriptions[error.subscription].ask_at = time.monotonic() + 1
-        elif error.subscription in self._subscriptions:
+            return
+        subscription = self._subscriptions.get(error.subscription)
+        if subscription and error.code == wire.ERROR_CODE_EXHAUSTED:
+            subscription.ask_at = time.monotonic() + 1
+        elif subscription and error.field == "subscribe.position":  # of another version, perhaps: begin live
+            subscription.position, subscription.ask_at = b"", 0
+            self._tell("on_gap", wire.Gap(reason=wire.Gap.REASON_INSTANCE))
+        elif subscription:
             del self._subscriptions[error.subscription]
             raise Refused(error.text)
 

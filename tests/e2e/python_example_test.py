@@ -116,7 +116,8 @@ def test_what_one_publishes_the_other_prints(router, subscriber, publish):
     made = router(shards=2)
     printing = subscriber(made.address, 460, "hello.*", "other", "large")
     long = "x" * 300
-    assert publish(made.address, "hello.world", long, 300).returncode == 0
+    done = publish(made.address, "hello.world", long, 300)
+    assert done.returncode == 0 and done.stderr == ""
     assert publish(made.address, "not.this", "no").returncode == 0
     assert publish(made.address, "other", "", 100).returncode == 0
     # More than may be unsettled: publishing has to wait for acknowledgements.
@@ -187,6 +188,52 @@ def test_a_subscriber_whose_connection_breaks_misses_nothing_and_gets_nothing_tw
     for topic in topics:
         assert [number for name, number in lines if name == topic] == [str(number) for number in range(count)]
     assert broken.broken > 1 and "the connection is lost" in errors
+
+
+OVERLAPPING = """
+import sys, roundhouse
+numbers = []
+client = roundhouse.Client(sys.argv[1], on_event=lambda topic, event, sequence: numbers.append(event.id))
+for patterns in (["a", "b"], ["a", "*"], ["*"]):
+    client.subscribe(*patterns)
+print("subscribed", flush=True)
+client.run(50, until=lambda: numbers[-1:] == ["end"])
+print(*numbers)
+"""
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_subscriptions_that_want_the_same_get_it_once_over_lost_connections(router, folder, breaker, shards):
+    """Each of them resumes by itself, so what one has had comes again for the next."""
+    made = router(shards=shards)
+    broken = breaker(made.address, "server", [20_000, 90_000, 90_001, 150_002])
+    program = subprocess.Popen(["/usr/bin/python3", "-B", "-c", OVERLAPPING, broken.address], cwd=folder, text=True,
+                               stdout=subprocess.PIPE)
+    with program, made.client(ack=1) as publisher:
+        assert program.stdout.readline() == "subscribed\n"
+        count = 3000
+        publisher.send_bytes(b"".join(wire.event_frame("a", wire.cloud_event(id=str(number))) for number in range(count)))
+        publisher.send_bytes(wire.event_frame("a", wire.cloud_event(id="end")))
+        assert publisher.settle(count + 1) == {}
+        assert program.communicate(timeout=60)[0].split() == [*map(str, range(count)), "end"]
+    assert broken.broken > 1
+
+
+def test_a_position_that_the_server_does_not_take_is_given_up(router, folder):
+    made = router()
+    program = """
+import sys, roundhouse
+gaps = []
+client = roundhouse.Client(sys.argv[1], on_gap=gaps.append)
+id = client.subscribe("a")
+client._subscriptions[id].position = b"of another version"
+client._lost("for a try")
+client.run(30, until=lambda: client._subscriptions[id].begun)
+print([gap.reason for gap in gaps], client._subscriptions[id].position != b"of another version")
+"""
+    done = subprocess.run(["/usr/bin/python3", "-B", "-c", program, made.address], cwd=folder, text=True,
+                          capture_output=True, timeout=60)
+    assert done.stdout == f"[{wire.pb.Gap.REASON_INSTANCE}] True\n", done.stderr
 
 
 def test_a_publisher_whose_connection_breaks_loses_nothing(router, publish, breaker):
