@@ -82,6 +82,11 @@ bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, str
 
 /* Bytes of the record, prefix included. */
 uint32_t wire_record_size(uint32_t topic_length, uint32_t event_length);
+static inline uint32_t wire_record_size_of(const struct wire_event *event) {
+    if (event->record != NULL) /* the event is what such a frame ends with */
+        return (uint32_t)(event->event - event->record) + event->event_length;
+    return wire_record_size(event->topic_length, event->event_length);
+}
 /* Writes it; returns where in the record the topic's bytes begin (<= 255). */
 uint32_t wire_record_write(uint8_t *out, uint64_t sequence, const struct wire_event *event);
 /* The record's event back again (trusted bytes, as written by wire_record_write); for readers such as the

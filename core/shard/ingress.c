@@ -226,16 +226,16 @@ static enum session_verdict park(struct peer *peer) {
     return SESSION_PARK;
 }
 
-/* The topic's hash and home. */
-static struct topic_learnt topic_find(struct worker *worker, const struct wire_event *event) {
+/* The topic's hash and home, if need be in `found`. */
+static const struct topic_learnt *topic_find(struct worker *worker, const struct wire_event *event,
+                                             struct topic_learnt *found) {
     const struct shards *shards = worker->shards;
     if (LIKELY(event->known == WIRE_TOPIC_AGAIN))
-        return worker->learnt;
-    struct topic_learnt found = {.hash =
-                                     topic_hash(event->topic, event->topic_length, shards->config.slot_seed)};
-    found.home = shards->slots[topic_slot(found.hash)];
+        return &worker->learnt;
+    uint64_t hash = topic_hash(event->topic, event->topic_length, shards->config.slot_seed);
+    *found = (struct topic_learnt){.hash = hash, .home = shards->slots[topic_slot(hash)]};
     if (event->known == WIRE_TOPIC_LEARNT)
-        worker->learnt = found;
+        worker->learnt = *found;
     return found;
 }
 
@@ -249,20 +249,22 @@ static void homely_count(struct peer *peer, bool homely) {
 enum session_verdict ingress_publish(void *user, const struct wire_event *event) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
-    struct topic_learnt topic = topic_find(worker, event);
-    struct forward forward = {.hash = topic.hash,
+    struct topic_learnt found;
+    const struct topic_learnt *topic = topic_find(worker, event, &found);
+    uint32_t home = topic->home;
+    bool here = home == worker->number;
+    struct forward forward = {.hash = topic->hash,
                               .time_ns = worker->wall_ns,
-                              .length = wire_record_size(event->topic_length, event->event_length),
-                              .slot = (uint16_t)topic_slot(topic.hash),
+                              .length = wire_record_size_of(event),
+                              .slot = (uint16_t)topic_slot(topic->hash),
                               .topic_length = (uint8_t)event->topic_length};
-    bool here = topic.home == worker->number;
     if (!acks_ready(peer))
         return park(peer);
-    if ((here ? append_here(peer, &forward, event) : append_there(worker, topic.home, &forward, event)) ==
+    if ((here ? append_here(peer, &forward, event) : append_there(worker, home, &forward, event)) ==
         SESSION_PARK)
         return park(peer);
-    acks_note(peer, peer->session.ordinal, topic.home,
-              here ? log_writer_next(worker->log) : spsc_committed(worker->out[topic.home].ring));
+    acks_note(peer, peer->session.ordinal, home,
+              here ? log_writer_next(worker->log) : spsc_committed(worker->out[home].ring));
     homely_count(peer, here && event->record != NULL);
     counter_add(&worker->stats.events_in, 1);
     counter_add(&worker->stats.events_in_bytes, forward.length);
