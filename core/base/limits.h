@@ -104,7 +104,8 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 /* Delivery. */
 #define GRACE_NS_DEFAULT     (200u * NS_PER_MS) /* a writer waits so long for a laggard in all ... */
 #define GRACE_REFILL_PERCENT 1u                 /* ... and earns it back at 1 % of the time */
-#define ROUTE_CHANGES_KEPT   1024u /* pattern changes a stale route can catch up with one by one */
+#define ROUTE_CHANGES_KEPT                                                                                   \
+    128u /* pattern changes a stale route can catch up with one by one; see docs/decisions */
 #define ROUTE_SETS_BYTES_MAX                                                                                 \
     (256u * MIB) /* subscriber sets one worker keeps; above it routes are made anew for each record */
 #define ROUTE_MEMO_SLOTS    256u /* combinations of patterns whose set is remembered; 88 bytes each */
