@@ -64,7 +64,7 @@
  * that begins there, at data_next, is committed without a copy; a record that comes from elsewhere must not
  * be written over bytes that are still wanted, so these are left out first (log_writer_skip): between two
  * records there may be bytes that belong to none. Offsets still grow with positions, and nothing else is
- * asked of them.
+ * asked of them. A claim for such bytes is refused without waiting: they can be received elsewhere.
  *
  * WANTED. A refused claim sets `wanted`, fences, and looks at the gates (floors) again before it answers
  * RING_FULL; a reader moves its gate or floor, fences, and loads `wanted` (wake.c has the argument). So
@@ -299,6 +299,18 @@ static enum ring_result log_refused_grace(struct log *log, uint64_t *retry_ns) {
     return RING_FULL;
 }
 
+/* C3 to C5; false: a gate was lowered meanwhile. */
+static bool log_take_over(struct log *log, const struct log_plan *plan, bool passes) {
+    __atomic_store_n(&log->oldest, plan->lost, __ATOMIC_SEQ_CST); /* C3: LOG_CLAIM, pairs with LOG_GATE */
+    counter_add(&log->counters.passed_laggard, passes);
+    if (log_gates_refuse(log, plan->lost)) /* C4 */
+        return false;
+    log->data_claimed = plan->data_claimed; /* C5 */
+    log->records_claimed = plan->records_claimed;
+    counter_add(&log->counters.claims, 1);
+    return true;
+}
+
 static enum ring_result log_claim(struct log *log, uint32_t length, uint64_t now_ns, uint64_t *retry_ns) {
     struct log_plan plan = log_plan(log, length);
     bool passes = false;
@@ -307,14 +319,21 @@ static enum ring_result log_claim(struct log *log, uint32_t length, uint64_t now
         return log_refused_gate(log, retry_ns);
     if (log_floors_refuse(log, plan.lost, &passes)) /* C2 */
         return log_refused_grace(log, retry_ns);
-    __atomic_store_n(&log->oldest, plan.lost, __ATOMIC_SEQ_CST); /* C3: LOG_CLAIM, pairs with LOG_GATE */
-    counter_add(&log->counters.passed_laggard, passes);
-    if (log_gates_refuse(log, plan.lost)) /* C4 */
-        return log_refused_gate(log, retry_ns);
-    log->data_claimed = plan.data_claimed; /* C5 */
-    log->records_claimed = plan.records_claimed;
-    counter_add(&log->counters.claims, 1);
-    return RING_OK;
+    return log_take_over(log, &plan, passes) ? RING_OK : log_refused_gate(log, retry_ns);
+}
+
+/* A claim for bytes that can also go elsewhere: nothing waits for it, so it spends no grace and counts no
+ * refusal. What a refused record has begun to wait for goes on. */
+static void log_claim_ahead(struct log *log, uint32_t length, uint64_t now_ns) {
+    struct log_plan plan = log_plan(log, length);
+    log_grace_count(log, now_ns);
+    if (!log_gates_allow(log, plan.lost)) /* C1 */
+        return;
+    bool passes = !log_floors_allow(log, plan.lost);
+    if (passes && log_grace_lasts(log)) /* C2 */
+        return;
+    log->grace_holding = false;
+    (void)log_take_over(log, &plan, passes);
 }
 
 /* ---- writing ---- */
@@ -333,13 +352,12 @@ enum ring_result log_writer_reserve(struct log *log, uint32_t length, uint64_t n
     return RING_OK;
 }
 
-/* A claim that is refused leaves what is claimed already. */
+/* Where more can not be claimed, there is what is claimed already. */
 uint8_t *log_writer_ahead(struct log *log, size_t *size, uint64_t now_ns) {
     uint64_t most = log_data_bytes(log) / LOG_AHEAD_FRACTION;
     uint64_t want = *size < most ? *size : most;
-    uint64_t retry_ns;
     if (log->data_claimed - log->data_next < want)
-        (void)log_claim(log, (uint32_t)want, now_ns, &retry_ns);
+        log_claim_ahead(log, (uint32_t)want, now_ns);
     uint64_t have = log->data_claimed - log->data_next;
     *size = want < have ? want : have;
     return *size > 0 ? log->data + (log->data_next & log->data_mask) : NULL;

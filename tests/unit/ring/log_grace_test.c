@@ -58,6 +58,31 @@ Test(log_grace, is_not_spent_when_the_laggard_moves_in_time) {
     log_destroy(log);
 }
 
+/* Bytes that can be received elsewhere wait for nobody: a laggard keeps its place and the whole budget. */
+Test(log_grace, is_not_spent_on_bytes_ahead) {
+    int gate;
+    struct log *log = laggard_at_one(&gate);
+    uint64_t now = NS_PER_S, retry_ns = 0;
+    size_t size = 2048;
+    cr_assert_null(log_writer_ahead(log, &size, now));
+    cr_assert_eq(counter_get(&log_counters(log)->refused_grace), 0);
+    now += 10 * GRACE_NS;
+    cr_assert_eq(step(log, now, &retry_ns), RING_FULL, "the first that waits");
+    cr_assert_eq(retry_ns, now + GRACE_NS);
+    now += GRACE_NS / 2;
+    size = 2048;
+    cr_assert_null(log_writer_ahead(log, &size, now), "what waits goes on waiting");
+    cr_assert_eq(step(log, now, &retry_ns), RING_FULL);
+    cr_assert_eq(retry_ns, now + GRACE_NS / 2);
+    cr_assert_eq(passed(log), 0);
+    size = 2048;
+    cr_assert(log_writer_ahead(log, &size, retry_ns) != NULL && size == 2048, "nothing is left to wait");
+    cr_assert_eq(passed(log), 1);
+    log_reader_detach(log, gate);
+    log_destroy(log);
+    LEAKS_NONE();
+}
+
 Test(log_grace, comes_back_at_one_percent_of_the_time) {
     int gate;
     struct log *log = laggard_at_one(&gate);
