@@ -288,6 +288,7 @@ void peer_close(struct peer *peer, bool abort) {
     peer_retire(peer);
     landing_forget(peer);
     peer->shut = true;
+    peer->session.state = SESSION_OVER; /* what else it has sent is not handled, also in the middle of it */
     output_deinit(&peer->conn.out, &peer->worker->pool); /* its slices must not hold the gate */
     list_remove(&peer->holding);
     list_remove(&peer->dirty);

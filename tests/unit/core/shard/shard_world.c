@@ -26,6 +26,7 @@ static struct shards *shards_make(struct world *world, const struct world_config
         .log_data_bytes = config->log_data ? config->log_data : 64 * KIB,
         .log_records = config->log_records ? config->log_records : 1024,
         .grace_ns = config->grace_ns,
+        .landing_bytes = config->landing_bytes,
         .frame_bytes = FRAME_BYTES_DEFAULT,
         .connections = CONNECTIONS_DEFAULT,
         .subscriptions = SUBSCRIPTIONS_DEFAULT,

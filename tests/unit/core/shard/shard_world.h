@@ -11,12 +11,13 @@
 #define WORLD_CLIENTS_MAX 400u
 
 struct world_config {
-    uint32_t shards;       /* 0 = 1 */
-    uint64_t log_data;     /* 0 = 64 KiB */
-    uint64_t log_records;  /* 0 = 1024 */
-    uint64_t grace_ns;     /* for tests longer than the test itself, or 0 */
-    uint32_t socket_bytes; /* what a simulated socket holds in each direction; 0 = 4 KiB */
-    bool early;            /* every flush tells other things, too */
+    uint32_t shards;        /* 0 = 1 */
+    uint64_t log_data;      /* 0 = 64 KiB */
+    uint64_t log_records;   /* 0 = 1024 */
+    uint64_t grace_ns;      /* for tests longer than the test itself, or 0 */
+    uint32_t landing_bytes; /* 0 = LANDING_BYTES_MIN */
+    uint32_t socket_bytes;  /* what a simulated socket holds in each direction; 0 = 4 KiB */
+    bool early;             /* every flush tells other things, too */
 };
 
 struct world_client;

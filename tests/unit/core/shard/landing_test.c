@@ -1,0 +1,107 @@
+/* Bytes that are received straight into the log: whose they are, and what becomes of them when their
+ * connection ends, others write, or the log has no room. */
+#include "tests/unit/core/shard/shard_world.h"
+#include "tests/unit/leaks.h"
+
+#include <criterion/criterion.h>
+
+#define LANDING 256u /* so little room is worth it here */
+
+/* A publisher, and the worker's side of its connection. */
+struct publisher {
+    struct world_client *client;
+    struct peer *peer;
+};
+
+static uint64_t landed(const struct world *world) {
+    return counter_get(&world_worker(world, 0)->stats.events_landed);
+}
+
+/* One whose next bytes land. */
+static struct publisher publisher_new(struct world *world, uint64_t *number) {
+    struct publisher new = {.client = client_new(world, 0, false)};
+    const struct worker *worker = world_worker(world, 0);
+    new.peer = LIST_OF(worker->all.prev, struct peer, all);
+    for (uint32_t i = 0; i < LANDING_EVENTS_MIN; i++)
+        client_publish(new.client, "t", (*number)++, 10);
+    world_turn(world, 0);
+    cr_assert_eq(new.peer->homely, LANDING_EVENTS_MIN);
+    return new;
+}
+
+/* Sends the first `bytes` of what it has to say; the rest later. */
+static void say(const struct publisher *publisher, size_t bytes) {
+    struct world_client *client = publisher->client;
+    cr_assert_lt(bytes, client->out_length);
+    cr_assert_eq(io_sim_write(client->peer, client->out, bytes), (int64_t)bytes);
+    client->out_length -= bytes;
+    uint8_t *rest = malloc(client->out_length);
+    cr_assert_not_null(rest);
+    memcpy(rest, client->out + bytes, client->out_length);
+    free(client->out);
+    client->out = rest;
+    cr_assert_eq(worker_turn(world_worker(client->world, 0)), 0);
+}
+
+/* All events below `end` come, in their order. */
+static void reads_to(struct world_client *subscriber, uint64_t next, uint64_t end) {
+    struct world_frame frame;
+    for (; next < end; next++) {
+        client_expect(subscriber, WIRE_EVENT, &frame);
+        cr_assert_eq(frame.number, next);
+    }
+}
+
+static struct world_client *subscriber_new(struct world *world) {
+    struct world_client *client = client_new(world, 0, false);
+    struct world_frame frame;
+    client_subscribe(client, 1, ">", true);
+    client_expect(client, WIRE_SUBSCRIBED, &frame);
+    return client;
+}
+
+/* Two publishers whose frames are not all there write in turn: each byte that lies in the log is moved out of
+ * the other's way. */
+Test(landing, moves_out_of_the_way_of_another_publisher) {
+    struct world *world = world_new(&(struct world_config){.landing_bytes = LANDING});
+    struct world_client *subscriber = subscriber_new(world);
+    uint64_t number = 0;
+    const struct publisher one = publisher_new(world, &number);
+    const struct publisher two = publisher_new(world, &number);
+    reads_to(subscriber, 0, number);
+    for (uint32_t turns = 0; turns < 200; turns++) { /* around the ring, and over its end */
+        client_publish(one.client, "t", number, 700);
+        say(&one, 300);
+        cr_assert(one.peer->conn.in.borrowed);
+        client_publish(two.client, "t", number + 1, 500);
+        say(&two, 100);
+        cr_assert(!one.peer->conn.in.borrowed && two.peer->conn.in.borrowed);
+        world_turn(world, 0); /* the first one is complete */
+        reads_to(subscriber, number, number + 2);
+        number += 2;
+    }
+    cr_assert_gt(landed(world), 200);
+    world_free(world);
+    LEAKS_NONE();
+}
+
+/* A connection that is closed while its bytes are handled: the rest of them lies where the next record goes,
+ * and is nobody's any more. */
+Test(landing, handles_nothing_of_a_connection_that_was_closed_in_the_middle) {
+    struct world *world = world_new(&(struct world_config){.landing_bytes = LANDING});
+    uint64_t number = 0;
+    const struct publisher one = publisher_new(world, &number);
+    client_publish(one.client, "t", number++, 10);
+    client_publish(one.client, "not..a.topic", 0, 10);
+    client_publish(one.client, "t", number++, 500);
+    client_publish(one.client, "t", number++, 500);
+    one.peer->conn.broken = true; /* as without memory for the answer */
+    const struct worker *worker = world_worker(world, 0);
+    world_turn(world, 0);
+    cr_assert_eq(landed(world), 1);
+    cr_assert_eq(counter_get(&worker->stats.events_refused), 1);
+    cr_assert_eq(counter_get(&worker->stats.events_in), number - 2);
+    cr_assert_eq(log_produced(worker->log), number - 1);
+    world_free(world);
+    LEAKS_NONE();
+}
