@@ -33,13 +33,15 @@ uint8_t *landing_place(void *owner, void *user, size_t *size) {
     struct peer *peer = user;
     if (peer == NULL || !lands(peer))
         return NULL;
-    if (worker->landing.peer != NULL && worker->landing.peer != peer)
-        landing_evict(worker);
     size_t kept = input_length(&peer->conn.in);
+    if (!peer->conn.in.borrowed && kept > RECEIVE_BULK_BYTES)
+        return NULL; /* publishers in turn would copy a long frame's beginning again with each receive */
     size_t room = kept + *size;
     uint8_t *at = log_writer_ahead(worker->log, &room, worker->now_ns);
     if (at == NULL || room < kept + landing_least(worker))
         return NULL;
+    if (worker->landing.peer != NULL && worker->landing.peer != peer)
+        landing_evict(worker);
     if (!peer->conn.in.borrowed)
         input_move(&peer->conn.in, at);
     *size = room - kept;

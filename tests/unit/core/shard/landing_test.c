@@ -105,3 +105,37 @@ Test(landing, handles_nothing_of_a_connection_that_was_closed_in_the_middle) {
     world_free(world);
     LEAKS_NONE();
 }
+
+/* The beginning of a long frame that had to make room is not copied back: with two of them in turn it would
+ * be copied with each receive. */
+Test(landing, copies_a_long_beginning_no_more_than_once) {
+    const size_t most = RECEIVE_BULK_BYTES;
+    struct world *world = world_new(
+        &(struct world_config){.log_data = 16 * MIB, .landing_bytes = LANDING, .socket_bytes = 1 << 20});
+    struct world_client *subscriber = subscriber_new(world);
+    uint64_t number = 0;
+    const struct publisher one = publisher_new(world, &number);
+    const struct publisher two = publisher_new(world, &number);
+    client_publish(one.client, "t", number, 900000);
+    say(&one, most);
+    say(&one, most);
+    cr_assert(one.peer->conn.in.borrowed && input_length(&one.peer->conn.in) == 2 * most);
+    client_publish(two.client, "t", number + 1, 500);
+    say(&two, 100);
+    cr_assert_not(one.peer->conn.in.borrowed);
+    say(&one, 100);
+    cr_assert(!one.peer->conn.in.borrowed && two.peer->conn.in.borrowed);
+    say(&one, most);
+    cr_assert_not(one.peer->conn.in.borrowed);
+    uint64_t before = landed(world);
+    world_turn(world, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct world_frame frame;
+        client_expect(subscriber, WIRE_EVENT, &frame);
+        while (frame.number < number)
+            client_expect(subscriber, WIRE_EVENT, &frame);
+    }
+    cr_assert_leq(landed(world), before + 1, "the short one may");
+    world_free(world);
+    LEAKS_NONE();
+}
