@@ -93,7 +93,7 @@ void link_lost(struct rh_client *client, const char *why, uint64_t pause_ns) {
     outbox_rewind(&client->outbox);
     if (was_up) {
         link_keep_positions(client);
-        seen_carry(&client->seen);
+        seen_carry(&client->seen, false);
     }
     client->phase = LINK_WAITING;
     if (client->closing && client->outbox.kept == client->outbox.produced) {
@@ -217,7 +217,7 @@ void link_up(struct rh_client *client) {
     if (client->phase != LINK_HANDSHAKE)
         return;
     client->phase = LINK_UP;
-    client->up_ns = now;
+    client->doubt_ns = now;
     client->deadline_ns = 0;
     client->ordinal_base = client->outbox.ordinal_kept;
     client->ping_ns = now + client->ping_interval_ns;

@@ -53,7 +53,7 @@ struct rh_client {
     enum link_phase phase;
     uint64_t deadline_ns;  /* DIALING (of this address), HANDSHAKE, and after a Goodbye; 0 = none */
     uint64_t try_end_ns;   /* DIALING, HANDSHAKE: of this try */
-    uint64_t up_ns;        /* since when UP */
+    uint64_t doubt_ns;     /* since when UP, or when the last subscription resumed */
     uint64_t ordinal_base; /* our ordinal = this + the server's */
     uint64_t frame_max;    /* of what we receive */
     uint64_t publish_max;  /* of what the server takes; 0 = not known */

@@ -107,9 +107,14 @@ static void receive_subscribed(struct rh_client *client, const Roundhouse__V1__S
         receive_bad(client, "a Position of more than 4 KiB");
         return;
     }
+    bool resumes = sub->position_length > 0; /* the connection goes back for it: others' events come again */
     if (sub_position_set(sub, subscribed->position.data, subscribed->position.len) != 0) {
         link_lost(client, "out of memory", 0);
         return;
+    }
+    if (resumes) {
+        seen_carry(&client->seen, true);
+        client->doubt_ns = clock_mono_ns();
     }
     sub->state = SUB_LIVE;
     sub->lived = true;
@@ -121,8 +126,12 @@ static void receive_subscribed(struct rh_client *client, const Roundhouse__V1__S
 
 static void receive_unsubscribed(struct rh_client *client, const Roundhouse__V1__Unsubscribed *unsubscribed) {
     struct sub *sub = subs_find(&client->subs, (int64_t)unsubscribed->id);
-    if (sub != NULL && sub->state == SUB_LEAVING)
-        subs_remove(&client->subs, sub);
+    if (sub == NULL || sub->state != SUB_LEAVING)
+        return;
+    subs_remove(&client->subs, sub);
+    /* One that waits may need what comes while nobody asks for it. */
+    if (subs_delayed(&client->subs))
+        seen_carry(&client->seen, false);
 }
 
 static void receive_gap(struct rh_client *client, const Roundhouse__V1__Gap *gap) {
@@ -247,7 +256,7 @@ static void receive_ping(struct rh_client *client, const Roundhouse__V1__Ping *p
 static void receive_pong(struct rh_client *client, const Roundhouse__V1__Pong *pong) {
     client->ping_waiting = false;
     client->backoff_ns = LINK_BACKOFF_NS_MIN;
-    if (clock_mono_ns() - client->up_ns > LINK_DOUBT_NS)
+    if (clock_mono_ns() - client->doubt_ns > LINK_DOUBT_NS)
         seen_settle(&client->seen);
     if (pong->position.len == 0)
         return;
@@ -258,7 +267,9 @@ static void receive_pong(struct rh_client *client, const Roundhouse__V1__Pong *p
     memcpy(client->position, pong->position.data, pong->position.len);
     client->position_length = pong->position.len;
     client->pongs++;
-    seen_cover(&client->seen);
+    /* A subscription that waits resumes further back. */
+    if (!subs_delayed(&client->subs))
+        seen_cover(&client->seen);
 }
 
 static void receive_goodbye(struct rh_client *client, const Roundhouse__V1__Goodbye *goodbye) {

@@ -16,8 +16,18 @@ void seen_deinit(struct seen *seen) {
     *seen = (struct seen){0};
 }
 
+/* Something came in this pass, and no Position covers it. */
+static bool entry_fresh(const struct seen *seen, const struct seen_entry *entry) {
+    return entry->last != 0 && entry->generation == seen->generation;
+}
+
+/* This pass is beyond what came before, and a Position covers it: so that does not come again. */
+static bool entry_passed(const struct seen *seen, const struct seen_entry *entry) {
+    return entry->first > entry->had_last && !entry_fresh(seen, entry);
+}
+
 static bool seen_live(const struct seen *seen, const struct seen_entry *entry) {
-    return entry->carried || entry->generation == seen->generation;
+    return entry_fresh(seen, entry) || (entry->had_last != 0 && !entry_passed(seen, entry));
 }
 
 /* The entry of a topic, or the first never-written one where it belongs. */
@@ -74,27 +84,55 @@ static enum seen_verdict seen_add(struct seen *seen, XXH128_hash_t hash, uint64_
         seen->overflowed = true;
     } else {
         struct seen_entry *entry = seen_find(seen->entries, seen->capacity, hash);
-        *entry = (struct seen_entry){hash.low64, hash.high64, sequence, seen->generation, false};
+        *entry = (struct seen_entry){.low = hash.low64,
+                                     .high = hash.high64,
+                                     .first = sequence,
+                                     .last = sequence,
+                                     .generation = seen->generation};
         seen->used++;
     }
     return seen->unsure ? SEEN_UNSURE : SEEN_NEW;
 }
 
+/* The event came before. What led up to it in this pass and what is left of that stretch are one. */
+static void entry_repeat(const struct seen *seen, struct seen_entry *entry, uint64_t sequence) {
+    if (entry_fresh(seen, entry) && entry->first < entry->had_first)
+        entry->had_first = entry->first;
+    entry->first = entry->last = 0;
+    if (sequence != entry->had_last)
+        return;
+    entry->first = entry->had_first;
+    entry->last = entry->had_last;
+    entry->had_first = entry->had_last = 0;
+    entry->generation = seen->generation;
+}
+
+static void entry_extend(const struct seen *seen, struct seen_entry *entry, uint64_t sequence) {
+    bool fresh = entry_fresh(seen, entry);
+    bool beyond = entry->had_last != 0 && sequence > entry->had_last;
+    uint64_t first = fresh && sequence > entry->last ? entry->first : sequence;
+    if (beyond && !fresh && entry->open)
+        first = entry->had_first;
+    /* What this pass has reached or left behind; also what a Gap has skipped. */
+    if (beyond && (first <= entry->had_first || entry_passed(seen, entry)))
+        entry->had_first = entry->had_last = 0;
+    entry->first = first;
+    entry->last = sequence;
+    entry->generation = seen->generation;
+}
+
 enum seen_verdict seen_note(struct seen *seen, const uint8_t *topic, size_t length, uint64_t sequence) {
+    seen->noted = true;
     XXH128_hash_t hash = XXH3_128bits_withSeed(topic, length, seen->seed);
     struct seen_entry *entry = seen->capacity > 0 ? seen_find(seen->entries, seen->capacity, hash) : NULL;
     if (entry == NULL || entry->generation == 0)
         return seen_add(seen, hash, sequence);
-    enum seen_verdict verdict = seen->unsure ? SEEN_UNSURE : SEEN_NEW;
-    if (entry->carried) {
-        if (sequence < entry->sequence)
-            return SEEN_REPEATED;
-        verdict = sequence == entry->sequence ? SEEN_REPEATED : SEEN_NEW;
-        entry->carried = false;
+    if (entry->had_last != 0 && sequence >= entry->had_first && sequence <= entry->had_last) {
+        entry_repeat(seen, entry, sequence);
+        return SEEN_REPEATED;
     }
-    entry->sequence = sequence;
-    entry->generation = seen->generation;
-    return verdict;
+    entry_extend(seen, entry, sequence);
+    return seen->unsure ? SEEN_UNSURE : SEEN_NEW;
 }
 
 void seen_cover(struct seen *seen) {
@@ -103,12 +141,33 @@ void seen_cover(struct seen *seen) {
         seen->generation = 1; /* 0 means never written; entries of 2^32 Positions ago at worst look current */
 }
 
-void seen_carry(struct seen *seen) {
-    for (uint32_t i = 0; i < seen->capacity; i++) {
-        struct seen_entry *entry = &seen->entries[i];
-        entry->carried = seen_live(seen, entry);
+/* What lies between two separate stretches may never have come, so they can not be one: the later one is
+ * kept. False: there were two. */
+static bool entry_carry(const struct seen *seen, struct seen_entry *entry, bool goes_on) {
+    bool one = true;
+    entry->open = entry->open && goes_on;
+    if (entry_passed(seen, entry))
+        entry->had_first = entry->had_last = 0;
+    if (entry_fresh(seen, entry)) {
+        one = entry->had_last == 0;
+        if (entry->first > entry->had_last) {
+            entry->had_first = entry->first;
+            entry->had_last = entry->last;
+            entry->open = goes_on;
+        }
     }
+    entry->first = entry->last = 0;
+    return one;
+}
+
+void seen_carry(struct seen *seen, bool goes_on) {
+    if (!seen->noted && goes_on)
+        return;
+    for (uint32_t i = 0; i < seen->capacity; i++)
+        if (seen->entries[i].generation != 0 && !entry_carry(seen, &seen->entries[i], goes_on))
+            seen->unsure = true;
     seen->unsure = seen->unsure || seen->overflowed;
+    seen->noted = false;
     seen_cover(seen);
 }
 
@@ -122,5 +181,6 @@ void seen_reset(struct seen *seen) {
     seen->used = 0;
     seen->generation = 1;
     seen->overflowed = false;
+    seen->noted = false;
     seen->unsure = false;
 }

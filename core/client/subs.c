@@ -66,6 +66,13 @@ void subs_remove(struct subs *subs, struct sub *sub) {
     subs->count--;
 }
 
+bool subs_delayed(const struct subs *subs) {
+    for (size_t i = 0; i < subs->count; i++)
+        if (subs->list[i].state == SUB_DELAYED)
+            return true;
+    return false;
+}
+
 struct sub *subs_find(struct subs *subs, int64_t id) {
     size_t low = 0, high = subs->count;
     while (low < high) {

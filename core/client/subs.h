@@ -45,6 +45,7 @@ void subs_deinit(struct subs *subs); /* takes zeroed memory, too */
 int subs_add(struct subs *subs, const char *const *patterns, size_t count, int policy,
              struct sub **out) MUST_USE;
 void subs_remove(struct subs *subs, struct sub *sub);
+bool subs_delayed(const struct subs *subs);           /* some are SUB_DELAYED */
 struct sub *subs_find(struct subs *subs, int64_t id); /* NULL = none */
 int sub_position_set(struct sub *sub, const uint8_t *position, size_t length) MUST_USE;
 

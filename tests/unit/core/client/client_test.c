@@ -329,6 +329,41 @@ Test(client, resumes_behind_the_last_position_and_drops_what_comes_again) {
     told_stop(&told);
 }
 
+/* The second one takes the connection back to where the first one has been: a Pong that comes then has an
+ * older Position, and covers less than one before. */
+Test(client, tells_apart_what_comes_for_one_subscription_and_again_for_another) {
+    struct told told;
+    told_subscribed_to(&told, (rh_options){.ping_interval_ms = 20}, "a.>");
+    cr_assert(subscribe(&told, "a.x") == 2);
+    expect_subscribe(&told, 2, "a.x", "");
+    fake_subscribed(&told.fake, 2, "four");
+    fake_event(&told.fake, "a.x", 5);
+    await(&told, &told.events, 1);
+    fake_hang_up(&told.fake, true);
+    fake_handshake(&told.fake, told.client);
+    expect_subscribe(&told, 1, "a.>", "begin");
+    expect_subscribe(&told, 2, "a.x", "four");
+    fake_subscribed(&told.fake, 1, "begin");
+    for (uint64_t sequence = 4; sequence <= 7; sequence++) /* 4 is older than what came */
+        fake_event(&told.fake, "a.x", sequence);
+    await(&told, &told.events, 4);
+    fake_subscribed(&told.fake, 2, "four");
+    fake_event(&told.fake, "a.x", 5);
+    control_free(fake_expect(&told.fake, told.client, WIRE_PING));
+    fake_pong(&told.fake, "five");
+    fake_event(&told.fake, "a.x", 6);
+    fake_hang_up(&told.fake, false);
+    fake_handshake(&told.fake, told.client);
+    expect_subscribe(&told, 1, "a.>", "five");
+    expect_subscribe(&told, 2, "a.x", "five");
+    fake_subscribed(&told.fake, 1, "five");
+    for (uint64_t sequence = 6; sequence <= 8; sequence++)
+        fake_event(&told.fake, "a.x", sequence);
+    await(&told, &told.events, 5);
+    cr_assert(told.last_sequence == 8 && !told.maybe_duplicate);
+    told_stop(&told);
+}
+
 Test(client, forgets_sequences_of_another_instance) {
     struct told told;
     told_subscribed_to(&told, (rh_options){0}, "a");
