@@ -37,7 +37,7 @@ struct io_handlers {
      * set, blocking as the body needs). */
     void (*accepted)(void *owner, void *user, int fd);
     /* Bytes have come; they are valid only during this call (a provided or hot buffer), so what is not
-     * consumed must be copied.
+     * consumed must be copied, unless they lie at `place`, which is the owner's.
      * At most RECEIVE_BULK_BYTES a call. Between io_receive_pause and io_receive_resume neither this nor
      * `ended` is called. */
     void (*received)(void *owner, void *user, const uint8_t *bytes, size_t length);
