@@ -85,6 +85,37 @@ Test(landing, moves_out_of_the_way_of_another_publisher) {
     LEAKS_NONE();
 }
 
+/* Whether the next record must wait for the laggard: the index is full up to its floor. */
+static bool record_waits(const struct worker *worker) {
+    const struct log *log = worker->log;
+    return log->next == log->records_claimed &&
+           log->records_claimed + 1 - log_records(log) > worker->readers[0].floor;
+}
+
+/* A publisher is parked, and behind the record that waits lie a Ping and the beginning of another one. Once
+ * the first is in the log, that beginning does not lie where the next record goes, so it can not stay. */
+Test(landing, takes_along_what_can_not_stay_where_it_lies) {
+    struct world *world = world_new(
+        &(struct world_config){.log_records = 64, .grace_ns = 3600 * NS_PER_S, .landing_bytes = LANDING});
+    struct world_client *subscriber = subscriber_new(world);
+    uint64_t number = 0;
+    const struct publisher one = publisher_new(world, &number);
+    while (!record_waits(world_worker(world, 0))) {
+        client_publish(one.client, "t", number++, 500);
+        world_turn(world, 0);
+    }
+    cr_assert_not(list_in(&one.peer->parked));
+    client_publish(one.client, "t", number++, 500);
+    client_ping(one.client);
+    size_t most = one.client->out_length + 300;
+    client_publish(one.client, "t", number++, 500);
+    say(&one, most);
+    cr_assert(list_in(&one.peer->parked) && one.peer->conn.in.borrowed);
+    reads_to(subscriber, 0, number); /* the last one's rest has come behind the beginning */
+    world_free(world);
+    LEAKS_NONE();
+}
+
 /* A connection that is closed while its bytes are handled: the rest of them lies where the next record goes,
  * and is nobody's any more. */
 Test(landing, handles_nothing_of_a_connection_that_was_closed_in_the_middle) {
