@@ -31,7 +31,8 @@ struct position {
 };
 #define POSITION_BYTES_MAX (2u + 16u + 10u + POSITION_LOGS_MAX * 10u)
 size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]);
-/* false: not a Position (fault INVALID, field "subscribe.position"). A version byte and a checksum guard it. */
+/* false: not a Position (fault INVALID, field "subscribe.position"). A version byte and a checksum guard it.
+ */
 bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fault *fault);
 /* Lowers a packed Position of ours in its place: next[i] for every log i that stands higher. The size stays.
  */
