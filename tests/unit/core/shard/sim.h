@@ -206,8 +206,9 @@ struct sim_client {
     /* what it sends */
     uint8_t *out; /* owns */
     size_t out_begin, out_end, out_capacity;
-    uint64_t queued;          /* bytes, of all frames */
-    uint64_t written;         /* bytes that the socket has taken */
+    uint64_t queued;  /* bytes, of all frames */
+    uint64_t written; /* bytes that the socket has taken */
+    uint64_t opened_ns;
     uint64_t spoke_ns;        /* ... the last of them then */
     uint64_t silent_ns;       /* the longest time between two of them */
     struct sim_event *events; /* owns; by ordinal - 1 */

@@ -69,7 +69,7 @@ static struct sim_client *client_new(struct sim_world *world, bool acks) {
     client->world = world;
     client->number = world->clients_count;
     client->acks = acks;
-    client->spoke_ns = sim_now_ns();
+    client->opened_ns = client->spoke_ns = sim_now_ns();
     client->peer = io_sim_connect(world->shards->workers[0]->io);
     cr_assert_not_null(client->peer);
     world->clients[world->clients_count++] = client;

@@ -142,7 +142,9 @@ static void goodbye_came(struct sim_client *client, bool settled) {
 }
 
 static bool timeout_due(const struct sim_client *client) {
-    uint64_t limit = client->connected ? client->world->setup.idle_ns : HANDSHAKE_NS_DEFAULT;
+    uint64_t limit = client->world->setup.idle_ns;
+    if (!client->connected)
+        return sim_now_ns() - client->opened_ns > HANDSHAKE_NS_DEFAULT;
     uint64_t now_ns = sim_now_ns() - client->spoke_ns; /* it may have spoken while the Error was on its way */
     uint64_t silent_ns = now_ns > client->silent_ns ? now_ns : client->silent_ns;
     bool delayed = client->world->setup.faults.delay > 0; /* then it may have spoken without being heard */
