@@ -376,7 +376,6 @@ void log_writer_warm(const struct log *log, uint32_t length) {
     uint32_t bytes = length < LOG_WARM_MOST ? length : LOG_WARM_MOST;
     for (uint32_t i = 0; i < bytes; i += LOG_LINE_BYTES)
         __builtin_prefetch(data + i, 1);
-    __builtin_prefetch(log_entry_at(log, log->next + LOG_WARM_RECORDS), 1);
 }
 
 bool log_writer_waits(const struct log *log) {
@@ -411,6 +410,7 @@ void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_
     log->next++;
     log->data_next += length;
     log->reserving = false;
+    __builtin_prefetch(log_entry_at(log, log->next + LOG_WARM_RECORDS), 1); /* see log_writer_warm */
     counter_add(&log->counters.records, 1);
     counter_add(&log->counters.bytes, length);
     if (UNLIKELY(log_batch_full(log)))
