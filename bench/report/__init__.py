@@ -8,7 +8,7 @@ import pathlib
 from report.data import Result, Unusable, load
 from report.page import make
 
-__all__ = ["Unusable", "load", "write"]
+__all__ = ["Result", "Unusable", "load", "write"]
 
 
 def write(result, folder):

@@ -1,0 +1,102 @@
+"""The figures in a Markdown document: the text between two marks is written anew from a result file, and its plots beside it.
+
+    python3 bench/report RESULT.json --document docs/PERFORMANCE.md
+"""
+
+import re
+
+from report.data import OURS, spread_of
+from report.markup import digits, number
+from report.page import make
+
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+RATE, CPU = "deliveries_per_s", "server_cpu_ns_per_delivery"
+VERDICTS = {"aim": "the aim, too", "met": "yes", "missed": "**no**", "not resolved": "not resolved", "not measured": "not measured"}
+
+
+class NoMarks(Exception):
+    """The document has no place for the figures."""
+
+
+def _line(*cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def _table(heads, rows):
+    return [_line(*heads), "|" + "---|" * len(heads), *(_line(*row) for row in rows), ""]
+
+
+def _median(result, row, subject, metric):
+    found = result.summary(row, subject, metric)
+    return number(found["median"], result.unit(metric)) if found else "–"
+
+
+def _ratio(pair, turned=False):
+    """A ratio with its spread; turned: how many times less."""
+    if not pair:
+        return "–"
+    low, high, _ = spread_of(pair)
+    median, low, high = (1 / pair["median"], 1 / high, 1 / low) if turned else (pair["median"], low, high)
+    return f"{digits(median)} ({digits(low)}–{digits(high)})"
+
+
+def _head(result):
+    raw = result.raw
+    machine, run, build = raw["machine"], raw["run"], raw["build"]
+    return [f"Commit {build['commit']}, {build['compiler']}, `{build['flags']}`; {machine['cpu']}, {len(machine['cpus'])} CPUs "
+            f"({machine['virtual']}), kernel {machine['kernel']}; congestion control {raw['network']['congestion_control']}; load of the machine "
+            f"before the run {machine['load_before']:.1f}. Medians of {run['repetitions']} interleaved repetitions of {run['stretch_seconds']:g} s; in "
+            "parentheses what the pairs of repetitions spread over.", ""]
+
+
+def _router(result):
+    rows = [row for row in result.group("router") if OURS in row["subjects"]]
+    if not rows:
+        return []
+    lines = ["**Deliveries**: CPU time of the server per delivery, and Roundhouse beside the others. *× deliveries* compares deliveries per second, "
+             "*× per CPU* deliveries for the same CPU time.", ""]
+    lines += _table(["", "Roundhouse", "relay limit", "nats", "redis", "mosquitto", "Roundhouse per second", "× deliveries of nats", "× per CPU of nats",
+                     "× per CPU of redis", "per CPU, share of the relay"],
+                    [[row["title"], *(_median(result, row, name, CPU) for name in (OURS, "relay", "nats", "redis", "mosquitto")),
+                      _median(result, row, OURS, RATE), _ratio(result.ratio(row, RATE, OURS, "nats")),
+                      *(_ratio(result.ratio(row, CPU, OURS, name), True) for name in ("nats", "redis", "relay"))] for row in rows])
+    return lines
+
+
+def _bars(result):
+    bars = result.raw["bars"]
+    titles = {row["id"]: row["title"] for row in result.rows}
+    shown = []
+    for bar in bars:
+        unit = result.unit(bar["metric"]) if not bar["against"] else None
+        value = "–" if bar["value"] is None else number(bar["value"], unit) if unit else digits(bar["value"])
+        shown.append([titles.get(bar["row"], bar["row"]), bar["text"], value, VERDICTS[bar["verdict"]]])
+    return ["**What is asked of it, and whether this run shows it**", "", *_table(["", "asked", "found", "reached"], shown)] if shown else []
+
+
+def _latency(result):
+    rows = result.group("latency")
+    metrics = ("p50_ns", "p99_ns")
+    if not rows:
+        return []
+    names = [name for name in result.raw["subjects"] if any(name in row["subjects"] for row in rows)]
+    cells = [[row["title"], *(" / ".join(_median(result, row, name, metric) for metric in metrics) for name in names)] for row in rows]
+    return ["**Latency** at a fixed rate, from the intended time of sending: half of the events, and 99 of 100, are faster", "",
+            *_table(["", *(result.title(name) for name in names)], cells)]
+
+
+def figures(result):
+    """The lines between the marks."""
+    return "\n".join(_head(result) + _router(result) + _bars(result) + _latency(result))
+
+
+def write(result, document, folder):
+    """Writes the figures into the document, and the page and its plots into a folder; `result` is data.Result."""
+    text = document.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise NoMarks(f"{document} has not the two lines {BEGIN} and {END}")
+    block = f"{BEGIN}\n{figures(result)}\n{END}"
+    document.write_text(re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: block, text, flags=re.S), encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, plot in make(result)[1].items():
+        (folder / name).write_text(plot, encoding="utf-8")
