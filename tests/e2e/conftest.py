@@ -121,6 +121,15 @@ class Router:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
+    def settled_descriptors(self):
+        """How many descriptors are open when none has come or gone for a while: the last page asked for is closed."""
+        counts, end = [self.descriptors()], time.monotonic() + wire.WAIT_SECONDS
+        while len(counts) < 10 or len(set(counts[-10:])) > 1:
+            assert time.monotonic() < end, f"descriptors come and go: {counts}"
+            time.sleep(0.02)
+            counts.append(self.descriptors())
+        return counts[-1]
+
     def await_descriptors(self, count):
         """Waits until so many descriptors are open."""
         end = time.monotonic() + wire.WAIT_SECONDS

@@ -32,7 +32,7 @@ def churn(made, count):
 def resets_leave_nothing(made, warm_up, count):
     churn(made, warm_up)
     made.await_metric("roundhouse_connections", lambda value: value == 0)
-    memory, descriptors = made.memory(), made.descriptors()
+    memory, descriptors = made.memory(), made.settled_descriptors()
     churn(made, count)
     made.await_metric("roundhouse_connections", lambda value: value == 0)
     made.await_metric("roundhouse_subscriptions", lambda value: value == 0)
