@@ -26,7 +26,7 @@
 struct pub {
     struct pub_options options;
     rh_client *client;
-    struct source_item item; /* topic NULL = none is waiting for room */
+    struct source_item item; /* topic NULL = none is waiting, for its time or for room */
     uint64_t published;
     uint64_t settled;
     uint64_t refused;
@@ -40,6 +40,7 @@ struct pub {
     bool terminal;
     bool connected_once;
     bool lost_unacknowledged;
+    bool full; /* the waiting event waits for room */
     bool wake; /* the client has just become able to take events */
     bool source_waits;
     bool source_ended;
@@ -202,13 +203,24 @@ static bool pub_takes(const struct pub *pub) {
     return pub->status == CLI_OK && !pub->source_ended && pub->stopped == 0 && pub->connected_once;
 }
 
+/* Whether an event waits for its time. */
+static bool pub_paced(const struct pub *pub) {
+    return pub->options.rate > 0 && pub->item.topic != NULL && !pub->full && pub_takes(pub);
+}
+
 /* Hands over up to a batch of events. true: the client wants to work, or there may be more at once. */
 static bool pub_feed(struct pub *pub) {
+    pub->full = false;
     for (unsigned i = 0; i < PUB_BATCH; i++) {
-        if (!pub_takes(pub) || (pub->options.rate > 0 && clock_mono_ns() < pub->rate.due_ns))
+        if (!pub_takes(pub))
             return false;
-        if (pub_fetch(pub) && !pub_hand_over(pub))
+        bool fetched = pub_fetch(pub);
+        if (pub_paced(pub) && rate_wait_ms(&pub->rate, clock_mono_ns()) > 0)
             return false;
+        if (fetched && !pub_hand_over(pub)) {
+            pub->full = true;
+            return false;
+        }
         if (pub->source_waits)
             return false;
     }
@@ -232,10 +244,9 @@ static void pub_show_progress(struct pub *pub, uint64_t now) {
 
 static int pub_wait_ms(const struct pub *pub, uint64_t now) {
     int wait = rh_timeout_ms(pub->client);
-    uint64_t due = pub->source_waits || !pub_takes(pub) ? 0 : pub->rate.due_ns;
     int most = pub->terminal ? (int)(PUB_PROGRESS_NS / NS_PER_MS) : 1000;
-    if (due > now && (due - now) / NS_PER_MS < (uint64_t)most)
-        most = (int)((due - now + NS_PER_MS - 1) / NS_PER_MS);
+    if (pub_paced(pub) && rate_wait_ms(&pub->rate, now) < most)
+        most = rate_wait_ms(&pub->rate, now);
     return wait < 0 || wait > most ? most : wait;
 }
 
@@ -249,8 +260,7 @@ static void pub_wait(struct pub *pub) {
 static void pub_look_for_stall(struct pub *pub, uint64_t now, uint64_t published_before) {
     bool unsettled = pub->options.ack == RH_ACK_ROUTED && pub->settled < pub->published;
     bool leaving = pub->source_ended || pub->stopped != 0;
-    bool full = pub->item.topic != NULL;
-    bool owed = unsettled || leaving || full || rh_client_state(pub->client) != RH_STATE_CONNECTED;
+    bool owed = unsettled || leaving || pub->full || rh_client_state(pub->client) != RH_STATE_CONNECTED;
     if (pub->published != published_before || !owed)
         pub->progress_ns = now;
     if (now - pub->progress_ns < PUB_STALL_NS)

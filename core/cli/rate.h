@@ -19,5 +19,7 @@ struct rate {
 };
 
 void rate_init(struct rate *rate, double per_second, uint64_t now_ns); /* per_second 0 = no limit */
+/* How long to wait for the next one: 0 = it is due. Milliseconds, rounded up, at most INT_MAX. */
+int rate_wait_ms(const struct rate *rate, uint64_t now_ns);
 /* One has gone. */
 void rate_spend(struct rate *rate, uint64_t now_ns);

@@ -2,6 +2,7 @@
 #include "core/cli/rate.h"
 
 #include <criterion/criterion.h>
+#include <limits.h>
 
 /* How many go within `span`, for somebody who looks every `look` nanoseconds. */
 static uint64_t spend_for(struct rate *rate, uint64_t *now, uint64_t span, uint64_t look) {
@@ -51,4 +52,21 @@ Test(rate, takes_the_slowest_and_none_at_all) {
     for (unsigned i = 0; i < 100; i++)
         rate_spend(&rate, 5);
     cr_assert(rate.due_ns == 5);
+}
+
+/* What has become due since somebody looked is not waited for. */
+Test(rate, says_how_long_the_next_one_waits) {
+    struct rate rate;
+    uint64_t now = 5 * NS_PER_S;
+    rate_init(&rate, 1000.0, now);
+    cr_assert_eq(rate_wait_ms(&rate, now), 0);
+    rate_spend(&rate, now);
+    cr_assert_eq(rate_wait_ms(&rate, now), 1);
+    cr_assert_eq(rate_wait_ms(&rate, now + 1), 1, "not too early");
+    cr_assert_eq(rate_wait_ms(&rate, now + NS_PER_MS - 1), 1);
+    cr_assert_eq(rate_wait_ms(&rate, now + NS_PER_MS), 0);
+    cr_assert_eq(rate_wait_ms(&rate, now + 3600 * NS_PER_S), 0);
+    rate_init(&rate, 1e-9, now);
+    rate_spend(&rate, now);
+    cr_assert_eq(rate_wait_ms(&rate, now), INT_MAX);
 }
