@@ -1,4 +1,5 @@
-"""The figures in a Markdown document: the text between two marks is written anew from a result file, and its plots beside it.
+"""The figures in a Markdown document: the text between two marks is written anew from a result file, and so are the plots that the
+document shows.
 
     python3 bench/report RESULT.json --document docs/PERFORMANCE.md
 """
@@ -91,7 +92,7 @@ def figures(result):
 
 
 def write(result, document, folder):
-    """Writes the figures into the document, and the page and its plots into a folder; `result` is data.Result."""
+    """Writes the figures into the document, and the plots that it names into a folder; `result` is data.Result."""
     text = document.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise NoMarks(f"{document} has not the two lines {BEGIN} and {END}")
@@ -99,4 +100,5 @@ def write(result, document, folder):
     document.write_text(re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: block, text, flags=re.S), encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     for name, plot in make(result)[1].items():
-        (folder / name).write_text(plot, encoding="utf-8")
+        if f"/{name})" in text:
+            (folder / name).write_text(plot, encoding="utf-8")

@@ -256,17 +256,17 @@ def test_a_missing_file_and_a_wrong_option_are_refused(tmp_path):
 def test_the_figures_of_a_document_are_written_anew_and_nothing_else(result, tmp_path):
     (tmp_path / "result.json").write_text(json.dumps(result))
     document = tmp_path / "page.md"
-    document.write_text("# Page\n\nbefore\n\n<!-- figures: begin -->\nold\n<!-- figures: end -->\n\nafter\n")
+    document.write_text("# Page\n\nbefore\n\n<!-- figures: begin -->\nold\n<!-- figures: end -->\n\n![](pictures/ratios.svg)\n")
     arguments = (tmp_path / "result.json", "--document", document, "--plots", tmp_path / "pictures")
     assert command(*arguments).returncode == 0
     text = document.read_text()
-    assert text.startswith("# Page\n\nbefore\n\n<!-- figures: begin -->\n") and text.endswith("<!-- figures: end -->\n\nafter\n")
+    assert text.startswith("# Page\n\nbefore\n\n<!-- figures: begin -->\n") and text.endswith("<!-- figures: end -->\n\n![](pictures/ratios.svg)\n")
     assert "old" not in text and result["build"]["commit"] in text
     titles = {row["title"] for row in result["rows"] if row["group"] in ("router", "latency")}
     assert titles and all(f"| {title} |" in text for title in titles)
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert tables and all(line.endswith("|") for line in tables)
-    assert (tmp_path / "pictures/ratios.svg").exists() and not (tmp_path / "report.html").exists()
+    assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["ratios.svg"] and not (tmp_path / "report.html").exists()
     assert command(*arguments).returncode == 0 and document.read_text() == text
 
 
