@@ -273,7 +273,8 @@ class Ratio:
     asked: float | None = None
 
 
-FOREST_LEFT, FOREST_RIGHT, ROW_GAP, ROW_STEP = 200, 92, 12, 17
+FOREST_RIGHT, ROW_GAP, ROW_STEP = 92, 12, 17
+FOREST_LEFT_LEAST, LETTER = 120, 7.6  # what labels take: the widest letters that are common
 
 
 def _ratio_line(item, x, at):
@@ -296,7 +297,8 @@ def ratios(title, description, groups, x_title):
     groups = [(label, items) for label, items in groups if items]
     height = top + sum(len(items) * ROW_STEP + ROW_GAP for _, items in groups) + BOTTOM
     values = [v for _, items in groups for i in items for v in (i.low, i.high, i.asked) if v] + [1.0]
-    x = scale_for(values, FOREST_LEFT, WIDTH - FOREST_RIGHT, True)
+    left = max([FOREST_LEFT_LEAST, *(24 + LETTER * len(label) for label, _ in groups)])
+    x = scale_for(values, left, WIDTH - FOREST_RIGHT, True)
     bottom, parts, at = height - BOTTOM, [], top
     for tick in thinned(ticks_of(x), x, 34):
         parts += [line(x.at(tick), top, x.at(tick), bottom, "grid"),
@@ -304,12 +306,12 @@ def ratios(title, description, groups, x_title):
     parts.append(line(x.at(1), top, x.at(1), bottom, "one"))
     for label, items in groups:
         middle = at + len(items) * ROW_STEP / 2 + ROW_GAP / 2
-        parts.append(text(FOREST_LEFT - 12, middle + 4.5, label, None, "end"))
+        parts.append(text(left - 12, middle + 4.5, label, None, "end"))
         for i, item in enumerate(items):
             parts += _ratio_line(item, x, at + ROW_GAP / 2 + (i + 0.5) * ROW_STEP)
         at += len(items) * ROW_STEP + ROW_GAP
         parts.append(line(10, at, WIDTH - 10, at, "grid"))
-    parts.append(text((FOREST_LEFT + WIDTH - FOREST_RIGHT) / 2, height - 8, x_title, None, "middle"))
+    parts.append(text((left + WIDTH - FOREST_RIGHT) / 2, height - 8, x_title, None, "middle"))
     return _svg(title, description, WIDTH, height, parts)
 
 
