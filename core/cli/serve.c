@@ -64,12 +64,6 @@ struct serve {
 
 /* ---- options ---- */
 
-struct override {
-    const char *option; /* as it is written on the command line */
-    const char *key;    /* of the config */
-    const char *value;
-};
-
 static int mistakes_print(const char *path, const struct config_mistakes *mistakes) {
     uint32_t shown = mistakes->count < CONFIG_MISTAKES_MAX ? mistakes->count : CONFIG_MISTAKES_MAX;
     for (uint32_t i = 0; i < shown; i++)
@@ -96,33 +90,32 @@ static int config_file(struct config *config, const char *path) {
     return status;
 }
 
-static int overrides_apply(struct config *config, const struct override *overrides, int count) {
-    for (int i = 0; i < count; i++) {
-        struct config_mistake mistake;
-        if (!config_override(config, overrides[i].key, overrides[i].value, &mistake))
-            return args_mistake("serve", "%s %s: %s", overrides[i].option, overrides[i].value, mistake.text);
-    }
-    return CLI_OK;
-}
-
 #define OVERRIDES_MAX 16
 
 /* What the command line says. */
 struct asked {
-    const char *path; /* of the config; NULL = none */
-    struct override overrides[OVERRIDES_MAX];
-    int count;
+    const char *path;                                /* of the config; NULL = none */
+    const char *options[OVERRIDES_MAX];              /* each as it is written on the command line, */
+    struct config_override overrides[OVERRIDES_MAX]; /* and what it says */
+    uint32_t count;
     bool help;
 };
 
-/* From here on in the order of `override_of`. */
+static int overrides_apply(struct config *config, const struct asked *asked) {
+    struct config_mistake mistake;
+    uint32_t wrong;
+    if (asked->count == 0 || config_override(config, asked->overrides, asked->count, &mistake, &wrong))
+        return CLI_OK;
+    return args_mistake("serve", "%s %s: %s", asked->options[wrong], asked->overrides[wrong].value,
+                        mistake.text);
+}
+
+/* From here on in the order of `names`. */
 enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_SHARDS, SERVE_IO };
 
 static int option_take(struct asked *asked, int option, const char *value) {
-    static const struct override override_of[] = {{"--listen", "listen.native", NULL},
-                                                  {"--admin", "listen.admin", NULL},
-                                                  {"--shards", "shards", NULL},
-                                                  {"--io", "io", NULL}};
+    static const char *const names[][2] = {
+        {"--listen", "listen.native"}, {"--admin", "listen.admin"}, {"--shards", "shards"}, {"--io", "io"}};
     switch (option) {
     case 'h':
         asked->help = true;
@@ -137,8 +130,8 @@ static int option_take(struct asked *asked, int option, const char *value) {
     default:
         if (asked->count == OVERRIDES_MAX)
             return args_mistake("serve", "more than %d options", OVERRIDES_MAX);
-        asked->overrides[asked->count] = override_of[option - SERVE_LISTEN];
-        asked->overrides[asked->count++].value = value;
+        asked->options[asked->count] = names[option - SERVE_LISTEN][0];
+        asked->overrides[asked->count++] = (struct config_override){names[option - SERVE_LISTEN][1], value};
         return CLI_OK;
     }
 }
@@ -171,7 +164,7 @@ static int options_read(int argc, char **argv, struct config *config) {
     config_defaults(config);
     if (status == CLI_OK && asked.path != NULL)
         status = config_file(config, asked.path);
-    return status != CLI_OK ? status : overrides_apply(config, asked.overrides, asked.count);
+    return status != CLI_OK ? status : overrides_apply(config, &asked);
 }
 
 /* ---- starting ---- */

@@ -47,19 +47,39 @@ void config_defaults(struct config *config) {
     free(mistakes);
 }
 
-bool config_override(struct config *config, const char *key, const char *value,
-                     struct config_mistake *mistake) {
+static void override_take(struct config *config, const struct config_override *one,
+                          struct config_mistakes *mistakes) {
+    const struct config_row *row = config_row_find(one->key);
+    char why[CONFIG_WHY_BYTES];
+    if (!row || row->type == CONFIG_LIST || strchr(one->key, '['))
+        config_mistake_add(mistakes, 0, 0, "this can not be given here; write it into the file");
+    else if (!config_row_set(row, config, one->value, strlen(one->value), why))
+        config_mistake_add(mistakes, 0, 0, "%s", why);
+}
+
+/* The last override whose key the sentence names. */
+static uint32_t override_named(const struct config_override *list, uint32_t count, const char *text) {
+    uint32_t i = count;
+    while (i > 1 && !strstr(text, list[i - 1].key))
+        i--;
+    return i - 1;
+}
+
+bool config_override(struct config *config, const struct config_override *list, uint32_t count,
+                     struct config_mistake *mistake, uint32_t *wrong) {
     struct config changed = *config;
     struct config_mistakes mistakes = {.count = 0};
     struct config_walk walk = {.config = &changed, .mistakes = &mistakes};
-    const struct config_row *row = config_row_find(key);
-    char why[CONFIG_WHY_BYTES];
-    if (!row || row->type == CONFIG_LIST || strchr(key, '['))
-        config_mistake_add(&mistakes, 0, 0, "this can not be given here; write it into the file");
-    else if (!config_row_set(row, &changed, value, strlen(value), why))
-        config_mistake_add(&mistakes, 0, 0, "%s", why);
-    else
+    CHECK(count > 0);
+    for (uint32_t i = 0; i < count && mistakes.count == 0; i++) {
+        override_take(&changed, &list[i], &mistakes);
+        *wrong = i;
+    }
+    if (mistakes.count == 0) {
         config_settle(&walk);
+        if (mistakes.count > 0)
+            *wrong = override_named(list, count, mistakes.list[0].text);
+    }
     if (mistakes.count == 0)
         *config = changed;
     else

@@ -69,11 +69,16 @@ bool config_parse(struct config *config, const char *text, size_t length, struct
 /* Reads the file and parses it; negative errno when it can not be read, 0 otherwise (then look at
  * mistakes->count). At most CONFIG_FILE_BYTES_MAX. */
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) MUST_USE;
-/* Command-line overrides go through the same checks: key such as "listen.native", "io", "shards", value as in
- * the file. Keys that are lists are refused. False: `mistake` is filled (its text does not repeat the key),
- * and the config is as it was. */
-bool config_override(struct config *config, const char *key, const char *value,
-                     struct config_mistake *mistake);
+/* Of the command line: a key such as "listen.native", "io", "shards", and a value as in the file. */
+struct config_override {
+    const char *key;
+    const char *value;
+};
+/* Overrides go through the same checks, and what must hold between keys is looked at when all of them have
+ * been taken: of two with one key the last holds. Keys that are lists are refused. False: `mistake` is
+ * filled, `wrong` is the place of the override that it is about, and the config is as it was. */
+bool config_override(struct config *config, const struct config_override *list, uint32_t count,
+                     struct config_mistake *mistake, uint32_t *wrong);
 
 /* Strict: B, KiB, MiB, GiB (a bare 0 is allowed) / us, ms, s, m, h (a bare 0 is allowed). Anything else is
  * false. */

@@ -284,6 +284,10 @@ MISTAKES |= {("serve", "--quiet=x"): "'--quiet=x': this option takes no value", 
              ("serve", "--listen", "router:1"): "roundhouse serve: --listen router:1: ", ("serve", "--shards", "0"): "--shards 0: "}
 
 
+MISTAKES |= {("serve", "--shards", "1", "--listen", "127.0.0.1:4480", "--io", "auto"): "--listen 127.0.0.1:4480: listen.admin",
+             ("serve", "--listen", "127.0.0.1:1", "--admin", "127.0.0.1:1"): "--admin 127.0.0.1:1: listen.admin: 127.0.0.1:1 is the address of listen.native too"}
+
+
 @pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
 def test_a_mistake_in_an_option_is_named(run, arguments):
     done = run(*arguments)
@@ -295,6 +299,16 @@ def test_what_can_not_be_printed_exits_70(run, arguments):
     with open("/dev/full", "wb") as full:
         done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=wire.WAIT_SECONDS, check=False)
     assert done.returncode == 70 and b"standard output" in done.stderr
+
+
+def test_options_are_held_against_each_other_only_when_all_are_read(router, tmp_path):
+    """--listen alone would take the port of the file's admin plane, and --admin alone that of its clients."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        native, admin = (f"127.0.0.1:{place.getsockname()[1]}" for place in (one, other))
+    config = tmp_path / "swapped.yaml"
+    config.write_text(f'listen: {{ native: "{admin}", admin: "{native}" }}\n')
+    made = router(arguments=["--config", config, "--listen", native, "--admin", admin])
+    assert (made.address, made.admin) == (native, admin)
 
 
 def test_no_connection_takes_the_place_of_a_closed_standard_error(spawn):

@@ -1,7 +1,7 @@
 /* fuzz: config_parse */
 // check: runs=60000 max_len=2048 timeout=10
 
-/* A configuration file, and then three overrides of the command line. */
+/* A configuration file, and then three overrides of the command line, one by one and together. */
 #include "core/config/config.h"
 
 #include <stdlib.h>
@@ -23,13 +23,14 @@ static void mistakes_check(const struct config_mistakes *mistakes) {
     }
 }
 
-static void override_check(struct config *config, const char *key, const char *value) {
+static void override_check(struct config *config, const struct config_override *list, uint32_t count) {
     struct config_mistake mistake = {.text = ""};
     struct config before = *config;
-    if (config_override(config, key, value, &mistake))
+    uint32_t wrong = count;
+    if (config_override(config, list, count, &mistake, &wrong))
         config_check(config);
     else
-        CHECK(mistake.text[0] && memcmp(&before, config, sizeof before) == 0);
+        CHECK(mistake.text[0] && wrong < count && memcmp(&before, config, sizeof before) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -41,8 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!right)
         return 0;
     config_check(&config);
-    override_check(&config, "shards", "2");
-    override_check(&config, "limits.frame", "2MiB");
-    override_check(&config, "listen.native", "0.0.0.0:4470");
+    static const struct config_override some[] = {
+        {"shards", "2"}, {"limits.frame", "2MiB"}, {"listen.native", "0.0.0.0:4470"}};
+    for (uint32_t i = 0; i < sizeof some / sizeof *some; i++)
+        override_check(&config, &some[i], 1);
+    override_check(&config, some, sizeof some / sizeof *some);
     return 0;
 }

@@ -431,15 +431,19 @@ Test(config, bytes_that_are_not_text_are_named_by_line) {
 
 static void overrides(const char *key, const char *value) {
     struct config_mistake mistake = {0};
-    cr_expect(config_override(&config, key, value, &mistake), "%s %s: %s", key, value, mistake.text);
+    uint32_t wrong;
+    cr_expect(config_override(&config, &(struct config_override){key, value}, 1, &mistake, &wrong),
+              "%s %s: %s", key, value, mistake.text);
     config_check(&config);
 }
 
 static void override_refused(const char *key, const char *value, const char *part) {
     struct config_mistake mistake = {0};
     struct config before = config;
-    cr_expect(!config_override(&config, key, value, &mistake), "%s %s is accepted", key, value);
-    cr_expect(strstr(mistake.text, part) && mistake.line == 0, "%s", mistake.text);
+    uint32_t wrong = 1;
+    cr_expect(!config_override(&config, &(struct config_override){key, value}, 1, &mistake, &wrong),
+              "%s %s is accepted", key, value);
+    cr_expect(strstr(mistake.text, part) && mistake.line == 0 && wrong == 0, "%s", mistake.text);
     cr_expect(memcmp(&before, &config, sizeof config) == 0, "the config has changed");
 }
 
@@ -479,6 +483,42 @@ Test(config, overrides_keep_to_what_the_file_says) {
     overrides("shards", "2");
     overrides("shards", "auto");
     cr_expect(config.shards == 2);
+}
+
+/* Several at once: which one is wrong; COUNT = none. */
+#define TOGETHER(count, ...) together((const struct config_override[]){__VA_ARGS__}, count)
+
+static uint32_t together(const struct config_override *list, uint32_t count) {
+    struct config_mistake mistake = {0};
+    uint32_t wrong = count;
+    if (config_override(&config, list, count, &mistake, &wrong))
+        wrong = count;
+    return wrong;
+}
+
+Test(config, overrides_are_held_against_each_other_when_all_are_taken) {
+    config_defaults(&config);
+    cr_expect(TOGETHER(2, {"listen.native", "127.0.0.1:4480"}, {"listen.admin", "127.0.0.1:4470"}) == 2);
+    config_defaults(&config);
+    cr_expect(TOGETHER(2, {"listen.native", "127.0.0.1:4480"}, {"listen.admin", "off"}) == 2);
+    config_defaults(&config);
+    cr_expect(TOGETHER(3, {"listen.native", "127.0.0.1:1"}, {"shards", "1"}, {"listen.native", "[::1]:0"}) ==
+              3);
+    cr_expect(
+        TOGETHER(3, {"shards", "1"}, {"listen.admin", "127.0.0.1:5"}, {"listen.native", "127.0.0.1:5"}) == 2);
+    cr_expect(TOGETHER(3, {"shards", "1"}, {"listen.native", "127.0.0.1:4480"}, {"io", "auto"}) == 1);
+    cr_expect(TOGETHER(3, {"shards", "x"}, {"listen.native", "127.0.0.1:4480"}, {"io", "auto"}) == 0);
+}
+
+Test(config, a_listener_that_nobody_opens_is_in_the_way_only_when_the_file_names_it) {
+    config_defaults(&config);
+    overrides("listen.native", "127.0.0.1:4481");
+    accepts("listen: { native: \"127.0.0.1:4481\" }");
+    REFUSES("listen: { native: \"127.0.0.1:4481\", ingest: \"127.0.0.1:4481\" }", "1:45 listen.ingest");
+    accepts("listen: { ingest: \"127.0.0.1:4482\" }");
+    override_refused("listen.native", "127.0.0.1:4482", "listen.ingest");
+    REFUSES("listen: { native: \"127.0.0.1:7\", ingest: \"127.0.0.1:7\" }",
+            "1:42 listen.ingest: 127.0.0.1:7");
 }
 
 /* ---- files ---- */
