@@ -19,7 +19,8 @@ within a topic.
 With --break one byte of one document is flipped after its digest was taken and before it is published.
 The demo must then find it, name the document and fail.
 
-Exit status: 0 everything is right, 1 something is wrong, 2 the demo could not be carried out.
+Exit status: 0 everything is right, 1 something is wrong, 2 the demo could not be carried out, 64 a wrong option,
+130 ended by Ctrl-C, 141 nobody reads what it prints.
 Every wait is bounded; what was started is ended by its process id.
 """
 
@@ -124,8 +125,13 @@ def carry_out(options, documents, people):
             raise Trouble(f"the router ended with status {status}; it said:\n{demo.router.errors()}")
 
 
+class Arguments(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(64, f"demo: {message}; see --help\n")
+
+
 def arguments():
-    parser = argparse.ArgumentParser(description="Shows Roundhouse's main job on real documents, and checks it.")
+    parser = Arguments(description="Shows Roundhouse's main job on real documents, and checks it.")
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "release", "roundhouse"),
                         help="the router (default: %(default)s)")
     parser.add_argument("--data", default=os.path.join(ROOT, "tests", "data"), help="the folder with MANIFEST.tsv")
@@ -143,6 +149,8 @@ def main():
         report.say(f"{len(documents)} documents, {sum(len(d.data) for d in documents)} bytes, "
                    f"{len({d.topic for d in documents})} topics")
         carry_out(options, documents, people)
+    except BrokenPipeError:
+        raise
     except (Trouble, DataError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
@@ -153,5 +161,19 @@ def main():
     return 0 if right else 1
 
 
+def main_or_ended():
+    """main, and what stands for Ctrl-C and for a closed pipe, as a shell would say it of any program."""
+    try:
+        status = main()
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("demo: ended by Ctrl-C", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
+        return 141
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main_or_ended())
