@@ -33,7 +33,7 @@ def main(server, topic, text, count=1):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
+    if len(sys.argv) not in (4, 5) or not "".join(sys.argv[4:] or "1").isdecimal():
         print(__doc__, file=sys.stderr)
         sys.exit(64)
     logging.basicConfig()

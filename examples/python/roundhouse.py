@@ -305,6 +305,7 @@ class Client:
         subscription = self._subscriptions.get(error.subscription)
         if subscription and error.code == wire.ERROR_CODE_EXHAUSTED:
             subscription.ask_at = time.monotonic() + 1
+            log.warning("Subscribe is refused and tried again in a second: %s", error.text)
         elif subscription and error.field == "subscribe.position":  # of another version, perhaps: begin live
             subscription.position, subscription.ask_at = b"", 0
             self._tell("on_gap", wire.Gap(reason=wire.Gap.REASON_INSTANCE))

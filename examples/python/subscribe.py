@@ -35,7 +35,7 @@ def main(server, count, *patterns):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
+    if len(sys.argv) < 4 or not sys.argv[2].isdecimal():
         print(__doc__, file=sys.stderr)
         sys.exit(64)
     logging.basicConfig()

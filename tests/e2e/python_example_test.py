@@ -142,6 +142,31 @@ def test_a_refused_pattern_is_told(router, folder):
     assert done.returncode == 1 and "empty token" in done.stderr
 
 
+def test_a_subscribe_without_room_is_told_and_tried_again(router, folder, subscriber):
+    made = router(config_text="limits: { subscriptions: 1 }\n")
+    first = subscriber(made.address, 1, "a")
+    second = subprocess.Popen(["/usr/bin/python3", "-B", folder / "subscribe.py", made.address, "1", "b"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    bound = threading.Timer(wire.WAIT_SECONDS, second.kill)  # then it has told nothing
+    bound.start()
+    with second:
+        told = second.stderr.readline()
+        first.send_signal(signal.SIGINT)  # which makes room
+        subscribed = second.stdout.readline()
+        second.kill()
+    bound.cancel()
+    assert "Subscribe is refused and tried again" in told and "limits.subscriptions" in told
+    assert subscribed == "subscribed\n"
+
+
+@pytest.mark.parametrize("name, arguments", [("subscribe.py", ["many", "a"]), ("subscribe.py", ["-1", "a"]),
+                                             ("publish.py", ["a", "x", "many"]), ("publish.py", ["a"])])
+def test_a_count_that_is_no_number_is_usage(folder, name, arguments):
+    done = subprocess.run(["/usr/bin/python3", "-B", folder / name, "127.0.0.1:1", *arguments], text=True,
+                          capture_output=True, timeout=60)
+    assert done.returncode == 64 and done.stderr.startswith(f"{name} HOST:PORT") and done.stdout == ""
+
+
 def test_nobody_there_is_told(publish):
     done = publish("127.0.0.1:1", "a", "x")
     assert done.returncode == 1 and "Connection refused" in done.stderr
