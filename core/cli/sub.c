@@ -39,7 +39,7 @@ static const char sub_usage[] =
     "\n"
     "Examples:\n"
     "  roundhouse sub 'orders.>'\n"
-    "  roundhouse sub --format raw --count 1 raw.edifact.invoic > invoice.edi\n"
+    "  roundhouse sub --format raw --count 1 raw.edifact.invoic > invoice.edi   # and a line end\n"
     "  roundhouse sub 'erp.*.created' 'erp.*.changed' | jq -r .event.id\n"
     "\n"
     "Exit status: 0 ended as asked, 64 usage, 65 refused, 69 server unavailable, 70 internal.\n";
