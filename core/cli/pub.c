@@ -94,8 +94,9 @@ static void pub_on_state(void *user, enum rh_state state, const char *why) {
     struct pub *pub = user;
     char text[400];
     if (state == RH_STATE_CONNECTED) {
+        (void)snprintf(text, sizeof text, "connected again%s%s", why[0] != '\0' ? ", to " : "", why);
         if (pub->connected_once)
-            pub_tell(pub, "connected again");
+            pub_tell(pub, text);
         pub->connected_once = true;
         said_forget(&pub->said);
         pub->wake = true;

@@ -211,7 +211,7 @@ static void link_ask_again(struct rh_client *client) {
         link_abandon(client);
 }
 
-void link_up(struct rh_client *client) {
+void link_up(struct rh_client *client, const char *why) {
     uint64_t now = clock_mono_ns();
     link_ask_again(client);
     if (client->phase != LINK_HANDSHAKE)
@@ -228,7 +228,7 @@ void link_up(struct rh_client *client) {
     for (size_t i = 0; i < client->subs.count; i++)
         if (client->subs.list[i].state != SUB_LEAVING)
             link_subscribe(client, &client->subs.list[i], true);
-    link_state(client, "");
+    link_state(client, why);
 }
 
 void link_progress(struct rh_client *client) {

@@ -95,8 +95,9 @@ void link_state(struct rh_client *client, const char *why);
 void link_start(struct rh_client *client);
 /* DIALING: looks whether the connection stands, and says Connect. */
 void link_dialing(struct rh_client *client);
-/* Connected came, its fields are in place: subscribes anew, lets events flow. */
-void link_up(struct rh_client *client);
+/* Connected came, its fields are in place: subscribes anew, lets events flow. `why` is told with the state.
+ */
+void link_up(struct rh_client *client, const char *why);
 /* The connection is gone, or is given up: connects again after a pause of at least `pause_ns`, or is over. */
 void link_lost(struct rh_client *client, const char *why, uint64_t pause_ns);
 /* The end. `result` is what every function says from now on. */

@@ -63,16 +63,18 @@ static void receive_event(struct rh_client *client, const struct wire_frame *fra
 
 /* ---- handshake ---- */
 
-/* Another run of the server knows none of the sequences we remember; it tells the rest by a Gap. */
-static void connected_instance(struct rh_client *client, const ProtobufCBinaryData *instance) {
+/* Another run of the server knows none of the sequences we remember; it tells subscribers the rest by a Gap,
+ * and publishers hear of it here. Returns what is to be said, or "". */
+static const char *connected_instance(struct rh_client *client, const ProtobufCBinaryData *instance) {
     bool same = instance->len == sizeof client->instance &&
                 memcmp(instance->data, client->instance, sizeof client->instance) == 0;
     if (same)
-        return;
+        return "";
     seen_reset(&client->seen);
     memset(client->instance, 0, sizeof client->instance);
     if (instance->len == sizeof client->instance)
         memcpy(client->instance, instance->data, sizeof client->instance);
+    return client->connected_once ? "another run of the server: events acknowledged before may be lost" : "";
 }
 
 static void receive_connected(struct rh_client *client, const Roundhouse__V1__Connected *connected) {
@@ -90,11 +92,11 @@ static void receive_connected(struct rh_client *client, const Roundhouse__V1__Co
         link_over(client, RH_REFUSED, client->error);
         return;
     }
-    connected_instance(client, &connected->instance);
+    const char *why = connected_instance(client, &connected->instance);
     uint64_t most = connected->frame_bytes_max < LINK_FRAME_MAX ? connected->frame_bytes_max : LINK_FRAME_MAX;
     client->publish_max = most;
     client->frame_max = most + LINK_FRAME_SLACK;
-    link_up(client);
+    link_up(client, why);
 }
 
 /* ---- subscriptions ---- */

@@ -78,6 +78,7 @@ typedef struct rh_callbacks {
     void (*on_gap)(void *user, const rh_gap *gap);
     void (*on_ack)(void *user, const rh_ack *ack);
     void (*on_subscribed)(void *user, uint64_t subscription);
+    /* `why` with RH_STATE_CONNECTED: "", or, after a reconnect, that it is another run of the server. */
     void (*on_state)(void *user, enum rh_state state, const char *why);
     void (*on_error)(void *user, int code, const char *text, bool fatal, uint64_t subscription);
     void (*on_writable)(void *user); /* there is room again after RH_FULL */

@@ -426,6 +426,21 @@ def test_sub_reconnects_after_a_restart(router, run, spawn):
     assert b"gap: events may be missing, nobody knows how many: the server has been started anew" in errors
 
 
+def test_pub_says_that_it_goes_on_with_another_run(router, spawn):
+    first = router()
+    publisher = spawn("pub", "--server", first.address, "--format", "ndjson", stdin=subprocess.PIPE)
+    line = {"topic": "a", "event": {"specversion": "1.0", "id": "1", "source": "/x", "type": "t"}}
+    publisher.stdin.write(json.dumps(line).encode() + b"\n")
+    publisher.stdin.flush()
+    first.await_metric("roundhouse_events_in_total", lambda value: value == 1)
+    first.stop()
+    second = router(arguments=["--listen", first.address])
+    second.await_metric("roundhouse_connections", lambda value: value == 1)
+    _, errors = publisher.communicate(timeout=wire.WAIT_SECONDS)
+    assert publisher.returncode == 0
+    assert b"connected again, to another run of the server: events acknowledged before may be lost\n" in errors
+
+
 def test_sub_without_reconnect_ends_with_the_router(router, spawn):
     made = router()
     watched = Watched(spawn, made, "--no-reconnect", "a")

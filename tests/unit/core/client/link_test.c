@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -90,12 +91,14 @@ static rh_client *client_new(rh_options options) {
     return client;
 }
 
-static int waited; /* how often a client had to wait before it connects again */
+static char connected_why[128]; /* what was said with the last RH_STATE_CONNECTED */
+static int waited;              /* how often a client had to wait before it connects again */
 
 static void on_state(void *user, enum rh_state state, const char *why) {
     (void)user;
-    (void)why;
     waited += state == RH_STATE_WAITING;
+    if (state == RH_STATE_CONNECTED)
+        (void)snprintf(connected_why, sizeof connected_why, "%s", why);
 }
 
 /* ---- addresses ---- */
@@ -113,6 +116,26 @@ Test(link, goes_on_to_the_next_address_when_one_does_not_answer) {
     cr_assert(waited == 0, "one try tries both");
     rh_client_free(client);
     deaf_stop(&deaf);
+    fake_stop(&fake);
+}
+
+Test(link, says_when_it_has_come_to_another_run_of_the_server) {
+    struct fake fake;
+    fake_start(&fake);
+    address_of(fake.listener, &addresses[0]);
+    infos_count = 1;
+    rh_client *client =
+        client_new((rh_options){.server = "one.example:1", .callbacks = {.on_state = on_state}});
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(connected_why, sizeof connected_why, "nothing was said");
+        fake_handshake(&fake, client);
+        cr_expect_str_eq(connected_why, "", "the first run, and the same again");
+        fake_hang_up(&fake, false);
+    }
+    fake.instance = 2;
+    fake_handshake(&fake, client);
+    cr_expect(strstr(connected_why, "another run of the server") != NULL, "%s", connected_why);
+    rh_client_free(client);
     fake_stop(&fake);
 }
 
