@@ -105,7 +105,7 @@ static rh_client *client_new(uint8_t how, int socket) {
     if (how & HANDSHAKE)
         sent_before(client);
     else
-        link_up(client);
+        link_up(client, "");
     if (how & CLOSING)
         CHECK(rh_close(client) == RH_OK);
     return client;
