@@ -10,7 +10,7 @@ import time
 import pytest
 
 import wire
-from conftest import BINARY
+from conftest import BINARY, SANITIZED
 
 DEMO = [sys.executable, "-B", os.path.join(wire.ROOT, "examples", "demo", "demo.py"), "--binary", BINARY]
 
@@ -30,6 +30,8 @@ def demo():
 
 def nobody_left(made):
     """Whom the demo has ended may still be on the way out, or wait to be collected by the system."""
+    if SANITIZED:  # its look for leaks at the end is a process of its own, which outlives a router that is killed
+        return
     end = time.monotonic() + wire.WAIT_SECONDS
     with pytest.raises(ProcessLookupError):
         while time.monotonic() < end:
