@@ -417,6 +417,41 @@ void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_
         log_publish(log);
 }
 
+uint64_t log_writer_train_most(const struct log *log, uint32_t length) {
+    uint64_t entries = log->records_claimed - log->next;
+    uint64_t batch = log_data_bytes(log) / LOG_BATCH_FRACTION - (log->data_next - log->data_published);
+    uint64_t records = batch / length + 1;
+    return records < entries ? records : entries;
+}
+
+void log_writer_train(struct log *log, const struct log_train *train) {
+    uint32_t count = train->count;
+    uint64_t bytes = (uint64_t)count * train->length;
+    CHECK(log->reserving && count > 0 && log->next + count <= log->records_claimed &&
+          log->data_next + bytes <= log->data_claimed);
+    uint8_t *sequence_at = log->data + (log->data_next & log->data_mask) + train->sequence_at;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t sequence = train->sequence + i;
+        memcpy(sequence_at + (size_t)i * train->length, &sequence, sizeof sequence);
+        log->index[(log->next + i) & log->index_mask] =
+            (struct log_entry){.offset = log->data_next + (uint64_t)i * train->length,
+                               .length = train->length,
+                               .flags = train->flags,
+                               .topic = train->topic,
+                               .time = train->time_ns};
+        __builtin_prefetch(log_entry_at(log, log->next + i + LOG_WARM_RECORDS), 1); /* see log_writer_warm */
+    }
+    log->next += count;
+    log->data_next += bytes;
+    log->reserving = false;
+    /* relaxed: ordered before what the reader sees as produced by LOG_PUBLISH */
+    __atomic_store_n(&log->slot_last[log_flags_slot(train->flags)], log->next - 1, __ATOMIC_RELAXED);
+    counter_add(&log->counters.records, count);
+    counter_add(&log->counters.bytes, bytes);
+    if (UNLIKELY(log_batch_full(log)))
+        log_publish(log);
+}
+
 bool log_writer_publish(struct log *log) {
     /* relaxed: only this thread writes `produced` */
     if (__atomic_load_n(&log->produced, __ATOMIC_RELAXED) != log->next)

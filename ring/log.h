@@ -102,6 +102,22 @@ void log_writer_warm(const struct log *log, uint32_t length);
 /* Adds the entry for the bytes written at the last reserve (length <= the reserved one; once per reserve).
  * Not visible before log_writer_publish. Publishes by itself when 1/8 of the ring is unpublished. */
 void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_t topic, uint64_t time_ns);
+/* Behind a reserve: how many records of `length` bytes, this one included, the entries claimed and the batch
+ * have room for. At least 1. */
+uint64_t log_writer_train_most(const struct log *log, uint32_t length);
+/* As log_writer_commit for `count` records of `length` bytes each, of one topic, that lie one behind the
+ * other in their place, in bytes that log_writer_ahead gave, behind a reserve for the first; no more than
+ * log_writer_train_most. Writes into each its sequence: `sequence` and what follows. */
+struct log_train {
+    uint32_t count;
+    uint32_t length;
+    uint32_t flags;
+    uint32_t sequence_at; /* in a record */
+    uint64_t sequence;    /* of the first */
+    uint64_t topic;
+    uint64_t time_ns;
+};
+void log_writer_train(struct log *log, const struct log_train *train);
 /* One release store of `produced` (and `visible`, in a memory log) for all committed; true if there was
  * something new since the last call (also what commit published by itself): then the caller wakes its
  * readers. */

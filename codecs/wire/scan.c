@@ -192,8 +192,8 @@ uint32_t wire_record_size(uint32_t topic_length, uint32_t event_length) {
 }
 
 /* Where the sequence's value begins: behind two lengths and two tags. */
-static size_t sequence_at(const uint8_t *record) {
-    size_t i = 0;
+uint32_t wire_record_sequence_at(const uint8_t *record) {
+    uint32_t i = 0;
     while (record[i++] >= 0x80)
         ;
     CHECK_HOT(record[i] == FIELD_TAG(WIRE_EVENT, FIELD_BYTES));
@@ -207,7 +207,7 @@ static size_t sequence_at(const uint8_t *record) {
 /* As wire_record_write, for a frame that is the record but for its sequence. */
 static uint32_t record_take(uint8_t *out, uint64_t sequence, const struct wire_event *event) {
     memcpy(out, event->record, (size_t)(event->event - event->record) + event->event_length);
-    memcpy(out + sequence_at(event->record), &sequence, sizeof sequence);
+    memcpy(out + wire_record_sequence_at(event->record), &sequence, sizeof sequence);
     return (uint32_t)(event->topic - event->record);
 }
 
@@ -233,7 +233,7 @@ uint32_t wire_record_write(uint8_t *out, uint64_t sequence, const struct wire_ev
 }
 
 void wire_record_read(const uint8_t *record, uint32_t length, uint64_t *sequence, struct wire_event *out) {
-    const uint8_t *p = record + sequence_at(record);
+    const uint8_t *p = record + wire_record_sequence_at(record);
     const uint8_t *end = record + length;
     size_t size;
     memcpy(sequence, p, sizeof *sequence);
@@ -248,5 +248,5 @@ void wire_record_read(const uint8_t *record, uint32_t length, uint64_t *sequence
 }
 
 void wire_record_sequence(uint8_t *record, uint64_t sequence) {
-    memcpy(record + sequence_at(record), &sequence, sizeof sequence);
+    memcpy(record + wire_record_sequence_at(record), &sequence, sizeof sequence);
 }

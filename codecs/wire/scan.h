@@ -95,3 +95,5 @@ void wire_record_read(const uint8_t *record, uint32_t length, uint64_t *sequence
 /* Overwrites the sequence of a record in place (a record that came from another worker gets its position at
  * home). */
 void wire_record_sequence(uint8_t *record, uint64_t sequence);
+/* Where in a record its sequence lies; the same in all records of one length. */
+uint32_t wire_record_sequence_at(const uint8_t *record);

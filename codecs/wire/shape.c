@@ -117,3 +117,15 @@ void wire_shape_learn(struct wire_shape *shape, const struct wire_frame *frame, 
     shape_set(shape, frame, event, &layout);
     event->known = WIRE_TOPIC_LEARNT;
 }
+
+uint32_t wire_shape_run(struct wire_shape *shape, const uint8_t *p, size_t n, uint32_t most) {
+    uint32_t count = 0;
+    for (; count < most && n >= shape->reach && shape->reach > 0; count++) {
+        if (!shape_is(shape, p))
+            break;
+        p += shape->size;
+        n -= shape->size;
+    }
+    shape->hits += count;
+    return count;
+}

@@ -44,19 +44,22 @@ static inline shape_block shape_block_at(const uint8_t *p) {
     return block;
 }
 
-/* Whether the `n` bytes at p begin with a frame of this shape, which then is a valid event: *out is what
- * wire_event_scan would make of it, and *size what to advance by. */
-static inline bool wire_shape_fits(struct wire_shape *shape, const uint8_t *p, size_t n,
-                                   struct wire_event *out, size_t *size) {
-    if (n < shape->reach || shape->reach == 0)
-        return false;
+/* Whether the `reach` bytes at p begin with a frame of this shape, which then is a valid event. */
+static inline bool shape_is(const struct wire_shape *shape, const uint8_t *p) {
     shape_block differ = {0, 0};
     for (uint32_t i = 0; i < shape->head; i += (uint32_t)sizeof differ)
         differ |=
             (shape_block_at(p + i) ^ shape_block_at(shape->bytes + i)) & shape_block_at(shape->mask + i);
     if ((differ[0] | differ[1]) != 0 || !utf8_clean(p + shape->id_at, shape->id_length))
         return false;
-    if (shape->text_length > 0 && !utf8_text(p + shape->text_at, shape->text_length))
+    return shape->text_length == 0 || utf8_text(p + shape->text_at, shape->text_length);
+}
+
+/* Whether the `n` bytes at p begin with a frame of this shape: *out is what wire_event_scan would make of it,
+ * and *size what to advance by. */
+static inline bool wire_shape_fits(struct wire_shape *shape, const uint8_t *p, size_t n,
+                                   struct wire_event *out, size_t *size) {
+    if (n < shape->reach || shape->reach == 0 || !shape_is(shape, p))
         return false;
     *out = (struct wire_event){.topic = p + shape->topic_at,
                                .event = p + shape->event_at,
@@ -68,6 +71,10 @@ static inline bool wire_shape_fits(struct wire_shape *shape, const uint8_t *p, s
     shape->hits++;
     return true;
 }
+
+/* How many frames of this shape, one behind the other, the `n` bytes at p begin with; counted up to `most`.
+ * Their events have the topic of the first one. */
+uint32_t wire_shape_run(struct wire_shape *shape, const uint8_t *p, size_t n, uint32_t most);
 
 /* An event that wire_event_scan has accepted: perhaps the next ones are like it. Marks it as the one that was
  * learnt. A shape that has not fitted since it was learnt makes room ever more slowly, so that a publisher

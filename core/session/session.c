@@ -293,6 +293,26 @@ static enum session_verdict event_handle(struct session *session, const struct w
     return verdict;
 }
 
+/* Events that are valid at a glance, from the first one on: all that lie one behind the other, where the host
+ * takes them so. Returns how many it has taken. */
+static uint32_t train_handle(struct session *session, const struct wire_event *first, const uint8_t *bytes,
+                             size_t length) {
+    const struct session_host *host = session->facts->host;
+    size_t size = session->shape->size;
+    if (first->record == NULL || host->train_most == NULL)
+        return 0;
+    uint32_t most = host->train_most(session->peer, first);
+    if (most < 2)
+        return 0;
+    uint32_t count = 1 + wire_shape_run(session->shape, bytes + size, length - size, most - 1);
+    if (count < 2)
+        return 0;
+    session->ordinal += count;
+    session->frames += count - 1; /* the last one is counted as any other frame */
+    host->publish_train(session->peer, first, count);
+    return count;
+}
+
 /* An event that is valid at a glance. */
 static enum session_verdict event_again(struct session *session, const struct wire_event *event) {
     session->ordinal++;
@@ -318,7 +338,7 @@ static uint64_t frame_max(const struct session *session) {
     return session->state == SESSION_HANDSHAKE ? CONNECT_BYTES_MAX : session->facts->frame_bytes;
 }
 
-/* The frame at the front: handled, or why not. */
+/* The frames at the front, mostly one: handled, or why not. */
 struct front {
     enum wire_result result;
     enum session_verdict verdict;
@@ -341,11 +361,14 @@ static struct front front_scan(struct session *session, const uint8_t *bytes, si
 static inline struct front front_handle(struct session *session, const uint8_t *bytes, size_t length) {
     struct front front = {.result = WIRE_OK};
     struct wire_event event;
-    if (LIKELY(session->state == SESSION_OPEN &&
-               wire_shape_fits(session->shape, bytes, length, &event, &front.size)))
-        front.verdict = event_again(session, &event);
+    if (UNLIKELY(session->state != SESSION_OPEN ||
+                 !wire_shape_fits(session->shape, bytes, length, &event, &front.size)))
+        return front_scan(session, bytes, length);
+    uint32_t count = train_handle(session, &event, bytes, length);
+    if (count > 0)
+        front.size *= count;
     else
-        front = front_scan(session, bytes, length);
+        front.verdict = event_again(session, &event);
     return front;
 }
 

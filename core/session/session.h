@@ -25,6 +25,11 @@ struct session_host {
     bool (*admit)(void *peer, struct fault *fault);
     /* One checked event. GO or PARK. */
     enum session_verdict (*publish)(void *peer, const struct wire_event *event);
+    /* How many events of this one's topic and size, whose frames lie one behind the other, the host would
+     * take at once, this one included; less than 2: they come one by one. And such events: it takes all of
+     * them. Optional, both. */
+    uint32_t (*train_most)(void *peer, const struct wire_event *first);
+    void (*publish_train)(void *peer, const struct wire_event *first, uint32_t count);
     /* An event that was refused, in its place among the published ones; the fault's texts are static. GO or
      * PARK. */
     enum session_verdict (*refused)(void *peer, const struct fault *fault);

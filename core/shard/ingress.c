@@ -49,7 +49,7 @@ static void wake_readers(struct worker *worker) {
             wake_signal(&shards->workers[i]->wake);
 }
 
-static void home_publish(struct worker *worker) {
+void ingress_publish_home(struct worker *worker) {
     if (!log_writer_publish(worker->log))
         return;
     counter_add(&worker->stats.batches, 1);
@@ -60,7 +60,7 @@ static void log_add(struct worker *worker, const struct forward *forward, uint64
     uint32_t flags = log_flags(LOG_EVENT, forward->slot, forward->topic_at, forward->topic_length);
     log_writer_commit(worker->log, forward->length, flags, id, forward->time_ns);
     if (UNLIKELY(log_writer_news(worker->log)))
-        home_publish(worker); /* the turn may still be long, and the ring full before its end */
+        ingress_publish_home(worker); /* the turn may still be long, and the ring full before its end */
     counter_add(&worker->stats.events_appended, 1);
     worker->worked = true;
 }
@@ -366,7 +366,7 @@ static void links_publish(struct worker *worker) {
 }
 
 void ingress_publish_all(struct worker *worker) {
-    home_publish(worker);
+    ingress_publish_home(worker);
     links_release(worker);
     links_publish(worker);
 }

@@ -10,6 +10,8 @@
  * handled from there before anybody else can write. */
 #include "core/shard/worker.h"
 
+#include "core/base/topic.h"
+
 static bool lands(const struct peer *peer) {
     return peer->homely == LANDING_EVENTS_MIN && peer->session.state == SESSION_OPEN && !peer->retired &&
            peer->conn.paused == 0;
@@ -88,4 +90,44 @@ bool landing_clear(struct worker *worker, struct peer *peer, const uint8_t *from
 void landing_forget(struct peer *peer) {
     if (peer->worker->landing.peer == peer)
         peer->worker->landing.peer = NULL;
+}
+
+uint32_t landing_train_most(void *user, const struct wire_event *first) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    const struct topic_learnt *topic = &worker->learnt;
+    uint8_t *out;
+    uint64_t retry_ns;
+    uint32_t length = wire_record_size_of(first);
+    if (worker->landing.peer != peer || !log_writer_is_next(worker->log, first->record) ||
+        topic->home != worker->number || topic->id == 0 ||
+        topic->generation != intern_generation(worker->intern) || !acks_ready(peer) ||
+        log_writer_reserve(worker->log, length, worker->now_ns, &out, &retry_ns) != RING_OK)
+        return 0;
+    uint64_t most = log_writer_train_most(worker->log, length);
+    return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
+void landing_train(void *user, const struct wire_event *first, uint32_t count) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    uint32_t length = wire_record_size_of(first);
+    struct log_train train = {.count = count,
+                              .length = length,
+                              .flags =
+                                  log_flags(LOG_EVENT, topic_slot(worker->learnt.hash),
+                                            (uint32_t)(first->topic - first->record), first->topic_length),
+                              .sequence_at = wire_record_sequence_at(first->record),
+                              .sequence = SEQUENCE_OF(log_writer_next(worker->log)),
+                              .topic = worker->learnt.id,
+                              .time_ns = worker->wall_ns};
+    log_writer_train(worker->log, &train);
+    if (log_writer_news(worker->log))
+        ingress_publish_home(worker); /* the turn may still be long, and the ring full before its end */
+    acks_note(peer, peer->session.ordinal, worker->number, log_writer_next(worker->log));
+    counter_add(&worker->stats.events_in, count);
+    counter_add(&worker->stats.events_in_bytes, (uint64_t)count * length);
+    counter_add(&worker->stats.events_appended, count);
+    counter_add(&worker->stats.events_landed, count);
+    worker->worked = true;
 }

@@ -255,6 +255,9 @@ uint64_t workers_sum(const struct shards *shards,
                      size_t counter_offset); /* of one counter in worker_stats over all workers */
 
 /* landing.c: bytes that are received where they may become records */
+/* Of events that lie in their places: see session_host. */
+uint32_t landing_train_most(void *peer, const struct wire_event *first);
+void landing_train(void *peer, const struct wire_event *first, uint32_t count);
 uint8_t *landing_place(void *owner, void *peer, size_t *size);
 bool landing_stays(void *peer, const uint8_t *bytes);
 /* So many bytes have come there. */
@@ -269,6 +272,8 @@ void landing_forget(struct peer *peer);
 /* ingress.c: from a publisher into a log */
 enum session_verdict ingress_publish(void *peer, const struct wire_event *event);
 enum session_verdict ingress_refused(void *peer, const struct fault *fault);
+/* Publishes the home log, where there is something new. */
+void ingress_publish_home(struct worker *worker);
 /* Appends what other workers have sent. True if there was something. */
 bool ingress_links(struct worker *worker);
 /* Publishes the home log and the links out, wakes those who wait for it, releases the links in. */

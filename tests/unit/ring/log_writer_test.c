@@ -78,6 +78,51 @@ Test(log_writer, makes_records_of_bytes_that_lie_there_and_skips_others) {
     LEAKS_NONE();
 }
 
+static void train_expect(const struct log *log, uint64_t position, const struct log_train *train) {
+    const struct log_entry *entry = log_entry_at(log, position);
+    uint64_t sequence;
+    memcpy(&sequence, log_bytes_at(log, entry->offset) + train->sequence_at, sizeof sequence);
+    cr_assert_eq(sequence, position + 1000);
+    cr_assert(entry->length == train->length && entry->flags == train->flags &&
+              entry->topic == train->topic && entry->time == train->time_ns);
+}
+
+/* As many as entries and batch have room for, also across the ring's end; all numbered, and the bytes between
+ * left as they are. */
+Test(log_writer, makes_many_records_at_once_of_bytes_that_lie_there) {
+    struct log *log = fixture_log();
+    struct log_train train = {
+        .length = 60, .flags = log_flags(LOG_EVENT, 9, 2, 3), .sequence_at = 5, .topic = 77, .time_ns = 88};
+    uint64_t most_seen = 0, retry_ns;
+    for (uint64_t i = 0; i < 500; i++) {
+        size_t size = 3000;
+        uint8_t *out, *ahead = log_writer_ahead(log, &size, 0);
+        cr_assert(ahead != NULL && size == 3000);
+        memset(ahead, 0xaa, size);
+        cr_assert_eq(log_writer_reserve(log, train.length, 0, &out, &retry_ns), RING_OK);
+        uint64_t most = log_writer_train_most(log, train.length);
+        cr_assert(most >= 1 && most <= FIXTURE_DATA / LOG_BATCH_FRACTION / train.length + 1);
+        most_seen = most > most_seen ? most : most_seen;
+        train.count = most < 49 ? (uint32_t)most : 49;
+        uint64_t first = log_writer_next(log);
+        train.sequence = first + 1000;
+        log_writer_train(log, &train);
+        cr_assert_eq(log_writer_next(log), first + train.count);
+        log_writer_publish(log);
+        log_check(log);
+        cr_assert_eq(log_slot_last(log, 9), first + train.count - 1);
+        for (uint64_t p = log_oldest(log) > first ? log_oldest(log) : first; p < log_produced(log); p++)
+            train_expect(log, p, &train);
+        cr_assert(out[0] == 0xaa && out[train.length - 1] == 0xaa && out[(size_t)train.count * 60] == 0xaa);
+        log_writer_skip(log, log_writer_offset(log) + i % 7);
+    }
+    cr_assert_gt(most_seen, 1);
+    cr_assert_gt(log_oldest(log), 500);
+    cr_assert_eq(counter_get(&log_counters(log)->records), log_writer_next(log) - 1);
+    log_destroy(log);
+    LEAKS_NONE();
+}
+
 /* The second address of a byte is the same byte. */
 Test(log_writer, knows_its_next_byte_in_both_mappings) {
     struct log *log = fixture_log();

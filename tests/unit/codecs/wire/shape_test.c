@@ -125,6 +125,30 @@ Test(wire_shape, whatever_fits_is_what_the_scan_accepts) {
     }
 }
 
+/* Three that are alike, then one of another source. */
+Test(wire_shape, a_run_ends_with_the_last_frame_that_fits_and_is_all_there) {
+    struct wire_shape shape = {0};
+    struct bytes one = frame_of(SEQUENCE TOPIC, SMALL);
+    struct bytes other = frame_of(SEQUENCE TOPIC, "0a013112022f781a03312e30220174");
+    cr_assert(learn(&shape, &one));
+    cr_assert_eq(one.n, other.n);
+    size_t size = 4 * one.n + shape.reach;
+    uint8_t *all = calloc(1, size);
+    cr_assert_not_null(all);
+    for (size_t i = 0; i < 4; i++)
+        memcpy(all + i * one.n, i < 3 ? one.data : other.data, one.n);
+    all[one.n + shape.id_at] = '9';
+    cr_assert_eq(wire_shape_run(&shape, all, size, 100), 3);
+    cr_assert_eq(wire_shape_run(&shape, all, size, 2), 2);
+    cr_assert_eq(wire_shape_run(&shape, all, one.n + shape.reach, 100), 2);
+    cr_assert_eq(wire_shape_run(&shape, all, one.n + shape.reach - 1, 100), 1);
+    cr_assert_eq(wire_shape_run(&shape, all + 3 * one.n, size - 3 * one.n, 100), 0);
+    cr_assert_eq(shape.hits, 8);
+    free(all);
+    struct wire_shape nothing = {0};
+    cr_assert_eq(wire_shape_run(&nothing, one.data, one.n, 100), 0);
+}
+
 Test(wire_shape, text_that_is_none_and_an_id_with_a_control_do_not_fit) {
     struct wire_shape shape = {0};
     struct bytes bytes = frame_of(SEQUENCE TOPIC, SMALL "3a03616263");

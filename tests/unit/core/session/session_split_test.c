@@ -59,15 +59,20 @@ Test(session, does_the_same_in_every_split) {
 Test(session, does_the_same_in_pieces_of_any_size) {
     struct stream stream = {.length = 0};
     add_conversation(&stream);
-    for (size_t size = 1; size <= stream.length; size++) {
-        struct world world;
-        world_start(&world);
-        for (size_t at = 0; at < stream.length; at += size)
-            world_receive(&world, stream.bytes + at, stream.length - at < size ? stream.length - at : size);
-        world_expect(&world, conversation);
-        cr_assert(size < stream.length || world.shape.hits == 2, "some were known at a glance");
-        world_stop(&world);
-    }
+    for (size_t size = 1; size <= stream.length; size++)
+        for (uint32_t train = 0; train <= 3; train++) {
+            struct world world;
+            world_start(&world);
+            world.train = train;
+            for (size_t at = 0; at < stream.length; at += size)
+                world_receive(&world, stream.bytes + at,
+                              stream.length - at < size ? stream.length - at : size);
+            world_expect(&world, conversation);
+            cr_assert(size < stream.length || world.shape.hits == 2, "some were known at a glance");
+            cr_assert(size < stream.length || world.trains == (train >= 2 ? 1 : 0));
+            cr_assert(world.session.ordinal == 8 && world.session.frames == 16);
+            world_stop(&world);
+        }
     LEAKS_NONE();
 }
 

@@ -51,6 +51,22 @@ static enum session_verdict host_publish(void *peer, const struct wire_event *ev
     return verdict;
 }
 
+/* As many as the test says; each is told as if it had come alone. */
+static uint32_t host_train_most(void *peer, const struct wire_event *first) {
+    const struct world *world = peer;
+    cr_assert_not_null(first->record);
+    return world->train;
+}
+
+static void host_publish_train(void *peer, const struct wire_event *first, uint32_t count) {
+    struct world *world = peer;
+    cr_assert(count >= 2 && count <= world->train);
+    world->trains++;
+    for (uint32_t i = 0; i < count; i++)
+        note(world, "publish %zu %.*s %u\n", (size_t)(world->session.ordinal - count + 1 + i),
+             (int)first->topic_length, (const char *)first->topic, first->event_length);
+}
+
 static enum session_verdict host_refused(void *peer, const struct fault *fault) {
     struct world *world = peer;
     enum session_verdict verdict = host_verdict(world);
@@ -96,6 +112,8 @@ static void host_failed(void *peer, enum rh_code code) {
 
 static const struct session_host host = {.admit = host_admit,
                                          .publish = host_publish,
+                                         .train_most = host_train_most,
+                                         .publish_train = host_publish_train,
                                          .refused = host_refused,
                                          .subscribe = host_subscribe,
                                          .unsubscribe = host_unsubscribe,

@@ -28,6 +28,8 @@ struct world {
     unsigned stop_at;    /* at this call the host stops the session; 0 = never */
     bool stops_by_park;  /* ... by not handling it; else it is handled and what follows waits */
     bool admits;         /* a Connect */
+    uint32_t train;      /* events that the host takes at once; 0 = one by one */
+    uint32_t trains;     /* how often it did */
     uint64_t host_stops; /* how often it has done so */
 };
 
