@@ -158,7 +158,7 @@ def scaling_rows():
 
 
 def buffer_rows():
-    """The relay with receive buffers of several sizes: what a bulk receive of 256 KiB is worth, and why not more."""
+    """The relay with receive buffers of several sizes: what a bulk receive of 512 KiB is worth, and why not more."""
     rows = []
     for kib in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
         rows.append(Row(f"scaling/buffer/{kib}", f"relay, 1 → 1, buffer of {kib} KiB", "the relay limit, receiving into buffers of "

@@ -2,6 +2,7 @@
 
 #include "codecs/event/fields.h"
 #include "codecs/proto/field.h"
+#include "core/base/topic.h"
 
 #include <string.h>
 
@@ -92,6 +93,9 @@ static void shape_set(struct wire_shape *shape, const struct wire_frame *frame,
     compared_not(shape, shape->id_at, shape->id_length);
     if (layout->sequence != NULL)
         compared_not(shape, (uint32_t)(layout->sequence - frame->start), sizeof(uint64_t));
+    memcpy(shape->mask_but_topic, shape->mask, shape->head);
+    memset(shape->mask_but_topic + shape->topic_at, 0, shape->topic_length);
+    shape->strays = 0;
 }
 
 /* How many events go by before the next learning: none, as long as shapes are worth it. */
@@ -121,11 +125,28 @@ void wire_shape_learn(struct wire_shape *shape, const struct wire_frame *frame, 
 uint32_t wire_shape_run(struct wire_shape *shape, const uint8_t *p, size_t n, uint32_t most) {
     uint32_t count = 0;
     for (; count < most && n >= shape->reach && shape->reach > 0; count++) {
-        if (!shape_is(shape, p))
+        if (!shape_is(shape, shape->mask, p))
             break;
         p += shape->size;
         n -= shape->size;
     }
     shape->hits += count;
     return count;
+}
+
+/* One topic that comes back is worth knowing; of many in turn any is as good as another. */
+bool wire_shape_strays(struct wire_shape *shape, const uint8_t *p, struct wire_event *out) {
+    struct fault fault;
+    if (!shape_is(shape, shape->mask_but_topic, p) ||
+        !topic_valid(p + shape->topic_at, shape->topic_length, &fault))
+        return false;
+    shape_event(shape, p, out);
+    shape->hits++;
+    out->known = WIRE_TOPIC_ANY;
+    if (++shape->strays < SHAPE_STRAYS_MAX)
+        return true;
+    memcpy(shape->bytes + shape->topic_at, out->topic, shape->topic_length);
+    shape->strays = 0;
+    out->known = WIRE_TOPIC_LEARNT;
+    return true;
 }

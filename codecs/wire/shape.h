@@ -17,6 +17,8 @@
 #define SHAPE_HITS_MIN                                                                                       \
     4u /* a shape was worth learning if it fitted so often for each time that it did not                     \
         */
+#define SHAPE_STRAYS_MAX                                                                                     \
+    16u /* events of other topics in a row, of the shape in all else, until the next topic is learnt */
 #define SHAPE_PAUSE_MAX 255u /* events that go by before another is learnt, after shapes that were not */
 
 typedef uint64_t shape_block __attribute__((vector_size(16)));
@@ -34,8 +36,10 @@ struct wire_shape {
     uint32_t hits;                 /* how often it has fitted */
     uint32_t misses;               /* how often an event came that it did not fit */
     uint32_t pause, pause_last;    /* events to go by before it is learnt anew */
+    uint32_t strays;               /* events of another topic since one of its own */
     uint8_t bytes[SHAPE_HEAD_MAX];
-    uint8_t mask[SHAPE_HEAD_MAX]; /* 0 where bytes may differ: sequence, id, payload */
+    uint8_t mask[SHAPE_HEAD_MAX];           /* 0 where bytes may differ: sequence, id, payload */
+    uint8_t mask_but_topic[SHAPE_HEAD_MAX]; /* the topic, too */
 };
 
 static inline shape_block shape_block_at(const uint8_t *p) {
@@ -45,30 +49,39 @@ static inline shape_block shape_block_at(const uint8_t *p) {
 }
 
 /* Whether the `reach` bytes at p begin with a frame of this shape, which then is a valid event. */
-static inline bool shape_is(const struct wire_shape *shape, const uint8_t *p) {
+static inline bool shape_is(const struct wire_shape *shape, const uint8_t *mask, const uint8_t *p) {
     shape_block differ = {0, 0};
     for (uint32_t i = 0; i < shape->head; i += (uint32_t)sizeof differ)
-        differ |=
-            (shape_block_at(p + i) ^ shape_block_at(shape->bytes + i)) & shape_block_at(shape->mask + i);
+        differ |= (shape_block_at(p + i) ^ shape_block_at(shape->bytes + i)) & shape_block_at(mask + i);
     if ((differ[0] | differ[1]) != 0 || !utf8_clean(p + shape->id_at, shape->id_length))
         return false;
     return shape->text_length == 0 || utf8_text(p + shape->text_at, shape->text_length);
 }
 
-/* Whether the `n` bytes at p begin with a frame of this shape: *out is what wire_event_scan would make of it,
- * and *size what to advance by. */
-static inline bool wire_shape_fits(struct wire_shape *shape, const uint8_t *p, size_t n,
-                                   struct wire_event *out, size_t *size) {
-    if (n < shape->reach || shape->reach == 0 || !shape_is(shape, p))
-        return false;
+static inline void shape_event(const struct wire_shape *shape, const uint8_t *p, struct wire_event *out) {
     *out = (struct wire_event){.topic = p + shape->topic_at,
                                .event = p + shape->event_at,
                                .topic_length = shape->topic_length,
                                .event_length = shape->event_length,
                                .record = shape->record ? p : NULL,
                                .known = WIRE_TOPIC_AGAIN};
+}
+
+/* The rest of wire_shape_fits: of this shape but for a topic of the same length. */
+bool wire_shape_strays(struct wire_shape *shape, const uint8_t *p, struct wire_event *out);
+
+/* Whether the `n` bytes at p begin with a frame of this shape, perhaps of another topic: *out is what
+ * wire_event_scan would make of it, and *size what to advance by. */
+static inline bool wire_shape_fits(struct wire_shape *shape, const uint8_t *p, size_t n,
+                                   struct wire_event *out, size_t *size) {
+    if (n < shape->reach || shape->reach == 0)
+        return false;
     *size = shape->size;
+    if (!shape_is(shape, shape->mask, p))
+        return wire_shape_strays(shape, p, out);
+    shape_event(shape, p, out);
     shape->hits++;
+    shape->strays = 0;
     return true;
 }
 

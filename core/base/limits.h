@@ -81,13 +81,13 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define PRIVATE_BYTES_MAX    (64u * KIB) /* replies a client has not read; above it we stop reading from it */
 #define PRIVATE_STALL_NS     (30u * NS_PER_S) /* ... and after this long we close it */
 #define RECEIVE_BULK_BYTES                                                                                   \
-    (256u * KIB) /* one non-waiting receive of a bulk connection; one buffer per worker */
+    (512u * KIB) /* one non-waiting receive of a bulk connection; one buffer per worker */
 #define RECEIVE_LIGHT_BYTES (8u * KIB) /* one provided buffer of a light connection */
 #define RECEIVE_LIGHT_COUNT 256u       /* provided buffers per worker: 2 MiB, the cache working set */
 #define LANDING_EVENTS_MIN  8u         /* records in a row before bytes are received straight into the log */
 #define LANDING_BYTES_MIN                                                                                    \
     (64u * KIB) /* less room than this in the log is not worth it: small receives cost more */
-#define SEND_BYTES_MAX      (256u * KIB)       /* one gathered send per connection and turn */
+#define SEND_BYTES_MAX      (512u * KIB)       /* one gathered send per connection and turn */
 #define SEND_IOV_MAX        64u                /* pieces of one gathered send */
 #define SEND_COPY_MAX       (1u * KIB)         /* smaller slices are copied together; see docs/decisions */
 #define SENDS_PER_FLUSH_MAX 256u               /* connections sent to by one flush; 1 KiB of pieces each */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define RECEIVE_ROUNDS_MAX   16u   /* receives of one call; at 256 KiB each */
+#define RECEIVE_ROUNDS_MAX   16u   /* receives of one call */
 #define RECEIVE_POSITION_MAX 4096u /* bytes of a Position; ours has less than 700 */
 
 static void receive_bad(struct rh_client *client, const char *what) {

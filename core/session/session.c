@@ -299,7 +299,7 @@ static uint32_t train_handle(struct session *session, const struct wire_event *f
                              size_t length) {
     const struct session_host *host = session->facts->host;
     size_t size = session->shape->size;
-    if (first->record == NULL || host->train_most == NULL)
+    if (first->record == NULL || first->known != WIRE_TOPIC_AGAIN || host->train_most == NULL)
         return 0;
     uint32_t most = host->train_most(session->peer, first);
     if (most < 2)
