@@ -345,17 +345,18 @@ Test(output, gathers_no_more_pieces_and_bytes_than_one_send_may_have) {
     cr_assert(iov[SEND_IOV_MAX].iov_base == NULL && world.staging.used == 0);
     output_deinit(&world.output, &world.pool);
     uint64_t first = log_writer_next(world.logs[0]);
-    for (unsigned i = 0; i < 3; i++)
-        record_new(world.logs[0], 128 << 10);
+    const uint32_t length = 128 << 10;
+    for (unsigned i = 0; i < SEND_BYTES_MAX / length + 1; i++)
+        record_new(world.logs[0], length);
     uint64_t offset = log_entry_at(world.logs[0], first)->offset;
-    cr_assert(output_slice(&world.output, &world.pool, 0, first, offset, 3 * (128 << 10)) == 0);
+    cr_assert(output_slice(&world.output, &world.pool, 0, first, offset, SEND_BYTES_MAX + length) == 0);
     add_private(&world, "reply", false);
     cr_assert(gather(&world, got) == SEND_BYTES_MAX);
     cr_assert(memcmp(got, log_bytes_at(world.logs[0], offset), SEND_BYTES_MAX) == 0);
     output_sent(&world.output, &world.pool, SEND_BYTES_MAX);
-    cr_assert(gather(&world, got) == (128 << 10) + 5);
+    cr_assert(gather(&world, got) == length + 5);
     output_deinit(&world.output, &world.pool);
-    cr_assert(output_slice(&world.output, &world.pool, 0, first, offset, 2 * (128 << 10)) == 0);
+    cr_assert(output_slice(&world.output, &world.pool, 0, first, offset, SEND_BYTES_MAX) == 0);
     add_private(&world, "reply", false);
     cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == 1, "no piece without bytes");
     world_stop(&world);
