@@ -20,6 +20,7 @@
  * Invariants.
  *   I1  LOST <= oldest <= produced <= next            (what is lost is announced first; see BATCH)
  *   I2  for every reader that holds a gate g and may touch records: LOST <= g
+ *   I3  in a journalled log: LOST <= visible          (what is not durable yet is not overwritten)
  * I2 is the safety of the whole: no byte at or above a gate is ever overwritten.
  *
  * CLAIM (log_claim; once per 1/64 of each area). The writer works out what LOST would become, `lost`, then
@@ -54,6 +55,13 @@
  * [LOG_PUBLISH], and read after an acquire of it. `visible` is stored after `produced`, so who reads visible
  * first never finds it above produced. slot_last[s] is stored before that release: who has acquired
  * `produced` finds it at least at the last position below `produced`.
+ *
+ * JOURNAL. In a journalled log `visible` is stored by one other thread, the journal's, with release
+ * [LOG_VISIBLE] and never above a `produced` that it has acquired: so who acquires `visible` has all that the
+ * writer wrote below it, by way of that thread. Such a log may begin at any position; entries below it do not
+ * exist, and `oldest` begins there. `visible` stands in the writer's way as a gate does (I3), and its moves
+ * wake it as a gate's do; as it only moves up, an old value only makes the writer more careful. So who
+ * attaches at `visible` is never too late because the journal is.
  *
  * BATCH. A batch is published at the latest when it reaches 1/8 of either area. With a record of at most 1/8
  * and a few bytes and a step of 1/64 a claim stays less than one ring ahead of what is published: so oldest
@@ -110,6 +118,14 @@ static int log_index_map(struct log_entry **out, const struct log_config *config
     return 0;
 }
 
+/* What came before is not in the ring, and could be of any slot. */
+static void log_begin_at(struct log *log, uint64_t first) {
+    log->produced = log->visible = log->oldest = log->next = first;
+    log->records_claimed = ((first - 1) & ~(log_records(log) / LOG_CLAIM_STEPS - 1)) + log_records(log);
+    for (uint32_t i = 0; i < SLOT_COUNT; i++)
+        log->slot_last[i] = first - 1;
+}
+
 static void log_init(struct log *log, const struct log_config *config) {
     memset(log, 0, sizeof *log);
     log->number = config->number;
@@ -118,9 +134,9 @@ static void log_init(struct log *log, const struct log_config *config) {
     log->data_mask = config->data_bytes - 1;
     log->grace_ns = config->grace_ns;
     log->grace_left_ns = config->grace_ns;
-    log->produced = log->visible = log->oldest = log->next = 1;
+    log->journalled = config->journalled;
     log->data_claimed = config->data_bytes;
-    log->records_claimed = config->records;
+    log_begin_at(log, config->first == 0 ? 1 : config->first);
     for (uint32_t i = 0; i < LOG_READERS_MAX; i++)
         log->gates[i].position = log->gates[i].floor = LOG_IDLE;
 }
@@ -217,6 +233,8 @@ static struct log_plan log_plan(const struct log *log, uint32_t length) {
 }
 
 static bool log_gates_allow(const struct log *log, uint64_t lost) {
+    if (log->journalled && log_visible(log) < lost)
+        return false; /* I3 */
     for (uint32_t i = 0; i < LOG_READERS_MAX; i++)
         if (__atomic_load_n(&log->gates[i].position, __ATOMIC_SEQ_CST) < lost) /* LOG_GATE */
             return false;
@@ -388,7 +406,8 @@ uint64_t log_writer_next(const struct log *log) {
 
 static void log_publish(struct log *log) {
     __atomic_store_n(&log->produced, log->next, __ATOMIC_RELEASE); /* LOG_PUBLISH */
-    __atomic_store_n(&log->visible, log->next, __ATOMIC_RELEASE);  /* LOG_PUBLISH */
+    if (!log->journalled)
+        __atomic_store_n(&log->visible, log->next, __ATOMIC_RELEASE); /* LOG_PUBLISH */
     log->data_published = log->data_next;
     log->news = true;
     counter_add(&log->counters.batches, 1);
@@ -493,10 +512,18 @@ static struct log_gate *log_gate_of(struct log *log, int gate) {
     return &log->gates[gate];
 }
 
-/* After a gate or floor has moved: WANTED. */
+/* After a gate, a floor or what is visible has moved: WANTED. */
 static void log_gate_moved(struct log *log) {
     if (wanted_take(&log->wanted) && log->wake != NULL)
         wake_signal(log->wake);
+}
+
+void log_visible_set(struct log *log, uint64_t position) {
+    /* relaxed: only this thread writes `visible` */
+    CHECK(log->journalled && __atomic_load_n(&log->visible, __ATOMIC_RELAXED) <= position);
+    CHECK(position <= log_produced(log));
+    __atomic_store_n(&log->visible, position, __ATOMIC_RELEASE); /* LOG_VISIBLE */
+    log_gate_moved(log);
 }
 
 int log_reader_attach(struct log *log) {

@@ -55,7 +55,9 @@ struct log_config {
     uint64_t data_bytes; /* power of two, at least a page, at most LOG_DATA_MAX */
     uint64_t records;    /* index entries, power of two, at least LOG_CLAIM_STEPS */
     uint64_t grace_ns;   /* how long, in all, the writer holds back for laggards */
+    uint64_t first;      /* position of its first record, when it goes on from an earlier run; 0 = 1 */
     bool prefault;       /* touch all pages now; benches and small tests say false */
+    bool journalled;     /* `visible` is moved by log_visible_set, not by publishing */
     struct wake *writer; /* wakes the home worker when space was wanted; may be NULL (tests) */
 };
 
@@ -118,9 +120,9 @@ struct log_train {
     uint64_t time_ns;
 };
 void log_writer_train(struct log *log, const struct log_train *train);
-/* One release store of `produced` (and `visible`, in a memory log) for all committed; true if there was
- * something new since the last call (also what commit published by itself): then the caller wakes its
- * readers. */
+/* One release store of `produced` (and `visible`, unless the log is journalled) for all committed; true if
+ * there was something new since the last call (also what commit published by itself): then the caller wakes
+ * its readers. */
 bool log_writer_publish(struct log *log);
 /* Whether commit has published by itself what log_writer_publish has not told yet. A caller that asks after
  * each commit, and then calls it, wakes its readers for each batch. */
@@ -145,6 +147,9 @@ void log_check(const struct log *log);
 static inline uint64_t log_produced(const struct log *log);
 /* No reader but the journal passes this; never above produced. */
 static inline uint64_t log_visible(const struct log *log);
+/* A journalled log: positions below `position` are durable, and what lies from there on is not overwritten.
+ * Never down, never above produced; one thread, which wakes the readers (release edge: LOG_VISIBLE). */
+void log_visible_set(struct log *log, uint64_t position);
 /* Lowest position whose entry and bytes both survive; moves only up. A hint but for positions under the
  * caller's gate. */
 uint64_t log_oldest(const struct log *log);
@@ -198,7 +203,8 @@ struct log {
     uint64_t grace_ns;
     struct wake *wake; /* borrows until destroyed; may be NULL */
     uint16_t number;
-    /* written by the home worker once per batch */
+    bool journalled;
+    /* written by the home worker once per batch; `visible` of a journalled log by the journal's thread */
     uint64_t produced __attribute__((aligned(64)));
     uint64_t visible;
     /* written by the home worker once per claim */
@@ -245,7 +251,7 @@ static inline uint64_t log_produced(const struct log *log) {
     return __atomic_load_n(&log->produced, __ATOMIC_ACQUIRE); /* LOG_PUBLISH */
 }
 static inline uint64_t log_visible(const struct log *log) {
-    return __atomic_load_n(&log->visible, __ATOMIC_ACQUIRE); /* LOG_PUBLISH */
+    return __atomic_load_n(&log->visible, __ATOMIC_ACQUIRE); /* LOG_PUBLISH, LOG_VISIBLE */
 }
 static inline const struct log_entry *log_entry_at(const struct log *log, uint64_t position) {
     return &log->index[position & log->index_mask];

@@ -1,5 +1,6 @@
 #include "tests/unit/ring/log_fixture.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 
 Test(log_writer, publishes_what_it_committed_from_position_one) {
@@ -291,4 +292,100 @@ Test(log_create, answers_when_descriptors_or_memory_are_short_and_leaks_nothing)
 #endif
     cr_assert_null(log);
     LEAKS_NONE();
+}
+
+/* ---- a journalled log ---- */
+
+static struct log *journalled(uint64_t first) {
+    struct log_config config = {.number = 64,
+                                .data_bytes = FIXTURE_DATA,
+                                .records = FIXTURE_RECORDS,
+                                .first = first,
+                                .journalled = true};
+    struct log *log = NULL;
+    cr_assert_eq(log_create(&log, &config), 0);
+    log_check(log);
+    return log;
+}
+
+Test(log_writer, leaves_what_is_visible_of_a_journalled_log_to_the_journal) {
+    struct log *log = journalled(1);
+    fixture_append(log, 10, 100);
+    cr_assert_eq(log_produced(log), 11);
+    cr_assert_eq(log_visible(log), 1);
+    log_visible_set(log, 1);
+    log_visible_set(log, 7);
+    cr_assert_eq(log_visible(log), 7);
+    log_visible_set(log, 11);
+    cr_assert_eq(log_visible(log), 11);
+    log_check(log);
+    log_destroy(log);
+}
+
+Test(log_writer, overwrites_nothing_that_is_not_visible_yet) {
+    struct wake writer;
+    struct log *log;
+    struct log_config config = {
+        .data_bytes = FIXTURE_DATA, .records = FIXTURE_RECORDS, .journalled = true, .writer = &writer};
+    uint64_t retry_ns = 1;
+    cr_assert_eq(wake_init(&writer), 0);
+    cr_assert_eq(log_create(&log, &config), 0);
+    for (uint32_t i = 0; i < 20; i++) {
+        uint64_t visible = log_visible(log);
+        (void)fixture_fill(log, 100 + i, 0, &retry_ns);
+        cr_assert_eq(retry_ns, 0, "only what is visible tells when there is room");
+        cr_assert_leq(log_oldest(log), visible);
+        for (uint64_t p = visible; p < log_produced(log); p++)
+            fixture_expect(log, p);
+        int gate = fixture_reader(log);
+        cr_assert(log_reader_lower(log, gate, visible), "nobody who begins there comes too late");
+        log_reader_detach(log, gate);
+        cr_assert_eq(fixture_try(log, 100, 0, &retry_ns), RING_FULL);
+        cr_assert(log_writer_waits(log));
+        log_visible_set(log, log_produced(log) - i);
+        cr_assert(!log_writer_waits(log), "its move is for who waits");
+        cr_assert_eq(fixture_try(log, 100, 0, &retry_ns), RING_OK);
+        log_writer_publish(log);
+    }
+    log_destroy(log);
+    wake_deinit(&writer);
+}
+
+Test(log_writer, goes_on_at_any_position) {
+    static const uint64_t firsts[] = {1, 2, 3, 4, 5, 255, 256, 257, 1000003, UINT64_C(1) << 47};
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
+        struct log *log = journalled(firsts[i]);
+        cr_assert(log_writer_next(log) == firsts[i] && log_produced(log) == firsts[i] &&
+                  log_visible(log) == firsts[i] && log_oldest(log) == firsts[i]);
+        cr_assert_eq(log_slot_last(log, 0), firsts[i] - 1, "what was before may have been of any slot");
+        cr_assert_eq(log_slot_last(log, SLOT_COUNT - 1), firsts[i] - 1);
+        for (uint64_t n = 0; n < 3 * FIXTURE_RECORDS; n++) {
+            fixture_append(log, 1, (uint32_t)(n * 37 % 401));
+            log_visible_set(log, log_produced(log));
+            for (uint64_t p = log_oldest(log); n % 50 == 0 && p < log_produced(log); p++)
+                fixture_expect(log, p);
+        }
+        cr_assert_gt(log_oldest(log), firsts[i] + FIXTURE_RECORDS);
+        log_destroy(log);
+    }
+    LEAKS_NONE();
+}
+
+Test(log_writer, moves_what_is_visible_neither_back_nor_beyond_what_is_there, .signal = SIGABRT) {
+    struct log *log = journalled(1);
+    fixture_append(log, 3, 10);
+    log_visible_set(log, 5);
+}
+
+Test(log_writer, refuses_to_take_back_what_is_visible, .signal = SIGABRT) {
+    struct log *log = journalled(1);
+    fixture_append(log, 3, 10);
+    log_visible_set(log, 3);
+    log_visible_set(log, 2);
+}
+
+Test(log_writer, moves_what_is_visible_of_a_memory_log_by_itself_only, .signal = SIGABRT) {
+    struct log *log = fixture_log();
+    fixture_append(log, 3, 10);
+    log_visible_set(log, 4);
 }
