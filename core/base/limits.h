@@ -32,6 +32,16 @@
 /* Shards. */
 #define SHARDS_MAX 64u /* one gate and one soft floor per worker in every log; rings grow with its square */
 
+/* Logs. Memory log number i is that of shard i, for ever; disk log d has the number LOG_NUMBER_DISK + d. */
+#define LOGS_MAX        64u /* memory and disk logs together: one bit each in a word */
+#define DISK_LOGS_MAX   32u /* so with a journal there are at most as many shards */
+#define LOG_NUMBER_DISK 64u
+static_assert(SHARDS_MAX <= LOGS_MAX && LOGS_MAX <= 64, "every shard has a memory log; a bit for each log");
+static_assert(SHARDS_MAX <= LOG_NUMBER_DISK, "no two logs have one number");
+#define TOPIC_RULES_MAX 256u /* items of `topics` in the configuration; a new topic is held against them */
+#define TOPIC_RULES_KEPT                                                                                     \
+    (1u << 14) /* topics whose rule a worker remembers, when there are several; 64 bytes each */
+
 /* Frames. */
 #define FRAME_BYTES_DEFAULT (1u * MIB)          /* the largest frame accepted from a client */
 #define FRAME_BYTES_MIN     (64u * KIB + 1024u) /* CloudEvents: events of 64 KiB must be forwarded */
