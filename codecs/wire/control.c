@@ -141,24 +141,28 @@ size_t control_pack(const Roundhouse__V1__Frame *frame, uint8_t *out) {
     return (size_t)(p - out) + roundhouse__v1__frame__pack(frame, p);
 }
 
-/* ---- positions: version, instance, count, next[], checksum ---- */
+/* ---- positions: version, instance, count, (number, next) for each log, checksum ---- */
 
-#define POSITION_VERSION   1u
+#define POSITION_VERSION   2u
 #define POSITION_HEAD      (1u + 16u)
+#define POSITION_LOG_BYTES (2u + 8u)
 #define POSITION_SUM_BYTES 4u
-static_assert(POSITION_HEAD + 1 + POSITION_LOGS_MAX * VARINT_BYTES_MAX + POSITION_SUM_BYTES <=
+static_assert(POSITION_HEAD + 1 + POSITION_LOGS_MAX * POSITION_LOG_BYTES + POSITION_SUM_BYTES <=
                   POSITION_BYTES_MAX,
               "the largest Position fits");
+static_assert(POSITION_LOGS_MAX < 128, "the count is a varint of one byte");
 
 static uint32_t position_sum(const uint8_t *p, size_t n) {
     return (uint32_t)XXH3_64bits(p, n);
 }
 
-/* Eight bytes, little-endian, whatever the value: so position_lower can mend a packed Position in its place.
+/* So many bytes whatever the values, little-endian: so position_lower can mend a packed Position in its
+ * place.
  */
-static uint8_t *number_write(uint8_t *p, uint64_t value) {
-    memcpy(p, &value, sizeof value);
-    return p + sizeof value;
+static uint8_t *log_write(uint8_t *p, const struct position_log *log) {
+    memcpy(p, &log->number, sizeof log->number);
+    memcpy(p + sizeof log->number, &log->next, sizeof log->next);
+    return p + POSITION_LOG_BYTES;
 }
 
 size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]) {
@@ -168,18 +172,23 @@ size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES
     memcpy(p, position->instance, sizeof position->instance);
     p = varint_write(p + sizeof position->instance, position->count);
     for (uint32_t i = 0; i < position->count; ++i)
-        p = number_write(p, position->next[i]);
+        p = log_write(p, &position->logs[i]);
     uint32_t sum = position_sum(out, (size_t)(p - out));
     memcpy(p, &sum, sizeof sum);
     return (size_t)(p - out) + sizeof sum;
 }
 
-static bool numbers_read(const uint8_t *p, const uint8_t *end, struct position *out) {
-    uint32_t count = *p++; /* a varint of one byte, the only form that position_pack writes */
-    if (count > POSITION_LOGS_MAX || (size_t)(end - p) != count * sizeof(uint64_t))
+static bool logs_read(const uint8_t *p, const uint8_t *end, struct position *out) {
+    out->count = *p++;
+    if (out->count > POSITION_LOGS_MAX || (size_t)(end - p) != out->count * POSITION_LOG_BYTES)
         return false;
-    out->count = count;
-    memcpy(out->next, p, count * sizeof(uint64_t));
+    for (uint32_t i = 0; i < out->count; i++, p += POSITION_LOG_BYTES) {
+        struct position_log *log = &out->logs[i];
+        memcpy(&log->number, p, sizeof log->number);
+        memcpy(&log->next, p + sizeof log->number, sizeof log->next);
+        if (i > 0 && log->number <= out->logs[i - 1].number)
+            return false;
+    }
     return true;
 }
 
@@ -190,7 +199,7 @@ bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fa
         const uint8_t *end = p + n - POSITION_SUM_BYTES;
         memcpy(&sum, end, sizeof sum);
         memcpy(out->instance, p + 1, sizeof out->instance);
-        good = sum == position_sum(p, n - POSITION_SUM_BYTES) && numbers_read(p + POSITION_HEAD, end, out);
+        good = sum == position_sum(p, n - POSITION_SUM_BYTES) && logs_read(p + POSITION_HEAD, end, out);
     }
     return good ||
            refuse(fault, RH_CODE_INVALID, "not a Position: send back one that this server gave, as it is",
@@ -202,9 +211,11 @@ void position_lower(uint8_t *packed, size_t n, const uint64_t *next) {
     struct fault fault;
     uint8_t again[POSITION_BYTES_MAX];
     CHECK(position_unpack(packed, n, &position, &fault));
-    for (uint32_t i = 0; i < position.count; i++)
-        if (next[i] < position.next[i])
-            position.next[i] = next[i];
+    for (uint32_t i = 0; i < position.count; i++) {
+        uint64_t stands = position.logs[i].next;
+        if (next[i] < sequence_position(stands))
+            position.logs[i].next = sequence_make(sequence_epoch(stands), next[i]);
+    }
     CHECK(position_pack(&position, again) == n);
     memcpy(packed, again, n);
 }

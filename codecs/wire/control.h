@@ -22,18 +22,35 @@ size_t control_size(const Roundhouse__V1__Frame *frame);
 /* Writes prefix and frame; returns the bytes written. */
 size_t control_pack(const Roundhouse__V1__Frame *frame, uint8_t *out);
 
-/* Where delivery stands: one position per log, opaque to clients. */
+/* A sequence is the epoch of its log in the top 16 bits, and the position in the log below. */
+#define SEQUENCE_POSITION_BITS 48u
+static inline uint64_t sequence_make(uint16_t epoch, uint64_t position) {
+    return (uint64_t)epoch << SEQUENCE_POSITION_BITS |
+           (position & ((UINT64_C(1) << SEQUENCE_POSITION_BITS) - 1));
+}
+static inline uint64_t sequence_position(uint64_t sequence) {
+    return sequence & ((UINT64_C(1) << SEQUENCE_POSITION_BITS) - 1);
+}
+static inline uint16_t sequence_epoch(uint64_t sequence) {
+    return (uint16_t)(sequence >> SEQUENCE_POSITION_BITS);
+}
+
+/* Where delivery stands: one sequence per log, opaque to clients. */
 #define POSITION_LOGS_MAX 64u
+struct position_log {
+    uint64_t next;   /* the first sequence not yet delivered */
+    uint16_t number; /* of the log, for ever */
+};
 struct position {
     uint8_t instance[16];
-    uint32_t count;                   /* logs 0..count-1 */
-    uint64_t next[POSITION_LOGS_MAX]; /* the first position not yet delivered, per log */
+    uint32_t count; /* of logs, with growing numbers */
+    struct position_log logs[POSITION_LOGS_MAX];
 };
 #define POSITION_BYTES_MAX (2u + 16u + 10u + POSITION_LOGS_MAX * 10u)
 size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]);
 /* false: not a Position (fault INVALID, field "subscribe.position"). A version byte and a checksum guard it.
  */
 bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fault *fault);
-/* Lowers a packed Position of ours in its place: next[i] for every log i that stands higher. The size stays.
- */
+/* Lowers a packed Position of ours in its place: its i-th log to position next[i] where it stands higher. The
+ * size stays. */
 void position_lower(uint8_t *packed, size_t n, const uint64_t *next);

@@ -229,9 +229,9 @@ static uint64_t position_holding(const struct log *log, uint64_t from, uint64_t 
     return low;
 }
 
-uint64_t output_lowest(struct output *output, const struct log *log) {
+uint64_t output_lowest(struct output *output, const struct log *log, uint16_t index) {
     for (struct output_item *item = output->first; item != NULL; item = item->next) {
-        if (item->log != log_number(log))
+        if (item->log != index)
             continue;
         item->first = position_holding(log, item->first, item->offset);
         return item->first;
@@ -307,7 +307,7 @@ bool output_has_ended(const struct output *output) {
 /* What has been found on the way along the list: where the slices so far begin, and the rest of the first. */
 struct retreat {
     const struct output_retreat *how;
-    uint64_t lowest[SHARDS_MAX]; /* by log; UINT64_MAX: none so far */
+    uint64_t lowest[LOGS_MAX]; /* by log; UINT64_MAX: none so far */
     const uint8_t *rest;
     uint32_t rest_length;
 };
@@ -349,7 +349,7 @@ static void retreat_walk(struct retreat *retreat, const struct output *output) {
 
 int output_retreat(struct output *output, struct output_pool *pool, const struct output_retreat *how) {
     struct retreat retreat = {.how = how};
-    CHECK(how->count <= SHARDS_MAX);
+    CHECK(how->count <= LOGS_MAX);
     if (output->slices == 0)
         return 0;
     for (uint32_t i = 0; i < how->count; i++)

@@ -23,7 +23,7 @@ struct output_item {
                         when  subscriptions have ended with it, else 0 */
     uint64_t offset; /* slice: where in the log the next byte to send is */
     uint32_t length; /* bytes still to send */
-    uint16_t log;    /* number of the log, or OUTPUT_PRIVATE */
+    uint16_t log;    /* index of the log, or OUTPUT_PRIVATE */
     uint16_t position_at; /* private: where in the item a Position begins that goes on to its end; 0 = none,
                              or begun */
 };
@@ -70,7 +70,7 @@ struct staging {
     uint32_t used_most;
 };
 /* Fills at most SEND_IOV_MAX pieces with at most SEND_BYTES_MAX bytes from the front of the list; what is
- * smaller than SEND_COPY_MAX is copied together. `logs` by number. Returns the pieces, 0 when staging has no
+ * smaller than SEND_COPY_MAX is copied together. `logs` by index. Returns the pieces, 0 when staging has no
  * room (flush, reset, try again) or nothing is there. */
 uint32_t output_gather(const struct output *output, struct log *const *logs, struct staging *staging,
                        struct iovec iov[SEND_IOV_MAX]);
@@ -79,14 +79,14 @@ void output_sent(struct output *output, struct output_pool *pool, uint64_t bytes
 
 /* The lowest position of `log` that unsent slices still need, or UINT64_MAX. Brings the first slice's `first`
  * up to date. Under the gate. */
-uint64_t output_lowest(struct output *output, const struct log *log);
+uint64_t output_lowest(struct output *output, const struct log *log, uint16_t index);
 /* Lowers a packed Position in a private frame: to next[i] for every log i that stands higher. */
 typedef void output_mend(uint8_t *packed, size_t length, const uint64_t *next);
 /* The last frame says that a subscription has ended: slices in front of it may be of no use behind it. */
 void output_ended(struct output *output);
 bool output_has_ended(const struct output *output); /* ... and such a frame is not sent yet */
 struct output_retreat {
-    struct log *const *logs; /* by number */
+    struct log *const *logs; /* by index */
     uint32_t count;          /* of them */
     output_mend *mend;
     const uint64_t *ended; /* per log: below it nothing is due behind the last output_ended; may be NULL */

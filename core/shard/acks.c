@@ -1,7 +1,7 @@
 /* Who has been told what of his events.
  *
  * The worker that received an event owns its acknowledgement: a FIFO of runs per connection. A run is settled
- * when its home says so: this worker's log has published it, or the home at the other end of a link has
+ * when its home says so: a log of this worker has published it, or the home at the other end of a link has
  * consumed it, which it does after publishing. The settled prefix is told in one PublishAck per turn. A run
  * grows for one turn at most, or the end of one from a publisher that never pauses would never be reached.
  * The FIFO is bounded by PUBLISH_RUNS_MAX; a full one parks the connection. */
@@ -57,32 +57,32 @@ static void run_add(struct peer *peer, struct ack_run run) {
     list_add(&peer->worker->acking, &peer->acking);
 }
 
-void acks_note(struct peer *peer, uint64_t ordinal, uint32_t home, uint64_t until) {
+void acks_note(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t until) {
     struct acks *acks = &peer->acks;
     if (!peer->session.acks)
         return;
     struct ack_run *last = acks->growing ? run_at(acks, acks->count - 1) : NULL;
-    if (last != NULL && last->home == home) {
+    if (last != NULL && last->by == by) {
         last->last = ordinal;
         last->until = until;
         return;
     }
-    run_add(peer, (struct ack_run){.last = ordinal, .until = until, .home = (uint16_t)home});
+    run_add(peer, (struct ack_run){.last = ordinal, .until = until, .by = (uint16_t)by});
 }
 
 void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault) {
     struct acks *acks = &peer->acks;
     acks->exceptions[acks->exceptions_count++] =
         (struct session_exception){.ordinal = ordinal, .fault = *fault};
-    run_add(peer, (struct ack_run){.last = ordinal, .home = ACK_NO_HOME});
+    run_add(peer, (struct ack_run){.last = ordinal, .by = ACK_REFUSED});
 }
 
 static bool run_settled(const struct worker *worker, const struct ack_run *run) {
-    if (run->home == ACK_NO_HOME)
+    if (run->by == ACK_REFUSED)
         return true;
-    if (run->home == worker->number)
-        return log_produced(worker->log) >= run->until;
-    return spsc_consumed(worker->out[run->home].ring) >= run->until;
+    if (run->by >= ACK_LOG)
+        return log_produced(worker->home_of[run->by - ACK_LOG]->log) >= run->until;
+    return spsc_consumed(worker->out[run->by].ring) >= run->until;
 }
 
 static uint32_t exceptions_settled(const struct acks *acks) {
@@ -131,32 +131,36 @@ void acks_settle(struct worker *worker) {
     }
 }
 
+static bool run_add_all(struct peer *peer, uint32_t by, uint64_t until) {
+    if (peer->acks.count == peer->acks.capacity && !runs_grow(&peer->acks))
+        return false;
+    run_add(peer, (struct ack_run){.last = peer->session.ordinal, .until = until, .by = (uint16_t)by});
+    return true;
+}
+
 void acks_goodbye(void *user) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
-    struct acks *acks = &peer->acks;
     peer->goodbye = true;
     peer_retire(peer);
     list_add(&worker->acking, &peer->acking);
     if (peer->session.acks)
         return;
-    /* Without acknowledgement no runs were kept: one for every home says when all is there. */
-    for (uint32_t home = 0; home < worker->shards->config.count; home++) {
-        if (home != worker->number && worker->out[home].ring == NULL)
-            continue;
-        if (acks->count == acks->capacity && !runs_grow(acks))
+    /* Without acknowledgement no runs were kept: one for every way and home says when all is there. */
+    for (uint32_t i = 0; i < worker->homes_count; i++) {
+        const struct home *home = &worker->homes[i];
+        if (!run_add_all(peer, ACK_LOG + home->index, log_writer_next(home->log)))
             return;
-        uint64_t until =
-            home == worker->number ? log_writer_next(worker->log) : spsc_committed(worker->out[home].ring);
-        run_add(peer,
-                (struct ack_run){.last = peer->session.ordinal, .until = until, .home = (uint16_t)home});
     }
+    for (uint32_t way = 0; way < ways_count(worker->shards); way++)
+        if (worker->out[way].ring != NULL && !run_add_all(peer, way, spsc_committed(worker->out[way].ring)))
+            return;
 }
 
 bool acks_waiting(struct worker *worker) {
     if (list_empty(&worker->acking))
         return false;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
         if (worker->out[i].ring != NULL)
             wanted_set(spsc_wanted(worker->out[i].ring));
     for (struct list *node = worker->acking.next; node != &worker->acking; node = node->next) {

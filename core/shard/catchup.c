@@ -15,7 +15,7 @@ static bool retreat(struct peer *peer, uint64_t *at) {
     struct worker *worker = peer->worker;
     struct output *out = &peer->conn.out;
     struct output_retreat how = {.logs = worker->shards->logs,
-                                 .count = worker->shards->config.count,
+                                 .count = worker->shards->log_count,
                                  .mend = position_lower,
                                  .ended = peer->ended_at,
                                  .next = at};
@@ -24,7 +24,7 @@ static bool retreat(struct peer *peer, uint64_t *at) {
 }
 
 static uint64_t *live_ends(const struct worker *worker) {
-    uint32_t logs = worker->shards->config.count;
+    uint32_t logs = worker->shards->log_count;
     uint64_t *at = malloc(logs * sizeof *at);
     for (uint32_t i = 0; at != NULL && i < logs; i++)
         at[i] = delivery_live_end(&worker->readers[i]);
@@ -91,7 +91,7 @@ static uint64_t gap_end(const struct reader *reader) {
 static void gap_tell(struct peer *peer, uint32_t log, uint64_t from, uint64_t to) {
     struct worker *worker = peer->worker;
     struct position position;
-    struct session_gap gap = {.log = log,
+    struct session_gap gap = {.log = log_number(worker->readers[log].log),
                               .from = from,
                               .to = to - 1,
                               .reason = peer->resuming ? ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED
@@ -105,7 +105,7 @@ static void gap_tell(struct peer *peer, uint32_t log, uint64_t from, uint64_t to
 
 /* The peer stands below what the log still has. */
 static void fell_off(struct peer *peer, const struct reader *reader) {
-    uint32_t log = log_number(reader->log);
+    uint32_t log = reader->index;
     uint64_t needed = starts_needed(peer, log, peer->at[log]);
     if (needed >= log_oldest(reader->log)) { /* nothing of it was due */
         peer->at[log] = needed < reader->cursor ? needed : reader->cursor;
@@ -125,7 +125,7 @@ static void fell_off_all(struct worker *worker, const struct reader *reader) {
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
         struct peer *peer = LIST_OF(node, struct peer, lagging);
         next = node->next;
-        uint32_t log = log_number(reader->log);
+        uint32_t log = reader->index;
         if (peer_ready(peer) && peer_reads(peer, log) && peer->at[log] < oldest)
             fell_off(peer, reader);
     }
@@ -243,7 +243,7 @@ static void stretch_retreat(struct stretch *stretch) {
 }
 
 static bool step_log(struct worker *worker, struct reader *reader) {
-    struct stretch stretch = {.worker = worker, .reader = reader, .log = log_number(reader->log)};
+    struct stretch stretch = {.worker = worker, .reader = reader, .log = reader->index};
     if (!stretch_find(&stretch))
         return false;
     if (!log_reader_lower(reader->log, reader->past, stretch.from)) {
@@ -266,7 +266,7 @@ static bool peer_caught_up(const struct peer *peer) {
     const struct worker *worker = peer->worker;
     if (!peer_ready(peer))
         return false;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < worker->shards->log_count; i++)
         if (peer_reads(peer, i) && peer->at[i] < worker->readers[i].cursor)
             return false;
     return true;
@@ -277,7 +277,7 @@ bool catchup_step(struct worker *worker) {
     struct list *next;
     if (list_empty(&worker->lagging))
         return false;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < worker->shards->log_count; i++)
         if (worker->readers[i].attached && step_log(worker, &worker->readers[i]))
             any = true;
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
@@ -290,7 +290,7 @@ bool catchup_step(struct worker *worker) {
 }
 
 static void floor_peer(struct peer *peer, const struct reader *reader, uint64_t oldest, uint64_t *floor) {
-    uint32_t log = log_number(reader->log);
+    uint32_t log = reader->index;
     uint64_t at = peer->at[log];
     bool disconnects = peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT && !peer->resuming;
     if (peer->retired || !peer_reads(peer, log))
@@ -314,7 +314,7 @@ static uint64_t floor_of(struct worker *worker, const struct reader *reader) {
 
 void catchup_floors(struct worker *worker) {
     bool laggards = !list_empty(&worker->lagging);
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         struct reader *reader = &worker->readers[i];
         /* nobody waits for what nobody here subscribes to any more */
         uint64_t floor = laggards && reader->attached ? floor_of(worker, reader) : LOG_IDLE;

@@ -30,12 +30,15 @@ uint64_t delivery_live_end(const struct reader *reader) {
 void delivery_position(void *user, struct position *out) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
-    out->count = worker->shards->config.count;
+    out->count = worker->shards->log_count;
     for (uint32_t i = 0; i < sizeof out->instance; i++)
         out->instance[i] = worker->shards->facts.instance[i];
-    for (uint32_t i = 0; i < out->count; i++)
-        out->next[i] =
-            peer->at != NULL && peer_reads(peer, i) ? peer->at[i] : delivery_live_end(&worker->readers[i]);
+    for (uint32_t i = 0; i < out->count; i++) {
+        const struct reader *reader = &worker->readers[i];
+        uint64_t at = peer->at != NULL && peer_reads(peer, i) ? peer->at[i] : delivery_live_end(reader);
+        out->logs[i].number = log_number(reader->log);
+        out->logs[i].next = sequence_make(log_epoch(worker->shards, i), at);
+    }
 }
 
 /* ---- routing ---- */
@@ -129,7 +132,7 @@ static void live_take(void *context, const struct route *route, const struct run
 }
 
 void delivery_walk(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         struct reader *reader = &worker->readers[i];
         if (!reader->attached)
             continue;
@@ -245,7 +248,7 @@ static uint64_t holders_lowest(struct worker *worker, const struct reader *reade
         next = node->next;
         if (peer->conn.out.slices == 0)
             continue;
-        uint64_t position = output_lowest(&peer->conn.out, reader->log);
+        uint64_t position = output_lowest(&peer->conn.out, reader->log, (uint16_t)reader->index);
         if (position == UINT64_MAX)
             continue;
         if ((all || holds_too_much(reader, position)) && catchup_enter(peer))
@@ -292,9 +295,9 @@ static void gate_rise(struct reader *reader, uint64_t to) {
 }
 
 void delivery_gates(struct worker *worker, bool sleeping) {
-    uint32_t logs = worker->shards->config.count;
+    uint32_t logs = worker->shards->log_count;
     uint64_t fallen = counter_get(&worker->stats.catch_up_entered);
-    uint64_t to[SHARDS_MAX];
+    uint64_t to[LOGS_MAX];
     for (uint32_t i = 0; i < logs; i++)
         to[i] = gate_next(worker, &worker->readers[i], sleeping);
     if (counter_get(&worker->stats.catch_up_entered) != fallen)

@@ -1,9 +1,10 @@
-/* From a publisher into a log: here, or through a link to the home worker of another shard.
+/* From a publisher into a log: here, or through a link to the worker that is its home.
  *
- * A link is a byte ring (ring/spsc.h). Each of its records is a `struct forward` and behind it the frame as
- * the log will hold it, or, when that is larger than SPSC_INLINE_MAX, the address of a buffer that holds it.
- * Such a buffer is lent: it is freed when the home has consumed past it, which is also when its publisher is
- * told. Addresses take little of the ring, so what is lent has a bound of its own. */
+ * A link is a byte ring (ring/spsc.h); there is one for each class of topics, as a log that waits for its
+ * disk must not hold up what goes into memory. Each of its records is a `struct forward` and behind it the
+ * frame as the log will hold it, or, when that is larger than SPSC_INLINE_MAX, the address of a buffer that
+ * holds it. Such a buffer is lent: it is freed when the home has consumed past it, which is also when its
+ * publisher is told. Addresses take little of the ring, so what is lent has a bound of its own. */
 #include "core/shard/worker.h"
 
 #include "core/base/topic.h"
@@ -16,7 +17,7 @@ struct forward {
     uint64_t time_ns;
     const uint8_t *large; /* the record when it is not inline */
     uint32_t length;      /* of the record */
-    uint16_t slot;
+    uint16_t log;
     uint8_t topic_at;
     uint8_t topic_length;
 };
@@ -32,13 +33,14 @@ struct lent {
 /* ---- at home ---- */
 
 /* Where a record of `length` goes; NULL = not now. What landed there has been cleared away. */
-static uint8_t *log_room(struct worker *worker, uint32_t length) {
+static uint8_t *log_room(struct worker *worker, struct home *home, uint32_t length) {
     uint8_t *out;
     uint64_t retry_ns = 0;
-    if (log_writer_reserve(worker->log, length, worker->now_ns, &out, &retry_ns) == RING_OK)
+    if (log_writer_reserve(home->log, length, worker->now_ns, &out, &retry_ns) == RING_OK)
         return out;
-    worker->refused = true;
-    worker->retry_ns = retry_ns;
+    home->refused = true;
+    if (retry_ns != 0 && (worker->retry_ns == 0 || retry_ns < worker->retry_ns))
+        worker->retry_ns = retry_ns;
     return NULL;
 }
 
@@ -49,66 +51,73 @@ static void wake_readers(struct worker *worker) {
             wake_signal(&shards->workers[i]->wake);
 }
 
-void ingress_publish_home(struct worker *worker) {
-    if (!log_writer_publish(worker->log))
+/* What goes to disk first is news for nobody but the journal. */
+void home_publish(struct worker *worker, struct home *home) {
+    if (!log_writer_publish(home->log))
         return;
     counter_add(&worker->stats.batches, 1);
-    wake_readers(worker);
+    if (!home->journalled)
+        wake_readers(worker);
+    else if (home->journal != NULL)
+        wake_signal(home->journal);
 }
 
-static void log_add(struct worker *worker, const struct forward *forward, uint64_t id) {
-    uint32_t flags = log_flags(LOG_EVENT, forward->slot, forward->topic_at, forward->topic_length);
-    log_writer_commit(worker->log, forward->length, flags, id, forward->time_ns);
-    if (UNLIKELY(log_writer_news(worker->log)))
-        ingress_publish_home(worker); /* the turn may still be long, and the ring full before its end */
+static void log_add(struct worker *worker, struct home *home, const struct forward *forward, uint64_t id) {
+    uint32_t flags =
+        log_flags(LOG_EVENT, topic_slot(forward->hash), forward->topic_at, forward->topic_length);
+    log_writer_commit(home->log, forward->length, flags, id, forward->time_ns);
+    if (UNLIKELY(log_writer_news(home->log)))
+        home_publish(worker, home); /* the turn may still be long, and the ring full before its end */
     counter_add(&worker->stats.events_appended, 1);
     worker->worked = true;
 }
 
-static uint64_t topic_id(struct worker *worker, const struct wire_event *event, uint64_t hash) {
+static uint64_t topic_id(struct worker *worker, struct home *home, const struct wire_event *event,
+                         uint64_t hash) {
     struct topic_learnt *learnt = &worker->learnt;
-    uint64_t generation = intern_generation(worker->intern);
+    uint64_t generation = intern_generation(home->intern);
     if (LIKELY(event->known == WIRE_TOPIC_AGAIN && learnt->id != 0 && learnt->generation == generation))
         return learnt->id;
-    uint64_t id = intern_id(worker->intern, event->topic, event->topic_length, hash);
+    uint64_t id = intern_id(home->intern, event->topic, event->topic_length, hash);
     if (event->known != WIRE_TOPIC_ANY) {
         learnt->id = id;
-        learnt->generation = intern_generation(worker->intern);
+        learnt->generation = intern_generation(home->intern);
     }
     return id;
 }
 
-static enum session_verdict append_here(struct peer *peer, struct forward *forward,
+static enum session_verdict append_here(struct peer *peer, struct home *home, struct forward *forward,
                                         const struct wire_event *event) {
     struct worker *worker = peer->worker;
-    bool landed = landing_clear(worker, peer, event->record);
-    uint8_t *out = log_room(worker, forward->length);
+    bool landed = landing_clear(home, peer, event->record);
+    uint8_t *out = log_room(worker, home, forward->length);
     if (out == NULL)
         return SESSION_PARK;
-    uint64_t sequence = SEQUENCE_OF(log_writer_next(worker->log));
+    uint64_t sequence = sequence_make(home->epoch, log_writer_next(home->log));
     if (landed) {
         wire_record_sequence(out, sequence);
         forward->topic_at = (uint8_t)(event->topic - event->record);
         counter_add(&worker->stats.events_landed, 1);
     } else {
-        log_writer_warm(worker->log, forward->length);
+        log_writer_warm(home->log, forward->length);
         forward->topic_at = (uint8_t)wire_record_write(out, sequence, event);
     }
-    log_add(worker, forward, topic_id(worker, event, forward->hash));
+    log_add(worker, home, forward, topic_id(worker, home, event, forward->hash));
     return SESSION_GO;
 }
 
 /* ---- to another home ---- */
 
-static struct link_out *link_to(struct worker *worker, uint32_t home) {
-    struct link_out *link = &worker->out[home];
-    uint64_t bytes = worker->shards->config.link_bytes;
+static struct link_out *link_to(struct worker *worker, uint32_t way) {
+    const struct shards *shards = worker->shards;
+    struct link_out *link = &worker->out[way];
+    uint64_t bytes = shards->config.link_bytes;
     if (link->ring == NULL && spsc_create(&link->ring, bytes != 0 ? bytes : SPSC_BYTES) != 0)
         return NULL;
     if (!link->announced) {
-        struct mpsc_command command = {.kind = COMMAND_LINK, .small = worker->number};
+        struct worker *other = way_worker(shards, way);
+        struct mpsc_command command = {.kind = COMMAND_LINK, .small = way - other->number + worker->number};
         command.word[0] = (uint64_t)(uintptr_t)link->ring;
-        struct worker *other = worker->shards->workers[home];
         link->announced = mpsc_push(other->mailbox, &command) == RING_OK;
         wake_signal(&other->wake);
     }
@@ -199,9 +208,9 @@ static enum session_verdict forward_inline(struct link_out *link, struct forward
     return SESSION_GO;
 }
 
-static enum session_verdict append_there(struct worker *worker, uint32_t home, struct forward *forward,
+static enum session_verdict append_there(struct worker *worker, uint32_t way, struct forward *forward,
                                          const struct wire_event *event) {
-    struct link_out *link = link_to(worker, home);
+    struct link_out *link = link_to(worker, way);
     if (link == NULL)
         return SESSION_PARK;
     enum session_verdict verdict = forward->length > SPSC_INLINE_MAX ? forward_large(link, forward, event)
@@ -233,17 +242,26 @@ static const struct topic_learnt *topic_find(struct worker *worker, const struct
     if (LIKELY(event->known == WIRE_TOPIC_AGAIN))
         return &worker->learnt;
     uint64_t hash = topic_hash(event->topic, event->topic_length, shards->config.slot_seed);
-    *found = (struct topic_learnt){.hash = hash, .home = shards->slots[topic_slot(hash)]};
+    uint32_t log = topic_log(worker, event->topic, event->topic_length, hash);
+    enum topic_class class = log_is_disk(shards, log) ? TOPIC_DISK : TOPIC_MEMORY;
+    *found = (struct topic_learnt){.hash = hash,
+                                   .home = worker->home_of[log],
+                                   .way = (uint16_t)way_of(shards, log_home(shards, log), class),
+                                   .log = (uint16_t)log};
     if (event->known == WIRE_TOPIC_LEARNT)
         worker->learnt = *found;
     return found;
 }
 
-static void homely_count(struct peer *peer, bool homely) {
-    if (!homely)
+/* `home`: where its event could have been taken over where it lay; NULL = nowhere. */
+static void homely_count(struct peer *peer, struct home *home) {
+    if (home == NULL)
         peer->homely = 0;
+    else if (home != peer->homely_at)
+        peer->homely = 1;
     else if (peer->homely < LANDING_EVENTS_MIN)
         peer->homely++;
+    peer->homely_at = home;
 }
 
 enum session_verdict ingress_publish(void *user, const struct wire_event *event) {
@@ -251,21 +269,22 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
     struct worker *worker = peer->worker;
     struct topic_learnt found;
     const struct topic_learnt *topic = topic_find(worker, event, &found);
-    uint32_t home = topic->home;
-    bool here = home == worker->number;
+    struct home *home = topic->home;
     struct forward forward = {.hash = topic->hash,
                               .time_ns = worker->wall_ns,
                               .length = wire_record_size_of(event),
-                              .slot = (uint16_t)topic_slot(topic->hash),
+                              .log = topic->log,
                               .topic_length = (uint8_t)event->topic_length};
     if (!acks_ready(peer))
         return park(peer);
-    if ((here ? append_here(peer, &forward, event) : append_there(worker, home, &forward, event)) ==
-        SESSION_PARK)
+    if ((home != NULL ? append_here(peer, home, &forward, event)
+                      : append_there(worker, topic->way, &forward, event)) == SESSION_PARK)
         return park(peer);
-    acks_note(peer, peer->session.ordinal, home,
-              here ? log_writer_next(worker->log) : spsc_committed(worker->out[home].ring));
-    homely_count(peer, here && event->record != NULL);
+    if (home != NULL)
+        acks_note(peer, peer->session.ordinal, ACK_LOG + home->index, log_writer_next(home->log));
+    else
+        acks_note(peer, peer->session.ordinal, topic->way, spsc_committed(worker->out[topic->way].ring));
+    homely_count(peer, event->record != NULL ? home : NULL);
     counter_add(&worker->stats.events_in, 1);
     counter_add(&worker->stats.events_in_bytes, forward.length);
     return SESSION_GO;
@@ -298,22 +317,23 @@ void ingress_retry(struct worker *worker) {
 
 /* ---- from other workers ---- */
 
-void ingress_link_add(struct worker *worker, uint32_t from, struct spsc *ring) {
-    worker->in[from].ring = ring;
+void ingress_link_add(struct worker *worker, uint32_t way, struct spsc *ring) {
+    worker->in[way].ring = ring;
 }
 
 static bool link_append(struct worker *worker, struct link_in *link, const uint8_t *bytes) {
     struct forward forward;
     memcpy(&forward, bytes, sizeof forward);
-    (void)landing_clear(worker, NULL, NULL);
-    uint8_t *out = log_room(worker, forward.length);
+    struct home *home = worker->home_of[forward.log];
+    (void)landing_clear(home, NULL, NULL);
+    uint8_t *out = log_room(worker, home, forward.length);
     if (out == NULL)
         return false;
-    log_writer_warm(worker->log, forward.length);
+    log_writer_warm(home->log, forward.length);
     memcpy(out, forward.large != NULL ? forward.large : bytes + sizeof forward, forward.length);
-    wire_record_sequence(out, SEQUENCE_OF(log_writer_next(worker->log)));
-    log_add(worker, &forward,
-            intern_id(worker->intern, out + forward.topic_at, forward.topic_length, forward.hash));
+    wire_record_sequence(out, sequence_make(home->epoch, log_writer_next(home->log)));
+    log_add(worker, home, &forward,
+            intern_id(home->intern, out + forward.topic_at, forward.topic_length, forward.hash));
     link->appended = true;
     return true;
 }
@@ -332,7 +352,7 @@ static bool link_drain(struct worker *worker, struct link_in *link) {
 
 bool ingress_links(struct worker *worker) {
     bool any = false;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
         if (worker->in[i].ring != NULL && link_drain(worker, &worker->in[i]))
             any = true;
     return any;
@@ -341,19 +361,19 @@ bool ingress_links(struct worker *worker) {
 /* ---- once per turn ---- */
 
 static void links_release(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
         struct link_in *link = &worker->in[i];
         if (link->ring == NULL || !link->appended || link->held != NULL)
             continue; /* with a record in hand nothing is released: it lies in the ring */
         spsc_consume(link->ring);
         link->appended = false;
         if (wanted_take(spsc_wanted(link->ring)))
-            wake_signal(&worker->shards->workers[i]->wake);
+            wake_signal(&way_worker(worker->shards, i)->wake);
     }
 }
 
 static void links_publish(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
         struct link_out *link = &worker->out[i];
         if (link->lent != NULL)
             lent_free_until(link, spsc_consumed(link->ring));
@@ -361,18 +381,19 @@ static void links_publish(struct worker *worker) {
             continue;
         link->fresh = false;
         if (spsc_publish(link->ring))
-            wake_signal(&worker->shards->workers[i]->wake);
+            wake_signal(&way_worker(worker->shards, i)->wake);
     }
 }
 
 void ingress_publish_all(struct worker *worker) {
-    ingress_publish_home(worker);
+    for (uint32_t i = 0; i < worker->homes_count; i++)
+        home_publish(worker, &worker->homes[i]);
     links_release(worker);
     links_publish(worker);
 }
 
 bool ingress_idle(const struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
         const struct link_out *out = &worker->out[i];
         const struct link_in *in = &worker->in[i];
         if (out->ring != NULL && spsc_consumed(out->ring) != spsc_committed(out->ring))
@@ -384,7 +405,7 @@ bool ingress_idle(const struct worker *worker) {
 }
 
 void ingress_deinit(struct worker *worker) {
-    for (uint32_t i = 0; i < SHARDS_MAX; i++) {
+    for (uint32_t i = 0; i < WAYS_MAX; i++) {
         lent_free_until(&worker->out[i], UINT64_MAX);
         spsc_destroy(worker->out[i].ring);
     }

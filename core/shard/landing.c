@@ -1,13 +1,13 @@
 /* Receiving straight into the log.
  *
  * A bulk publisher's frames are mostly records already, but for the sequence. So its bytes are received
- * beyond the last record of the home log: a frame that turns out to be the next record is committed where it
- * lies, and never copied. The bytes of a frame that is not all there yet stay, too, borrowed by the
- * connection's input, and the next ones are received behind them.
+ * beyond the last record of the log of this worker that they are for: a frame that turns out to be the next
+ * record is committed where it lies, and never copied. The bytes of a frame that is not all there yet stay,
+ * too, borrowed by the connection's input, and the next ones are received behind them.
  *
- * One connection at a time has bytes there. Whoever writes a record from elsewhere clears the place first:
- * bytes of another connection are copied into its input; bytes of the same one are left out of the log, and
- * handled from there before anybody else can write. */
+ * One connection at a time has bytes at each log, and a connection at one log. Whoever writes a record from
+ * elsewhere clears the place first: bytes of another connection are copied into its input; bytes of the same
+ * one are left out of the log, and handled from there before anybody else can write. */
 #include "core/shard/worker.h"
 
 #include "core/base/topic.h"
@@ -23,9 +23,9 @@ static uint32_t landing_least(const struct worker *worker) {
 }
 
 /* Another connection's bytes lie there: it gets a copy. */
-static void landing_evict(struct worker *worker) {
-    struct peer *peer = worker->landing.peer;
-    worker->landing.peer = NULL;
+static void landing_evict(struct home *home) {
+    struct peer *peer = home->landing.peer;
+    landing_forget(peer);
     if (input_own(&peer->conn.in) != 0)
         peer_close(peer, true);
 }
@@ -35,96 +35,103 @@ uint8_t *landing_place(void *owner, void *user, size_t *size) {
     struct peer *peer = user;
     if (peer == NULL || !lands(peer))
         return NULL;
+    struct home *home = peer->homely_at;
+    if (peer->landed != NULL && peer->landed != home)
+        return NULL; /* a frame's beginning lies elsewhere; received beside it, it is copied */
     size_t kept = input_length(&peer->conn.in);
     if (!peer->conn.in.borrowed && kept > RECEIVE_BULK_BYTES)
         return NULL; /* publishers in turn would copy a long frame's beginning again with each receive */
     size_t room = kept + *size;
-    uint8_t *at = log_writer_ahead(worker->log, &room, worker->now_ns);
+    uint8_t *at = log_writer_ahead(home->log, &room, worker->now_ns);
     if (at == NULL || room < kept + landing_least(worker))
         return NULL;
-    if (worker->landing.peer != NULL && worker->landing.peer != peer)
-        landing_evict(worker);
+    if (home->landing.peer != NULL && home->landing.peer != peer)
+        landing_evict(home);
     if (!peer->conn.in.borrowed)
         input_move(&peer->conn.in, at);
     *size = room - kept;
-    worker->landing = (struct landing){.peer = peer, .end = log_writer_offset(worker->log) + kept};
+    home->landing = (struct landing){.peer = peer, .end = log_writer_offset(home->log) + kept};
+    peer->landed = home;
     return at + kept;
 }
 
 bool landing_stays(void *user, const uint8_t *bytes) {
     const struct peer *peer = user;
-    return peer->worker->landing.peer == peer && log_writer_is_next(peer->worker->log, bytes);
+    return peer->landed != NULL && log_writer_is_next(peer->landed->log, bytes);
 }
 
 void landing_received(struct peer *peer, const uint8_t *bytes, size_t length) {
-    struct landing *landing = &peer->worker->landing;
-    if (landing->peer != peer)
+    struct home *home = peer->landed;
+    if (home == NULL)
         return;
-    const uint8_t *end = log_bytes_at(peer->worker->log, landing->end);
-    uint64_t ring = log_data_bytes(peer->worker->log);
+    const uint8_t *end = log_bytes_at(home->log, home->landing.end);
+    uint64_t ring = log_data_bytes(home->log);
     if (bytes == end || bytes == end + ring)
-        landing->end += length;
+        home->landing.end += length;
 }
 
 void landing_settle(struct peer *peer) {
-    if (peer->worker->landing.peer == peer && !peer->conn.in.borrowed)
-        peer->worker->landing.peer = NULL;
+    if (peer->landed != NULL && !peer->conn.in.borrowed)
+        landing_forget(peer);
 }
 
-bool landing_clear(struct worker *worker, struct peer *peer, const uint8_t *from) {
-    struct landing *landing = &worker->landing;
+bool landing_clear(struct home *home, struct peer *peer, const uint8_t *from) {
+    struct landing *landing = &home->landing;
     if (LIKELY(landing->peer == NULL))
         return false;
     if (landing->peer != peer) {
-        landing_evict(worker);
+        landing_evict(home);
         return false;
     }
-    if (from != NULL && log_writer_is_next(worker->log, from))
+    if (from != NULL && log_writer_is_next(home->log, from))
         return true;
-    counter_add(&worker->stats.landing_skipped_bytes, landing->end - log_writer_offset(worker->log));
-    log_writer_skip(worker->log, landing->end);
-    landing->peer = NULL;
+    counter_add(&peer->worker->stats.landing_skipped_bytes, landing->end - log_writer_offset(home->log));
+    log_writer_skip(home->log, landing->end);
+    landing_forget(peer);
     return false;
 }
 
 void landing_forget(struct peer *peer) {
-    if (peer->worker->landing.peer == peer)
-        peer->worker->landing.peer = NULL;
+    if (peer->landed != NULL)
+        peer->landed->landing.peer = NULL;
+    peer->landed = NULL;
 }
 
 uint32_t landing_train_most(void *user, const struct wire_event *first) {
     struct peer *peer = user;
-    struct worker *worker = peer->worker;
+    const struct worker *worker = peer->worker;
     const struct topic_learnt *topic = &worker->learnt;
+    const struct home *home = peer->landed;
     uint8_t *out;
     uint64_t retry_ns;
     uint32_t length = wire_record_size_of(first);
-    if (worker->landing.peer != peer || !log_writer_is_next(worker->log, first->record) ||
-        topic->home != worker->number || topic->id == 0 ||
-        topic->generation != intern_generation(worker->intern) || !acks_ready(peer) ||
-        log_writer_reserve(worker->log, length, worker->now_ns, &out, &retry_ns) != RING_OK)
+    if (home == NULL || topic->home != home || !log_writer_is_next(home->log, first->record) ||
+        topic->id == 0 || topic->generation != intern_generation(home->intern) || !acks_ready(peer) ||
+        log_writer_reserve(home->log, length, worker->now_ns, &out, &retry_ns) != RING_OK)
         return 0;
-    uint64_t most = log_writer_train_most(worker->log, length);
+    uint64_t most = log_writer_train_most(home->log, length);
     return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
 void landing_train(void *user, const struct wire_event *first, uint32_t count) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
+    const struct topic_learnt *topic = &worker->learnt;
+    struct home *home = topic->home;
     uint32_t length = wire_record_size_of(first);
-    struct log_train train = {.count = count,
-                              .length = length,
-                              .flags =
-                                  log_flags(LOG_EVENT, topic_slot(worker->learnt.hash),
-                                            (uint32_t)(first->topic - first->record), first->topic_length),
-                              .sequence_at = wire_record_sequence_at(first->record),
-                              .sequence = SEQUENCE_OF(log_writer_next(worker->log)),
-                              .topic = worker->learnt.id,
-                              .time_ns = worker->wall_ns};
-    log_writer_train(worker->log, &train);
-    if (log_writer_news(worker->log))
-        ingress_publish_home(worker); /* the turn may still be long, and the ring full before its end */
-    acks_note(peer, peer->session.ordinal, worker->number, log_writer_next(worker->log));
+    uint32_t topic_at = (uint32_t)(first->topic - first->record);
+    struct log_train train = {
+        .count = count,
+        .length = length,
+        .flags = log_flags(LOG_EVENT, topic_slot(topic->hash), topic_at, first->topic_length),
+        .sequence_at = wire_record_sequence_at(first->record),
+        .sequence = sequence_make(home->epoch, log_writer_next(home->log)),
+        .topic = topic->id,
+        .time_ns = worker->wall_ns};
+    log_writer_train(home->log, &train);
+    if (log_writer_news(home->log))
+        home_publish(worker, home); /* the turn may still be long, and the ring full before its end */
+    acks_note(peer, peer->session.ordinal, ACK_LOG + home->index, log_writer_next(home->log));
     counter_add(&worker->stats.events_in, count);
     counter_add(&worker->stats.events_in_bytes, (uint64_t)count * length);
     counter_add(&worker->stats.events_appended, count);

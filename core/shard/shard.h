@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/io/io.h"
+#include "core/shard/rules.h"
 #include "core/shard/stats.h"
 #include "ring/log.h"
 
@@ -21,6 +22,14 @@ struct shards_config {
     const uint16_t *cpus; /* one per shard to pin to, or NULL */
     const uint8_t *slots; /* SLOT_COUNT: slot -> shard */
     uint64_t slot_seed;
+    const struct topic_rule *rules; /* the first that matches holds; borrowed for life */
+    uint32_t rules_count;
+    uint32_t disk_logs;         /* at most DISK_LOGS_MAX; 0 = there is no journal */
+    const uint64_t *disk_first; /* one per disk log: position of its first record; NULL = 1 */
+    struct wake *const
+        *disk_wakes;         /* one per disk log: of the thread that writes it; NULL = nobody to wake */
+    const uint8_t *instance; /* 16 bytes; NULL = a new one */
+    uint16_t epoch;          /* of the memory logs' sequences; 0 = 1 */
     enum io_body body;
     bool oneshot;
     uint64_t log_data_bytes;
@@ -52,11 +61,15 @@ void shards_destroy(struct shards *shards); /* after shards_stop */
 uint32_t shards_count(const struct shards *shards);
 const struct worker_stats *shards_worker_stats(const struct shards *shards, uint32_t shard);
 const struct io_counters *shards_io_counters(const struct shards *shards, uint32_t shard);
-const struct log *shards_log(const struct shards *shards, uint32_t shard);
+/* Memory logs, by shard, and the disk logs behind them. */
+uint32_t shards_log_count(const struct shards *shards);
+struct log *shards_log(const struct shards *shards, uint32_t log);
 struct shards_wakes {
     uint64_t sent;
     uint64_t elided;
 };
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard);
+/* What is visible of a disk log has moved: for the thread that moves it. */
+void shards_log_moved(const struct shards *shards);
 bool shards_stopping(const struct shards *shards);
 const uint8_t *shards_instance(const struct shards *shards); /* 16 bytes */

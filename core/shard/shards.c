@@ -20,11 +20,25 @@ static int facts_init(struct shards *shards) {
                                            .frame_bytes = config->frame_bytes,
                                            .idle_ns = config->idle_ns,
                                            .private_bytes = config->private_bytes};
-    if (getrandom(shards->facts.instance, sizeof shards->facts.instance, 0) !=
-            sizeof shards->facts.instance ||
-        getrandom(&shards->table_seed, sizeof shards->table_seed, 0) != sizeof shards->table_seed)
+    uint8_t *instance = shards->facts.instance;
+    size_t size = sizeof shards->facts.instance;
+    if (config->instance != NULL)
+        memcpy(instance, config->instance, size);
+    else if (getrandom(instance, size, 0) != (ssize_t)size)
+        return -EIO;
+    if (getrandom(&shards->table_seed, sizeof shards->table_seed, 0) != sizeof shards->table_seed)
         return -EIO;
     return 0;
+}
+
+void shards_lay_out(struct shards *shards) {
+    const struct shards_config *config = &shards->config;
+    CHECK(config->count >= 1 && config->count <= SHARDS_MAX && config->disk_logs <= DISK_LOGS_MAX);
+    shards->log_count = config->count + config->disk_logs;
+    CHECK(shards->log_count <= LOGS_MAX);
+    memcpy(shards->slots, config->slots, sizeof shards->slots);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) /* whatever the number of shards: it is for ever */
+        shards->disk_slots[slot] = (uint8_t)(config->count + slot * config->disk_logs / SLOT_COUNT);
 }
 
 static int threads_start(struct shards *shards, char *error) {
@@ -47,10 +61,9 @@ int shards_start(struct shards **out, const struct shards_config *config, int li
     struct shards *shards = calloc(1, sizeof *shards);
     if (shards == NULL)
         return -ENOMEM;
-    CHECK(config->count >= 1 && config->count <= SHARDS_MAX);
     shards->config = *config;
     shards->listener = listener;
-    memcpy(shards->slots, config->slots, sizeof shards->slots);
+    shards_lay_out(shards);
     int result = facts_init(shards);
     for (uint32_t i = 0; i < config->count && result == 0; i++)
         result = worker_create(&shards->workers[i], shards, i, error);
@@ -144,8 +157,17 @@ const struct io_counters *shards_io_counters(const struct shards *shards, uint32
     return io_counters_of(shards->workers[shard]->io);
 }
 
-const struct log *shards_log(const struct shards *shards, uint32_t shard) {
-    return shards->logs[shard];
+uint32_t shards_log_count(const struct shards *shards) {
+    return shards->log_count;
+}
+
+struct log *shards_log(const struct shards *shards, uint32_t log) {
+    return shards->logs[log];
+}
+
+void shards_log_moved(const struct shards *shards) {
+    for (uint32_t i = 0; i < shards->config.count; i++)
+        wake_signal(&shards->workers[i]->wake);
 }
 
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {

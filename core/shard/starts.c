@@ -15,8 +15,8 @@
 /* ---- beginning ---- */
 
 static uint64_t *starts_new(const struct worker *worker) {
-    CHECK(worker->shards->config.count > 0);
-    return calloc(worker->shards->config.count, sizeof(uint64_t));
+    CHECK(worker->shards->log_count > 0);
+    return calloc(worker->shards->log_count, sizeof(uint64_t));
 }
 
 static bool sub_reads(const struct subscription *sub, uint32_t log) {
@@ -30,16 +30,38 @@ static bool others_start(struct peer *peer) {
         struct subscription *sub = LIST_OF(node, struct subscription, node);
         if (sub->start == NULL && (sub->start = starts_new(peer->worker)) == NULL)
             return false;
-        for (uint32_t i = 0; i < peer->worker->shards->config.count; i++)
+        for (uint32_t i = 0; i < peer->worker->shards->log_count; i++)
             if (sub->start[i] < peer->at[i])
                 sub->start[i] = peer->at[i];
     }
     return true;
 }
 
+#define NEVER_SEEN UINT64_MAX
+
+/* Where a Position stands in a log. NEVER_SEEN: it says nothing of it, or of an earlier run of it. */
+static uint64_t resume_at(const struct worker *worker, const struct position *resume, uint32_t log) {
+    uint16_t number = log_number(worker->readers[log].log);
+    for (uint32_t i = 0; i < resume->count; i++)
+        if (resume->logs[i].number == number)
+            return sequence_epoch(resume->logs[i].next) == log_epoch(worker->shards, log)
+                       ? sequence_position(resume->logs[i].next)
+                       : NEVER_SEEN;
+    return NEVER_SEEN;
+}
+
+/* What of the logs that it reads its Position can not speak of. */
+static void strangeness(const struct worker *worker, struct subscription *sub) {
+    const struct session_facts *facts = &worker->shards->facts;
+    sub->stranger = memcmp(sub->resume->instance, facts->instance, sizeof facts->instance) != 0;
+    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+        if (sub_reads(sub, i) && (sub->stranger || resume_at(worker, sub->resume, i) == NEVER_SEEN))
+            sub->strange |= UINT64_C(1) << i;
+}
+
 /* A laggard reads a log from now on: there it stands at the live end. */
 static void read_anew(struct peer *peer, const struct subscription *sub) {
-    for (uint32_t i = 0; peer->at != NULL && i < peer->worker->shards->config.count; i++)
+    for (uint32_t i = 0; peer->at != NULL && i < peer->worker->shards->log_count; i++)
         if (sub_reads(sub, i) && !peer_reads(peer, i))
             peer->at[i] = peer->worker->readers[i].cursor;
 }
@@ -48,13 +70,15 @@ static void read_anew(struct peer *peer, const struct subscription *sub) {
  * the others stand is known once the connection has a cursor: what is queued for them and unsent goes back
  * into it. */
 static bool resume_begin(struct peer *peer, struct subscription *sub) {
-    uint32_t logs = peer->worker->shards->config.count;
+    uint32_t logs = peer->worker->shards->log_count;
     bool back = false;
-    for (uint32_t i = 0; i < logs && i < sub->resume->count; i++)
-        if (sub_reads(sub, i) && sub->resume->next[i] < sub->start[i]) {
-            sub->start[i] = sub->resume->next[i] == 0 ? 1 : sub->resume->next[i];
-            back = true;
-        }
+    for (uint32_t i = 0; i < logs; i++) {
+        uint64_t next = sub_reads(sub, i) ? resume_at(peer->worker, sub->resume, i) : NEVER_SEEN;
+        if (next == NEVER_SEEN || next >= sub->start[i])
+            continue;
+        sub->start[i] = next == 0 ? 1 : next;
+        back = true;
+    }
     if (!back)
         return true;
     if ((peer->at == NULL && !catchup_enter(peer)) || !others_start(peer))
@@ -68,20 +92,20 @@ static bool resume_begin(struct peer *peer, struct subscription *sub) {
 
 bool starts_set(struct peer *peer, struct subscription *sub) {
     const struct worker *worker = peer->worker;
-    const struct session_facts *facts = &worker->shards->facts;
-    bool resumes = sub->resume != NULL;
-    sub->strange = resumes && memcmp(sub->resume->instance, facts->instance, sizeof facts->instance) != 0;
+    if (sub->resume != NULL)
+        strangeness(worker, sub);
+    bool resumes = sub->resume != NULL && sub->strange != sub->logs;
     read_anew(peer, sub);
-    if (peer->at == NULL && peer->conn.out.slices == 0 && (!resumes || sub->strange))
+    if (peer->at == NULL && peer->conn.out.slices == 0 && !resumes)
         return true; /* live, and all before it is sent: nothing lies between */
     sub->start = starts_new(worker);
     if (sub->start == NULL)
         return false;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < worker->shards->log_count; i++)
         if (sub_reads(sub, i))
             sub->start[i] = worker->readers[i].cursor;
     peer->young = true;
-    return !resumes || sub->strange || resume_begin(peer, sub);
+    return !resumes || resume_begin(peer, sub);
 }
 
 void starts_over(struct peer *peer) {
@@ -125,8 +149,8 @@ static bool missed_nothing(const struct worker *worker, const struct subscriptio
         if (pattern_wild(pattern + 1, pattern[0]))
             return false;
         uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
-        uint32_t slot = topic_slot(hash);
-        if (worker->shards->slots[slot] == log && log_slot_last(worker->readers[log].log, slot) >= from)
+        if (topic_log(worker, pattern + 1, pattern[0], hash) == log &&
+            log_slot_last(worker->readers[log].log, topic_slot(hash)) >= from)
             return false;
     }
     return true;
@@ -145,7 +169,7 @@ uint64_t starts_needed(const struct peer *peer, uint32_t log, uint64_t from) {
 
 /* Per log: nothing below is due to any subscription; UINT64_MAX where none reads. */
 static void lowest_starts(const struct peer *peer, uint64_t *lowest) {
-    uint32_t logs = peer->worker->shards->config.count;
+    uint32_t logs = peer->worker->shards->log_count;
     for (uint32_t i = 0; i < logs; i++)
         lowest[i] = peer_reads(peer, i) && !peer->young ? 0 : UINT64_MAX;
     if (!peer->young)
@@ -167,11 +191,11 @@ bool starts_ended(struct peer *peer) {
 }
 
 void starts_skip(struct peer *peer) {
-    uint64_t lowest[SHARDS_MAX];
+    uint64_t lowest[LOGS_MAX];
     if (peer->at == NULL)
         return;
     lowest_starts(peer, lowest);
-    for (uint32_t i = 0; i < peer->worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < peer->worker->shards->log_count; i++) {
         if (!peer_reads(peer, i))
             peer->at[i] = delivery_live_end(&peer->worker->readers[i]);
         else if (peer->at[i] < lowest[i])

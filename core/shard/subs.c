@@ -172,9 +172,9 @@ static void reader_unwant(struct reader *reader) {
         delivery_detach(reader);
 }
 
-static uint32_t literal_home(const struct worker *worker, const uint8_t *pattern) {
+static uint32_t literal_log(const struct worker *worker, const uint8_t *pattern) {
     uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
-    return worker->shards->slots[topic_slot(hash)];
+    return topic_log(worker, pattern + 1, pattern[0], hash);
 }
 
 /* One bit for each log where a pattern can match. */
@@ -183,8 +183,8 @@ static uint64_t subscription_logs(const struct worker *worker, const struct subs
     const uint8_t *pattern = sub->pattern;
     for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
         if (pattern_wild(pattern + 1, pattern[0]))
-            return UINT64_MAX >> (64 - worker->shards->config.count);
-        logs |= UINT64_C(1) << literal_home(worker, pattern);
+            return UINT64_MAX >> (64 - worker->shards->log_count);
+        logs |= UINT64_C(1) << literal_log(worker, pattern);
     }
     return logs;
 }
@@ -197,7 +197,7 @@ static void peer_reads_anew(struct peer *peer) {
 
 static void pattern_unwant(struct worker *worker, const uint8_t *pattern, uint32_t logs) {
     if (!pattern_wild(pattern + 1, pattern[0])) {
-        reader_unwant(&worker->readers[literal_home(worker, pattern)]);
+        reader_unwant(&worker->readers[literal_log(worker, pattern)]);
         return;
     }
     for (uint32_t i = 0; i < logs; i++)
@@ -206,8 +206,8 @@ static void pattern_unwant(struct worker *worker, const uint8_t *pattern, uint32
 
 static bool pattern_want(struct worker *worker, const uint8_t *pattern) {
     if (!pattern_wild(pattern + 1, pattern[0]))
-        return reader_want(&worker->readers[literal_home(worker, pattern)]);
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+        return reader_want(&worker->readers[literal_log(worker, pattern)]);
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         if (!reader_want(&worker->readers[i])) {
             pattern_unwant(worker, pattern, i);
             return false;
@@ -223,7 +223,7 @@ static void patterns_remove(struct peer *peer, const struct subscription *sub, u
     const uint8_t *pattern = sub->pattern;
     for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
         route_unsubscribe(worker->routes, pattern + 1, pattern[0], peer->member);
-        pattern_unwant(worker, pattern, worker->shards->config.count);
+        pattern_unwant(worker, pattern, worker->shards->log_count);
     }
     counter_add(&worker->stats.subscriptions, -(uint64_t)count);
 }
@@ -238,11 +238,17 @@ static bool patterns_add(struct peer *peer, const struct subscription *sub) {
             continue;
         }
         if (wanted)
-            pattern_unwant(worker, pattern, worker->shards->config.count);
+            pattern_unwant(worker, pattern, worker->shards->log_count);
         patterns_remove(peer, sub, i);
         return false;
     }
     return true;
+}
+
+static void gap_of_instance(struct peer *peer, uint32_t log, const struct position *position) {
+    struct session_gap gap = {.log = log, .reason = ROUNDHOUSE__V1__GAP__REASON__REASON_INSTANCE};
+    counter_add(&peer->worker->stats.gaps, 1);
+    session_gap(&peer->session, &gap, position);
 }
 
 static void subscribed_tell(struct peer *peer, const struct subscription *sub) {
@@ -250,13 +256,13 @@ static void subscribed_tell(struct peer *peer, const struct subscription *sub) {
     delivery_position(peer, &position);
     for (uint32_t i = 0; i < position.count && sub->start != NULL; i++)
         if (sub->start[i] != 0)
-            position.next[i] = sub->start[i];
+            position.logs[i].next = sequence_make(log_epoch(peer->worker->shards, i), sub->start[i]);
     session_subscribed(&peer->session, sub->id, &position);
-    if (!sub->strange)
-        return;
-    struct session_gap gap = {.reason = ROUNDHOUSE__V1__GAP__REASON__REASON_INSTANCE};
-    counter_add(&peer->worker->stats.gaps, 1);
-    session_gap(&peer->session, &gap, &position);
+    if (sub->stranger)
+        gap_of_instance(peer, 0, &position);
+    for (uint32_t i = 0; i < position.count && !sub->stranger; i++)
+        if ((sub->strange >> i & 1u) != 0)
+            gap_of_instance(peer, position.logs[i].number, &position);
 }
 
 static void begin(struct peer *peer, struct subscription *sub) {

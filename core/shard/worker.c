@@ -1,8 +1,8 @@
-/* One worker: a thread, its event loop, its connections, the writer side of its log and its cursors on all
+/* One worker: a thread, its event loop, its connections, the writer side of its logs and its cursors on all
  * logs.
  *
  * THE TURN, in this order and no other:
- *   1. receive    io_turn's callbacks: sessions scan frames, events are appended to the home log or put on a
+ *   1. receive    io_turn's callbacks: sessions scan frames, events are appended to a home log or put on a
  * link (ingress.c)
  *   2. mailbox    new connections, new links, the orders of the main thread
  *   3. links in   what other workers sent is appended
@@ -60,28 +60,12 @@ static int worker_make_io(struct worker *worker) {
     return io_create(&worker->io, &io);
 }
 
-static int worker_make_log(struct worker *worker) {
-    const struct shards_config *config = &worker->shards->config;
-    struct log_config log = {.number = (uint16_t)worker->number,
-                             .data_bytes = config->log_data_bytes,
-                             .records = config->log_records,
-                             .grace_ns = config->grace_ns,
-                             .prefault = true,
-                             .writer = &worker->wake};
-    int result = log_create(&worker->log, &log);
-    if (result == 0)
-        worker->shards->logs[worker->number] = worker->log;
-    return result;
-}
-
 static int worker_make_tables(struct worker *worker) {
     const struct shards_config *config = &worker->shards->config;
-    uint64_t seed = worker->shards->table_seed + worker->number;
-    struct route_config routes = {
-        .topics = config->topics, .subscriptions = config->subscriptions, .seed = seed};
-    int result = intern_create(&worker->intern, (uint16_t)worker->number, config->topics, seed);
-    if (result == 0)
-        result = route_create(&worker->routes, &routes);
+    struct route_config routes = {.topics = config->topics,
+                                  .subscriptions = config->subscriptions,
+                                  .seed = worker->shards->table_seed + worker->number};
+    int result = route_create(&worker->routes, &routes);
     if (result == 0)
         result = output_pool_init(&worker->pool, config->slices != 0 ? config->slices : SLICES_DEFAULT);
     if (result == 0)
@@ -116,7 +100,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     worker_lists_init(worker);
     const char *what = "wake";
     int result = wake_init(&worker->wake);
-    if (result == 0 && (what = "log ring", result = worker_make_log(worker)) == 0 &&
+    if (result == 0 && (result = homes_make(worker, &what)) == 0 &&
         (what = "tables", result = worker_make_tables(worker)) == 0)
         what = io_name(worker), result = worker_make_io(worker);
     if (result != 0)
@@ -131,13 +115,12 @@ void worker_destroy(struct worker *worker) {
     io_destroy(worker->io);
     mpsc_destroy(worker->mailbox);
     route_destroy(worker->routes);
-    intern_destroy(worker->intern);
     output_pool_deinit(&worker->pool);
     free(worker->staging.bytes);
     free(worker->iov);
     free(worker->peers);
     free(worker->spare);
-    log_destroy(worker->log);
+    homes_destroy(worker);
     wake_deinit(&worker->wake);
     free(worker);
 }
@@ -158,7 +141,7 @@ static uint64_t owed_bytes(const struct peer *peer) {
     const struct worker *worker = peer->worker;
     uint64_t bytes = peer->conn.out.bytes;
     bool lags = peer->at != NULL && !peer->retired;
-    for (uint32_t i = 0; lags && i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; lags && i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
         if (!peer_reads(peer, i) || peer->at[i] >= reader->cursor || peer->at[i] < log_oldest(reader->log))
             continue;
@@ -217,22 +200,24 @@ static void mailbox_read(struct worker *worker) {
 static bool worker_news(struct worker *worker) {
     if (mpsc_pending(worker->mailbox) || acks_waiting(worker))
         return true;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
-        const struct link_in *link = &worker->in[i];
-        const struct link_out *out = &worker->out[i];
         if (reader->attached && log_visible(reader->log) != reader->cursor)
             return true;
+    }
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+        const struct link_in *link = &worker->in[i];
+        const struct link_out *out = &worker->out[i];
         if (out->refused && spsc_consumed(out->ring) != out->refused_at)
             return true; /* its home made room, and perhaps rang while we were awake */
         if (link->ring != NULL && link->held == NULL && spsc_pending(link->ring))
             return true;
     }
-    return worker->refused && !log_writer_waits(worker->log);
+    return homes_refused_moved(worker);
 }
 
 static bool worker_held(const struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
         if (worker->in[i].held != NULL)
             return true;
     return !list_empty(&worker->parked);
@@ -263,9 +248,10 @@ static void backstop_look(struct worker *worker, uint64_t slept_ns, uint64_t wai
 
 /* Whoever is refused again says so again. */
 static void refusals_forget(struct worker *worker) {
-    worker->refused = false;
     worker->retry_ns = 0;
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < worker->homes_count; i++)
+        worker->homes[i].refused = false;
+    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
         worker->out[i].refused = false;
 }
 
@@ -313,8 +299,7 @@ static void housekeeping(struct worker *worker) {
     route_counts(worker->routes, &counts);
     counter_set(&worker->stats.routes, counts.routes);
     counter_set(&worker->stats.routes_evicted, counts.evicted);
-    counter_set(&worker->stats.topics, intern_count(worker->intern));
-    counter_set(&worker->stats.topics_evicted, intern_evicted(worker->intern));
+    homes_housekeeping(worker);
 }
 
 static void parked_retry(struct worker *worker) {
@@ -366,8 +351,9 @@ static bool worker_quiet(struct worker *worker) {
 
 int worker_attach(struct worker *worker) {
     struct shards *shards = worker->shards;
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < shards->log_count; i++) {
         struct reader *reader = &worker->readers[i];
+        reader->index = i;
         reader->log = shards->logs[i];
         reader->floor = LOG_IDLE;
         reader->gate = log_reader_attach(reader->log);
@@ -383,7 +369,7 @@ int worker_attach(struct worker *worker) {
 }
 
 void worker_detach(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         log_reader_detach(worker->readers[i].log, worker->readers[i].gate);
         log_reader_detach(worker->readers[i].log, worker->readers[i].past);
     }

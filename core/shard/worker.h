@@ -13,6 +13,7 @@
 #include "core/route/intern.h"
 #include "core/route/route.h"
 #include "core/session/session.h"
+#include "core/shard/rules.h"
 #include "core/shard/shard.h"
 #include "ring/log.h"
 #include "ring/mpsc.h"
@@ -23,16 +24,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Sequence = epoch:16 | position:48. Without a journal every run is a new instance, so the epoch stays at its
- * first value. */
-#define SEQUENCE_EPOCH  UINT64_C(1)
-#define SEQUENCE_OF(at) (SEQUENCE_EPOCH << 48 | ((at) & ((UINT64_C(1) << 48) - 1)))
+/* Of the sequences of disk logs, whose positions go on over restarts, and of memory logs where every run is a
+ * new instance. */
+#define EPOCH_FIRST UINT16_C(1)
 
 /* ---- mailbox commands ---- */
 
 enum command_kind {
     COMMAND_CONNECTION, /* word[0] = fd, small = 1: refuse it with an Error */
-    COMMAND_LINK,       /* word[0] = struct spsc *, small = the producer's shard */
+    COMMAND_LINK,       /* word[0] = struct spsc *, small = the way that it comes by */
     COMMAND_DRAIN,      /* stop receiving, deliver what is owed */
     COMMAND_LEAVE,      /* say Goodbye, close, end */
 };
@@ -42,16 +42,16 @@ enum command_kind {
 struct subscription {
     struct list node; /* in peer->subscriptions or peer->staged */
     uint64_t id;
-    uint64_t logs;   /* one bit for each log where it can match */
-    uint64_t *start; /* owns; per log: nothing below is delivered for it. NULL once that needs no asking */
+    uint64_t logs;    /* one bit for each log where it can match */
+    uint64_t strange; /* ... and of whose sequences the Position knows nothing: there it begins live */
+    uint64_t *start;  /* owns; per log: nothing below is delivered for it. NULL once that needs no asking */
     struct position *resume; /* owns; the Position asked for, until it is in force */
     uint32_t patterns;
     uint32_t bytes; /* of all patterns, each with a length byte before it */
     bool remove;    /* staged: an Unsubscribe */
-    bool strange;   /* the Position is of another instance */
+    bool stranger;  /* the Position is of another instance */
     uint8_t pattern[];
 };
-static_assert(SHARDS_MAX <= 64, "one bit for each log");
 /* The patterns lie one behind the other, each with its length before it. */
 static inline const uint8_t *pattern_next(const uint8_t *pattern) {
     return pattern + 1 + pattern[0];
@@ -59,14 +59,15 @@ static inline const uint8_t *pattern_next(const uint8_t *pattern) {
 
 /* ---- publish acknowledgement ---- */
 
-/* Events up to `last` (since the previous run) are settled when their home has published position `until` of
- * its log, or consumed the link to byte `until`. A refused event is a run of its own without a home. */
+/* Events up to `last` (since the previous run) are settled when position `until` of the log of this worker
+ * has been published, or the link has been consumed to byte `until`. A refused event is a run of its own. */
 struct ack_run {
     uint64_t last;
     uint64_t until;
-    uint16_t home;
+    uint16_t by; /* a way, ACK_LOG + a log of this worker, or ACK_REFUSED */
 };
-#define ACK_NO_HOME UINT16_MAX
+#define ACK_LOG     256u
+#define ACK_REFUSED UINT16_MAX
 
 struct acks {
     struct ack_run *runs;                 /* owns; ring of `capacity` */
@@ -103,23 +104,26 @@ struct peer {
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
     uint64_t close_at_ns;      /* lingering after a fatal error: closed at the latest then; 0 = not */
     route_member member;
-    uint32_t homely; /* how many of its last events could have been taken over where they lay, in a row */
-    uint8_t policy;  /* of its subscriptions, when it has any */
-    bool resuming;   /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
-    bool starved;    /* in this stretch: the pool was empty for it */
-    bool young;      /* some subscription has `start` */
-    bool ended;      /* the client has ended its side */
-    bool goodbye;    /* the client said it; answered when settled */
-    bool farewell;   /* our last frame is queued: close when sent */
-    bool retired;    /* gets no more events; what is in its output is still sent */
-    bool shut;       /* io_close has been called */
-    bool closed;     /* io has let go */
+    uint32_t homely; /* how many of its last events could have been taken over where they lay, in a row, */
+    struct home *homely_at; /* ... and where */
+    struct home *landed;    /* whose landing is this peer's, or NULL */
+    uint8_t policy;         /* of its subscriptions, when it has any */
+    bool resuming; /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
+    bool starved;  /* in this stretch: the pool was empty for it */
+    bool young;    /* some subscription has `start` */
+    bool ended;    /* the client has ended its side */
+    bool goodbye;  /* the client said it; answered when settled */
+    bool farewell; /* our last frame is queued: close when sent */
+    bool retired;  /* gets no more events; what is in its output is still sent */
+    bool shut;     /* io_close has been called */
+    bool closed;   /* io has let go */
 };
 
 /* ---- a worker's cursor on one log ---- */
 
 struct reader {
     struct log *log;
+    uint32_t index;    /* of the log */
     int gate;          /* of the live cursor and the live slices */
     int past;          /* of a catch-up step */
     uint64_t cursor;   /* next position to route */
@@ -128,7 +132,12 @@ struct reader {
     bool attached;
 };
 
-/* Frames on the way to another worker's log. */
+/* Ways between workers: one for each class of topics, so that what waits for a disk holds up nothing else.
+ * Way w of a worker goes to shard w % count. */
+#define WAYS_MAX (TOPIC_CLASSES * SHARDS_MAX)
+static_assert(WAYS_MAX <= ACK_LOG, "ways and logs are told apart");
+
+/* Frames on the way to another worker's logs. */
 struct link_out {
     struct spsc *ring;   /* owns; NULL until first use */
     bool announced;      /* the mailbox command has been sent */
@@ -146,18 +155,32 @@ struct link_in {
     bool appended; /* since the last consume */
 };
 
+/* Bytes that were received straight into a log, beyond its last record (landing.c). */
+struct landing {
+    struct peer *peer; /* whose they are; NULL = nobody's */
+    uint64_t end;      /* offset behind the last of them */
+};
+
+/* A log that this worker writes. */
+struct home {
+    struct log *log;       /* owns */
+    struct intern *intern; /* owns */
+    uint16_t epoch;        /* of its sequences */
+    uint16_t index;        /* of the log */
+    bool journalled;
+    bool refused;         /* it had no room since the last retry */
+    struct wake *journal; /* borrows: of the thread that writes it to disk; may be NULL */
+    struct landing landing;
+};
+
 /* Where events go whose topic was learnt by the worker's shape (codecs/wire/shape.h). */
 struct topic_learnt {
     uint64_t hash;
     uint64_t id;         /* in the home log; 0 = not asked for yet */
     uint64_t generation; /* of the names when it was asked for */
-    uint32_t home;
-};
-
-/* Bytes that were received straight into the home log, beyond its last record (landing.c). */
-struct landing {
-    struct peer *peer; /* whose they are; NULL = nobody's */
-    uint64_t end;      /* offset behind the last of them */
+    struct home *home;   /* NULL = another worker's, */
+    uint16_t way;        /* ... to be reached so */
+    uint16_t log;
 };
 
 struct worker {
@@ -165,24 +188,24 @@ struct worker {
     uint32_t number;
     bool draining;
     bool saying_goodbye;
-    bool refused; /* the home log had no room since the last retry */
-    bool rung;    /* the bell woke this turn */
-    bool worked;  /* this turn did something: do not sleep after it */
+    bool rung;   /* the bell woke this turn */
+    bool worked; /* this turn did something: do not sleep after it */
     pthread_t thread;
     bool started;
     struct io *io;
     struct mpsc *mailbox;
-    struct log *log; /* home; owns */
-    struct intern *intern;
+    uint32_t homes_count;
+    struct home homes[LOGS_MAX];    /* the memory log, and disk logs behind it */
+    struct home *home_of[LOGS_MAX]; /* by log; NULL = another worker's */
+    struct rules *rules;            /* owns; NULL = there are none */
     struct route_table *routes;
     struct output_pool pool;
     struct staging staging;
     struct wire_shape shape; /* of the last events received */
     struct topic_learnt learnt;
-    struct landing landing;
-    struct reader readers[SHARDS_MAX];
-    struct link_out out[SHARDS_MAX];
-    struct link_in in[SHARDS_MAX];
+    struct reader readers[LOGS_MAX];
+    struct link_out out[WAYS_MAX];
+    struct link_in in[WAYS_MAX];
     struct peer **peers; /* owns; by member */
     route_member *spare; /* owns; free members, a stack */
     uint32_t peers_capacity, spare_count;
@@ -206,13 +229,37 @@ struct worker {
 struct shards {
     struct shards_config config;
     struct session_facts facts;
-    uint8_t slots[SLOT_COUNT];
-    uint64_t table_seed; /* of the process */
-    int listener;        /* owned */
+    uint8_t slots[SLOT_COUNT];      /* slot -> memory log, which has its shard's number */
+    uint8_t disk_slots[SLOT_COUNT]; /* slot -> disk log, as an index of `logs` */
+    uint64_t table_seed;            /* of the process */
+    int listener;                   /* owned */
     struct counter stopping;
-    struct log *logs[SHARDS_MAX];
+    uint32_t log_count;
+    struct log *logs[LOGS_MAX];         /* memory logs, then disk logs; borrows: their homes own them */
     struct worker *workers[SHARDS_MAX]; /* owns */
 };
+
+/* What follows from the configuration before workers are made. */
+void shards_lay_out(struct shards *shards);
+static inline bool log_is_disk(const struct shards *shards, uint32_t log) {
+    return log >= shards->config.count;
+}
+/* Which worker writes a log. */
+static inline uint32_t log_home(const struct shards *shards, uint32_t log) {
+    return log % shards->config.count;
+}
+static inline uint16_t log_epoch(const struct shards *shards, uint32_t log) {
+    return log_is_disk(shards, log) || shards->config.epoch == 0 ? EPOCH_FIRST : shards->config.epoch;
+}
+static inline uint32_t ways_count(const struct shards *shards) {
+    return shards->config.count * (shards->config.disk_logs == 0 ? 1 : TOPIC_CLASSES);
+}
+static inline uint32_t way_of(const struct shards *shards, uint32_t shard, enum topic_class class) {
+    return (uint32_t) class * shards->config.count + shard;
+}
+static inline struct worker *way_worker(const struct shards *shards, uint32_t way) {
+    return shards->workers[way % shards->config.count];
+}
 
 /* worker.c */
 int worker_create(struct worker **out, struct shards *shards, uint32_t number, char *error) MUST_USE;
@@ -266,28 +313,38 @@ void landing_received(struct peer *peer, const uint8_t *bytes, size_t length);
 void landing_settle(struct peer *peer);
 /* Before a record is written: true if it lies in its place already. `from` is its frame, NULL when it comes
  * from elsewhere; what other bytes lie there are brought to safety. */
-bool landing_clear(struct worker *worker, struct peer *peer, const uint8_t *from);
+bool landing_clear(struct home *home, struct peer *peer, const uint8_t *from);
 void landing_forget(struct peer *peer);
+
+/* homes.c: the logs that a worker writes */
+/* Makes them; on failure `what` says which. */
+int homes_make(struct worker *worker, const char **what) MUST_USE;
+void homes_destroy(struct worker *worker);
+/* The log of a topic, by its class and its slot; `hash` is its topic_hash. */
+uint32_t topic_log(const struct worker *worker, const uint8_t *topic, uint32_t length, uint64_t hash);
+/* Whether the space that some log was refused for has moved. */
+bool homes_refused_moved(const struct worker *worker);
+void homes_housekeeping(struct worker *worker);
 
 /* ingress.c: from a publisher into a log */
 enum session_verdict ingress_publish(void *peer, const struct wire_event *event);
 enum session_verdict ingress_refused(void *peer, const struct fault *fault);
-/* Publishes the home log, where there is something new. */
-void ingress_publish_home(struct worker *worker);
+/* Publishes one home log, where there is something new. */
+void home_publish(struct worker *worker, struct home *home);
 /* Appends what other workers have sent. True if there was something. */
 bool ingress_links(struct worker *worker);
-/* Publishes the home log and the links out, wakes those who wait for it, releases the links in. */
+/* Publishes the home logs and the links out, wakes those who wait for it, releases the links in. */
 void ingress_publish_all(struct worker *worker);
 /* Parked connections try again. */
 void ingress_retry(struct worker *worker);
-void ingress_link_add(struct worker *worker, uint32_t from, struct spsc *ring);
+void ingress_link_add(struct worker *worker, uint32_t way, struct spsc *ring);
 bool ingress_idle(const struct worker *worker); /* nothing on its way in or out to other workers */
 void ingress_deinit(struct worker *worker);
 
 /* acks.c: who has been told what of his events */
 /* Room for one more run; false = park. */
 bool acks_ready(struct peer *peer);
-void acks_note(struct peer *peer, uint64_t ordinal, uint32_t home, uint64_t until);
+void acks_note(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t until); /* as in ack_run */
 void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault);
 /* Settles what homes have published and tells the clients. */
 void acks_settle(struct worker *worker);

@@ -208,7 +208,7 @@ static struct position position_of(uint32_t count, uint64_t first) {
     for (size_t i = 0; i < sizeof position.instance; ++i)
         position.instance[i] = (uint8_t)(0xf0 + i);
     for (uint32_t i = 0; i < count; ++i)
-        position.next[i] = first + i;
+        position.logs[i] = (struct position_log){.next = first + i, .number = (uint16_t)(i * 2)};
     return position;
 }
 
@@ -229,7 +229,9 @@ Test(position, comes_back_for_any_number_of_logs) {
             size_t n = position_pack(&in, bytes);
             cr_assert(n <= POSITION_BYTES_MAX && unpack_position(bytes, n, &out, &fault));
             cr_assert(out.count == count && memcmp(out.instance, in.instance, sizeof in.instance) == 0);
-            cr_assert_eq(memcmp(out.next, in.next, count * sizeof in.next[0]), 0);
+            for (uint32_t log = 0; log < count; ++log)
+                cr_assert(out.logs[log].next == in.logs[log].next &&
+                          out.logs[log].number == in.logs[log].number);
         }
 }
 
@@ -252,7 +254,7 @@ Test(position, is_refused_if_a_byte_is_missing_added_or_changed) {
 
 /* A Position with a right checksum over whatever its numbers say. */
 static bool unpack_numbers(const char *hex, struct fault *fault) {
-    uint8_t bytes[POSITION_BYTES_MAX] = {1};
+    uint8_t bytes[POSITION_BYTES_MAX] = {2};
     struct position out;
     size_t n = 17 + golden_hex(hex, bytes + 17, sizeof bytes - 21);
     uint32_t sum = (uint32_t)XXH3_64bits(bytes, n);
@@ -263,25 +265,30 @@ static bool unpack_numbers(const char *hex, struct fault *fault) {
 Test(position, is_refused_if_its_numbers_are_not_as_written_here) {
     struct fault fault;
     cr_expect(unpack_numbers("00", &fault));
-    cr_expect(unpack_numbers("01 0102030405060708", &fault));
-    cr_expect(unpack_numbers("02 0102030405060708 ffffffffffffffff", &fault));
-    cr_expect_not(unpack_numbers("01", &fault));                    /* one announced, none there */
-    cr_expect_not(unpack_numbers("01 01020304050607", &fault));     /* cut off */
-    cr_expect_not(unpack_numbers("01 010203040506070809", &fault)); /* one byte more */
-    cr_expect_not(unpack_numbers("00 0102030405060708", &fault));   /* one more than announced */
-    cr_expect_not(unpack_numbers("8100 0102030405060708", &fault)); /* a longer form than needed */
-    cr_expect_not(unpack_numbers("41", &fault));                    /* 65 logs */
+    cr_expect(unpack_numbers("01 4000 0102030405060708", &fault));
+    cr_expect(unpack_numbers("02 0000 0102030405060708 ffff ffffffffffffffff", &fault));
+    cr_expect_not(unpack_numbers("02 4000 0102030405060708 4000 ffffffffffffffff", &fault)); /* a log twice */
+    cr_expect_not(
+        unpack_numbers("02 0001 0102030405060708 ff00 ffffffffffffffff", &fault)); /* not in order */
+    cr_expect_not(unpack_numbers("01", &fault));                         /* one announced, none there */
+    cr_expect_not(unpack_numbers("01 4000 01020304050607", &fault));     /* cut off */
+    cr_expect_not(unpack_numbers("01 4000 010203040506070809", &fault)); /* one byte more */
+    cr_expect_not(unpack_numbers("00 4000 0102030405060708", &fault));   /* one more than announced */
+    cr_expect_not(unpack_numbers("8100 4000 0102030405060708", &fault)); /* a longer form than needed */
+    cr_expect_not(unpack_numbers("41", &fault));                         /* 65 logs */
     cr_expect_not(unpack_numbers("ffffffff0f", &fault));
 }
 
 Test(position, keeps_its_size_when_it_is_lowered) {
     static const uint64_t next[] = {7, UINT64_MAX, 0};
     uint8_t bytes[POSITION_BYTES_MAX];
-    struct position in = position_of(3, 1000), out;
+    struct position in = position_of(3, sequence_make(9, 1000)), out;
     struct fault fault;
     size_t n = position_pack(&in, bytes);
     position_lower(bytes, n, next);
     cr_assert(unpack_position(bytes, n, &out, &fault));
     cr_expect(out.count == 3 && memcmp(out.instance, in.instance, sizeof in.instance) == 0);
-    cr_expect(out.next[0] == 7 && out.next[1] == 1001 && out.next[2] == 0);
+    cr_expect(out.logs[0].next == sequence_make(9, 7) && out.logs[1].next == sequence_make(9, 1001) &&
+                  out.logs[2].next == sequence_make(9, 0),
+              "the epochs stay");
 }

@@ -34,7 +34,7 @@ const struct worker_stats *shards_worker_stats(const struct shards *shards, uint
 const struct io_counters *shards_io_counters(const struct shards *shards, uint32_t shard) {
     return &shards->io[shard];
 }
-const struct log *shards_log(const struct shards *shards, uint32_t shard) {
+struct log *shards_log(const struct shards *shards, uint32_t shard) {
     return shards->logs[shard];
 }
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {

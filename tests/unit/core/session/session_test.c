@@ -249,7 +249,7 @@ Test(session, answers_a_ping_with_where_delivery_stands) {
     struct fault fault;
     cr_assert(frame->pong->data.len == 64);
     cr_assert(position_unpack(frame->pong->position.data, frame->pong->position.len, &position, &fault));
-    cr_assert(position.count == 2 && position.next[0] == 5 && position.next[1] == 6);
+    cr_assert(position.count == 2 && position.logs[0].next == 5 && position.logs[1].next == 6);
     control_free(frame);
     memset(long_text, 'p', 65);
     stream.length = 0;
@@ -484,26 +484,26 @@ static struct position lowered(struct world *world, uint64_t next) {
 Test(session, gives_positions_that_can_be_lowered_while_they_wait_but_for_a_beginning) {
     struct world world;
     struct stream stream = {.length = 0};
-    struct position position = {.count = 2, .next = {50, 60}};
+    struct position position = {.count = 2, .logs = {{.next = 50}, {.next = 60, .number = 1}}};
     struct session_gap gap = {
         .log = 1, .from = 3, .to = 9, .reason = ROUNDHOUSE__V1__GAP__REASON__REASON_SLOW};
     world_open(&world);
     session_gap(&world.session, &gap, &position);
-    cr_expect(lowered(&world, 55).next[0] == 50);
+    cr_expect(lowered(&world, 55).logs[0].next == 50);
     session_gap(&world.session, &gap, &position);
-    cr_expect(lowered(&world, 55).next[1] == 55);
+    cr_expect(lowered(&world, 55).logs[1].next == 55);
     session_subscribed(&world.session, 4, &position);
-    cr_expect(lowered(&world, 1).next[1] == 60, "a subscription begins where it begins");
+    cr_expect(lowered(&world, 1).logs[1].next == 60, "a subscription begins where it begins");
     stream_ping(&stream, "where");
     world_receive_all(&world, &stream);
     struct position pong = lowered(&world, 2);
-    cr_expect(pong.next[0] == 2 && pong.next[1] == 2);
+    cr_expect(pong.logs[0].next == 2 && pong.logs[1].next == 2);
     world_stop(&world);
 }
 
 Test(session, tells_of_gaps_errors_and_ends) {
     struct world world;
-    struct position position = {.count = 1, .next = {10}};
+    struct position position = {.count = 1, .logs = {{.next = 10}}};
     struct session_gap gap = {
         .log = 1, .from = 3, .to = 9, .reason = ROUNDHOUSE__V1__GAP__REASON__REASON_SLOW};
     world_open(&world);

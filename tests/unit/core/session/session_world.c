@@ -97,7 +97,7 @@ static enum session_verdict host_unsubscribe(void *peer, uint64_t id) {
 
 static void host_position(void *peer, struct position *out) {
     (void)peer;
-    *out = (struct position){.count = 2, .next = {5, 6}};
+    *out = (struct position){.count = 2, .logs = {{.next = 5}, {.next = 6, .number = 1}}};
 }
 
 static void host_goodbye(void *peer) {

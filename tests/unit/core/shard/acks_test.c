@@ -9,9 +9,10 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define HOME  0u /* this worker's own log */
-#define AWAY  1u /* another worker's: reached by a link */
-#define AWAY2 2u
+#define HOME    0u /* this worker's own log */
+#define AWAY    1u /* another worker's: reached by a link */
+#define AWAY2   2u
+#define NOWHERE UINT32_MAX
 
 struct scene {
     struct shards shards;
@@ -22,14 +23,16 @@ struct scene {
 };
 
 static void scene_start(struct scene *scene, bool acks) {
-    *scene = (struct scene){.shards.config = {.count = 3, .private_bytes = MIB}};
+    *scene = (struct scene){.shards = {.config = {.count = 3, .private_bytes = MIB}, .log_count = 3}};
     struct worker *worker = aligned_alloc(64, sizeof *worker);
     cr_assert(worker != NULL);
     memset(worker, 0, sizeof *worker);
     scene->worker = worker;
     worker->shards = &scene->shards;
     struct log_config config = {.number = HOME, .data_bytes = MIB, .records = 1024};
-    cr_assert(log_create(&worker->log, &config) == 0);
+    worker->homes_count = 1;
+    worker->home_of[HOME] = &worker->homes[0];
+    cr_assert(log_create(&worker->homes[0].log, &config) == 0);
     for (uint32_t home = AWAY; home <= AWAY2; home++)
         cr_assert(spsc_create(&worker->out[home].ring, 64 << 10) == 0);
     cr_assert(output_pool_init(&worker->pool, 64) == 0);
@@ -49,7 +52,7 @@ static void scene_stop(struct scene *scene) {
     output_pool_deinit(&scene->worker->pool);
     for (uint32_t home = AWAY; home <= AWAY2; home++)
         spsc_destroy(scene->worker->out[home].ring);
-    log_destroy(scene->worker->log);
+    log_destroy(scene->worker->homes[0].log);
     free(scene->worker);
     *scene = (struct scene){.ordinal = 0};
     LEAKS_NONE();
@@ -65,17 +68,17 @@ static bool publish(struct scene *scene, uint32_t home) {
     if (!acks_ready(&scene->peer))
         return false;
     if (home == HOME) {
-        cr_assert(log_writer_reserve(worker->log, 8, 0, &out, &retry_ns) == RING_OK);
+        cr_assert(log_writer_reserve(worker->homes[0].log, 8, 0, &out, &retry_ns) == RING_OK);
         memset(out, 0, 8);
-        log_writer_commit(worker->log, 8, log_flags(LOG_EVENT, 0, 0, 0), 1, 1);
-        until = log_writer_next(worker->log);
+        log_writer_commit(worker->homes[0].log, 8, log_flags(LOG_EVENT, 0, 0, 0), 1, 1);
+        until = log_writer_next(worker->homes[0].log);
     } else {
         cr_assert(spsc_reserve(worker->out[home].ring, 8, &out) == RING_OK);
         memset(out, 0, 8);
         spsc_commit(worker->out[home].ring, 8);
         until = spsc_committed(worker->out[home].ring);
     }
-    acks_note(&scene->peer, ++scene->ordinal, home, until);
+    acks_note(&scene->peer, ++scene->ordinal, home == HOME ? ACK_LOG : home, until);
     return true;
 }
 
@@ -90,7 +93,7 @@ static bool refuse(struct scene *scene, const char *text) {
 static void settle(struct scene *scene, uint32_t home) {
     uint32_t length;
     if (home == HOME) {
-        (void)log_writer_publish(scene->worker->log);
+        (void)log_writer_publish(scene->worker->homes[0].log);
         return;
     }
     struct spsc *ring = scene->worker->out[home].ring;
@@ -220,11 +223,11 @@ Test(acks, agree_with_a_list_of_all_events_over_many_turns) {
         seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
         uint32_t what = (uint32_t)(seed >> 33) % 8;
         if (what < 4 && scene.ordinal < EVENTS) {
-            uint32_t home = what < 3 ? what : ACK_NO_HOME;
-            if (home == ACK_NO_HOME ? refuse(&scene, "no") : publish(&scene, home)) {
+            uint32_t home = what < 3 ? what : NOWHERE;
+            if (home == NOWHERE ? refuse(&scene, "no") : publish(&scene, home)) {
                 home_of[scene.ordinal] = home;
-                settled[scene.ordinal] = home == ACK_NO_HOME;
-                refused += home == ACK_NO_HOME;
+                settled[scene.ordinal] = home == NOWHERE;
+                refused += home == NOWHERE;
             }
         } else if (what < 7) {
             settle(&scene, what % 3);
@@ -239,7 +242,7 @@ Test(acks, agree_with_a_list_of_all_events_over_many_turns) {
             for (const char *at = text; *at != '\0'; at = strchr(at, ' ') + 1)
                 if (sscanf(at, "%llu:no", &ordinal) == 1) {
                     exceptions++;
-                    cr_assert(ordinal > through && home_of[ordinal] == ACK_NO_HOME);
+                    cr_assert(ordinal > through && home_of[ordinal] == NOWHERE);
                 } else if (sscanf(at, "through %llu", &ordinal) == 1) {
                     cr_assert(ordinal > last, "told %llu behind %llu", ordinal, last);
                     last = ordinal;

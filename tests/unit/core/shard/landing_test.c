@@ -87,7 +87,7 @@ Test(landing, moves_out_of_the_way_of_another_publisher) {
 
 /* Whether the next record must wait for the laggard: the index is full up to its floor. */
 static bool record_waits(const struct worker *worker) {
-    const struct log *log = worker->log;
+    const struct log *log = worker->homes[0].log;
     return log->next == log->records_claimed &&
            log->records_claimed + 1 - log_records(log) > worker->readers[0].floor;
 }
@@ -132,7 +132,7 @@ Test(landing, handles_nothing_of_a_connection_that_was_closed_in_the_middle) {
     cr_assert_eq(landed(world), 1);
     cr_assert_eq(counter_get(&worker->stats.events_refused), 1);
     cr_assert_eq(counter_get(&worker->stats.events_in), number - 2);
-    cr_assert_eq(log_produced(worker->log), number - 1);
+    cr_assert_eq(log_produced(worker->homes[0].log), number - 1);
     world_free(world);
     LEAKS_NONE();
 }

@@ -16,12 +16,20 @@
 
 /* --- The world ------------------------------------------------------------------------------------------ */
 
+static const struct topic_rule rules[] = {
+    {.class = TOPIC_DISK, .length = 3, .pattern = "d.>"},
+    {.class = TOPIC_MEMORY, .length = 1, .pattern = ">"},
+};
+
 static struct shards *shards_make(struct world *world, const struct world_config *config) {
     struct shards *shards = calloc(1, sizeof *shards);
     cr_assert_not_null(shards);
     shards->config = (struct shards_config){
         .count = config->shards ? config->shards : 1,
         .slots = world->slots,
+        .rules = rules,
+        .rules_count = 2,
+        .disk_logs = config->disks,
         .body = IO_BODY_SIM,
         .log_data_bytes = config->log_data ? config->log_data : 64 * KIB,
         .log_records = config->log_records ? config->log_records : 1024,
@@ -36,7 +44,8 @@ static struct shards *shards_make(struct world *world, const struct world_config
         .server = "test",
     };
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        world->slots[slot] = shards->slots[slot] = (uint8_t)(slot % shards->config.count);
+        world->slots[slot] = (uint8_t)(slot % shards->config.count);
+    shards_lay_out(shards);
     shards->facts = (struct session_facts){.host = &peer_host,
                                            .server = "test",
                                            .shards = shards->config.count,
@@ -88,7 +97,7 @@ static void worker_end(struct worker *worker) {
     cr_assert_eq(counter_get(&worker->stats.laggards), 0);
     cr_assert_eq(worker->pool.used, 0);
     cr_assert_eq(worker_turn(worker), 0);
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
         cr_assert(!reader->attached && reader->interest == 0);
         cr_assert_eq(log_reader_gate(reader->log, reader->gate), LOG_IDLE);
@@ -143,13 +152,21 @@ void world_sleep(struct world *world, uint32_t shard, uint64_t count) {
     }
 }
 
-const char *world_topic(const struct world *world, uint32_t home, char topic[16]) {
+const char *world_topic(const struct world *world, uint32_t log, char topic[16]) {
+    const struct shards *shards = world->shards;
     for (uint32_t i = 0;; i++) {
-        int n = snprintf(topic, 16, "t%u", i);
-        uint64_t hash = topic_hash((const uint8_t *)topic, (size_t)n, 0);
-        if (world->slots[topic_slot(hash)] == home)
+        int n = snprintf(topic, 16, log_is_disk(shards, log) ? "d.%u" : "t%u", i);
+        uint32_t slot = topic_slot(topic_hash((const uint8_t *)topic, (size_t)n, 0));
+        if ((log_is_disk(shards, log) ? shards->disk_slots : shards->slots)[slot] == log)
             return topic;
     }
+}
+
+void world_journal(struct world *world) {
+    const struct shards *shards = world->shards;
+    for (uint32_t i = shards->config.count; i < shards->log_count; i++)
+        log_visible_set(shards->logs[i], log_produced(shards->logs[i]));
+    shards_log_moved(shards);
 }
 
 /* --- What clients send ---------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 
 struct world_config {
     uint32_t shards;        /* 0 = 1 */
+    uint32_t disks;         /* disk logs: for topics such as d.1 */
     uint64_t log_data;      /* 0 = 64 KiB */
     uint64_t log_records;   /* 0 = 1024 */
     uint64_t grace_ns;      /* for tests longer than the test itself, or 0 */
@@ -76,5 +77,7 @@ bool client_next(struct world_client *client, struct world_frame *out);
 /* Turns its worker and reads until a frame of that kind comes; others before it are passed over. */
 void client_expect(struct world_client *client, enum wire_kind kind, struct world_frame *out);
 
-/* A topic of that home. */
-const char *world_topic(const struct world *world, uint32_t home, char topic[16]);
+/* A topic of that log: memory logs by shard, disk logs behind them. */
+const char *world_topic(const struct world *world, uint32_t log, char topic[16]);
+/* All that the disk logs have becomes durable. */
+void world_journal(struct world *world);

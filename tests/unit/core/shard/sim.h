@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 #define SIM_WORKERS_MAX 4u
+#define SIM_DISKS_MAX   5u
+#define SIM_LOGS_MAX    (SIM_WORKERS_MAX + SIM_DISKS_MAX)
 #define SIM_CLIENTS_MAX 256u /* over a whole run */
 #define SIM_SUBS_MAX    12u  /* of one client */
 #define SIM_POSITIONS   64u  /* the last ones that clients were told */
@@ -33,6 +35,10 @@ extern const char *const sim_patterns[SIM_PATTERNS];
 /* Which topics a pattern matches, as a mask; by a matcher of its own. */
 uint32_t sim_pattern_topics(uint32_t pattern);
 bool sim_pattern_literal(uint32_t pattern);
+/* What the router is told about classes, and what follows for a topic where there is a journal. */
+extern const struct topic_rule sim_rules[];
+extern const uint32_t sim_rules_count;
+bool sim_topic_disk(const char *topic, bool rules);
 /* The CloudEvent that event `ordinal` of a client is, with so many bytes of data; returns its length. */
 uint32_t sim_event_build(uint8_t *out, uint32_t client, uint32_t ordinal, uint32_t data_bytes);
 #define SIM_EVENT_EXTRA 64u /* what an event takes beside its data, at most */
@@ -46,6 +52,10 @@ uint64_t sim_hash(const uint8_t *bytes, size_t length);
 struct sim_setup {
     uint64_t seed;
     uint32_t workers;
+    uint32_t disks; /* disk logs */
+    bool rules;     /* some topics stay in memory; else all are kept on disk */
+    uint16_t epoch; /* of the memory logs */
+    uint64_t first; /* position of the disk logs' first record */
     uint64_t log_bytes;
     uint64_t log_records;
     uint64_t grace_ns;
@@ -77,7 +87,10 @@ struct sim_record {
 struct sim_log {
     struct log *log;
     int gate;
-    struct sim_record *records; /* owns; record p - 1 is position p */
+    uint16_t number;
+    uint16_t epoch;
+    uint64_t first;             /* position */
+    struct sim_record *records; /* owns; from position `first` on */
     uint64_t count;
     uint64_t capacity;
 };
@@ -93,16 +106,18 @@ struct sim_world {
     struct sim_setup setup;
     struct shards *shards; /* owns */
     uint8_t slots[SLOT_COUNT];
-    uint8_t homes[SIM_TOPICS];
+    uint8_t homes[SIM_TOPICS]; /* the log of each topic */
     uint64_t random;
     struct sim_place places[SIM_WORKERS_MAX];
-    struct sim_log logs[SIM_WORKERS_MAX];
+    struct sim_log logs[SIM_LOGS_MAX];
+    uint32_t logs_count;
     struct sim_client *clients[SIM_CLIENTS_MAX]; /* owns */
     uint32_t clients_count;
     struct position positions[SIM_POSITIONS];
     uint32_t positions_count; /* so many have been told in all */
     bool stopping;
-    bool loud; /* print everything as it happens */
+    bool disk_stuck; /* nothing becomes durable */
+    bool loud;       /* print everything as it happens */
     struct sim_line lines[SIM_TRACE_LINES];
     uint64_t lines_count;
     uint64_t diary; /* hash over all lines: the same seed must give the same */
@@ -114,7 +129,13 @@ struct sim_world *sim_world_new(const struct sim_setup *setup);
 /* All clients leave, then everything must be given back. */
 void sim_world_end(struct sim_world *world);
 
-uint8_t *sim_home(struct sim_world *world, const char *topic); /* its log, as the slots say */
+uint32_t sim_log_of(const struct sim_world *world, const char *topic); /* its log, as class and slots say */
+/* The position behind the last record that the judge has seen. */
+static inline uint64_t sim_log_end(const struct sim_log *log) {
+    return log->first + log->count;
+}
+/* The journal's turn: some, or all, of what the disk logs have becomes durable. */
+void sim_journal(struct sim_world *world, bool all);
 uint64_t sim_random(struct sim_world *world);
 uint32_t sim_below(struct sim_world *world, uint32_t bound); /* 0..bound-1 */
 bool sim_chance(struct sim_world *world, uint32_t per_1024);
@@ -157,14 +178,15 @@ struct sim_event {
 
 struct sim_sub {
     uint64_t id;
-    uint32_t topics;                 /* mask: what it matches */
-    uint32_t logs;                   /* mask: where it can match */
-    uint64_t next[SIM_WORKERS_MAX];  /* all that matches below has been delivered, or lies before its begin */
-    uint64_t floor[SIM_WORKERS_MAX]; /* while asked for: what was in the logs when the frame was written */
+    uint32_t topics;              /* mask: what it matches */
+    uint32_t logs;                /* mask: where it can match */
+    uint64_t next[SIM_LOGS_MAX];  /* all that matches below has been delivered, or lies before its begin */
+    uint64_t floor[SIM_LOGS_MAX]; /* while asked for: what was in the logs when the frame was written */
     struct position resume;
+    uint32_t strange; /* mask: where the Position says nothing, or is of another run */
     bool skip;
-    bool resumes;
-    bool strange;
+    bool resumes;  /* somewhere */
+    bool stranger; /* the Position is of another router */
 };
 
 enum sim_want_kind {
@@ -229,17 +251,17 @@ struct sim_client {
     struct sim_sub subs[SIM_SUBS_MAX];
     uint32_t subs_count;
     uint64_t through;
-    uint64_t last_ordinal[SIM_WORKERS_MAX]; /* of its events in each log */
+    uint64_t last_ordinal[SIM_LOGS_MAX]; /* of its events in each log */
     bool connected;
-    bool over;    /* nothing may come any more */
-    bool goodbye; /* the server said it */
-    bool slow;    /* the server has disconnected it as too slow */
-    bool resumed; /* some subscription began in the past */
-    bool stalls;  /* the server may close it because it reads nothing */
-    bool strange; /* a Gap about another instance is due */
-    bool failed;  /* a fatal Error came */
-    bool broken;  /* by fate or by the server: not all that was written has arrived */
-    bool gone;    /* the server has let go of it */
+    bool over;        /* nothing may come any more */
+    bool goodbye;     /* the server said it */
+    bool slow;        /* the server has disconnected it as too slow */
+    bool resumed;     /* some subscription began in the past */
+    bool stalls;      /* the server may close it because it reads nothing */
+    uint32_t strange; /* mask: Gaps about another run are due */
+    bool failed;      /* a fatal Error came */
+    bool broken;      /* by fate or by the server: not all that was written has arrived */
+    bool gone;        /* the server has let go of it */
 };
 
 struct sim_client *sim_connect(struct sim_world *world, bool acks);

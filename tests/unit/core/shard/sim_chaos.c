@@ -33,6 +33,10 @@ struct sim_setup sim_setup_of(uint64_t seed) {
     struct sim_world dice = {.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1};
     struct sim_setup setup = {.seed = seed};
     setup.workers = (uint32_t)PICK(&dice, 1, 1, 2, 2, 3, 4);
+    setup.disks = (uint32_t)PICK(&dice, 0, 0, 1, 2, 3, SIM_DISKS_MAX);
+    setup.rules = sim_chance(&dice, 700);
+    setup.epoch = (uint16_t)PICK(&dice, 0, 7);
+    setup.first = PICK(&dice, 1, 1, 1000, 1000003);
     setup.log_bytes = PICK(&dice, 64 * KIB, 64 * KIB, 64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB);
     setup.log_records = PICK(&dice, 64, 128, 256, 1024, 4096);
     setup.grace_ns = PICK(&dice, 0, 50 * NS_PER_US, NS_PER_MS, 20 * NS_PER_MS, 200 * NS_PER_MS);
@@ -101,6 +105,10 @@ static const struct position *position_pick(struct sim_world *world, struct posi
     *own = world->positions[sim_below(world, kept)];
     if (sim_chance(world, 50))
         own->instance[3] ^= 1; /* of another router */
+    else if (sim_chance(world, 50))
+        own->count = sim_below(world, own->count + 1); /* of one that had fewer logs */
+    else if (sim_chance(world, 50))                    /* of an earlier run of a log */
+        own->logs[sim_below(world, own->count)].next ^= UINT64_C(8) << SEQUENCE_POSITION_BITS;
     return own;
 }
 
@@ -217,7 +225,10 @@ static void workers_step(struct sim_world *world) {
 }
 
 void sim_chaos(struct sim_world *world, uint32_t steps) {
+    uint32_t disk = (uint32_t)PICK(world, 20, 200, 800); /* how fast it is */
     for (uint32_t i = 0; i < steps; i++) {
+        if (sim_chance(world, disk))
+            sim_journal(world, sim_chance(world, 300));
         clients_step(world);
         workers_step(world);
         time_step(world);

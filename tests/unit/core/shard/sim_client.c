@@ -191,8 +191,8 @@ static struct sim_sub sub_of(struct sim_world *world, uint64_t id, uint32_t patt
         if (!(patterns & SIM_PATTERN(i)))
             continue;
         sub.topics |= sim_pattern_topics(i);
-        sub.logs |= sim_pattern_literal(i) ? 1u << *sim_home(world, sim_patterns[i])
-                                           : (1u << world->setup.workers) - 1;
+        sub.logs |=
+            sim_pattern_literal(i) ? 1u << sim_log_of(world, sim_patterns[i]) : (1u << world->logs_count) - 1;
     }
     return sub;
 }
@@ -209,6 +209,19 @@ static void out_subscribe(struct sim_client *client, Roundhouse__V1__Subscribe *
         subscribe->position = (ProtobufCBinaryData){.data = packed, .len = position_pack(resume, packed)};
     Roundhouse__V1__Frame frame = FRAME(subscribe, SUBSCRIBE, subscribe);
     out_frame(client, &frame);
+}
+
+/* What the router can not make use of. */
+static void strangeness(const struct sim_world *world, struct sim_sub *sub, const struct position *resume) {
+    sub->resume = *resume;
+    sub->stranger = memcmp(resume->instance, world->shards->facts.instance, sizeof resume->instance) != 0;
+    sub->strange = sub->logs;
+    for (uint32_t i = 0; i < resume->count && !sub->stranger; i++)
+        for (uint32_t log = 0; log < world->logs_count; log++)
+            if (resume->logs[i].number == world->logs[log].number &&
+                sequence_epoch(resume->logs[i].next) == world->logs[log].epoch)
+                sub->strange &= ~(1u << log);
+    sub->resumes = sub->strange != sub->logs;
 }
 
 void sim_subscribe(struct sim_client *client, uint64_t id, uint32_t patterns, bool skip,
@@ -232,10 +245,7 @@ void sim_subscribe(struct sim_client *client, uint64_t id, uint32_t patterns, bo
     added->sub.skip = skip;
     if (resume == NULL)
         return;
-    added->sub.resume = *resume;
-    added->sub.strange =
-        memcmp(resume->instance, world->shards->facts.instance, sizeof resume->instance) != 0;
-    added->sub.resumes = !added->sub.strange;
+    strangeness(world, &added->sub, resume);
 }
 
 void sim_subscribe_bad(struct sim_client *client, uint32_t how) {
@@ -336,8 +346,9 @@ static void wants_floor(struct sim_client *client) {
         struct sim_want *wanted = &client->wants[client->wants_floored];
         if (wanted->end > client->written)
             return;
-        for (uint32_t i = 0; i < world->setup.workers; i++)
-            wanted->sub.floor[i] = world->logs[i].count + 1;
+        for (uint32_t i = 0; i < world->logs_count; i++)
+            wanted->sub.floor[i] =
+                i < world->setup.workers ? sim_log_end(&world->logs[i]) : log_visible(world->logs[i].log);
         client->wants_floored++;
     }
 }

@@ -62,7 +62,7 @@ static void log_take(struct sim_world *world, uint32_t number, uint64_t position
     struct sim_record *record = &seen->records[seen->count++];
     wire_record_read(bytes, entry->length, &sequence, &event);
     *record = (struct sim_record){.hash = sim_hash(bytes, entry->length), .length = entry->length};
-    if (sequence != SEQUENCE_OF(position))
+    if (sequence != sequence_make(seen->epoch, position))
         sim_fail(world, NULL, "log %u: sequence %" PRIx64 " at %" PRIu64, number, sequence, position);
     record->topic = topic_number(world, &event);
     same_event(world, &event, record);
@@ -70,11 +70,11 @@ static void log_take(struct sim_world *world, uint32_t number, uint64_t position
 }
 
 void sim_logs_look(struct sim_world *world) {
-    for (uint32_t i = 0; i < world->setup.workers; i++) {
+    for (uint32_t i = 0; i < world->logs_count; i++) {
         struct sim_log *seen = &world->logs[i];
         uint64_t produced = log_produced(seen->log);
-        while (seen->count + 1 < produced)
-            log_take(world, i, seen->count + 1);
+        while (sim_log_end(seen) < produced)
+            log_take(world, i, sim_log_end(seen));
         log_reader_raise(seen->log, seen->gate, produced);
     }
 }

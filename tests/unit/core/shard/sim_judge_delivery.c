@@ -20,7 +20,7 @@ static void sub_has(struct sim_client *client, const struct sim_sub *sub, uint32
                     const char *why) {
     const struct sim_log *seen = &client->world->logs[log];
     for (uint64_t position = sub->next[log]; position < to; position++)
-        if (sub_matches(sub, seen->records[position - 1].topic))
+        if (sub_matches(sub, seen->records[position - seen->first].topic))
             sim_fail(client->world, client,
                      "%s passes log %u position %" PRIu64 ", which subscription %" PRIu64 " has not got", why,
                      log, position, sub->id);
@@ -54,7 +54,7 @@ static uint32_t event_place(struct sim_client *client, const uint8_t *body, uint
     if (length < 14 || at[0] != 0x09 || at[9] != 0x12)
         sim_fail(client->world, client, "an Event of another form");
     memcpy(&sequence, at + 1, sizeof sequence);
-    *position = sequence & ((UINT64_C(1) << 48) - 1);
+    *position = sequence_position(sequence);
     uint32_t topic_length = at[10];
     for (uint32_t i = 0; i < SIM_TOPICS; i++)
         if (strlen(sim_topics[i]) == topic_length && memcmp(sim_topics[i], at + 11, topic_length) == 0)
@@ -64,10 +64,13 @@ static uint32_t event_place(struct sim_client *client, const uint8_t *body, uint
 
 static void event_same(struct sim_client *client, const struct sim_log *seen, uint64_t position,
                        const uint8_t *frame, uint32_t length) {
-    if (position == 0 || position > seen->count)
+    if (position < seen->first || position >= sim_log_end(seen))
         sim_fail(client->world, client, "an Event of position %" PRIu64 " of %" PRIu64, position,
-                 seen->count);
-    const struct sim_record *record = &seen->records[position - 1];
+                 sim_log_end(seen));
+    if (position >= log_visible(seen->log))
+        sim_fail(client->world, client, "an Event of position %" PRIu64 ", which may still be lost",
+                 position);
+    const struct sim_record *record = &seen->records[position - seen->first];
     if (record->length != length || record->hash != sim_hash(frame, length))
         sim_fail(client->world, client, "the Event of position %" PRIu64 " is not the record of the log",
                  position);
@@ -79,7 +82,7 @@ void sim_judge_event(struct sim_client *client, const uint8_t *frame, uint32_t l
     uint64_t position;
     uint32_t log = event_place(client, body, body_length, &position);
     event_same(client, &world->logs[log], position, frame, length);
-    uint8_t topic = world->logs[log].records[position - 1].topic;
+    uint8_t topic = world->logs[log].records[position - world->logs[log].first].topic;
     bool due = false;
     sim_note(world, client, "event", log, position, topic);
     for (uint32_t i = 0; i < client->subs_count; i++) {
@@ -106,8 +109,12 @@ static struct position position_of(struct sim_client *client, const ProtobufCBin
     struct position position;
     struct fault fault;
     if (!position_unpack(packed->data, packed->len, &position, &fault) ||
-        position.count != client->world->setup.workers)
+        position.count != client->world->logs_count)
         sim_fail(client->world, client, "a Position that is none");
+    for (uint32_t i = 0; i < position.count; i++)
+        if (position.logs[i].number != client->world->logs[i].number ||
+            sequence_epoch(position.logs[i].next) != client->world->logs[i].epoch)
+            sim_fail(client->world, client, "a Position of other logs");
     return position;
 }
 
@@ -117,18 +124,19 @@ void sim_judge_position(struct sim_client *client, const ProtobufCBinaryData *pa
     struct position position = position_of(client, packed);
     for (uint32_t log = 0; log < position.count; log++) {
         uint64_t lowest = UINT64_MAX;
-        if (position.next[log] > world->logs[log].count + 1)
+        uint64_t next = sequence_position(position.logs[log].next);
+        if (next > log_visible(world->logs[log].log))
             sim_fail(world, client, "a Position beyond the end of log %u", log);
         for (uint32_t i = 0; i < client->subs_count; i++) {
             const struct sim_sub *sub = &client->subs[i];
             if (!sub_reads(sub, log))
                 continue;
             lowest = sub->next[log] < lowest ? sub->next[log] : lowest;
-            sub_has(client, sub, log, position.next[log], "a Position");
+            sub_has(client, sub, log, next, "a Position");
         }
-        if (lowest != UINT64_MAX && position.next[log] < lowest)
+        if (lowest != UINT64_MAX && next < lowest)
             sim_fail(world, client, "a Position that would bring log %u again from %" PRIu64 " on", log,
-                     position.next[log]);
+                     next);
     }
     if (keep)
         position_keep(world, &position);
@@ -138,14 +146,18 @@ void sim_judge_position(struct sim_client *client, const ProtobufCBinaryData *pa
 
 static void begin_judge(struct sim_client *client, const struct sim_sub *sub, uint32_t log) {
     struct sim_world *world = client->world;
-    uint64_t resume = sub->resume.next[log] == 0 ? 1 : sub->resume.next[log];
-    if (sub->next[log] > world->logs[log].count + 1)
+    bool resumes = sub->resumes && (sub->strange >> log & 1u) == 0;
+    uint64_t resume = 0;
+    for (uint32_t i = 0; i < sub->resume.count; i++)
+        if (sub->resume.logs[i].number == world->logs[log].number)
+            resume = sequence_position(sub->resume.logs[i].next);
+    if (sub->next[log] > sim_log_end(&world->logs[log]))
         sim_fail(world, client, "subscription %" PRIu64 " begins beyond the end of log %u", sub->id, log);
-    if (sub->resumes && sub->next[log] != resume)
+    if (resumes && sub->next[log] != resume)
         sim_fail(world, client,
                  "subscription %" PRIu64 " begins at log %u position %" PRIu64 ", not at %" PRIu64, sub->id,
                  log, sub->next[log], resume);
-    if (!sub->resumes && sub->next[log] < sub->floor[log])
+    if (!resumes && sub->next[log] < sub->floor[log])
         sim_fail(world, client,
                  "subscription %" PRIu64 " begins at log %u position %" PRIu64
                  ", before it was asked for at %" PRIu64,
@@ -159,12 +171,14 @@ void sim_judge_subscribed(struct sim_client *client, const struct sim_want *want
     struct sim_sub *sub = &client->subs[client->subs_count++];
     *sub = want->sub;
     for (uint32_t log = 0; log < position.count; log++) {
-        sub->next[log] = position.next[log];
+        sub->next[log] = sequence_position(position.logs[log].next);
         if (sub_reads(sub, log))
             begin_judge(client, sub, log);
     }
     client->resumed |= sub->resumes;
-    client->strange = sub->strange;
+    if (client->strange != 0)
+        sim_fail(world, client, "a Gap about another run has not come");
+    client->strange = sub->stranger ? UINT32_MAX : sub->strange;
     world->resumes += sub->resumes;
     position_keep(world, &position);
     sim_note(world, client, "subscribed", sub->id, sub->next[0], sub->next[1]);
@@ -184,12 +198,21 @@ static bool client_skips(const struct sim_client *client) {
     return client->subs_count > 0 && client->subs[0].skip;
 }
 
+static uint32_t log_index(const struct sim_world *world, uint32_t number) {
+    for (uint32_t i = 0; i < world->logs_count; i++)
+        if (world->logs[i].number == number)
+            return i;
+    return world->logs_count;
+}
+
 static bool gap_of_instance(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
     if (gap->reason != ROUNDHOUSE__V1__GAP__REASON__REASON_INSTANCE)
         return false;
-    if (!client->strange || gap->from != 0 || gap->to != 0 || gap->at_most != 0)
-        sim_fail(client->world, client, "a Gap about another instance");
-    client->strange = false;
+    uint32_t log = log_index(client->world, gap->log);
+    uint32_t about = client->strange == UINT32_MAX ? UINT32_MAX : 1u << log;
+    if ((client->strange & about) == 0 || gap->from != 0 || gap->to != 0 || gap->at_most != 0)
+        sim_fail(client->world, client, "a Gap about another run of log %u", gap->log);
+    client->strange &= ~about;
     return true;
 }
 
@@ -199,11 +222,12 @@ static void gap_allowed(struct sim_client *client, const Roundhouse__V1__Gap *ga
     bool expired = gap->reason == ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED && client->resumed;
     if (!slow && !expired)
         sim_fail(client->world, client, "a Gap for reason %d", (int)gap->reason);
-    if (gap->log >= world->setup.workers || gap->from == 0 || gap->from > gap->to ||
-        gap->to > world->logs[gap->log].count || gap->at_most != gap->to - gap->from + 1)
+    uint32_t log = log_index(world, gap->log);
+    if (log == world->logs_count || gap->from == 0 || gap->from > gap->to ||
+        gap->to >= sim_log_end(&world->logs[log]) || gap->at_most != gap->to - gap->from + 1)
         sim_fail(client->world, client, "a Gap of %" PRIu64 " events from %" PRIu64 " to %" PRIu64,
                  gap->at_most, gap->from, gap->to);
-    if (gap->from >= log_oldest(world->logs[gap->log].log))
+    if (gap->from >= log_oldest(world->logs[log].log))
         sim_fail(client->world, client, "a Gap from %" PRIu64 ", which the log still has", gap->from);
 }
 
@@ -214,14 +238,15 @@ void sim_judge_gap(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
     if (gap_of_instance(client, gap))
         return;
     gap_allowed(client, gap);
+    uint32_t log = log_index(world, gap->log);
     for (uint32_t i = 0; i < client->subs_count; i++) {
         struct sim_sub *sub = &client->subs[i];
-        if (!sub_reads(sub, gap->log) || sub->next[gap->log] > gap->to)
+        if (!sub_reads(sub, log) || sub->next[log] > gap->to)
             continue;
-        if (sub->next[gap->log] <= gap->from)
+        if (sub->next[log] <= gap->from)
             concerns = true;
-        sub_passes(client, sub, gap->log, gap->from, "a Gap");
-        sub->next[gap->log] = gap->to + 1;
+        sub_passes(client, sub, log, gap->from, "a Gap");
+        sub->next[log] = gap->to + 1;
     }
     if (!concerns)
         sim_fail(world, client, "a Gap from %" PRIu64 ", which nobody needs", gap->from);
@@ -232,7 +257,7 @@ void sim_judge_gap(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
 void sim_judge_slow(struct sim_client *client) {
     const struct sim_world *world = client->world;
     for (uint32_t i = 0; i < client->subs_count; i++)
-        for (uint32_t log = 0; log < world->setup.workers; log++)
+        for (uint32_t log = 0; log < world->logs_count; log++)
             if (sub_reads(&client->subs[i], log) && !client_skips(client) &&
                 client->subs[i].next[log] < log_oldest(world->logs[log].log)) {
                 client->world->slow++;
@@ -243,7 +268,7 @@ void sim_judge_slow(struct sim_client *client) {
 
 void sim_judge_complete(struct sim_client *client) {
     for (uint32_t i = 0; i < client->subs_count; i++)
-        for (uint32_t log = 0; log < client->world->setup.workers; log++)
+        for (uint32_t log = 0; log < client->world->logs_count; log++)
             if (sub_reads(&client->subs[i], log))
-                sub_passes(client, &client->subs[i], log, client->world->logs[log].count + 1, "the end");
+                sub_passes(client, &client->subs[i], log, sim_log_end(&client->world->logs[log]), "the end");
 }

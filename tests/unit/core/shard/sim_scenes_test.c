@@ -4,13 +4,16 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TOPIC_A    0u /* of sim_topics; with two workers in log 0 */
 #define TOPIC_B    1u /* in log 1 */
 #define TOPIC_AB   3u
+#define TOPIC_BB   6u
 #define PATTERN_A  SIM_PATTERN(0)
 #define PATTERN_B  SIM_PATTERN(1)
-#define PATTERN_AB SIM_PATTERN(2) /* "a.b" */
+#define PATTERN_AB SIM_PATTERN(2)  /* "a.b" */
+#define PATTERN_BB SIM_PATTERN(19) /* "b.b" */
 #define SKIP       true
 #define DISCONNECT false
 
@@ -458,12 +461,59 @@ Test(sim_scenes, a_position_is_good_for_logs_that_were_not_read) {
     says(client);
     reads(client);
     struct position position = world->positions[world->positions_count - 1];
-    cr_assert_eq(position.next[1], 4);
+    cr_assert_eq(sequence_position(position.logs[1].next), 4);
     published(says_it, TOPIC_B, 3, 10);
     sim_subscribe(client, 2, PATTERN_B, SKIP, &position);
     says(client);
     published(says_it, TOPIC_B, 1, 10);
     reads(client);
     cr_assert_eq(world->events, 4);
+    ends(world);
+}
+
+/* ---- several logs ---- */
+
+/* What a Position says of an earlier run of the memory logs is not understood; of a disk log it is. */
+Test(sim_scenes, a_position_of_before_a_restart_is_good_for_the_disk_logs) {
+    struct sim_setup setup = sim_setup_plain(1);
+    setup.disks = 1;
+    setup.rules = true; /* "a" in memory, "b.b" on disk */
+    setup.first = 500;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *says_it = publisher(world);
+    struct position before = {.count = 2,
+                              .logs = {{.next = sequence_make(1, 7), .number = 0},
+                                       {.next = sequence_make(1, 502), .number = LOG_NUMBER_DISK}}};
+    memcpy(before.instance, "simulated router", sizeof before.instance);
+    before.logs[0].next = sequence_make(2, 7);
+    published(says_it, TOPIC_A, 3, 10);
+    published(says_it, TOPIC_BB, 4, 10);
+    struct sim_client *client = sim_connect(world, true);
+    sim_subscribe(client, 1, PATTERN_A | PATTERN_BB, SKIP, &before);
+    says(client);
+    reads(client);
+    cr_assert_eq(client->strange, 0, "the Gap about the memory log has come");
+    cr_assert_eq(world->events, 2, "and what the disk log has from there on");
+    published(says_it, TOPIC_A, 1, 10);
+    reads(client);
+    cr_assert_eq(world->events, 3);
+    ends(world);
+}
+
+/* A laggard of a disk log is held up by nothing but itself, and the disk by nobody. */
+Test(sim_scenes, who_subscribes_gets_what_becomes_durable_later) {
+    struct sim_setup setup = sim_setup_plain(2);
+    setup.disks = 3;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *says_it = publisher(world);
+    world->disk_stuck = true;
+    published(says_it, TOPIC_A, 3, 10);
+    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    published(says_it, TOPIC_A, 2, 10);
+    cr_assert_eq(world->events, 0);
+    world->disk_stuck = false;
+    sim_turns(world, 5);
+    cr_assert_eq(world->events, 5, "it begins at what is durable");
+    reads(client);
     ends(world);
 }

@@ -37,12 +37,12 @@ void sim_note(struct sim_world *world, const struct sim_client *client, const ch
 
 static void setup_print(const struct sim_setup *setup) {
     fprintf(stderr,
-            "RH_SIM_SEED=%" PRIu64 ": %u workers, logs of %" PRIu64 " bytes and %" PRIu64
+            "RH_SIM_SEED=%" PRIu64 ": %u workers, %u disk logs, logs of %" PRIu64 " bytes and %" PRIu64
             " records, grace %" PRIu64 " us, frames of %" PRIu64 ", private %" PRIu64 ", links of %" PRIu64
             ", idle %" PRIu64 " us, %u slices, %u connections\n",
-            setup->seed, setup->workers, setup->log_bytes, setup->log_records, setup->grace_ns / NS_PER_US,
-            setup->frame_bytes, setup->private_bytes, setup->link_bytes, setup->idle_ns / NS_PER_US,
-            setup->slices, setup->connections);
+            setup->seed, setup->workers, setup->disks, setup->log_bytes, setup->log_records,
+            setup->grace_ns / NS_PER_US, setup->frame_bytes, setup->private_bytes, setup->link_bytes,
+            setup->idle_ns / NS_PER_US, setup->slices, setup->connections);
     const struct io_sim_faults *faults = &setup->faults;
     fprintf(stderr, "faults: receive %u send %u refuse %u delay %u reset %u early %u socket %u\n",
             faults->short_receive, faults->short_send, faults->refuse_send, faults->delay, faults->reset,
@@ -75,9 +75,10 @@ void sim_fail(struct sim_world *world, const struct sim_client *client, const ch
     uint64_t first = world->lines_count < SIM_TRACE_LINES ? 0 : world->lines_count - SIM_TRACE_LINES;
     for (uint64_t i = first; !world->loud && i < world->lines_count; i++)
         line_print(&world->lines[i % SIM_TRACE_LINES]);
-    for (uint32_t i = 0; i < world->setup.workers; i++)
-        fprintf(stderr, "log %u: %" PRIu64 " to %" PRIu64 "\n", i, log_oldest(world->logs[i].log),
-                world->logs[i].count);
+    for (uint32_t i = 0; i < world->logs_count; i++)
+        fprintf(stderr, "log %u: %" PRIu64 " to %" PRIu64 ", visible to %" PRIu64 "\n", i,
+                log_oldest(world->logs[i].log), sim_log_end(&world->logs[i]),
+                log_visible(world->logs[i].log));
     setup_print(&world->setup);
     client_print(client);
     fprintf(stderr, "%s\n", text);

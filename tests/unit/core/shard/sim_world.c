@@ -50,9 +50,15 @@ struct sim_setup sim_setup_plain(uint32_t workers) {
 
 /* ---- making ---- */
 
-uint8_t *sim_home(struct sim_world *world, const char *topic) {
-    uint64_t hash = topic_hash((const uint8_t *)topic, strlen(topic), SLOT_SEED);
-    return &world->slots[topic_slot(hash)];
+static uint32_t slot_of(const char *topic) {
+    return topic_slot(topic_hash((const uint8_t *)topic, strlen(topic), SLOT_SEED));
+}
+
+uint32_t sim_log_of(const struct sim_world *world, const char *topic) {
+    const struct sim_setup *setup = &world->setup;
+    if (setup->disks > 0 && sim_topic_disk(topic, setup->rules))
+        return setup->workers + slot_of(topic) * setup->disks / SLOT_COUNT;
+    return world->slots[slot_of(topic)];
 }
 
 static void slots_deal(struct sim_world *world) {
@@ -60,18 +66,26 @@ static void slots_deal(struct sim_world *world) {
         world->slots[i] = (uint8_t)sim_below(world, world->setup.workers);
     for (uint32_t i = 0; i < SIM_TOPICS;
          i++) /* one after the other, so that even few topics lie in all logs */
-        *sim_home(world, sim_topics[i]) = (uint8_t)(i % world->setup.workers);
+        world->slots[slot_of(sim_topics[i])] = (uint8_t)(i % world->setup.workers);
     for (uint32_t i = 0; i < SIM_TOPICS; i++)
-        world->homes[i] = *sim_home(world, sim_topics[i]);
+        world->homes[i] = (uint8_t)sim_log_of(world, sim_topics[i]);
 }
 
 static struct shards *shards_of(struct sim_world *world) {
     const struct sim_setup *setup = &world->setup;
     struct shards *shards = calloc(1, sizeof *shards);
+    static uint64_t firsts[SIM_DISKS_MAX];
     cr_assert_not_null(shards);
+    for (uint32_t i = 0; i < setup->disks; i++)
+        firsts[i] = setup->first == 0 ? 1 : setup->first + i;
     shards->config = (struct shards_config){.count = setup->workers,
                                             .slots = world->slots,
                                             .slot_seed = SLOT_SEED,
+                                            .disk_logs = setup->disks,
+                                            .disk_first = firsts,
+                                            .epoch = setup->epoch,
+                                            .rules = sim_rules,
+                                            .rules_count = setup->rules ? sim_rules_count : 0,
                                             .body = IO_BODY_SIM,
                                             .log_data_bytes = setup->log_bytes,
                                             .log_records = setup->log_records,
@@ -96,7 +110,7 @@ static struct shards *shards_of(struct sim_world *world) {
                                            .private_bytes = setup->private_bytes};
     shards->table_seed = setup->seed;
     shards->listener = -1;
-    memcpy(shards->slots, world->slots, sizeof shards->slots);
+    shards_lay_out(shards);
     return shards;
 }
 
@@ -112,10 +126,22 @@ static void workers_make(struct sim_world *world) {
         io_sim_share(worker->io, shards->workers[0]->io);
         io_sim_seed(worker->io, world->setup.seed * 8 + i, &world->setup.faults);
         cr_assert_eq(worker_attach(worker), 0);
-        world->logs[i].log = shards->logs[i];
-        world->logs[i].gate = log_reader_attach(shards->logs[i]);
-        cr_assert_geq(world->logs[i].gate, 0);
-        cr_assert(log_reader_lower(shards->logs[i], world->logs[i].gate, 1));
+    }
+}
+
+static void logs_watch(struct sim_world *world) {
+    const struct sim_setup *setup = &world->setup;
+    world->logs_count = setup->workers + setup->disks;
+    for (uint32_t i = 0; i < world->logs_count; i++) {
+        struct sim_log *seen = &world->logs[i];
+        bool disk = i >= setup->workers;
+        seen->log = world->shards->logs[i];
+        seen->first = log_oldest(seen->log);
+        seen->number = (uint16_t)(disk ? 64 + i - setup->workers : i);
+        seen->epoch = disk || setup->epoch == 0 ? 1 : setup->epoch;
+        seen->gate = log_reader_attach(seen->log);
+        cr_assert_geq(seen->gate, 0);
+        cr_assert(log_reader_lower(seen->log, seen->gate, seen->first));
     }
 }
 
@@ -130,6 +156,7 @@ struct sim_world *sim_world_new(const struct sim_setup *setup) {
     slots_deal(world);
     world->shards = shards_of(world);
     workers_make(world);
+    logs_watch(world);
     return world;
 }
 
@@ -174,7 +201,8 @@ bool sim_turn(struct sim_world *world, uint32_t number) {
     uint64_t wait_ns = place->asleep ? place->wait_ns : 0;
     place->asleep = false;
     cr_assert_eq(worker_wake(worker, wait_ns), 0);
-    log_check(worker->log);
+    for (uint32_t i = 0; i < worker->homes_count; i++)
+        log_check(worker->homes[i].log);
     sim_logs_look(world);
     sim_clients_look(world);
     backstop_judge(world, number, hits);
@@ -182,8 +210,20 @@ bool sim_turn(struct sim_world *world, uint32_t number) {
     return true;
 }
 
+void sim_journal(struct sim_world *world, bool all) {
+    for (uint32_t i = world->setup.workers; i < world->logs_count && !world->disk_stuck; i++) {
+        struct log *log = world->logs[i].log;
+        uint64_t waiting = log_produced(log) - log_visible(log);
+        if (waiting == 0)
+            continue;
+        log_visible_set(log, log_visible(log) + (all ? waiting : 1 + sim_below(world, (uint32_t)waiting)));
+        shards_log_moved(world->shards);
+    }
+}
+
 void sim_turns(struct sim_world *world, uint32_t turns) {
     for (uint32_t i = 0; i < turns; i++) {
+        sim_journal(world, true);
         for (uint32_t number = 0; number < world->setup.workers; number++)
             (void)sim_turn(world, number);
         sim_time(world, NS_PER_US);
@@ -228,8 +268,8 @@ static uint64_t progress(const struct sim_world *world) {
     uint64_t sum = world->lines_count;
     for (uint32_t i = 0; i < world->clients_count; i++)
         sum += world->clients[i]->written + world->clients[i]->decoded + world->clients[i]->consumed;
-    for (uint32_t i = 0; i < world->setup.workers; i++)
-        sum += world->logs[i].count;
+    for (uint32_t i = 0; i < world->logs_count; i++)
+        sum += world->logs[i].count + log_visible(world->logs[i].log);
     return sum;
 }
 
@@ -250,6 +290,7 @@ static void quiet_await(struct sim_world *world, uint32_t looks, bool owed) {
     uint64_t since_ns = now_ns;
     for (uint32_t rounds = 0, still = 0; still < looks; rounds++) {
         clients_go_on(world);
+        sim_journal(world, true);
         bool turned = workers_go_on(world);
         const struct sim_client *waiting = owed ? client_waiting(world) : NULL;
         if (progress(world) != before) {
@@ -306,7 +347,7 @@ static void worker_is_empty(struct sim_world *world, struct worker *worker) {
     if (worker->pool.used != 0 || counts.patterns != 0 || !list_empty(&worker->all))
         sim_fail(world, NULL, "worker %u keeps %u slices, %lu patterns%s", worker->number, worker->pool.used,
                  counts.patterns, list_empty(&worker->all) ? "" : ", connections");
-    for (uint32_t i = 0; i < world->setup.workers; i++) {
+    for (uint32_t i = 0; i < world->logs_count; i++) {
         const struct reader *reader = &worker->readers[i];
         if (reader->attached || reader->interest != 0 ||
             log_reader_gate(reader->log, reader->gate) != LOG_IDLE ||
@@ -318,8 +359,9 @@ static void worker_is_empty(struct sim_world *world, struct worker *worker) {
 static void world_free(struct sim_world *world) {
     for (uint32_t i = 0; i < world->clients_count; i++)
         sim_client_free(world->clients[i]);
-    for (uint32_t i = 0; i < world->setup.workers; i++) {
+    for (uint32_t i = 0; i < world->setup.workers; i++)
         worker_detach(world->shards->workers[i]);
+    for (uint32_t i = 0; i < world->logs_count; i++) {
         log_reader_detach(world->logs[i].log, world->logs[i].gate);
         free(world->logs[i].records);
     }

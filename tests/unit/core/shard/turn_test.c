@@ -164,7 +164,7 @@ Test(worker_turn, asks_for_grace_for_those_who_fall_back_before_a_sleep) {
     publish_at_once(world, publishers, &number); /* what comes wakes it from its first sleep */
     cr_assert_eq(world_sleeps(world, 0), sleeps + 1);
     cr_assert_eq(counter_get(&worker->stats.laggards), 1);
-    cr_assert_gt(counter_get(&log_counters(worker->log)->refused_grace), 0, "nobody waited for it");
+    cr_assert_gt(counter_get(&log_counters(worker->homes[0].log)->refused_grace), 0, "nobody waited for it");
     cr_assert_eq(read_all(subscriber, 0), number, "it comes back without losing anything");
     cr_assert_eq(counter_get(&worker->stats.slow_disconnects), 0);
     world_free(world);
@@ -192,7 +192,8 @@ static void no_grace_scene(void (*give_up)(struct world_client *)) {
     for (int i = 0; i < 4; i++)
         publish_at_once(world, publishers, &number);
     cr_assert_eq(counter_get(&worker->stats.events_appended), number);
-    cr_assert_eq(counter_get(&log_counters(worker->log)->refused_grace), 0, "somebody waited for nobody");
+    cr_assert_eq(counter_get(&log_counters(worker->homes[0].log)->refused_grace), 0,
+                 "somebody waited for nobody");
     world_free(world);
     LEAKS_NONE();
 }
@@ -241,13 +242,13 @@ Test(worker_turn, wakes_readers_for_each_batch) {
     crowd_new(world, publishers);
     world_topic(world, 0, topic);
     world_turns(world, 3);
-    uint64_t batches = counter_get(&log_counters(home->log)->batches);
+    uint64_t batches = counter_get(&log_counters(home->homes[0].log)->batches);
     uint64_t signals = wake_sent(reader) + wake_elided(reader);
     for (uint64_t number = 0; number < CROWD * 3; number++)
         client_publish(publishers[number % CROWD], topic, number, 900);
     world_turn(world, 0);
     cr_assert_eq(counter_get(&home->stats.events_appended), CROWD * 3);
-    batches = counter_get(&log_counters(home->log)->batches) - batches;
+    batches = counter_get(&log_counters(home->homes[0].log)->batches) - batches;
     cr_assert_geq(batches, 4, "half of the ring, and more");
     cr_assert_eq(wake_sent(reader) + wake_elided(reader) - signals, batches);
     world_free(world);
