@@ -382,8 +382,9 @@ uint8_t *log_writer_ahead(struct log *log, size_t *size, uint64_t now_ns) {
 }
 
 void log_writer_skip(struct log *log, uint64_t offset) {
-    CHECK(log->data_next <= offset && offset <= log->data_claimed && !log->reserving);
+    CHECK(log->data_next <= offset && offset <= log->data_claimed);
     log->data_next = offset;
+    log->reserving = false;
 }
 
 /* The ring is larger than the caches, so every line that the writer comes to is cold, and stores that wait

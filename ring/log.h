@@ -97,7 +97,8 @@ uint8_t *log_writer_ahead(struct log *log, size_t *size, uint64_t now_ns);
 static inline bool log_writer_is_next(const struct log *log, const uint8_t *byte);
 /* Offset of the next record. */
 static inline uint64_t log_writer_offset(const struct log *log);
-/* Leaves out the bytes below `offset`, which log_writer_ahead gave: no record lies there. */
+/* Leaves out the bytes below `offset`, which log_writer_ahead gave: no record lies there, also none that was
+ * reserved and not committed. */
 void log_writer_skip(struct log *log, uint64_t offset);
 /* A record of `length` bytes is about to be copied in: see log.c. */
 void log_writer_warm(const struct log *log, uint32_t length);

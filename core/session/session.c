@@ -127,17 +127,27 @@ void session_gap(struct session *session, const struct session_gap *gap, const s
  * later one. */
 #define ACK_EXCEPTIONS_MAX 64u
 
+static void exception_message(const struct session_exception *exception,
+                              Roundhouse__V1__AckException *message, Roundhouse__V1__Error *error) {
+    roundhouse__v1__ack_exception__init(message);
+    message->ordinal = exception->ordinal;
+    if (exception->duplicate_of != 0) {
+        message->outcome_case = ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_DUPLICATE_OF;
+        message->duplicate_of = exception->duplicate_of;
+        return;
+    }
+    *error = error_message(&exception->fault);
+    message->outcome_case = ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR;
+    message->error = error;
+}
+
 static void ack_send(struct session *session, uint64_t through, const struct session_exception *exceptions,
                      uint32_t count) {
     Roundhouse__V1__Error errors[ACK_EXCEPTIONS_MAX];
     Roundhouse__V1__AckException messages[ACK_EXCEPTIONS_MAX];
     Roundhouse__V1__AckException *list[ACK_EXCEPTIONS_MAX];
     for (uint32_t i = 0; i < count; i++) {
-        errors[i] = error_message(&exceptions[i].fault);
-        roundhouse__v1__ack_exception__init(&messages[i]);
-        messages[i].ordinal = exceptions[i].ordinal;
-        messages[i].outcome_case = ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR;
-        messages[i].error = &errors[i];
+        exception_message(&exceptions[i], &messages[i], &errors[i]);
         list[i] = &messages[i];
     }
     Roundhouse__V1__PublishAck ack;

@@ -97,6 +97,7 @@ struct session_gap {
 void session_gap(struct session *session, const struct session_gap *gap, const struct position *position);
 struct session_exception {
     uint64_t ordinal;
+    uint64_t duplicate_of; /* the sequence that it has already; 0 = the fault says what is wrong */
     struct fault fault;
 };
 void session_ack(struct session *session, uint64_t through, const struct session_exception *exceptions,

@@ -70,19 +70,45 @@ void acks_note(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t until)
     run_add(peer, (struct ack_run){.last = ordinal, .until = until, .by = (uint16_t)by});
 }
 
-void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault) {
-    struct acks *acks = &peer->acks;
-    acks->exceptions[acks->exceptions_count++] =
-        (struct session_exception){.ordinal = ordinal, .fault = *fault};
-    run_add(peer, (struct ack_run){.last = ordinal, .by = ACK_REFUSED});
+void acks_note_settled(struct peer *peer, uint64_t ordinal) {
+    if (peer->session.acks)
+        run_add(peer, (struct ack_run){.last = ordinal, .by = ACK_REFUSED});
 }
 
-static bool run_settled(const struct worker *worker, const struct ack_run *run) {
+bool acks_except(struct peer *peer, const struct session_exception *exception) {
+    struct acks *acks = &peer->acks;
+    if (acks->exceptions_count == acks->exceptions_capacity && !exceptions_grow(acks))
+        return false;
+    uint32_t at = acks->exceptions_count++;
+    for (; at > 0 && acks->exceptions[at - 1].ordinal > exception->ordinal; at--)
+        acks->exceptions[at] = acks->exceptions[at - 1]; /* homes answer in any order */
+    acks->exceptions[at] = *exception;
+    return true;
+}
+
+void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault) {
+    struct session_exception exception = {.ordinal = ordinal, .fault = *fault};
+    CHECK(acks_except(peer, &exception)); /* acks_ready has made room */
+    acks_note_settled(peer, ordinal);
+}
+
+/* `consumed`: of the link that it is by, if it is by one. */
+static bool run_done(const struct worker *worker, const struct ack_run *run, uint64_t consumed) {
     if (run->by == ACK_REFUSED)
         return true;
     if (run->by >= ACK_LOG)
         return log_produced(worker->home_of[run->by - ACK_LOG]->log) >= run->until;
-    return spsc_consumed(worker->out[run->by].ring) >= run->until;
+    return consumed >= run->until;
+}
+
+/* As of the last look at what homes say against events. */
+static bool run_settled(const struct worker *worker, const struct ack_run *run) {
+    return run_done(worker, run, run->by < ACK_LOG ? worker->out[run->by].consumed : 0);
+}
+
+/* ... and as of now. */
+static bool run_moved(const struct worker *worker, const struct ack_run *run) {
+    return run_done(worker, run, run->by < ACK_LOG ? spsc_consumed(worker->out[run->by].ring) : 0);
 }
 
 static uint32_t exceptions_settled(const struct acks *acks) {
@@ -125,6 +151,7 @@ static void peer_settle(struct peer *peer) {
 
 void acks_settle(struct worker *worker) {
     struct list *next;
+    verdicts_read(worker);
     for (struct list *node = worker->acking.next; node != &worker->acking; node = next) {
         next = node->next;
         peer_settle(LIST_OF(node, struct peer, acking));
@@ -165,7 +192,7 @@ bool acks_waiting(struct worker *worker) {
             wanted_set(spsc_wanted(worker->out[i].ring));
     for (struct list *node = worker->acking.next; node != &worker->acking; node = node->next) {
         const struct acks *acks = &LIST_OF(node, struct peer, acking)->acks;
-        if (acks->count == 0 || run_settled(worker, run_at(acks, 0)))
+        if (acks->count == 0 || run_moved(worker, run_at(acks, 0)))
             return true;
     }
     return false;

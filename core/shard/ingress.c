@@ -1,10 +1,11 @@
 /* From a publisher into a log: here, or through a link to the worker that is its home.
  *
  * A link is a byte ring (ring/spsc.h); there is one for each class of topics, as a log that waits for its
- * disk must not hold up what goes into memory. Each of its records is a `struct forward` and behind it the
- * frame as the log will hold it, or, when that is larger than SPSC_INLINE_MAX, the address of a buffer that
- * holds it. Such a buffer is lent: it is freed when the home has consumed past it, which is also when its
- * publisher is told. Addresses take little of the ring, so what is lent has a bound of its own. */
+ * disk must not hold up what goes into memory. Each of its records is a `struct forward`, the publisher's
+ * address if the event is judged (verdicts.c), and the frame as the log will hold it, or, when that is larger
+ * than SPSC_INLINE_MAX, the address of a buffer that holds it. Such a buffer is lent: it is freed when the
+ * home has consumed past it, which is also when its publisher is told. Addresses take little of the ring, so
+ * what is lent has a bound of its own. */
 #include "core/shard/worker.h"
 
 #include "core/base/topic.h"
@@ -17,7 +18,8 @@ struct forward {
     uint64_t time_ns;
     const uint8_t *large; /* the record when it is not inline */
     uint32_t length;      /* of the record */
-    uint16_t log;
+    uint8_t log;
+    bool judged; /* a struct forward_from follows */
     uint8_t topic_at;
     uint8_t topic_length;
 };
@@ -86,14 +88,23 @@ static uint64_t topic_id(struct worker *worker, struct home *home, const struct 
     return id;
 }
 
-static enum session_verdict append_here(struct peer *peer, struct home *home, struct forward *forward,
-                                        const struct wire_event *event) {
+/* What became of an event that a session has given. */
+enum placed { PLACED, PLACED_ANSWERED, PLACED_NOT };
+
+static enum placed append_here(struct peer *peer, struct home *home, struct forward *forward,
+                               const struct wire_event *event) {
     struct worker *worker = peer->worker;
     bool landed = landing_clear(home, peer, event->record);
     uint8_t *out = log_room(worker, home, forward->length);
+    struct verdict verdict;
     if (out == NULL)
-        return SESSION_PARK;
+        return PLACED_NOT;
     uint64_t sequence = sequence_make(home->epoch, log_writer_next(home->log));
+    if (UNLIKELY(home->judge != NULL) && home->judge(home, event, forward->hash, sequence, &verdict)) {
+        acks_note_settled(peer, peer->session.ordinal);
+        verdict_tell(peer, peer->session.ordinal, &verdict);
+        return PLACED_ANSWERED;
+    }
     if (landed) {
         wire_record_sequence(out, sequence);
         forward->topic_at = (uint8_t)(event->topic - event->record);
@@ -103,7 +114,7 @@ static enum session_verdict append_here(struct peer *peer, struct home *home, st
         forward->topic_at = (uint8_t)wire_record_write(out, sequence, event);
     }
     log_add(worker, home, forward, topic_id(worker, home, event, forward->hash));
-    return SESSION_GO;
+    return PLACED;
 }
 
 /* ---- to another home ---- */
@@ -114,10 +125,13 @@ static struct link_out *link_to(struct worker *worker, uint32_t way) {
     uint64_t bytes = shards->config.link_bytes;
     if (link->ring == NULL && spsc_create(&link->ring, bytes != 0 ? bytes : SPSC_BYTES) != 0)
         return NULL;
+    if (link->back == NULL && shards->judged != 0 && spsc_create(&link->back, VERDICT_BYTES) != 0)
+        return NULL;
     if (!link->announced) {
         struct worker *other = way_worker(shards, way);
         struct mpsc_command command = {.kind = COMMAND_LINK, .small = way - other->number + worker->number};
         command.word[0] = (uint64_t)(uintptr_t)link->ring;
+        command.word[1] = (uint64_t)(uintptr_t)link->back;
         link->announced = mpsc_push(other->mailbox, &command) == RING_OK;
         wake_signal(&other->wake);
     }
@@ -180,47 +194,61 @@ static void lent_add(struct link_out *link, struct lent *lent) {
     link->lent_last = lent;
 }
 
-static enum session_verdict forward_large(struct link_out *link, struct forward *forward,
-                                          const struct wire_event *event) {
+/* Bytes in front of the frame. */
+static uint32_t forward_head(const struct forward *forward) {
+    return (uint32_t)(sizeof *forward + (forward->judged ? sizeof(struct forward_from) : 0));
+}
+
+static void forward_write(uint8_t *out, const struct forward *forward, const struct peer *peer) {
+    memcpy(out, forward, sizeof *forward);
+    if (!forward->judged)
+        return;
+    struct forward_from from = verdict_address(peer, peer->session.ordinal);
+    memcpy(out + sizeof *forward, &from, sizeof from);
+}
+
+static bool forward_large(struct peer *peer, struct link_out *link, struct forward *forward,
+                          const struct wire_event *event) {
     uint8_t *out;
-    if (!lent_room(link, forward->length) || link_reserve(link, sizeof *forward, &out) != RING_OK)
-        return SESSION_PARK;
+    uint32_t head = forward_head(forward);
+    if (!lent_room(link, forward->length) || link_reserve(link, head, &out) != RING_OK)
+        return false;
     struct lent *lent = lent_new(forward);
     if (lent == NULL)
-        return SESSION_PARK;
+        return false;
     forward->topic_at = (uint8_t)wire_record_write(lent->bytes, 1, event);
     forward->large = lent->bytes;
-    memcpy(out, forward, sizeof *forward);
-    spsc_commit(link->ring, sizeof *forward);
+    forward_write(out, forward, peer);
+    spsc_commit(link->ring, head);
     lent_add(link, lent);
-    return SESSION_GO;
+    return true;
 }
 
-static enum session_verdict forward_inline(struct link_out *link, struct forward *forward,
-                                           const struct wire_event *event) {
+static bool forward_inline(struct peer *peer, struct link_out *link, struct forward *forward,
+                           const struct wire_event *event) {
     uint8_t *out;
-    uint32_t size = (uint32_t)sizeof *forward + forward->length;
-    if (link_reserve(link, size, &out) != RING_OK)
-        return SESSION_PARK;
-    forward->topic_at = (uint8_t)wire_record_write(out + sizeof *forward, 1, event);
-    memcpy(out, forward, sizeof *forward);
-    spsc_commit(link->ring, size);
-    return SESSION_GO;
+    uint32_t head = forward_head(forward);
+    if (link_reserve(link, head + forward->length, &out) != RING_OK)
+        return false;
+    forward->topic_at = (uint8_t)wire_record_write(out + head, 1, event);
+    forward_write(out, forward, peer);
+    spsc_commit(link->ring, head + forward->length);
+    return true;
 }
 
-static enum session_verdict append_there(struct worker *worker, uint32_t way, struct forward *forward,
-                                         const struct wire_event *event) {
+static enum placed append_there(struct peer *peer, uint32_t way, struct forward *forward,
+                                const struct wire_event *event) {
+    struct worker *worker = peer->worker;
     struct link_out *link = link_to(worker, way);
     if (link == NULL)
-        return SESSION_PARK;
-    enum session_verdict verdict = forward->length > SPSC_INLINE_MAX ? forward_large(link, forward, event)
-                                                                     : forward_inline(link, forward, event);
-    if (verdict == SESSION_GO) {
-        link->fresh = true;
-        worker->worked = true; /* perhaps behind this turn's publishing: no sleep before the next one */
-        counter_add(&worker->stats.events_forwarded, 1);
-    }
-    return verdict;
+        return PLACED_NOT;
+    bool large = forward->length > SPSC_INLINE_MAX;
+    if (!(large ? forward_large(peer, link, forward, event) : forward_inline(peer, link, forward, event)))
+        return PLACED_NOT;
+    link->fresh = true;
+    worker->worked = true; /* perhaps behind this turn's publishing: no sleep before the next one */
+    counter_add(&worker->stats.events_forwarded, 1);
+    return PLACED;
 }
 
 /* ---- from the session ---- */
@@ -247,7 +275,8 @@ static const struct topic_learnt *topic_find(struct worker *worker, const struct
     *found = (struct topic_learnt){.hash = hash,
                                    .home = worker->home_of[log],
                                    .way = (uint16_t)way_of(shards, log_home(shards, log), class),
-                                   .log = (uint16_t)log};
+                                   .log = (uint8_t)log,
+                                   .judged = (shards->judged >> log & 1u) != 0};
     if (event->known == WIRE_TOPIC_LEARNT)
         worker->learnt = *found;
     return found;
@@ -274,12 +303,16 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
                               .time_ns = worker->wall_ns,
                               .length = wire_record_size_of(event),
                               .log = topic->log,
+                              .judged = topic->judged,
                               .topic_length = (uint8_t)event->topic_length};
     if (!acks_ready(peer))
         return park(peer);
-    if ((home != NULL ? append_here(peer, home, &forward, event)
-                      : append_there(worker, topic->way, &forward, event)) == SESSION_PARK)
+    enum placed placed = home != NULL ? append_here(peer, home, &forward, event)
+                                      : append_there(peer, topic->way, &forward, event);
+    if (placed == PLACED_NOT)
         return park(peer);
+    if (placed == PLACED_ANSWERED)
+        return SESSION_GO;
     if (home != NULL)
         acks_note(peer, peer->session.ordinal, ACK_LOG + home->index, log_writer_next(home->log));
     else
@@ -317,20 +350,45 @@ void ingress_retry(struct worker *worker) {
 
 /* ---- from other workers ---- */
 
-void ingress_link_add(struct worker *worker, uint32_t way, struct spsc *ring) {
-    worker->in[way].ring = ring;
+void ingress_link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command) {
+    worker->in[way].ring = (struct spsc *)(uintptr_t)command->word[0];
+    worker->in[way].back = (struct spsc *)(uintptr_t)command->word[1];
+}
+
+/* Whether the home has something against it; *said: the publisher's worker will know. */
+static bool link_judge(struct home *home, struct link_in *link, const struct forward *forward,
+                       const uint8_t *frame, const struct forward_from *from, bool *said) {
+    struct wire_event event;
+    struct verdict verdict;
+    uint64_t none;
+    wire_record_read(frame, forward->length, &none, &event);
+    if (!home->judge(home, &event, forward->hash, sequence_make(home->epoch, log_writer_next(home->log)),
+                     &verdict))
+        return false;
+    *said = verdict_send(link, from, &verdict);
+    return true;
 }
 
 static bool link_append(struct worker *worker, struct link_in *link, const uint8_t *bytes) {
     struct forward forward;
+    struct forward_from from;
     memcpy(&forward, bytes, sizeof forward);
     struct home *home = worker->home_of[forward.log];
+    const uint8_t *frame = forward.large != NULL ? forward.large : bytes + forward_head(&forward);
     (void)landing_clear(home, NULL, NULL);
     uint8_t *out = log_room(worker, home, forward.length);
     if (out == NULL)
         return false;
+    if (UNLIKELY(forward.judged)) {
+        memcpy(&from, bytes + sizeof forward, sizeof from);
+        bool said = true;
+        if (home->judge != NULL && link_judge(home, link, &forward, frame, &from, &said)) {
+            link->appended |= said;
+            return said;
+        }
+    }
     log_writer_warm(home->log, forward.length);
-    memcpy(out, forward.large != NULL ? forward.large : bytes + sizeof forward, forward.length);
+    memcpy(out, frame, forward.length);
     wire_record_sequence(out, sequence_make(home->epoch, log_writer_next(home->log)));
     log_add(worker, home, &forward,
             intern_id(home->intern, out + forward.topic_at, forward.topic_length, forward.hash));
@@ -388,6 +446,7 @@ static void links_publish(struct worker *worker) {
 void ingress_publish_all(struct worker *worker) {
     for (uint32_t i = 0; i < worker->homes_count; i++)
         home_publish(worker, &worker->homes[i]);
+    verdicts_publish(worker);
     links_release(worker);
     links_publish(worker);
 }
@@ -408,5 +467,6 @@ void ingress_deinit(struct worker *worker) {
     for (uint32_t i = 0; i < WAYS_MAX; i++) {
         lent_free_until(&worker->out[i], UINT64_MAX);
         spsc_destroy(worker->out[i].ring);
+        spsc_destroy(worker->out[i].back);
     }
 }

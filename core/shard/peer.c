@@ -69,6 +69,7 @@ static struct peer *peer_new(struct worker *worker) {
     peer->conn.io = worker->io;
     peer->member = worker->spare[--worker->spare_count];
     peer->opened_ns = peer->heard_ns = worker->now_ns;
+    peer->serial = worker->peers_made++;
     worker->peers[peer->member] = peer;
     session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->shape, peer);
     list_add(&worker->all, &peer->all);

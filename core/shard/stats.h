@@ -12,7 +12,8 @@
     X(events_in, counter, "events accepted from publishers connected to this worker")                        \
     X(events_in_bytes, counter, "bytes of accepted Event frames")                                            \
     X(events_refused, counter, "events refused, each told to its publisher")                                 \
-    X(events_appended, counter, "events appended to the log of this shard")                                  \
+    X(events_duplicate, counter, "events not stored again, as a publisher connected here was told")          \
+    X(events_appended, counter, "events appended to the logs of this shard")                                 \
     X(events_landed, counter, "events that were received straight into the log and not copied")              \
     X(landing_skipped_bytes, counter, "bytes of the log left empty behind events that were not")             \
     X(events_forwarded, counter, "events handed to the home worker of another shard")                        \

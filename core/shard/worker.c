@@ -182,7 +182,7 @@ static void mailbox_read(struct worker *worker) {
             peer_adopt(worker, (int)command.word[0], command.small != 0);
             break;
         case COMMAND_LINK:
-            ingress_link_add(worker, command.small, (struct spsc *)(uintptr_t)command.word[0]);
+            ingress_link_add(worker, command.small, &command);
             break;
         case COMMAND_DRAIN:
             drain(worker);
@@ -198,7 +198,7 @@ static void mailbox_read(struct worker *worker) {
 
 /* Something that needs no event of the kernel to be done. */
 static bool worker_news(struct worker *worker) {
-    if (mpsc_pending(worker->mailbox) || acks_waiting(worker))
+    if (mpsc_pending(worker->mailbox) || acks_waiting(worker) || verdicts_news(worker))
         return true;
     for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];

@@ -32,9 +32,9 @@
 
 enum command_kind {
     COMMAND_CONNECTION, /* word[0] = fd, small = 1: refuse it with an Error */
-    COMMAND_LINK,       /* word[0] = struct spsc *, small = the way that it comes by */
-    COMMAND_DRAIN,      /* stop receiving, deliver what is owed */
-    COMMAND_LEAVE,      /* say Goodbye, close, end */
+    COMMAND_LINK,  /* word[0] = struct spsc *, word[1] = that for verdicts, small = the way it comes by */
+    COMMAND_DRAIN, /* stop receiving, deliver what is owed */
+    COMMAND_LEAVE, /* say Goodbye, close, end */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -71,7 +71,7 @@ struct ack_run {
 
 struct acks {
     struct ack_run *runs;                 /* owns; ring of `capacity` */
-    struct session_exception *exceptions; /* owns; of refused runs, in order */
+    struct session_exception *exceptions; /* owns; with rising ordinals */
     uint32_t begin, count, capacity;
     uint32_t exceptions_count, exceptions_capacity;
     uint64_t settled; /* through here all is settled */
@@ -104,6 +104,7 @@ struct peer {
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
     uint64_t close_at_ns;      /* lingering after a fatal error: closed at the latest then; 0 = not */
     route_member member;
+    uint32_t serial; /* of the peers of its worker: it is told from one that had its place before */
     uint32_t homely; /* how many of its last events could have been taken over where they lay, in a row, */
     struct home *homely_at; /* ... and where */
     struct home *landed;    /* whose landing is this peer's, or NULL */
@@ -140,6 +141,8 @@ static_assert(WAYS_MAX <= ACK_LOG, "ways and logs are told apart");
 /* Frames on the way to another worker's logs. */
 struct link_out {
     struct spsc *ring;   /* owns; NULL until first use */
+    struct spsc *back;   /* owns; what the home says against events; NULL where nothing is judged */
+    uint64_t consumed;   /* of the ring, when `back` was looked at last */
     bool announced;      /* the mailbox command has been sent */
     bool fresh;          /* committed, not published */
     bool refused;        /* it had no room since the last retry, */
@@ -150,9 +153,12 @@ struct link_out {
 };
 struct link_in {
     struct spsc *ring;   /* borrows: the producer's; alive as long as the shards */
+    struct spsc *back;   /* borrows; verdicts go there */
     const uint8_t *held; /* peeked and not appended: the log was full */
     uint32_t held_length;
-    bool appended; /* since the last consume */
+    bool appended;   /* since the last consume */
+    bool said;       /* verdicts are committed and not published */
+    bool back_waits; /* ... or had no room since the last look */
 };
 
 /* Bytes that were received straight into a log, beyond its last record (landing.c). */
@@ -160,6 +166,17 @@ struct landing {
     struct peer *peer; /* whose they are; NULL = nobody's */
     uint64_t end;      /* offset behind the last of them */
 };
+
+/* What the home of a log says against an event that would be appended. */
+struct verdict {
+    const struct fault *fault; /* static; NULL: */
+    uint64_t duplicate_of;     /* the sequence that it has already */
+};
+struct home;
+/* Looks at an event that has room in the log. `sequence` is what it will have. True: it is not appended, and
+ * *verdict says why; asked again for the same one, the answer is the same. */
+typedef bool home_judge(struct home *home, const struct wire_event *event, uint64_t hash, uint64_t sequence,
+                        struct verdict *verdict);
 
 /* A log that this worker writes. */
 struct home {
@@ -170,6 +187,8 @@ struct home {
     bool journalled;
     bool refused;         /* it had no room since the last retry */
     struct wake *journal; /* borrows: of the thread that writes it to disk; may be NULL */
+    home_judge *judge;    /* NULL: whatever comes is appended. Else the log is `judged` */
+    void *judge_user;     /* borrows; for it */
     struct landing landing;
 };
 
@@ -180,7 +199,8 @@ struct topic_learnt {
     uint64_t generation; /* of the names when it was asked for */
     struct home *home;   /* NULL = another worker's, */
     uint16_t way;        /* ... to be reached so */
-    uint16_t log;
+    uint8_t log;
+    bool judged;
 };
 
 struct worker {
@@ -209,6 +229,7 @@ struct worker {
     struct peer **peers; /* owns; by member */
     route_member *spare; /* owns; free members, a stack */
     uint32_t peers_capacity, spare_count;
+    uint32_t peers_made; /* counts on and around */
     struct list all, dirty, parked, lagging, changing, acking, holding, leaving;
     struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
     uint32_t iov_used;
@@ -235,7 +256,8 @@ struct shards {
     int listener;                   /* owned */
     struct counter stopping;
     uint32_t log_count;
-    struct log *logs[LOGS_MAX];         /* memory logs, then disk logs; borrows: their homes own them */
+    uint64_t judged;            /* one bit for each log whose home may say something against an event */
+    struct log *logs[LOGS_MAX]; /* memory logs, then disk logs; borrows: their homes own them */
     struct worker *workers[SHARDS_MAX]; /* owns */
 };
 
@@ -337,15 +359,35 @@ bool ingress_links(struct worker *worker);
 void ingress_publish_all(struct worker *worker);
 /* Parked connections try again. */
 void ingress_retry(struct worker *worker);
-void ingress_link_add(struct worker *worker, uint32_t way, struct spsc *ring);
+void ingress_link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command);
 bool ingress_idle(const struct worker *worker); /* nothing on its way in or out to other workers */
 void ingress_deinit(struct worker *worker);
+
+/* verdicts.c: what homes say against events */
+struct forward_from { /* whose event it is, for the way back */
+    uint64_t peer;
+    uint64_t ordinal;
+};
+struct forward_from verdict_address(const struct peer *peer, uint64_t ordinal);
+/* To the worker that the event came from. False: not now. */
+bool verdict_send(struct link_in *link, const struct forward_from *from, const struct verdict *verdict);
+/* Before the links are released: whoever sees that must find the verdicts. */
+void verdicts_publish(struct worker *worker);
+/* What has come back, and how far homes were before it was looked at. */
+void verdicts_read(struct worker *worker);
+bool verdicts_news(const struct worker *worker);
+/* The publisher is told, now or with the acknowledgement that covers the event. */
+void verdict_tell(struct peer *peer, uint64_t ordinal, const struct verdict *verdict);
 
 /* acks.c: who has been told what of his events */
 /* Room for one more run; false = park. */
 bool acks_ready(struct peer *peer);
 void acks_note(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t until); /* as in ack_run */
 void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault);
+/* An exception of an event that a run covers, which is not settled yet. False: no memory. */
+bool acks_except(struct peer *peer, const struct session_exception *exception) MUST_USE;
+/* A run of its own for an event that is settled as it is. */
+void acks_note_settled(struct peer *peer, uint64_t ordinal);
 /* Settles what homes have published and tells the clients. */
 void acks_settle(struct worker *worker);
 void acks_goodbye(void *peer);

@@ -275,6 +275,41 @@ Test(acks, tell_a_refusal_with_what_covers_it) {
     scene_stop(&scene);
 }
 
+/* Homes say so when the events are long part of a run, and in any order. */
+Test(acks, tell_exceptions_of_events_in_the_middle_of_a_run) {
+    static const uint64_t ordinals[] = {4, 2, 9, 3};
+    struct scene scene;
+    scene_start(&scene, true);
+    for (unsigned i = 0; i < 5; i++)
+        cr_assert(publish(&scene, AWAY));
+    for (unsigned i = 0; i < 5; i++)
+        cr_assert(publish(&scene, HOME));
+    cr_assert(scene.peer.acks.count == 2);
+    for (size_t i = 0; i < sizeof ordinals / sizeof ordinals[0]; i++)
+        cr_assert(
+            acks_except(&scene.peer, &(struct session_exception){.ordinal = ordinals[i],
+                                                                 .fault = {RH_CODE_INVALID, "no", "topic"}}));
+    EXPECT(&scene, "");
+    settle(&scene, AWAY);
+    EXPECT(&scene, "2:no 3:no 4:no through 5 ");
+    settle(&scene, HOME);
+    EXPECT(&scene, "9:no through 10 ");
+    scene_stop(&scene);
+}
+
+Test(acks, have_no_room_for_an_exception_without_memory) {
+    struct scene scene;
+    scene_start(&scene, true);
+    cr_assert(publish(&scene, AWAY));
+    uint64_t ordinal = 1;
+    while (scene.peer.acks.exceptions_count < scene.peer.acks.exceptions_capacity)
+        cr_assert(acks_except(&scene.peer, &(struct session_exception){.ordinal = ordinal++}));
+    refuse_at = 1;
+    cr_assert(!acks_except(&scene.peer, &(struct session_exception){.ordinal = ordinal}));
+    refuse_at = 0;
+    scene_stop(&scene);
+}
+
 /* ---- the end ---- */
 
 Test(acks, answer_a_goodbye_when_all_is_settled_and_once) {

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct world_client *subscriber_new(struct world *world, uint32_t shard) {
     struct world_client *client = client_new(world, shard, false);
@@ -122,6 +123,53 @@ Test(homes, let_memory_pass_while_the_disk_stands_still) {
             (void)client_pull(subscriber, 64 * KIB);
         }
         cr_assert_eq(counter_get(&worker->stats.parked), 0);
+        world_free(world);
+    }
+    LEAKS_NONE();
+}
+
+/* ---- what a home says against events ---- */
+
+/* Refuses odd numbers, and knows those that four divides. */
+static bool judge(struct home *home, const struct wire_event *event, uint64_t hash, uint64_t sequence,
+                  struct verdict *verdict) {
+    static const struct fault odd = {RH_CODE_EXHAUSTED, "no room", "topic"};
+    uint64_t number = strtoul((const char *)event->event + 2, NULL, 10);
+    (void)home;
+    (void)hash;
+    (void)sequence;
+    *verdict = number % 2 != 0 ? (struct verdict){.fault = &odd} : (struct verdict){.duplicate_of = 77};
+    return number % 2 != 0 || number % 4 == 0;
+}
+
+/* Who wants no acknowledgement is told of refusals all the same, with the number of his event. */
+Test(homes, say_what_they_have_against_events_also_to_who_asks_for_nothing) {
+    for (uint32_t shards = 1; shards <= 2; shards++) { /* the publisher's worker is home, or another one is */
+        struct world *world =
+            world_new(&(struct world_config){.shards = shards, .log_data = MIB, .socket_bytes = 64 * KIB});
+        struct home *home = &world_worker(world, 0)->homes[0];
+        home->judge = judge;
+        world->shards->judged = 1;
+        struct world_client *subscriber = subscriber_new(world, 0);
+        struct world_client *publisher = client_new(world, shards - 1, false);
+        char topic[16];
+        (void)world_topic(world, 0, topic);
+        for (uint64_t number = 1; number <= 9; number++)
+            client_publish(publisher, topic, number, number == 6 ? 20000 : 10);
+        for (uint32_t i = 0; i < 40; i++)
+            world_turns(world, 1);
+        for (uint64_t ordinal = 1; ordinal <= 9; ordinal += 2) {
+            struct world_frame frame;
+            struct fault fault;
+            client_expect(publisher, WIRE_ERROR, &frame);
+            Roundhouse__V1__Frame *unpacked = control_unpack(&frame.wire, &fault);
+            cr_assert(unpacked != NULL && !unpacked->error->fatal);
+            cr_assert_eq(unpacked->error->ordinal, ordinal);
+            control_free(unpacked);
+        }
+        cr_assert_str_eq(events(subscriber), "2 6 ");
+        cr_assert_eq(counter_get(&world_worker(world, shards - 1)->stats.events_duplicate), 2);
+        cr_assert_eq(counter_get(&world_worker(world, shards - 1)->stats.events_refused), 5);
         world_free(world);
     }
     LEAKS_NONE();

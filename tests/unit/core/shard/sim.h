@@ -54,6 +54,7 @@ struct sim_setup {
     uint32_t workers;
     uint32_t disks; /* disk logs */
     bool rules;     /* some topics stay in memory; else all are kept on disk */
+    bool judged;    /* homes say something against every seventh event or so */
     uint16_t epoch; /* of the memory logs */
     uint64_t first; /* position of the disk logs' first record */
     uint64_t log_bytes;
@@ -121,7 +122,8 @@ struct sim_world {
     struct sim_line lines[SIM_TRACE_LINES];
     uint64_t lines_count;
     uint64_t diary; /* hash over all lines: the same seed must give the same */
-    uint64_t events, gaps, resumes, slow, catch_ups; /* that the judge has seen, for the tests of the test */
+    uint64_t events, gaps, resumes, slow, catch_ups,
+        verdicts; /* that the judge has seen, for the tests of the test */
 };
 
 struct sim_setup sim_setup_plain(uint32_t workers);
@@ -172,9 +174,16 @@ struct sim_event {
     uint64_t end;      /* the client's stream has carried it when so many bytes are written */
     uint64_t position; /* 0: in no log yet */
     uint8_t topic;
+    uint8_t verdict; /* enum sim_verdict: what its home has to say */
     bool valid;
     bool excepted; /* told so */
 };
+
+enum sim_verdict { SIM_STORED, SIM_NO_ROOM, SIM_DUPLICATE };
+/* By the number of the event; only of clients that want acknowledgements, as the time of a verdict is the
+ * home's. */
+enum sim_verdict sim_verdict_of(const struct sim_client *client, uint32_t ordinal);
+#define SIM_DUPLICATE_OF(ordinal) (UINT64_C(7000000) + (ordinal))
 
 struct sim_sub {
     uint64_t id;

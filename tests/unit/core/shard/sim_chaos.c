@@ -35,6 +35,7 @@ struct sim_setup sim_setup_of(uint64_t seed) {
     setup.workers = (uint32_t)PICK(&dice, 1, 1, 2, 2, 3, 4);
     setup.disks = (uint32_t)PICK(&dice, 0, 0, 1, 2, 3, SIM_DISKS_MAX);
     setup.rules = sim_chance(&dice, 700);
+    setup.judged = sim_chance(&dice, 300);
     setup.epoch = (uint16_t)PICK(&dice, 0, 7);
     setup.first = PICK(&dice, 1, 1, 1000, 1000003);
     setup.log_bytes = PICK(&dice, 64 * KIB, 64 * KIB, 64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB);

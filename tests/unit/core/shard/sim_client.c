@@ -122,6 +122,8 @@ static struct sim_event *event_add(struct sim_client *client, uint32_t topic, bo
         grown(client->events, client->events_count, &client->events_capacity, sizeof *client->events);
     struct sim_event *event = &client->events[client->events_count++];
     *event = (struct sim_event){.topic = (uint8_t)topic, .valid = valid};
+    if (valid)
+        event->verdict = (uint8_t)sim_verdict_of(client, client->events_count);
     return event;
 }
 

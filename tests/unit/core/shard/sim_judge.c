@@ -36,8 +36,8 @@ static void event_appended(struct sim_world *world, uint32_t log, const struct s
     if (record->ordinal == 0 || record->ordinal > client->events_count)
         sim_fail(world, client, "event %u in the log, which it has not published", record->ordinal);
     struct sim_event *event = &client->events[record->ordinal - 1];
-    if (!event->valid || event->position != 0 || event->end > client->written ||
-        event->topic != record->topic || world->homes[record->topic] != log)
+    if (!event->valid || event->verdict != SIM_STORED || event->position != 0 ||
+        event->end > client->written || event->topic != record->topic || world->homes[record->topic] != log)
         sim_fail(world, client, "event %u in log %u: valid %d, first at %" PRIu64, record->ordinal, log,
                  event->valid, event->position);
     if (record->ordinal <= client->last_ordinal[log])

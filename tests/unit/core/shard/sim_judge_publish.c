@@ -3,14 +3,28 @@
 
 #include <inttypes.h>
 
+static bool stored(const struct sim_event *event) {
+    return event->valid && event->verdict == SIM_STORED;
+}
+
+static bool exception_right(const struct sim_event *event, const Roundhouse__V1__AckException *exception) {
+    if (event->valid && event->verdict == SIM_DUPLICATE)
+        return exception->outcome_case == ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_DUPLICATE_OF &&
+               exception->duplicate_of == SIM_DUPLICATE_OF(exception->ordinal);
+    return exception->outcome_case == ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR &&
+           (!event->valid || ((int)exception->error->code == (int)RH_CODE_EXHAUSTED && !stored(event)));
+}
+
 static void exceptions_judge(struct sim_client *client, const Roundhouse__V1__PublishAck *ack) {
+    uint64_t last = 0;
     for (size_t i = 0; i < ack->n_exceptions; i++) {
         uint64_t ordinal = ack->exceptions[i]->ordinal;
-        if (ordinal == 0 || ordinal > client->events_count || client->events[ordinal - 1].valid ||
-            client->events[ordinal - 1].excepted || ordinal > ack->through ||
-            ack->exceptions[i]->outcome_case != ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR)
+        if (ordinal <= last || ordinal > client->events_count || client->events[ordinal - 1].excepted ||
+            ordinal > ack->through || !exception_right(&client->events[ordinal - 1], ack->exceptions[i]))
             sim_fail(client->world, client, "an exception about event %" PRIu64, ordinal);
         client->events[ordinal - 1].excepted = true;
+        client->world->verdicts += client->events[ordinal - 1].valid;
+        last = ordinal;
     }
 }
 
@@ -23,9 +37,9 @@ void sim_judge_ack(struct sim_client *client, const Roundhouse__V1__PublishAck *
     exceptions_judge(client, ack);
     for (uint64_t ordinal = client->through + 1; ordinal <= ack->through; ordinal++) {
         const struct sim_event *event = &client->events[ordinal - 1];
-        if (event->valid ? event->position == 0 : !event->excepted)
+        if (stored(event) ? event->position == 0 : !event->excepted)
             sim_fail(client->world, client, "event %" PRIu64 " is acknowledged and %s", ordinal,
-                     event->valid ? "in no log" : "was not refused");
+                     stored(event) ? "in no log" : "was not refused");
     }
     client->through = ack->through;
 }
@@ -35,7 +49,7 @@ void sim_judge_settled(struct sim_client *client) {
     uint32_t said = 0;
     for (uint32_t i = 0; i < client->events_count && client->events[i].end <= client->written; i++) {
         said = i + 1;
-        if (client->events[i].valid && client->events[i].position == 0)
+        if (stored(&client->events[i]) && client->events[i].position == 0)
             sim_fail(client->world, client, "event %u is in no log", said);
     }
     if (client->acks && client->goodbye && client->through != said)
@@ -48,7 +62,7 @@ void sim_judge_prefix(struct sim_client *client) {
     uint32_t missing = 0;
     for (uint32_t i = 0; i < client->events_count; i++) {
         const struct sim_event *event = &client->events[i];
-        if (!event->valid)
+        if (!stored(event))
             continue;
         if (event->position == 0)
             missing = missing == 0 ? i + 1 : missing;

@@ -517,3 +517,48 @@ Test(sim_scenes, who_subscribes_gets_what_becomes_durable_later) {
     reads(client);
     ends(world);
 }
+
+/* ---- what homes say against events ---- */
+
+/* More verdicts than their way back holds, and the publisher's worker does not look: the link waits, and all
+ * of them come. */
+Test(sim_scenes, verdicts_without_room_wait_and_come) {
+    struct sim_setup setup = sim_setup_plain(2);
+    setup.judged = true;
+    setup.link_bytes = MIB;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *says_it = publisher(world);
+    for (uint32_t i = 0; i < 2000; i++)
+        sim_publish(says_it, TOPIC_B, 10);
+    while (sim_write(says_it, SIZE_MAX) > 0)
+        (void)sim_turn(world, 0); /* the home takes no turn */
+    for (uint32_t i = 0; i < 20; i++) {
+        (void)sim_turn(world, 1); /* the publisher's worker takes none */
+        sim_time(world, 2 * NS_PER_MS);
+    }
+    cr_assert_eq(world->verdicts, 0);
+    cr_assert_eq(SIM_STAT(world, events_duplicate), 0);
+    reads(says_it);
+    ends(world);
+}
+
+Test(sim_scenes, a_verdict_about_somebody_who_is_gone_concerns_nobody) {
+    struct sim_setup setup = sim_setup_plain(2);
+    setup.judged = true;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *says_it = publisher(world);
+    for (uint32_t i = 0; i < 100; i++)
+        sim_publish(says_it, TOPIC_B, 10);
+    while (sim_write(says_it, SIZE_MAX) > 0)
+        (void)sim_turn(world, 0);
+    sim_leave(says_it, SIM_RESET);
+    for (uint32_t i = 0; i < 5; i++)
+        (void)sim_turn(world, 0);
+    struct sim_client *next = sim_connect(world, true); /* in its place */
+    (void)sim_write(next, SIZE_MAX);
+    for (uint32_t i = 0; i < 5; i++)
+        (void)sim_turn(world, 0);
+    sim_turns(world, 5);
+    cr_assert_eq(next->through, 0);
+    ends(world);
+}

@@ -27,9 +27,10 @@ static void ends(struct sim_world *world) {
 }
 
 /* What the seeds have led to that is rare: a sweep without it would judge nothing of it. */
-static struct { uint64_t landed, skipped; } met;
+static struct { uint64_t landed, skipped, verdicts; } met;
 
 static void met_add(struct sim_world *world) {
+    met.verdicts += world->verdicts;
     for (uint32_t i = 0; i < world->setup.workers; i++) {
         const struct worker_stats *stats = &sim_worker(world, i)->stats;
         met.landed += counter_get(&stats->events_landed);
@@ -56,8 +57,9 @@ Test(sim_sweep, keeps_every_promise_for_every_seed, .timeout = 36000) {
     uint64_t seeds = one != 0 ? 1 : number_of("RH_SIM_SEEDS", SEEDS);
     for (uint64_t seed = from; seed < from + seeds; seed++)
         (void)run(seed, one != 0);
-    cr_assert(one != 0 || (met.landed > 1000 && met.skipped > 1000), "%lu events landed, %lu bytes skipped",
-              (unsigned long)met.landed, (unsigned long)met.skipped);
+    cr_assert(one != 0 || (met.landed > 1000 && met.skipped > 1000 && met.verdicts > 1000),
+              "%lu events landed, %lu bytes skipped, %lu verdicts", (unsigned long)met.landed,
+              (unsigned long)met.skipped, (unsigned long)met.verdicts);
     LEAKS_NONE();
 }
 

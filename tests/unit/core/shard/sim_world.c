@@ -114,12 +114,42 @@ static struct shards *shards_of(struct sim_world *world) {
     return shards;
 }
 
+enum sim_verdict sim_verdict_of(const struct sim_client *client, uint32_t ordinal) {
+    if (!client->world->setup.judged || !client->acks)
+        return SIM_STORED;
+    return ordinal % 7 == 3 ? SIM_NO_ROOM : ordinal % 5 == 4 ? SIM_DUPLICATE : SIM_STORED;
+}
+
+static bool judge(struct home *home, const struct wire_event *event, uint64_t hash, uint64_t sequence,
+                  struct verdict *verdict) {
+    static const struct fault no_room = {RH_CODE_EXHAUSTED, "there is no room for it", "topic"};
+    const struct sim_world *world = home->judge_user;
+    uint32_t client, ordinal, data_bytes;
+    cr_assert(sim_event_read(event->event, event->event_length, &client, &ordinal, &data_bytes));
+    cr_assert_eq(hash, topic_hash(event->topic, event->topic_length, SLOT_SEED));
+    cr_assert_eq(sequence, sequence_make(home->epoch, log_writer_next(home->log)));
+    enum sim_verdict says = sim_verdict_of(world->clients[client], ordinal);
+    *verdict = says == SIM_NO_ROOM ? (struct verdict){.fault = &no_room}
+                                   : (struct verdict){.duplicate_of = SIM_DUPLICATE_OF(ordinal)};
+    return says != SIM_STORED;
+}
+
+static void homes_judge(struct sim_world *world, struct worker *worker) {
+    for (uint32_t i = 0; i < worker->homes_count && world->setup.judged; i++) {
+        struct home *home = &worker->homes[i];
+        home->judge = judge;
+        home->judge_user = world;
+        world->shards->judged |= UINT64_C(1) << home->index;
+    }
+}
+
 static void workers_make(struct sim_world *world) {
     struct shards *shards = world->shards;
     char error[200];
     for (uint32_t i = 0; i < world->setup.workers; i++)
         cr_assert_eq(worker_create(&shards->workers[i], shards, i, error), 0);
     for (uint32_t i = 0; i < world->setup.workers; i++) {
+        homes_judge(world, shards->workers[i]);
         struct worker *worker = shards->workers[i];
         worker->clock_ns = sim_now_ns;
         worker->now_ns = now_ns;
