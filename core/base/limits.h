@@ -26,6 +26,9 @@
 #define EVENT_ATTRIBUTES_MAX                                                                                 \
     64u /* optional and extension attributes of one event; bounds the search for a repeated name */
 
+/* Rules for topics. */
+#define DUPLICATES_DEFAULT 100000u /* events remembered for each log and rule; 40 to 48 bytes each */
+
 #define INTERN_NAME_BYTES_TYPICAL                                                                            \
     64u /* names may take so much each on average; longer ones are forgotten earlier */
 
@@ -145,8 +148,14 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define IDLE_NS_MIN          (10u * NS_PER_MS)
 #define IDLE_NS_LONGEST      (24u * 3600u * NS_PER_S)
 #define GRACE_NS_LONGEST     (60u * NS_PER_S) /* publishers wait as long */
-#define PRIVATE_BYTES_LEAST  (4u * KIB)       /* one reply of any kind */
-#define PRIVATE_BYTES_MOST   (16u * MIB)
+#define EXPIRY_NS_LEAST      NS_PER_MS
+#define EXPIRY_NS_LONGEST    (366u * 24u * 3600u * NS_PER_S)
+#define DUPLICATES_NS_LEAST  (10u * NS_PER_MS)
+#define DUPLICATES_NS_LONGEST                                                                                \
+    (7u * 24u * 3600u * NS_PER_S)      /* who sends an event again after more than a week looks first */
+#define DUPLICATES_MAX      (1u << 24) /* 768 MiB for each log and rule */
+#define PRIVATE_BYTES_LEAST (4u * KIB) /* one reply of any kind */
+#define PRIVATE_BYTES_MOST  (16u * MIB)
 static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
               "records: auto stays within its range");
 

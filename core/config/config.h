@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/io/io.h"
+#include "core/shard/rules.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,6 +41,8 @@ struct config {
     uint64_t log_records;      /* logs.records; auto = data / LOG_RECORD_BYTES_TYPICAL, a power of two */
     uint64_t grace_ns;         /* logs.grace */
     struct config_limits limits;
+    uint32_t topics_count;
+    struct topic_rule topics[TOPIC_RULES_MAX]; /* topics: the first that matches holds */
     /* What the file left to the router, so that an override can work it out again. */
     bool public_asked;   /* listen.public */
     bool shards_auto;    /* no shards.count */

@@ -25,35 +25,32 @@ static void list_refuse(struct config_walk *walk, const char *path, const struct
 
 /* ---- items that are mappings ---- */
 
-static bool item_key_check(struct config_walk *walk, const char *path, const struct config_node *item) {
+/* A key that every item must have. `form` = how an item is written. True = it is there, and right. */
+static bool item_has(struct config_walk *walk, const char *path, const struct config_node *item,
+                     const char *form) {
     uint32_t row = config_walk_row(path);
     if (!walk->keys[row] && walk->tree->whole)
-        config_mistake_add(walk->mistakes, item->line, item->column, "this item has no %s; write both keys",
-                           strchr(path, '.') + 1);
+        config_mistake_add(walk->mistakes, item->line, item->column, "this item has no %s; write %s",
+                           strrchr(path, '.') + 1, form);
     return walk->found[row] && !walk->wrong[row];
 }
 
-/* Reads an item whose two keys must both be there. True = both are right. */
-static bool item_read(struct config_walk *walk, const struct config_node *item, const char *const paths[2],
-                      void *base) {
-    char prefix[16];
-    snprintf(prefix, sizeof prefix, "%.*s", (int)(strchr(paths[0], '.') + 1 - paths[0]), paths[0]);
-    for (int i = 0; i < 2; i++) {
-        uint32_t row = config_walk_row(paths[i]);
-        walk->keys[row] = walk->found[row] = NULL;
-        walk->wrong[row] = false;
-    }
+/* Reads the keys of an item into `base`; `prefix` is what their paths begin with. False: it is no mapping. */
+static bool item_read(struct config_walk *walk, const struct config_node *item, const char *prefix,
+                      const char *form, void *base) {
+    for (uint32_t i = 0; i < config_rows_count; i++) /* what the item before this one had */
+        if (strncmp(config_rows[i].path, prefix, strlen(prefix)) == 0) {
+            walk->keys[i] = walk->sections[i] = walk->found[i] = NULL;
+            walk->wrong[i] = false;
+        }
     if (item->kind != CONFIG_MAPPING) {
         if (item->kind != CONFIG_ALIAS)
-            config_mistake_add(walk->mistakes, item->line, item->column,
-                               "this must be a mapping; write { %s: ..., %s: ... }",
-                               strchr(paths[0], '.') + 1, strchr(paths[1], '.') + 1);
+            config_mistake_add(walk->mistakes, item->line, item->column, "this must be a mapping; write %s",
+                               form);
         return false;
     }
     config_walk_mapping(walk, item, prefix, base);
-    bool first = item_key_check(walk, paths[0], item);
-    bool second = item_key_check(walk, paths[1], item);
-    return first && second;
+    return true;
 }
 
 /* ---- shards.cpus ---- */
@@ -150,15 +147,24 @@ static void slots_holes(struct config_walk *walk, const struct slots_map *map) {
     }
 }
 
+static bool slots_item_read(struct config_walk *walk, const struct config_node *item,
+                            struct config_slots_item *slots) {
+    static const char form[] = "{ shard: ..., range: ... }";
+    if (!item_read(walk, item, "slots[].", form, slots))
+        return false;
+    bool shard = item_has(walk, "slots[].shard", item, form);
+    bool range = item_has(walk, "slots[].range", item, form);
+    return shard && range;
+}
+
 static void slots_read(struct config_walk *walk) {
-    static const char *const paths[2] = {"slots[].shard", "slots[].range"};
     struct slots_map map = {{0}};
     bool right = true;
     walk->config->slots_given = config_walk_found(walk, "slots") && !config_walk_wrong(walk, "slots");
     for (const struct config_node *item = list_first(walk, "slots"); item;
          item = config_tree_node(walk->tree, item->next)) {
         struct config_slots_item slots = {0};
-        if (item_read(walk, item, paths, &slots)) {
+        if (slots_item_read(walk, item, &slots)) {
             slots_give(walk, &map, &slots, item);
             if (!walk->shard_named[slots.shard])
                 walk->shard_named[slots.shard] = config_walk_found(walk, "slots[].shard");
@@ -173,13 +179,35 @@ static void slots_read(struct config_walk *walk) {
 
 /* ---- topics ---- */
 
-static void topics_read(struct config_walk *walk) {
-    static const char *const paths[2] = {"topics[].match", "topics[].class"};
-    char unused[1] = ""; /* in this version there is one class: nothing to remember */
-    for (const struct config_node *item = list_first(walk, "topics"); item;
-         item = config_tree_node(walk->tree, item->next))
-        item_read(walk, item, paths, unused);
+/* False: the item has a mistake. */
+static bool rule_read(struct config_walk *walk, const struct config_node *item, struct topic_rule *rule) {
+    if (!item_read(walk, item, "topics[].", "{ match: ..., class: memory }", rule) ||
+        !item_has(walk, "topics[].match", item, "{ match: ..., class: memory }"))
+        return false;
+    uint32_t window = config_walk_row("topics[].duplicates.window");
+    bool asked = walk->sections[window] || walk->keys[config_walk_row("topics[].duplicates.count")];
+    if (asked &&
+        !item_has(walk, "topics[].duplicates.window", item, "duplicates: { window: 5m, count: 100000 }"))
+        return false;
+    if (asked && rule->duplicates_count == 0)
+        rule->duplicates_count = DUPLICATES_DEFAULT;
+    return true;
 }
+
+static void topics_read(struct config_walk *walk) {
+    struct config *config = walk->config;
+    for (const struct config_node *item = list_first(walk, "topics"); item;
+         item = config_tree_node(walk->tree, item->next)) {
+        struct topic_rule rule = {.class = TOPIC_DISK}; /* where there is a journal; else all is in memory */
+        if (!rule_read(walk, item, &rule))
+            continue;
+        if (config->topics_count < TOPIC_RULES_MAX)
+            config->topics[config->topics_count++] = rule;
+        else
+            list_refuse(walk, "topics", item, "the list is too long; 256 items are the most");
+    }
+}
+static_assert(TOPIC_RULES_MAX == 256u, "the sentence above names it");
 
 void config_lists(struct config_walk *walk) {
     cpus_read(walk);

@@ -182,6 +182,8 @@ static bool read_class(struct reading *reading) {
         return refuse(reading, "disk comes with the journal, which this version does not have; write memory");
     if (!word_is(reading, "memory"))
         return refuse(reading, "%s is not a class; write memory", reading->quoted);
+    enum topic_class class = TOPIC_MEMORY;
+    memcpy(reading->base + reading->row->at, &class, sizeof class);
     return true;
 }
 
@@ -189,8 +191,13 @@ static bool read_pattern(struct reading *reading) {
     struct fault fault = {0};
     if (!pattern_valid((const uint8_t *)reading->text, reading->length, &fault))
         return refuse(reading, "%s is not a pattern: %s", reading->quoted, fault.text);
+    char *at = reading->base + reading->row->at;
+    *at = (char)reading->length;
+    memcpy(at + 1, reading->text, reading->length);
     return true;
 }
+static_assert(offsetof(struct topic_rule, pattern) == offsetof(struct topic_rule, length) + 1,
+              "both are stored at once");
 
 static bool read_address(struct reading *reading) {
     struct config_address address;

@@ -4,6 +4,7 @@
 
 #define AT(field)   offsetof(struct config, field)
 #define ITEM(field) offsetof(struct config_slots_item, field)
+#define RULE(field) offsetof(struct topic_rule, field)
 #define NO          CONFIG_NO_AUTO
 
 /* clang-format off */
@@ -57,10 +58,17 @@ const struct config_row config_rows[] = {
      "0", "restart", "how long a client may be silent before it is closed; 0 = for ever"},
     {"topics", CONFIG_LIST, 0, 0, NO, 0, 0,
      "", "restart", "list of which topics are kept how, first match wins; default: all in memory"},
-    {"topics[].match", CONFIG_PATTERN, 0, 0, NO, 0, 0,
+    {"topics[].match", CONFIG_PATTERN, 0, RULE(length), NO, 0, 0,
      "", "restart", "a pattern of topics, such as erp.> or raw.*.invoic"},
-    {"topics[].class", CONFIG_CLASS, 0, 0, NO, 0, 0,
-     "", "restart", "how they are kept"},
+    {"topics[].class", CONFIG_CLASS, 0, RULE(class), NO, 0, 0,
+     "", "restart", "how they are kept; default: in memory"},
+    {"topics[].expiry", CONFIG_TIME, 0, RULE(expiry_ns), NO, EXPIRY_NS_LEAST, EXPIRY_NS_LONGEST,
+     "", "restart", "how long an event without an expirytime is delivered; default: as long as it is kept"},
+    {"topics[].duplicates.window", CONFIG_TIME, 0, RULE(duplicates_window_ns), NO, DUPLICATES_NS_LEAST,
+     DUPLICATES_NS_LONGEST,
+     "", "restart", "how long an event's source and id are remembered, so that it is not stored twice"},
+    {"topics[].duplicates.count", CONFIG_COUNT, 0, RULE(duplicates_count), NO, 1, DUPLICATES_MAX,
+     "", "restart", "of how many events, in each log; default: 100000"},
 };
 /* clang-format on */
 
@@ -68,7 +76,8 @@ const uint32_t config_rows_count = sizeof config_rows / sizeof config_rows[0];
 static_assert(sizeof config_rows / sizeof config_rows[0] <= CONFIG_ROWS_MAX,
               "one place in struct config_walk each");
 static_assert(SHARDS_MAX <= UINT8_MAX && SLOT_COUNT == 4096u && LOG_FRAMES_MIN == 8u &&
-                  LOG_DATA_DEFAULT == 64u * MIB && LOG_RECORD_BYTES_TYPICAL == 128u,
+                  LOG_DATA_DEFAULT == 64u * MIB && LOG_RECORD_BYTES_TYPICAL == 128u &&
+                  DUPLICATES_DEFAULT == 100000u,
               "the help texts name them");
 
 const struct config_row *config_row_find(const char *path) {

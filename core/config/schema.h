@@ -20,7 +20,7 @@ enum config_type {
     CONFIG_SIZE,    /* B, KiB, MiB, GiB */
     CONFIG_TIME,    /* us, ms, s, m, h */
     CONFIG_CLASS,   /* memory */
-    CONFIG_PATTERN, /* of topics */
+    CONFIG_PATTERN, /* of topics; its length in a byte before it */
     CONFIG_RANGE,   /* A-B or A, of slots */
     CONFIG_LIST,    /* its items are rows of their own, "slots[].shard", or plain numbers */
 };
@@ -54,7 +54,7 @@ struct config_slots_item {
     uint32_t last;
 };
 
-#define CONFIG_ROWS_MAX  32u
+#define CONFIG_ROWS_MAX  64u
 #define CONFIG_WHY_BYTES 200u
 
 extern const struct config_row config_rows[];

@@ -14,6 +14,9 @@ enum topic_class { TOPIC_MEMORY, TOPIC_DISK };
 #define TOPIC_CLASSES 2u
 
 struct topic_rule {
+    uint64_t expiry_ns;            /* lifetime of an event that has no expirytime; 0 = for ever */
+    uint64_t duplicates_window_ns; /* how long source and id of an event are remembered; 0 = they are not */
+    uint32_t duplicates_count;     /* ... and of how many events, in each log */
     enum topic_class class;
     uint8_t length; /* of the pattern, which is valid */
     uint8_t pattern[TOPIC_BYTES_MAX];

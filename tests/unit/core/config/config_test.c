@@ -80,6 +80,9 @@ Test(config, the_defaults_written_out_are_the_defaults) {
             "idle: 0 }\n"
             "topics:\n"
             "  - { match: \">\", class: memory }\n");
+    cr_expect(config.topics_count == 1 && config.topics[0].class == TOPIC_MEMORY);
+    config.topics_count = 0; /* a rule for all topics that says what holds without it */
+    config.topics[0] = defaults.topics[0];
     cr_expect(memcmp(&config, &defaults, sizeof config) == 0);
 }
 
@@ -134,6 +137,12 @@ static const struct twin twins[] = {
      18, "not a pattern"},
     {"topics[].class", "topics: [{match: \">\", class: memory}]", "topics: [{match: \">\", class: disk}]", 1,
      30, "comes with the journal"},
+    {"topics[].expiry", "topics: [{match: a, expiry: 10m}]", "topics: [{match: a, expiry: 0}]", 1, 29,
+     "0 is too small; write 1ms to 8784h"},
+    {"topics[].duplicates.window", "topics: [{match: a, duplicates: {window: 5m}}]",
+     "topics: [{match: a, duplicates: {window: 5}}]", 1, 42, "not a time"},
+    {"topics[].duplicates.count", "topics: [{match: a, duplicates: {window: 5m, count: 16Mi}}]",
+     "topics: [{match: a, duplicates: {window: 5m, count: 17Mi}}]", 1, 53, "17Mi is too large"},
 };
 
 Test(config, every_row_of_the_schema_takes_what_is_right_and_refuses_what_is_wrong) {
@@ -425,6 +434,48 @@ Test(config, bytes_that_are_not_text_are_named_by_line) {
             "e \xf0\x9f\x9a\x82\r\nio: auto\r\n");
     REFUSES("# one\r\n# \xc3\xbc\xc3\xbc\r\nio: x\r\n", "3:5 io");
     REFUSES("\xff\xfei\0o", "1:1 not UTF-8");
+}
+
+/* ---- topics ---- */
+
+Test(config, rules_for_topics_are_kept_in_their_order) {
+    accepts("topics:\n"
+            "  - { match: \"erp.>\", class: memory, expiry: 10m, duplicates: { window: 5m, count: 1000 } }\n"
+            "  - { match: a.*, duplicates: { window: 1h } }\n"
+            "  - { match: a.b }\n");
+    const struct topic_rule *rule = config.topics;
+    cr_assert_eq(config.topics_count, 3);
+    cr_expect(rule[0].expiry_ns == 600 * NS_PER_S && rule[0].duplicates_window_ns == 300 * NS_PER_S);
+    cr_expect(rule[0].duplicates_count == 1000 && rule[0].length == 5);
+    cr_expect(memcmp(rule[0].pattern, "erp.>", 5) == 0);
+    cr_expect(rule[0].class == TOPIC_MEMORY && rule[1].class == TOPIC_DISK);
+    cr_expect(rule[1].expiry_ns == 0 && rule[1].duplicates_count == DUPLICATES_DEFAULT);
+    cr_expect(rule[2].expiry_ns == 0 && rule[2].duplicates_window_ns == 0 && rule[2].duplicates_count == 0);
+}
+
+Test(config, a_rule_for_topics_says_what_it_lacks) {
+    REFUSES("topics:\n  - { class: memory }\n",
+            "2:5 this item has no match; write { match: ..., class: memory }");
+    REFUSES("topics:\n  - { match: a, duplicates: { count: 5 } }\n",
+            "2:5 this item has no window; write duplicates: { window: 5m, count: 100000 }");
+    REFUSES("topics:\n  - { match: a, duplicates: {} }\n", "2:5 this item has no window");
+    REFUSES("topics:\n  - { match: a, duplicates: 5m }\n", "2:5 this item has no window",
+            "2:29 duplicates: this must be a mapping");
+    REFUSES("topics:\n  - { match: a, duplicates: { windw: 5m } }\n", "2:5 this item has no window",
+            "2:31 \"windw\" is not a key of topics; did you mean window?");
+    REFUSES("topics:\n  - { match: a, expiry: 1m, expiry: 2m }\n", "2:29 expiry is given twice");
+}
+
+Test(config, the_list_of_topics_has_256_items_at_most) {
+    static char text[12000];
+    size_t used = 0;
+    for (int i = 0; i < 257; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s  - { match: t%d, expiry: 1m }\n",
+                                 i == 0 ? "topics:\n" : "", i);
+    REFUSES(text, "258:5 topics: the list is too long; 256 items are the most");
+    text[used - strlen("  - { match: t256, expiry: 1m }\n")] = '\0';
+    accepts(text);
+    cr_expect_eq(config.topics_count, 256);
 }
 
 /* ---- the command line ---- */
