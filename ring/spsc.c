@@ -6,17 +6,19 @@
  *
  * State.  produced   last published position; written by the producer, read by both
  *         consumed   everything below has been released; written by the consumer, read by both
+ *         settled    everything below is done with, such as durable; written by the consumer, read by both
  *         committed  producer's own: behind the last committed record;  consumed_seen: its copy of `consumed`
  *         peeked     consumer's own: behind the last peeked record;     produced_seen: its copy of `produced`
  *
- * Invariants.  consumed <= peeked <= produced <= committed <= consumed + bytes. All are multiples of 8.
- *              produced_seen <= produced and consumed_seen <= consumed: a copy is only ever too careful.
+ * Invariants.  settled <= consumed <= peeked <= produced <= committed <= consumed + bytes. All are multiples
+ * of 8. produced_seen <= produced and consumed_seen <= consumed: a copy is only ever too careful.
  *
  * Steps. Reserve looks at its copy of `consumed`, and at the word itself only when the copy says full. Commit
  * writes the length word and moves `committed`. Publish stores `produced` with release [SPSC_PUBLISH]; peek
  * loads it with acquire, so the record's bytes are seen. Consume stores `consumed` with release
  * [SPSC_RELEASE]; reserve loads it with acquire, so the consumer's reads are over before the bytes are
- * written again.
+ * written again. Settle stores `settled` with release [SPSC_SETTLE]: what the consumer did before, also in
+ * other rings, is seen by who acquires it.
  *
  * Why wrap is safe. A record begins at position & mask in the first mapping and runs on into the mirror
  * (mirror.c).
@@ -47,6 +49,7 @@ struct spsc {
     uint32_t reserved;
     /* written by the consumer */
     uint64_t consumed __attribute__((aligned(64)));
+    uint64_t settled;
     uint64_t peeked;
     uint64_t produced_seen;
     /* set by the producer, taken by the consumer */
@@ -119,6 +122,10 @@ uint64_t spsc_consumed(const struct spsc *ring) {
     return __atomic_load_n(&ring->consumed, __ATOMIC_ACQUIRE); /* SPSC_RELEASE */
 }
 
+uint64_t spsc_settled(const struct spsc *ring) {
+    return __atomic_load_n(&ring->settled, __ATOMIC_ACQUIRE); /* SPSC_SETTLE */
+}
+
 struct wanted *spsc_wanted(struct spsc *ring) {
     return &ring->wanted;
 }
@@ -138,6 +145,13 @@ const uint8_t *spsc_peek(struct spsc *ring, uint32_t *length) {
 
 void spsc_consume(struct spsc *ring) {
     __atomic_store_n(&ring->consumed, ring->peeked, __ATOMIC_RELEASE); /* SPSC_RELEASE */
+}
+
+void spsc_settle(struct spsc *ring, uint64_t position) {
+    /* relaxed: only this thread writes both */
+    CHECK(__atomic_load_n(&ring->settled, __ATOMIC_RELAXED) <= position &&
+          position <= __atomic_load_n(&ring->consumed, __ATOMIC_RELAXED));
+    __atomic_store_n(&ring->settled, position, __ATOMIC_RELEASE); /* SPSC_SETTLE */
 }
 
 bool spsc_pending(const struct spsc *ring) {

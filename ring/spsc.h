@@ -28,7 +28,10 @@ bool spsc_publish(struct spsc *ring);
 uint64_t spsc_committed(const struct spsc *ring);
 /* What the consumer has released (acquire edge SPSC_RELEASE): acknowledgements follow it. */
 uint64_t spsc_consumed(const struct spsc *ring);
-/* The producer sets it when it waits for spsc_consumed to move; the consumer takes it after spsc_consume. */
+/* How far the consumer is done with what it has released (acquire edge SPSC_SETTLE); it says when. */
+uint64_t spsc_settled(const struct spsc *ring);
+/* The producer sets it when it waits for spsc_consumed or spsc_settled to move; the consumer takes it after
+ * spsc_consume or spsc_settle. */
 struct wanted *spsc_wanted(struct spsc *ring);
 
 /* Consumer. */
@@ -36,5 +39,7 @@ struct wanted *spsc_wanted(struct spsc *ring);
 const uint8_t *spsc_peek(struct spsc *ring, uint32_t *length);
 /* Releases all that was peeked; one release store. */
 void spsc_consume(struct spsc *ring);
+/* Everything below a byte position, which has been released, is done with. Never down; one release store. */
+void spsc_settle(struct spsc *ring, uint64_t position);
 /* Something is published and not peeked; for "look again". */
 bool spsc_pending(const struct spsc *ring);

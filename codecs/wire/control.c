@@ -21,6 +21,11 @@ static_assert((int)RH_CODE_SLOW_CONSUMER == (int)ROUNDHOUSE__V1__ERROR_CODE__ERR
 static_assert((int)RH_CODE_UNSUPPORTED == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNSUPPORTED,
               "wire codes");
 static_assert((int)RH_CODE_INTERNAL == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INTERNAL, "wire codes");
+static_assert((int)RH_CODE_NOT_ALLOWED == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_NOT_ALLOWED,
+              "wire codes");
+static_assert((int)RH_CODE_DEADLINE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_DEADLINE, "wire codes");
+static_assert((int)RH_CODE_UNKNOWN_OUTCOME == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNKNOWN_OUTCOME,
+              "wire codes");
 static_assert((int)WIRE_EVENT == (int)ROUNDHOUSE__V1__FRAME__BODY_EVENT &&
                   (int)WIRE_GOODBYE == (int)ROUNDHOUSE__V1__FRAME__BODY_GOODBYE,
               "frame kinds are field numbers");

@@ -79,7 +79,8 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define SPSC_INLINE_MAX  (16u * KIB)  /* a larger frame travels as its buffer's address */
 #define LENT_BYTES_MAX   (4u * MIB)  /* such buffers on their way to one worker; a single one may be larger */
 #define VERDICT_BYTES    (16u * KIB) /* verdicts on their way back, 40 bytes each; more hold the link up */
-#define MAILBOX_COMMANDS 4096u       /* mpsc commands waiting for one worker; 64 bytes each */
+#define DURABLE_MARKS    16u   /* how far links were read when so much was written; more are put together */
+#define MAILBOX_COMMANDS 4096u /* mpsc commands waiting for one worker; 64 bytes each */
 
 /* Connections. */
 #define CONNECTIONS_DEFAULT    10000u

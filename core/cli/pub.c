@@ -30,6 +30,7 @@ struct pub {
     uint64_t published;
     uint64_t settled;
     uint64_t refused;
+    uint64_t unknown; /* of them: may be stored or not */
     uint64_t bad_lines;
     struct places places;
     struct rate rate;
@@ -73,9 +74,11 @@ static void pub_tell_refusal(const struct pub *pub, const struct rh_refusal *ref
     char text[600];
     const char *what = pub->options.source.kind == SOURCE_PARTS ? "event" : "line";
     bool field = refusal->field[0] != '\0';
-    (void)snprintf(text, sizeof text, "%s %llu refused: %s (%s%s%s)", what,
-                   (unsigned long long)places_line(&pub->places, refusal->ordinal), refusal->text,
-                   rh_code_name((enum rh_code)refusal->code), field ? ", field " : "", refusal->field);
+    (void)snprintf(text, sizeof text, "%s %llu %s: %s (%s%s%s)", what,
+                   (unsigned long long)places_line(&pub->places, refusal->ordinal),
+                   refusal->code == RH_CODE_UNKNOWN_OUTCOME ? "is of unknown outcome" : "refused",
+                   refusal->text, rh_code_name((enum rh_code)refusal->code), field ? ", field " : "",
+                   refusal->field);
     pub_tell(pub, text);
 }
 
@@ -84,9 +87,11 @@ static void pub_on_ack(void *user, const rh_ack *ack) {
     pub->progress_ns = clock_mono_ns();
     if (ack->through > pub->settled)
         pub->settled = ack->through;
-    for (size_t i = 0; i < ack->refused_count; i++)
+    for (size_t i = 0; i < ack->refused_count; i++) {
+        pub->unknown += ack->refused[i].code == RH_CODE_UNKNOWN_OUTCOME;
         if (++pub->refused <= PUB_REFUSALS_SHOWN)
             pub_tell_refusal(pub, &ack->refused[i]);
+    }
     places_settle(&pub->places, pub->settled);
 }
 
@@ -239,7 +244,7 @@ static void pub_show_progress(struct pub *pub, uint64_t now) {
     if (pub->options.source.kind == SOURCE_PARTS)
         fprintf(stderr, " of %llu", (unsigned long long)pub->options.source.count);
     fputs(" published", stderr);
-    if (pub->options.ack == RH_ACK_ROUTED)
+    if (pub->options.ack != RH_ACK_NONE)
         fprintf(stderr, ", %llu settled", (unsigned long long)pub->settled);
 }
 
@@ -259,7 +264,7 @@ static void pub_wait(struct pub *pub) {
 
 /* A server that neither takes nor acknowledges anything for so long is not there. */
 static void pub_look_for_stall(struct pub *pub, uint64_t now, uint64_t published_before) {
-    bool unsettled = pub->options.ack == RH_ACK_ROUTED && pub->settled < pub->published;
+    bool unsettled = pub->options.ack != RH_ACK_NONE && pub->settled < pub->published;
     bool leaving = pub->source_ended || pub->stopped != 0;
     bool owed = unsettled || leaving || pub->full || rh_client_state(pub->client) != RH_STATE_CONNECTED;
     if (pub->published != published_before || !owed)
@@ -310,7 +315,7 @@ static int pub_status(struct pub *pub, int result) {
     }
     if (pub->status != CLI_OK)
         return pub->status;
-    if (pub->options.ack == RH_ACK_ROUTED && pub->settled < pub->published) {
+    if (pub->options.ack != RH_ACK_NONE && pub->settled < pub->published) {
         pub_tell(pub, rh_client_error(pub->client));
         return CLI_UNAVAILABLE;
     }
@@ -318,6 +323,8 @@ static int pub_status(struct pub *pub, int result) {
         pub_tell(pub, "the connection was lost on the way: without --ack routed nobody knows what arrived");
         return CLI_UNAVAILABLE;
     }
+    if (pub->unknown > 0 && pub->unknown == pub->refused && pub->bad_lines == 0)
+        return CLI_UNAVAILABLE;
     return pub->refused > 0 || pub->bad_lines > 0 ? CLI_DATA : CLI_OK;
 }
 
@@ -329,10 +336,13 @@ static void pub_summary(const struct pub *pub) {
     fprintf(stderr, "published %llu event%s", (unsigned long long)pub->published,
             pub->published == 1 ? "" : "s");
     uint64_t refused = pub->refused < pub->settled ? pub->refused : pub->settled;
-    if (pub->options.ack == RH_ACK_ROUTED)
-        fprintf(stderr, ", %llu acknowledged as routed", (unsigned long long)(pub->settled - refused));
-    if (pub->refused > 0)
-        fprintf(stderr, ", %llu refused", (unsigned long long)pub->refused);
+    if (pub->options.ack != RH_ACK_NONE)
+        fprintf(stderr, ", %llu acknowledged as %s", (unsigned long long)(pub->settled - refused),
+                pub->options.ack == RH_ACK_DISK ? "on disk" : "routed");
+    if (pub->refused > pub->unknown)
+        fprintf(stderr, ", %llu refused", (unsigned long long)(pub->refused - pub->unknown));
+    if (pub->unknown > 0)
+        fprintf(stderr, ", %llu of unknown outcome", (unsigned long long)pub->unknown);
     if (pub->bad_lines > 0)
         fprintf(stderr, ", %llu bad line%s passed over", (unsigned long long)pub->bad_lines,
                 pub->bad_lines == 1 ? "" : "s");

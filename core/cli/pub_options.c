@@ -39,9 +39,11 @@ static const char pub_usage[] =
     "  --binary              put the data into the event as bytes, whatever it is\n"
     "  --count N             publish the event N times; the ids then end in -1, -2, ...\n"
     "  --rate N              at most N events per second\n"
-    "  --ack none|routed     default routed: wait until the router has each event in its log, and exit with "
-    "a\n"
-    "                        status other than 0 if it has not\n"
+    "  --ack none|routed|disk  default routed: wait until the router has each event in its log in memory; "
+    "disk:\n"
+    "                        until it is synced in its journal; and exit with a status other than 0 if that "
+    "is not\n"
+    "                        so for all of them\n"
     "  --format ndjson       each line is {\"topic\": \"...\", \"event\": {...}}, the event in the "
     "CloudEvents JSON\n"
     "                        format; with TOPIC each line is the event alone. Lines come from standard input "
@@ -101,10 +103,14 @@ static const struct option pub_long_options[] = {
 };
 
 static int pub_ack(struct pub_options *options, const char *text) {
-    options->ack = strcmp(text, "none") == 0 ? RH_ACK_NONE : RH_ACK_ROUTED;
-    if (options->ack == RH_ACK_NONE || strcmp(text, "routed") == 0)
-        return CLI_OK;
-    return args_mistake("pub", "--ack is none or routed, not '%s'", text);
+    static const char *const levels[] = {
+        [RH_ACK_NONE] = "none", [RH_ACK_ROUTED] = "routed", [RH_ACK_DISK] = "disk"};
+    for (unsigned i = 0; i < sizeof levels / sizeof levels[0]; i++)
+        if (strcmp(text, levels[i]) == 0) {
+            options->ack = (enum rh_ack_level)i;
+            return CLI_OK;
+        }
+    return args_mistake("pub", "--ack is none, routed or disk, not '%s'", text);
 }
 
 static int pub_text(const char **field, const char *name, const char *text) {

@@ -31,8 +31,8 @@ static bool options_copy(struct rh_client *client, const rh_options *options, co
         return false;
     }
     memcpy(client->name, name, length);
-    if (options->ack != RH_ACK_NONE && options->ack != RH_ACK_ROUTED) {
-        *error = "ack: RH_ACK_NONE or RH_ACK_ROUTED";
+    if (options->ack != RH_ACK_NONE && options->ack != RH_ACK_ROUTED && options->ack != RH_ACK_DISK) {
+        *error = "ack: RH_ACK_NONE, RH_ACK_ROUTED or RH_ACK_DISK";
         return false;
     }
     if (options->send_buffer_bytes > CLIENT_SEND_BYTES_MAX) {
@@ -55,7 +55,7 @@ static bool client_allocate(struct rh_client *client, size_t send_bytes) {
     client->poller = epoll_create1(EPOLL_CLOEXEC);
     client->position = malloc(CLIENT_POSITION_BYTES);
     return client->poller >= 0 && client->position != NULL &&
-           outbox_init(&client->outbox, send_bytes, client->ack == RH_ACK_ROUTED) == 0;
+           outbox_init(&client->outbox, send_bytes, client->ack != RH_ACK_NONE) == 0;
 }
 
 rh_client *rh_client_new(const rh_options *options, const char **error) {

@@ -153,7 +153,8 @@ static void ack_send(struct session *session, uint64_t through, const struct ses
     Roundhouse__V1__PublishAck ack;
     roundhouse__v1__publish_ack__init(&ack);
     ack.through = through;
-    ack.level = ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED;
+    ack.level = session->disk ? ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK
+                              : ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED;
     ack.n_exceptions = count;
     ack.exceptions = list;
     Roundhouse__V1__Frame frame = FRAME(publish_ack, PUBLISH_ACK, &ack);
@@ -210,12 +211,12 @@ static enum session_verdict connect_handle(struct session *session, const Roundh
     if (connect->version != PROTOCOL_VERSION)
         return fail(session, RH_CODE_UNSUPPORTED, "this server speaks version 1 of the protocol",
                     "connect.version");
-    if (connect->ack == ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK)
+    if (connect->ack == ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK && !session->facts->disk)
         return fail(session, RH_CODE_UNSUPPORTED,
                     "ack level DISK needs a journal, which this server has not: ask for ROUTED",
                     "connect.ack");
     if ((unsigned)connect->ack > ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK)
-        return fail(session, RH_CODE_INVALID, "unknown ack level: use NONE or ROUTED", "connect.ack");
+        return fail(session, RH_CODE_INVALID, "unknown ack level: use NONE, ROUTED or DISK", "connect.ack");
     if (!name_valid(connect->client))
         return fail(session, RH_CODE_INVALID,
                     "the client's name has more than 128 bytes, a control character or a noncharacter",
@@ -225,7 +226,8 @@ static enum session_verdict connect_handle(struct session *session, const Roundh
         return SESSION_WAIT;
     }
     session->name = strdup(connect->client);
-    session->acks = connect->ack == ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED;
+    session->acks = connect->ack != ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_NONE;
+    session->disk = connect->ack == ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK;
     session->state = SESSION_OPEN;
     connected_send(session);
     return SESSION_GO;

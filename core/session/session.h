@@ -56,6 +56,7 @@ struct session_facts {
     uint32_t shards;
     uint64_t frame_bytes;
     uint64_t idle_ns;
+    bool disk;              /* there is a journal: what is kept on disk can be acknowledged as such */
     uint64_t private_bytes; /* a session that has queued more is not read further until the client reads */
 };
 
@@ -72,7 +73,8 @@ struct session {
     char *name; /* owns; the client's, for operators; may be NULL */
     enum session_state state;
     enum rh_code last_code; /* of the fatal error */
-    bool acks;              /* ROUTED was asked for */
+    bool acks;              /* ROUTED or DISK was asked for, */
+    bool disk;              /* ... and that it was DISK */
     bool said_all;          /* a fatal Error or Goodbye is queued: nothing may follow it */
 };
 

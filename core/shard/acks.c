@@ -92,23 +92,27 @@ void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault
     acks_note_settled(peer, ordinal);
 }
 
-/* `consumed`: of the link that it is by, if it is by one. */
-static bool run_done(const struct worker *worker, const struct ack_run *run, uint64_t consumed) {
-    if (run->by == ACK_REFUSED)
-        return true;
-    if (run->by >= ACK_LOG)
-        return log_produced(worker->home_of[run->by - ACK_LOG]->log) >= run->until;
-    return consumed >= run->until;
+static bool log_done(const struct log *log, const struct ack_run *run, bool disk) {
+    return (disk ? log_visible(log) : log_produced(log)) >= run->until;
 }
 
 /* As of the last look at what homes say against events. */
-static bool run_settled(const struct worker *worker, const struct ack_run *run) {
-    return run_done(worker, run, run->by < ACK_LOG ? worker->out[run->by].consumed : 0);
+static bool run_settled(const struct peer *peer, const struct ack_run *run) {
+    const struct worker *worker = peer->worker;
+    if (run->by == ACK_REFUSED)
+        return true;
+    if (run->by >= ACK_LOG)
+        return log_done(worker->home_of[run->by - ACK_LOG]->log, run, peer->session.disk);
+    const struct link_out *link = &worker->out[run->by];
+    return (peer->session.disk ? link->settled : link->consumed) >= run->until;
 }
 
 /* ... and as of now. */
-static bool run_moved(const struct worker *worker, const struct ack_run *run) {
-    return run_done(worker, run, run->by < ACK_LOG ? spsc_consumed(worker->out[run->by].ring) : 0);
+static bool run_moved(const struct peer *peer, const struct ack_run *run) {
+    if (run->by >= ACK_LOG)
+        return run_settled(peer, run);
+    const struct spsc *ring = peer->worker->out[run->by].ring;
+    return (peer->session.disk ? spsc_settled(ring) : spsc_consumed(ring)) >= run->until;
 }
 
 static uint32_t exceptions_settled(const struct acks *acks) {
@@ -129,14 +133,48 @@ static void peer_tell(struct peer *peer) {
     peer_touch(peer);
 }
 
+static bool waits_in_vain(const struct peer *peer) {
+    return peer->session.disk && counter_get(&peer->worker->shards->journal_failed) != 0;
+}
+
+/* The journal has failed: of what is not on disk by its word nobody can say whether it is there. */
+static bool give_up(struct peer *peer) {
+    static const struct fault unknown = {
+        .code = RH_CODE_UNKNOWN_OUTCOME,
+        .text = "the journal has failed: this event may be stored or not. Send it again with the same source "
+                "and id when the server is back"};
+    struct acks *acks = &peer->acks;
+    uint64_t last = run_at(acks, acks->count - 1)->last;
+    uint32_t kept = exceptions_settled(acks), used = kept;
+    uint32_t capacity = kept + (uint32_t)(last - acks->settled);
+    struct session_exception *all = malloc(capacity * sizeof *all);
+    if (all == NULL)
+        return false;
+    for (uint32_t i = 0; i < kept; i++)
+        all[i] = acks->exceptions[i];
+    for (uint64_t ordinal = acks->settled + 1; ordinal <= last; ordinal++) {
+        bool answered = kept < acks->exceptions_count && acks->exceptions[kept].ordinal == ordinal;
+        all[used++] = answered ? acks->exceptions[kept++]
+                               : (struct session_exception){.ordinal = ordinal, .fault = unknown};
+    }
+    free(acks->exceptions);
+    acks->exceptions = all;
+    acks->exceptions_count = acks->exceptions_capacity = used;
+    acks->settled = last;
+    acks->count = 0;
+    return true;
+}
+
 static void peer_settle(struct peer *peer) {
     struct acks *acks = &peer->acks;
     acks->growing = false;
-    while (acks->count > 0 && run_settled(peer->worker, run_at(acks, 0))) {
+    while (acks->count > 0 && run_settled(peer, run_at(acks, 0))) {
         acks->settled = run_at(acks, 0)->last;
         acks->begin = (acks->begin + 1) & (acks->capacity - 1);
         acks->count--;
     }
+    if (acks->count > 0 && waits_in_vain(peer) && !give_up(peer))
+        peer_close(peer, true);
     if (peer->session.acks && acks->settled > acks->told)
         peer_tell(peer);
     if (acks->count > 0)
@@ -191,8 +229,8 @@ bool acks_waiting(struct worker *worker) {
         if (worker->out[i].ring != NULL)
             wanted_set(spsc_wanted(worker->out[i].ring));
     for (struct list *node = worker->acking.next; node != &worker->acking; node = node->next) {
-        const struct acks *acks = &LIST_OF(node, struct peer, acking)->acks;
-        if (acks->count == 0 || run_moved(worker, run_at(acks, 0)))
+        const struct peer *peer = LIST_OF(node, struct peer, acking);
+        if (peer->acks.count == 0 || run_moved(peer, run_at(&peer->acks, 0)) || waits_in_vain(peer))
             return true;
     }
     return false;

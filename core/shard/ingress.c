@@ -293,12 +293,33 @@ static void homely_count(struct peer *peer, struct home *home) {
     peer->homely_at = home;
 }
 
+/* Whether an event of a connection that asks for level DISK can be acknowledged so. */
+static bool disk_can(const struct worker *worker, const struct topic_learnt *topic) {
+    return log_is_disk(worker->shards, topic->log) && counter_get(&worker->shards->journal_failed) == 0;
+}
+
+static enum session_verdict disk_refused(struct peer *peer) {
+    static const struct fault memory = {
+        .code = RH_CODE_INVALID,
+        .text =
+            "this topic is kept in memory (class memory in the server's configuration), so its events can "
+            "not be acknowledged as on disk: publish it over a connection with ack level ROUTED",
+        .field = "topic"};
+    static const struct fault failed = {
+        .code = RH_CODE_UNAVAILABLE,
+        .text = "the journal has failed, and the server ends: send this event again when it is back"};
+    bool over = counter_get(&peer->worker->shards->journal_failed) != 0;
+    return ingress_refused(peer, over ? &failed : &memory);
+}
+
 enum session_verdict ingress_publish(void *user, const struct wire_event *event) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
     struct topic_learnt found;
     const struct topic_learnt *topic = topic_find(worker, event, &found);
     struct home *home = topic->home;
+    if (UNLIKELY(peer->session.disk) && !disk_can(worker, topic))
+        return disk_refused(peer);
     struct forward forward = {.hash = topic->hash,
                               .time_ns = worker->wall_ns,
                               .length = wire_record_size_of(event),
@@ -419,15 +440,21 @@ bool ingress_links(struct worker *worker) {
 /* ---- once per turn ---- */
 
 static void links_release(struct worker *worker) {
+    bool disk = false;
     for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
         struct link_in *link = &worker->in[i];
         if (link->ring == NULL || !link->appended || link->held != NULL)
             continue; /* with a record in hand nothing is released: it lies in the ring */
         spsc_consume(link->ring);
         link->appended = false;
+        disk |= i >= worker->shards->config.count;
         if (wanted_take(spsc_wanted(link->ring)))
             wake_signal(&way_worker(worker->shards, i)->wake);
     }
+    if (disk)
+        durable_note(worker);
+    if (worker->marks_count > 0)
+        durable_settle(worker);
 }
 
 static void links_publish(struct worker *worker) {

@@ -71,5 +71,8 @@ struct shards_wakes {
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard);
 /* What is visible of a disk log has moved: for the thread that moves it. */
 void shards_log_moved(const struct shards *shards);
+/* The journal has failed: nothing more is acknowledged as on disk, and whoever waits for that is told that
+ * nobody knows. Any thread, also more than once. */
+void shards_journal_failed(struct shards *shards);
 bool shards_stopping(const struct shards *shards);
 const uint8_t *shards_instance(const struct shards *shards); /* 16 bytes */

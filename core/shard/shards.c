@@ -19,6 +19,7 @@ static int facts_init(struct shards *shards) {
                                            .shards = config->count,
                                            .frame_bytes = config->frame_bytes,
                                            .idle_ns = config->idle_ns,
+                                           .disk = config->disk_logs > 0,
                                            .private_bytes = config->private_bytes};
     uint8_t *instance = shards->facts.instance;
     size_t size = sizeof shards->facts.instance;
@@ -173,6 +174,11 @@ void shards_log_moved(const struct shards *shards) {
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
     const struct wake *wake = &shards->workers[shard]->wake;
     return (struct shards_wakes){.sent = wake_sent(wake), .elided = wake_elided(wake)};
+}
+
+void shards_journal_failed(struct shards *shards) {
+    counter_set(&shards->journal_failed, 1);
+    shards_log_moved(shards);
 }
 
 bool shards_stopping(const struct shards *shards) {

@@ -98,6 +98,7 @@ void verdicts_read(struct worker *worker) {
         if (link->ring == NULL)
             continue;
         link->consumed = spsc_consumed(link->ring);
+        link->settled = spsc_settled(link->ring);
         if (link->back == NULL)
             continue;
         verdicts_take(worker, link);

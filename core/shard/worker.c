@@ -198,7 +198,8 @@ static void mailbox_read(struct worker *worker) {
 
 /* Something that needs no event of the kernel to be done. */
 static bool worker_news(struct worker *worker) {
-    if (mpsc_pending(worker->mailbox) || acks_waiting(worker) || verdicts_news(worker))
+    if (mpsc_pending(worker->mailbox) || acks_waiting(worker) || verdicts_news(worker) ||
+        durable_news(worker))
         return true;
     for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
@@ -339,7 +340,7 @@ int worker_turn(struct worker *worker) {
 /* Draining and nothing left: what is queued has been sent as far as sockets take it. */
 static bool worker_quiet(struct worker *worker) {
     if (!worker->draining || worker->worked || worker_held(worker) || !ingress_idle(worker) ||
-        worker_news(worker))
+        worker_news(worker) || !durable_all(worker) || !list_empty(&worker->acking))
         return false;
     for (struct list *node = worker->all.next; node != &worker->all; node = node->next) {
         const struct peer *peer = LIST_OF(node, struct peer, all);

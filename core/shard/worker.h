@@ -60,7 +60,8 @@ static inline const uint8_t *pattern_next(const uint8_t *pattern) {
 /* ---- publish acknowledgement ---- */
 
 /* Events up to `last` (since the previous run) are settled when position `until` of the log of this worker
- * has been published, or the link has been consumed to byte `until`. A refused event is a run of its own. */
+ * has been published, or the link has been consumed to byte `until`; at level DISK when the position is
+ * visible, or the link settled to that byte. A refused event is a run of its own. */
 struct ack_run {
     uint64_t last;
     uint64_t until;
@@ -142,7 +143,8 @@ static_assert(WAYS_MAX <= ACK_LOG, "ways and logs are told apart");
 struct link_out {
     struct spsc *ring;   /* owns; NULL until first use */
     struct spsc *back;   /* owns; what the home says against events; NULL where nothing is judged */
-    uint64_t consumed;   /* of the ring, when `back` was looked at last */
+    uint64_t consumed;   /* of the ring, and */
+    uint64_t settled;    /* ... of it, when `back` was looked at last */
     bool announced;      /* the mailbox command has been sent */
     bool fresh;          /* committed, not published */
     bool refused;        /* it had no room since the last retry, */
@@ -203,6 +205,12 @@ struct topic_learnt {
     bool judged;
 };
 
+/* What had been read of the links for disk topics when the disk logs stood there (durable.c). */
+struct durable_mark {
+    uint64_t next[DISK_LOGS_MAX];  /* by home, without the memory log */
+    uint64_t consumed[SHARDS_MAX]; /* by shard */
+};
+
 struct worker {
     struct shards *shards;
     uint32_t number;
@@ -226,6 +234,8 @@ struct worker {
     struct reader readers[LOGS_MAX];
     struct link_out out[WAYS_MAX];
     struct link_in in[WAYS_MAX];
+    struct durable_mark marks[DURABLE_MARKS]; /* a ring */
+    uint32_t marks_begin, marks_count;
     struct peer **peers; /* owns; by member */
     route_member *spare; /* owns; free members, a stack */
     uint32_t peers_capacity, spare_count;
@@ -255,6 +265,7 @@ struct shards {
     uint64_t table_seed;            /* of the process */
     int listener;                   /* owned */
     struct counter stopping;
+    struct counter journal_failed;
     uint32_t log_count;
     uint64_t judged;            /* one bit for each log whose home may say something against an event */
     struct log *logs[LOGS_MAX]; /* memory logs, then disk logs; borrows: their homes own them */
@@ -378,6 +389,16 @@ void verdicts_read(struct worker *worker);
 bool verdicts_news(const struct worker *worker);
 /* The publisher is told, now or with the acknowledgement that covers the event. */
 void verdict_tell(struct peer *peer, uint64_t ordinal, const struct verdict *verdict);
+
+/* durable.c: publishers of other workers are told what is on disk */
+/* Links have been released in this turn: what came by them will be durable when the logs are visible up to
+ * here. */
+void durable_note(struct worker *worker);
+/* Settles the links as far as the logs are visible. */
+void durable_settle(struct worker *worker);
+bool durable_news(const struct worker *worker);
+/* Whether the disk logs of this worker have nothing left that is not durable, or never will. */
+bool durable_all(const struct worker *worker);
 
 /* acks.c: who has been told what of his events */
 /* Room for one more run; false = park. */

@@ -31,7 +31,9 @@ enum rh_result {
     RH_UNREACHABLE = -7, /* no connection could be made */
 };
 
-enum rh_ack_level { RH_ACK_NONE = 0, RH_ACK_ROUTED = 1 };
+/* ROUTED: in the server's memory; a crash loses it. DISK: synced in its journal; only for topics that it
+ * keeps on disk, and not every server has a journal. */
+enum rh_ack_level { RH_ACK_NONE = 0, RH_ACK_ROUTED = 1, RH_ACK_DISK = 2 };
 enum rh_slow_policy { RH_SLOW_DISCONNECT = 0, RH_SLOW_SKIP = 1 };
 enum rh_state {
     RH_STATE_CONNECTING,
@@ -83,7 +85,7 @@ typedef struct rh_callbacks {
     void (*on_error)(void *user, int code, const char *text, bool fatal, uint64_t subscription);
     void (*on_writable)(void *user); /* there is room again after RH_FULL */
     /* After a reconnect, events that were published and not acknowledged are sent again when true (the
-     * default, NULL: true with RH_ACK_ROUTED, which makes duplicates possible and loss not; they keep their
+     * default, NULL: true but with RH_ACK_NONE, which makes duplicates possible and loss not; they keep their
      * CloudEvents id). */
     bool (*on_resend)(void *user, uint64_t unacknowledged);
 } rh_callbacks;
@@ -94,7 +96,7 @@ typedef struct rh_options {
     enum rh_ack_level ack;
     bool reconnect_off;          /* default: reconnect with growing pauses of 50 ms to 5 s, with jitter */
     uint32_t connect_timeout_ms; /* of one try, TCP and handshake; 0 = 5000 */
-    size_t send_buffer_bytes;    /* 0 = 4 MiB; holds what is not sent, and with RH_ACK_ROUTED what is not
+    size_t send_buffer_bytes;    /* 0 = 4 MiB; holds what is not sent, and but for RH_ACK_NONE what is not
                                     acknowledged */
     uint32_t ping_interval_ms;   /* 0 = 1000; also finds dead connections (three unanswered) and moves the
                                     Position on */
@@ -113,7 +115,7 @@ int rh_wait_connected(rh_client *client, uint32_t timeout_ms);
  * event is a serialized CloudEvent. */
 int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, const uint8_t *event,
                    size_t event_length);
-/* Waits until everything buffered is sent and, with RH_ACK_ROUTED, settled. */
+/* Waits until everything buffered is sent and, but for RH_ACK_NONE, settled. */
 int rh_flush(rh_client *client, uint32_t timeout_ms);
 
 /* Subscribes; kept over reconnects, resumed behind the last known Position. Returns the subscription's id (>

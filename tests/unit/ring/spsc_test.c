@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -102,6 +103,32 @@ Test(spsc, may_commit_less_than_it_reserved) {
     spsc_publish(ring);
     expect(ring, 3, 7);
     spsc_destroy(ring);
+}
+
+Test(spsc, says_how_far_the_consumer_is_done_with_what_it_released) {
+    struct spsc *ring = ring_of(BYTES);
+    cr_assert_eq(spsc_settled(ring), 0);
+    for (uint8_t i = 0; i < 3; i++)
+        cr_assert_eq(put(ring, 8, i), RING_OK);
+    spsc_publish(ring);
+    for (uint8_t i = 0; i < 3; i++)
+        expect(ring, 8, i);
+    spsc_consume(ring);
+    cr_assert(spsc_consumed(ring) == 48 && spsc_settled(ring) == 0);
+    spsc_settle(ring, 16);
+    spsc_settle(ring, 16);
+    cr_assert_eq(spsc_settled(ring), 16);
+    spsc_settle(ring, 48);
+    cr_assert_eq(spsc_settled(ring), 48);
+    spsc_destroy(ring);
+}
+
+Test(spsc, is_not_done_with_what_it_has_not_released, .signal = SIGABRT) {
+    struct spsc *ring = ring_of(BYTES);
+    cr_assert_eq(put(ring, 8, 1), RING_OK);
+    spsc_publish(ring);
+    expect(ring, 8, 1);
+    spsc_settle(ring, 16);
 }
 
 Test(spsc, tells_a_producer_that_wants_space_once) {

@@ -34,8 +34,9 @@ Test(error, has_a_name_for_each_code) {
     cr_expect_str_eq(rh_code_name(RH_CODE_NONE), "none");
     cr_expect_str_eq(rh_code_name(RH_CODE_SLOW_CONSUMER), "slow_consumer");
     cr_expect_str_eq(rh_code_name(RH_CODE_INTERNAL), "internal");
-    cr_expect_str_eq(rh_code_name((enum rh_code)(RH_CODE_INTERNAL + 1)), "unknown");
-    for (unsigned a = RH_CODE_NONE; a <= RH_CODE_INTERNAL; ++a)
+    cr_expect_str_eq(rh_code_name(RH_CODE_UNKNOWN_OUTCOME), "unknown_outcome");
+    cr_expect_str_eq(rh_code_name((enum rh_code)(RH_CODE_UNKNOWN_OUTCOME + 1)), "unknown");
+    for (unsigned a = RH_CODE_NONE; a <= RH_CODE_UNKNOWN_OUTCOME; ++a)
         for (unsigned b = RH_CODE_NONE; b < a; ++b)
             cr_expect_str_neq(rh_code_name((enum rh_code)a), rh_code_name((enum rh_code)b));
 }

@@ -164,6 +164,19 @@ Test(client, publishes_in_order_and_learns_what_was_settled) {
     told_stop(&told);
 }
 
+Test(client, asks_for_what_is_on_disk_and_keeps_it_until_then) {
+    struct told told;
+    told_start(&told, (rh_options){.ack = RH_ACK_DISK});
+    cr_assert(fake_handshake(&told.fake, told.client) == 2);
+    cr_assert(publish(&told, "a") == 1);
+    expect_topic(&told, "a");
+    cr_assert(rh_flush(told.client, 0) == RH_TIMEOUT);
+    fake_ack(&told.fake, 1, 0);
+    await(&told, &told.acks, 1);
+    cr_assert(told.through == 1 && rh_flush(told.client, 0) == RH_OK);
+    told_stop(&told);
+}
+
 Test(client, is_told_of_refusals_without_acknowledgement_too) {
     struct told told;
     told_start(&told, (rh_options){.ack = RH_ACK_NONE});
@@ -251,7 +264,7 @@ Test(client, refuses_bad_arguments_with_a_sentence) {
         cr_assert(error != NULL);
     }
     cr_assert(rh_client_new(&(rh_options){.name = "two\nlines"}, NULL) == NULL);
-    cr_assert(rh_client_new(&(rh_options){.ack = (enum rh_ack_level)2}, NULL) == NULL);
+    cr_assert(rh_client_new(&(rh_options){.ack = (enum rh_ack_level)3}, NULL) == NULL);
     struct told told;
     told_start(&told, (rh_options){0});
     cr_assert(publish(&told, "") == RH_INVALID && rh_client_error(told.client)[0] != '\0');

@@ -501,6 +501,34 @@ Test(session, gives_positions_that_can_be_lowered_while_they_wait_but_for_a_begi
     world_stop(&world);
 }
 
+Test(session, acknowledges_at_the_level_that_was_asked_for) {
+    for (unsigned level = 1; level <= 2; level++) {
+        struct world world;
+        struct stream stream = {.length = 0};
+        world_start(&world);
+        world.facts.disk = true;
+        stream_hex(&stream, level == 1 ? "1204 0801 1801" : "1204 0801 1802");
+        world_receive_all(&world, &stream);
+        world_expect(&world, "< connected\n");
+        cr_assert(world.session.acks && world.session.disk == (level == 2));
+        struct session_exception exceptions[] = {
+            {.ordinal = 3, .duplicate_of = 4711},
+            {.ordinal = 4, .fault = {RH_CODE_UNKNOWN_OUTCOME, "?", NULL}}};
+        session_ack(&world.session, 5, exceptions, 2);
+        Roundhouse__V1__Frame *frame = world_told(&world);
+        const Roundhouse__V1__PublishAck *ack = frame->publish_ack;
+        cr_assert(ack->through == 5 && ack->level == level && ack->n_exceptions == 2);
+        cr_assert(ack->exceptions[0]->ordinal == 3 &&
+                  ack->exceptions[0]->outcome_case == ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_DUPLICATE_OF &&
+                  ack->exceptions[0]->duplicate_of == 4711);
+        cr_assert(ack->exceptions[1]->ordinal == 4 &&
+                  ack->exceptions[1]->error->code == ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNKNOWN_OUTCOME);
+        control_free(frame);
+        world_stop(&world);
+    }
+    LEAKS_NONE();
+}
+
 Test(session, tells_of_gaps_errors_and_ends) {
     struct world world;
     struct position position = {.count = 1, .logs = {{.next = 10}}};

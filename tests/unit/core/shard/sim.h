@@ -117,8 +117,9 @@ struct sim_world {
     struct position positions[SIM_POSITIONS];
     uint32_t positions_count; /* so many have been told in all */
     bool stopping;
-    bool disk_stuck; /* nothing becomes durable */
-    bool loud;       /* print everything as it happens */
+    bool disk_stuck;  /* nothing becomes durable, */
+    bool disk_failed; /* ... and never will */
+    bool loud;        /* print everything as it happens */
     struct sim_line lines[SIM_TRACE_LINES];
     uint64_t lines_count;
     uint64_t diary; /* hash over all lines: the same seed must give the same */
@@ -179,7 +180,7 @@ struct sim_event {
     bool excepted; /* told so */
 };
 
-enum sim_verdict { SIM_STORED, SIM_NO_ROOM, SIM_DUPLICATE };
+enum sim_verdict { SIM_STORED, SIM_NO_ROOM, SIM_DUPLICATE, SIM_UNKNOWN /* told so: it may be stored */ };
 /* By the number of the event; only of clients that want acknowledgements, as the time of a verdict is the
  * home's. */
 enum sim_verdict sim_verdict_of(const struct sim_client *client, uint32_t ordinal);
@@ -233,6 +234,7 @@ struct sim_client {
     struct io_sim_peer *peer; /* NULL once it is over */
     uint32_t number;
     bool acks;
+    bool disk; /* ... when it is on disk */
     struct sim_mood mood;
     /* what it sends */
     uint8_t *out; /* owns */
@@ -274,6 +276,7 @@ struct sim_client {
 };
 
 struct sim_client *sim_connect(struct sim_world *world, bool acks);
+struct sim_client *sim_connect_disk(struct sim_world *world); /* wants to be told what is on disk */
 struct sim_client *sim_connect_bad(struct sim_world *world, uint32_t how); /* ends with an Error */
 /* Frames are queued; sim_write writes. */
 void sim_publish(struct sim_client *client, uint32_t topic, uint32_t data_bytes);

@@ -194,8 +194,10 @@ static void clients_step(struct sim_world *world) {
         alive += world->clients[i]->peer != NULL;
     if (alive < 8 && world->clients_count < 48 && sim_chance(world, alive < 3 ? 500 : 30)) {
         bool bad = sim_chance(world, 30);
-        struct sim_client *client =
-            bad ? sim_connect_bad(world, sim_below(world, 4)) : sim_connect(world, sim_chance(world, 512));
+        struct sim_client *client = bad ? sim_connect_bad(world, sim_below(world, 4))
+                                    : world->setup.disks > 0 && sim_chance(world, 300)
+                                        ? sim_connect_disk(world)
+                                        : sim_connect(world, sim_chance(world, 512));
         client->mood = mood_of(world);
     }
     for (uint32_t i = 0; i < world->clients_count; i++)

@@ -81,14 +81,23 @@ static void out_connect(struct sim_client *client, uint32_t version) {
     Roundhouse__V1__Connect connect;
     roundhouse__v1__connect__init(&connect);
     connect.version = version;
-    connect.ack = client->acks ? ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED
-                               : ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_NONE;
+    connect.ack = client->disk   ? ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_DISK
+                  : client->acks ? ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED
+                                 : ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_NONE;
     Roundhouse__V1__Frame frame = FRAME(connect, CONNECT, &connect);
     out_frame(client, &frame);
 }
 
 struct sim_client *sim_connect(struct sim_world *world, bool acks) {
     struct sim_client *client = client_new(world, acks);
+    out_connect(client, 1);
+    want(client, SIM_WANT_CONNECTED, 0);
+    return client;
+}
+
+struct sim_client *sim_connect_disk(struct sim_world *world) {
+    struct sim_client *client = client_new(world, true);
+    client->disk = true;
     out_connect(client, 1);
     want(client, SIM_WANT_CONNECTED, 0);
     return client;
@@ -153,7 +162,9 @@ static void out_event(struct sim_client *client, const char *topic, const uint8_
 }
 
 void sim_publish(struct sim_client *client, uint32_t topic, uint32_t data_bytes) {
-    struct sim_event *event = event_add(client, topic, true);
+    struct sim_world *world = client->world;
+    bool can = !client->disk || world->homes[topic] >= world->setup.workers;
+    struct sim_event *event = event_add(client, topic, can);
     uint8_t *bytes = malloc(data_bytes + SIM_EVENT_EXTRA);
     cr_assert_not_null(bytes);
     uint32_t length = sim_event_build(bytes, client->number, client->events_count, data_bytes);

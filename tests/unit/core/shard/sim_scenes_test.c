@@ -562,3 +562,99 @@ Test(sim_scenes, a_verdict_about_somebody_who_is_gone_concerns_nobody) {
     cr_assert_eq(next->through, 0);
     ends(world);
 }
+
+/* ---- level DISK ---- */
+
+/* At home and over a link: not before it is durable, and then soon. */
+Test(sim_scenes, disk_is_told_when_it_is_on_disk) {
+    for (uint32_t workers = 1; workers <= 2; workers++) {
+        struct sim_setup setup = sim_setup_plain(workers);
+        setup.disks = 2;
+        struct sim_world *world = world_of(setup);
+        struct sim_client *client = sim_connect_disk(world);
+        says(client);
+        reads(client);
+        world->disk_stuck = true;
+        for (uint32_t topic = 0; topic < SIM_TOPICS; topic++)
+            sim_publish(client, topic, 10);
+        says(client);
+        passes(world, NS_PER_S);
+        reads(client);
+        cr_assert_eq(client->through, 0);
+        world->disk_stuck = false;
+        passes(world, 50 * NS_PER_MS);
+        reads(client);
+        cr_assert_eq(client->through, SIM_TOPICS);
+        ends(world);
+    }
+}
+
+Test(sim_scenes, what_is_routed_does_not_wait_for_the_disk) {
+    struct sim_setup setup = sim_setup_plain(2);
+    setup.disks = 2;
+    struct sim_world *world = world_of(setup);
+    world->disk_stuck = true;
+    struct sim_client *client = publisher(world);
+    for (uint32_t topic = 0; topic < SIM_TOPICS; topic++)
+        sim_publish(client, topic, 10);
+    says(client);
+    reads(client);
+    cr_assert_eq(client->through, SIM_TOPICS);
+    world->disk_stuck = false;
+    ends(world);
+}
+
+Test(sim_scenes, what_is_kept_in_memory_can_not_be_acknowledged_as_on_disk) {
+    struct sim_setup setup = sim_setup_plain(2);
+    setup.disks = 1;
+    setup.rules = true;
+    struct sim_world *world = world_of(setup);
+    struct sim_client *client = sim_connect_disk(world);
+    says(client);
+    for (uint32_t topic = 0; topic < SIM_TOPICS; topic++)
+        sim_publish(client, topic, 10);
+    says(client);
+    reads(client);
+    cr_assert_eq(client->through, SIM_TOPICS);
+    cr_assert(!client->events[TOPIC_A].valid && client->events[TOPIC_A].excepted);
+    cr_assert(client->events[TOPIC_BB].valid && !client->events[TOPIC_BB].excepted);
+    ends(world);
+}
+
+/* A part is on disk, and is told so; of the rest nobody knows; what comes later is not taken. */
+Test(sim_scenes, nobody_is_told_disk_when_the_journal_has_failed) {
+    for (uint32_t workers = 1; workers <= 2; workers++) {
+        struct sim_setup setup = sim_setup_plain(workers);
+        setup.disks = 2;
+        setup.judged = workers == 2;
+        struct sim_world *world = world_of(setup);
+        struct sim_client *client = sim_connect_disk(world);
+        struct sim_client *other = publisher(world);
+        says(client);
+        published(client, TOPIC_A, 10, 10);
+        cr_assert_eq(client->through, 10);
+        world->disk_stuck = true;
+        for (uint32_t i = 0; i < 100; i++)
+            sim_publish(client, i % SIM_TOPICS, 10);
+        says(client);
+        reads(client);
+        cr_assert_lt(client->through, 110);
+        world->disk_failed = true;
+        shards_journal_failed(world->shards);
+        sim_turns(world, 4);
+        reads(client);
+        cr_assert_eq(client->through, 110);
+        uint32_t unknown = 0;
+        for (uint32_t i = 10; i < 110; i++)
+            unknown += client->events[i].verdict == SIM_UNKNOWN;
+        cr_assert_gt(unknown, 60);
+        published(client, TOPIC_A, 3, 10);
+        published(other, TOPIC_A, 3, 10);
+        cr_assert(client->through == 113 && other->through == 3);
+        for (uint32_t i = 110; i < 113; i++)
+            cr_assert(client->events[i].excepted);
+        sim_stop(world); /* it does not wait for what will never be on disk */
+        sim_world_end(world);
+        LEAKS_NONE();
+    }
+}

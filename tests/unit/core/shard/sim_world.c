@@ -107,6 +107,7 @@ static struct shards *shards_of(struct sim_world *world) {
                                            .shards = setup->workers,
                                            .frame_bytes = setup->frame_bytes,
                                            .idle_ns = setup->idle_ns,
+                                           .disk = setup->disks > 0,
                                            .private_bytes = setup->private_bytes};
     shards->table_seed = setup->seed;
     shards->listener = -1;
