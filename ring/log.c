@@ -106,7 +106,8 @@ static bool log_config_valid(const struct log_config *config) {
     uint64_t data = config->data_bytes;
     uint64_t records = config->records;
     return data >= LOG_CLAIM_STEPS && data <= LOG_DATA_MAX && (data & (data - 1)) == 0 &&
-           records >= LOG_CLAIM_STEPS && records <= LOG_DATA_MAX && (records & (records - 1)) == 0;
+           records >= LOG_CLAIM_STEPS && records <= LOG_DATA_MAX && (records & (records - 1)) == 0 &&
+           config->first < UINT64_C(1) << 48;
 }
 
 static int log_index_map(struct log_entry **out, const struct log_config *config) {

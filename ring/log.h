@@ -55,7 +55,7 @@ struct log_config {
     uint64_t data_bytes; /* power of two, at least a page, at most LOG_DATA_MAX */
     uint64_t records;    /* index entries, power of two, at least LOG_CLAIM_STEPS */
     uint64_t grace_ns;   /* how long, in all, the writer holds back for laggards */
-    uint64_t first;      /* position of its first record, when it goes on from an earlier run; 0 = 1 */
+    uint64_t first;      /* position of its first record, below 2^48; 0 = 1 */
     bool prefault;       /* touch all pages now; benches and small tests say false */
     bool journalled;     /* `visible` is moved by log_visible_set, not by publishing */
     struct wake *writer; /* wakes the home worker when space was wanted; may be NULL (tests) */

@@ -4,8 +4,10 @@
  *          claim is about to cut: what it was promised must stay whole until it goes IDLE.
  * follow   a follower that holds the writer back, a laggard with a floor, a diver; everybody sleeps when
  * there is nothing to do, so WANTED, grace and the wakes of both directions are in it. The follower must see
- * every record, the laggard must be told of every gap. publish  cost of append and of reading without anybody
- * in the way.
+ * every record, the laggard must be told of every gap.
+ * durable  the same follower behind a journal: a third thread copies what is produced, raises its gate, and
+ *          moves `visible`; the follower goes by that word alone.
+ * publish  cost of append and of reading without anybody in the way.
  *
  * A record's length and contents follow from its position. Under ThreadSanitizer all records are 128 bytes,
  * so that none crosses the end of the data area (the second mapping is out of its sight). */
@@ -20,9 +22,11 @@ struct field {
     uint64_t records;
     uint32_t length; /* 0: random */
     uint32_t slow;   /* the follower rests so long after each batch */
-    struct wake writer, follower, laggard;
-    uint64_t ready __attribute__((aligned(64))); /* 1 when the follower has its gate */
-    uint64_t over __attribute__((aligned(64)));  /* 1 when the writer is done */
+    bool journalled;
+    struct wake writer, follower, laggard, journal;
+    uint64_t ready __attribute__((aligned(64))); /* how many have the gate that the writer waits for */
+    uint64_t over __attribute__((aligned(64)));  /* 1 when the writer is done, and the journal behind it */
+    uint64_t written;                            /* 1 when the writer is done, for the journal */
     uint64_t refused;                            /* writer only */
     uint64_t dives, drowned;                     /* diver only: tried, overtaken */
     uint64_t followed;                           /* follower only */
@@ -58,6 +62,10 @@ static void field_append(struct field *field, uint8_t *out, uint32_t length, uin
 static void field_publish(struct field *field) {
     if (!log_writer_publish(field->log))
         return;
+    if (field->journalled) {
+        wake_signal(&field->journal);
+        return;
+    }
     wake_signal(&field->follower);
     wake_signal(&field->laggard);
 }
@@ -97,9 +105,10 @@ static void write_records(void *context) {
     }
     field_publish(field);
     log_check(field->log);
-    __atomic_store_n(&field->over, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(field->journalled ? &field->written : &field->over, 1, __ATOMIC_RELEASE);
     wake_signal(&field->follower);
     wake_signal(&field->laggard);
+    wake_signal(&field->journal);
 }
 
 /* Publishes every record and never sleeps: the time between a claim and the overwriting is as short as it can
@@ -195,7 +204,7 @@ static void follow(void *context) {
     uint64_t position = 1;
     STRESS(gate >= 0 && log_reader_lower(field->log, gate, 1),
            "the follower must begin before the writer laps");
-    __atomic_store_n(&field->ready, 1, __ATOMIC_RELEASE);
+    __atomic_fetch_add(&field->ready, 1, __ATOMIC_RELEASE);
     while (field_wait(field, &field->follower, position, log_visible)) {
         uint64_t visible = log_visible(field->log);
         uint64_t end = visible - position > FOLLOW_BATCH ? position + FOLLOW_BATCH : visible;
@@ -206,6 +215,41 @@ static void follow(void *context) {
     }
     field->followed = position - 1;
     log_reader_detach(field->log, gate);
+}
+
+/* Reads what is produced, gives it up, and says some time later that it is durable. */
+static void commit(void *context) {
+    struct field *field = context;
+    int gate = log_reader_attach(field->log);
+    uint64_t position = 1, random = 9;
+    STRESS(gate >= 0 && log_reader_lower(field->log, gate, 1),
+           "the journal must begin before the writer laps");
+    __atomic_fetch_add(&field->ready, 1, __ATOMIC_RELEASE);
+    for (;;) {
+        bool written = __atomic_load_n(&field->written, __ATOMIC_ACQUIRE) != 0;
+        uint64_t produced = log_produced(field->log);
+        for (uint64_t p = position; p < produced; p++)
+            field_verify(field, p, "journal");
+        log_reader_raise(field->log, gate, produced);
+        stress_delay(stress_random(&random) % 64);
+        if (produced != position) {
+            log_visible_set(field->log, produced);
+            wake_signal(&field->follower);
+            position = produced;
+        } else if (written) {
+            break;
+        } else {
+            wake_announce(&field->journal);
+            if (log_produced(field->log) != position ||
+                __atomic_load_n(&field->written, __ATOMIC_ACQUIRE) != 0)
+                wake_resume(&field->journal);
+            else
+                stress_sleep(&field->journal);
+        }
+    }
+    log_reader_detach(field->log, gate);
+    __atomic_store_n(&field->over, 1, __ATOMIC_RELEASE);
+    wake_signal(&field->follower);
 }
 
 /* One stretch of catching up from `position`, under the gate; where it ended. */
@@ -241,26 +285,31 @@ static void lag(void *context) {
     log_reader_detach(field->log, gate);
 }
 
-/* The writer of a run begins when the follower holds a gate at position 1. */
+/* The writer of a run begins when the follower holds a gate at position 1, and the journal if there is one.
+ */
 static void write_followed(void *context) {
     struct field *field = context;
     uint32_t turns = 0;
-    while (__atomic_load_n(&field->ready, __ATOMIC_ACQUIRE) == 0)
+    while (__atomic_load_n(&field->ready, __ATOMIC_ACQUIRE) < (field->journalled ? 2 : 1))
         stress_pause(&turns);
     write_records(field);
 }
 
 /* ---- runs ---- */
 
-static struct field *field_make(uint64_t data, uint64_t entries, uint64_t records, uint32_t length) {
+static struct field *field_make(uint64_t data, uint64_t entries, uint64_t records, uint32_t length,
+                                bool journalled) {
     struct field *field = aligned_alloc(64, sizeof *field);
     STRESS(field != NULL, "no memory");
-    *field = (struct field){.records = records, .length = length};
+    *field = (struct field){.records = records, .length = length, .journalled = journalled};
     STRESS(wake_init(&field->writer) == 0 && wake_init(&field->follower) == 0 &&
-               wake_init(&field->laggard) == 0,
+               wake_init(&field->laggard) == 0 && wake_init(&field->journal) == 0,
            "no wake");
-    struct log_config config = {
-        .data_bytes = data, .records = entries, .grace_ns = 20 * NS_PER_MS, .writer = &field->writer};
+    struct log_config config = {.data_bytes = data,
+                                .records = entries,
+                                .grace_ns = 20 * NS_PER_MS,
+                                .journalled = journalled,
+                                .writer = &field->writer};
     STRESS(log_create(&field->log, &config) == 0, "no log");
     return field;
 }
@@ -271,11 +320,12 @@ static void field_unmake(struct field *field) {
     wake_deinit(&field->writer);
     wake_deinit(&field->follower);
     wake_deinit(&field->laggard);
+    wake_deinit(&field->journal);
     free(field);
 }
 
 static void run_dive(const char *name, uint64_t data, uint64_t entries, uint64_t records) {
-    struct field *field = field_make(data, entries, records, 0);
+    struct field *field = field_make(data, entries, records, 0, false);
     uint64_t elapsed_ns = stress_run(field, 2, (void (*const[])(void *)){write_in_haste, dive});
     stress_report(name, records, elapsed_ns);
     printf("  dives %lu, overtaken %lu, refused %lu\n", (unsigned long)field->dives,
@@ -284,7 +334,7 @@ static void run_dive(const char *name, uint64_t data, uint64_t entries, uint64_t
 }
 
 static void run_follow(const char *name, uint64_t data, uint64_t entries, uint64_t records) {
-    struct field *field = field_make(data, entries, records, 0);
+    struct field *field = field_make(data, entries, records, 0, false);
     uint64_t elapsed_ns = stress_run(field, 4, (void (*const[])(void *)){follow, write_followed, lag, dive});
     STRESS(field->followed == records, "the follower saw %lu of %lu", (unsigned long)field->followed,
            (unsigned long)records);
@@ -298,8 +348,17 @@ static void run_follow(const char *name, uint64_t data, uint64_t entries, uint64
     field_unmake(field);
 }
 
+static void run_durable(const char *name, uint64_t data, uint64_t entries, uint64_t records) {
+    struct field *field = field_make(data, entries, records, 0, true);
+    uint64_t elapsed_ns = stress_run(field, 3, (void (*const[])(void *)){follow, write_followed, commit});
+    STRESS(field->followed == records, "the follower saw %lu of %lu", (unsigned long)field->followed,
+           (unsigned long)records);
+    stress_report(name, records, elapsed_ns);
+    field_unmake(field);
+}
+
 static void run_publish(const char *name, uint64_t records) {
-    struct field *field = field_make(16 * MIB, 128 * KIB, records, 128);
+    struct field *field = field_make(16 * MIB, 128 * KIB, records, 128, false);
     uint64_t elapsed_ns = stress_run(field, 1, (void (*const[])(void *)){write_in_haste});
     stress_report(name, records, elapsed_ns);
     field_unmake(field);
@@ -311,6 +370,7 @@ int main(int argc, char **argv) {
     run_dive("dive: data runs out first", 16 * KIB, 1024, records);
     run_follow("follow: 64 KiB, 1024 entries", 64 * KIB, 1024, records / 4);
     run_follow("follow: 16 KiB, 64 entries", 16 * KIB, 64, records / 16);
+    run_durable("durable: 64 KiB, 1024 entries", 64 * KIB, 1024, records / 4);
     run_publish("publish: 128 bytes, one batch each", records);
     return 0;
 }

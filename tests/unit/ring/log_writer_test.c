@@ -246,6 +246,80 @@ Test(log_writer, remembers_the_last_position_of_each_slot_not_later_than_produce
     log_destroy(log);
 }
 
+/* A recovered log goes on where it ended: at every place in a step, and over some laps. */
+Test(log_writer, begins_at_the_position_it_is_given) {
+    static const uint64_t firsts[] = {1, 2, 3, 4, 5, 255, 256, 257, 258, (UINT64_C(1) << 48) - 1};
+    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
+        struct log_config config = {
+            .data_bytes = FIXTURE_DATA, .records = FIXTURE_RECORDS, .first = firsts[i]};
+        struct log *log = NULL;
+        cr_assert_eq(log_create(&log, &config), 0);
+        log_check(log);
+        cr_assert(log_writer_next(log) == firsts[i] && log_produced(log) == firsts[i] &&
+                  log_visible(log) == firsts[i] && log_oldest(log) == firsts[i]);
+        int gate = fixture_reader(log);
+        cr_assert(log_reader_lower(log, gate, firsts[i]));
+        uint64_t retry_ns, took = fixture_fill(log, 10, 0, &retry_ns);
+        cr_assert(took >= FIXTURE_RECORDS - FIXTURE_RECORDS / LOG_CLAIM_STEPS && took <= FIXTURE_RECORDS);
+        for (uint64_t p = firsts[i]; p < log_produced(log); p++)
+            fixture_expect(log, p);
+        log_reader_detach(log, gate);
+        fixture_append(log, 1000, 20);
+        for (uint64_t p = log_oldest(log); p < log_produced(log); p++)
+            fixture_expect(log, p);
+        log_destroy(log);
+    }
+    LEAKS_NONE();
+}
+
+Test(log_create, refuses_a_first_position_that_no_sequence_can_name) {
+    struct log *log = NULL;
+    struct log_config config = {.data_bytes = 65536, .records = 256, .first = UINT64_C(1) << 48};
+    cr_assert_eq(log_create(&log, &config), -EINVAL);
+}
+
+Test(log_visible, of_a_journalled_log_is_moved_by_the_journal_alone) {
+    struct log *log = NULL;
+    struct log_config config = {
+        .data_bytes = FIXTURE_DATA, .records = FIXTURE_RECORDS, .first = 100, .journalled = true};
+    cr_assert_eq(log_create(&log, &config), 0);
+    fixture_append(log, 7, 50);
+    cr_assert(log_produced(log) == 107 && log_visible(log) == 100);
+    log_visible_set(log, 104);
+    log_check(log);
+    cr_assert(log_produced(log) == 107 && log_visible(log) == 104);
+    fixture_append(log, FIXTURE_RECORDS / 2, 50); /* also the batches that commit publishes by itself */
+    cr_assert_eq(log_visible(log), 104);
+    log_visible_set(log, log_produced(log));
+    log_check(log);
+    cr_assert_eq(log_visible(log), log_produced(log));
+    log_destroy(log);
+    LEAKS_NONE();
+}
+
+static struct log *visible_log(bool journalled) {
+    struct log *log = NULL;
+    struct log_config config = {
+        .data_bytes = FIXTURE_DATA, .records = FIXTURE_RECORDS, .journalled = journalled};
+    cr_assert_eq(log_create(&log, &config), 0);
+    fixture_append(log, 5, 50);
+    if (journalled)
+        log_visible_set(log, 4);
+    return log;
+}
+
+Test(log_visible, can_not_pass_what_is_produced, .signal = SIGABRT) {
+    log_visible_set(visible_log(true), 7);
+}
+
+Test(log_visible, can_not_go_back, .signal = SIGABRT) {
+    log_visible_set(visible_log(true), 3);
+}
+
+Test(log_visible, of_a_memory_log_is_its_writers, .signal = SIGABRT) {
+    log_visible_set(visible_log(false), 6);
+}
+
 Test(log_flags, holds_type_slot_and_topic) {
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot += 273)
         for (uint32_t at = 0; at < 256; at += 51) {
@@ -369,23 +443,4 @@ Test(log_writer, goes_on_at_any_position) {
         log_destroy(log);
     }
     LEAKS_NONE();
-}
-
-Test(log_writer, moves_what_is_visible_neither_back_nor_beyond_what_is_there, .signal = SIGABRT) {
-    struct log *log = journalled(1);
-    fixture_append(log, 3, 10);
-    log_visible_set(log, 5);
-}
-
-Test(log_writer, refuses_to_take_back_what_is_visible, .signal = SIGABRT) {
-    struct log *log = journalled(1);
-    fixture_append(log, 3, 10);
-    log_visible_set(log, 3);
-    log_visible_set(log, 2);
-}
-
-Test(log_writer, moves_what_is_visible_of_a_memory_log_by_itself_only, .signal = SIGABRT) {
-    struct log *log = fixture_log();
-    fixture_append(log, 3, 10);
-    log_visible_set(log, 4);
 }
