@@ -26,17 +26,17 @@ struct journal;
 #define JOURNAL_SEQUENCE(position) (UINT64_C(1) << 48 | (position))
 
 struct journal_config {
-    const char *directory;    /* made when it is not there (its parent must be); borrowed for the call */
-    struct disk *disk;        /* NULL: the real one, at `directory`; else borrowed until journal_close */
-    uint32_t logs;            /* how many disk logs a new journal gets; an old one keeps its own number */
-    uint64_t slot_seed;       /* of a new journal; an old one keeps its own */
-    uint64_t segment_bytes;   /* of segments made from here on; 0 = JOURNAL_SEGMENT_DEFAULT. Raised to what the
-                                 longest record needs */
-    uint32_t record_max;      /* the longest record that a ring may bring; 0 = FRAME_BYTES_MAX's */
-    uint64_t retain_bytes;    /* closed segments of all logs together; 0 = no limit */
-    uint64_t retain_ns;       /* age of a closed segment's last record; 0 = no limit */
-    void (*failed)(void *);   /* called once, by a thread of the journal, when it has failed; may be NULL */
-    void *failed_user;        /* for `failed` */
+    const char *directory;  /* made when it is not there (its parent must be); borrowed for the call */
+    struct disk *disk;      /* NULL: the real one, at `directory`; else borrowed until journal_close */
+    uint32_t logs;          /* how many disk logs a new journal gets; an old one keeps its own number */
+    uint64_t slot_seed;     /* of a new journal; an old one keeps its own */
+    uint64_t segment_bytes; /* of segments made from here on; 0 = JOURNAL_SEGMENT_DEFAULT. Raised to what the
+                               longest record needs */
+    uint32_t record_max;    /* the longest record that a ring may bring; 0 = FRAME_BYTES_MAX's */
+    uint64_t retain_bytes;  /* closed segments of all logs together; 0 = no limit */
+    uint64_t retain_ns;     /* age of a closed segment's last record; 0 = no limit */
+    void (*failed)(void *); /* called once, by a thread of the journal, when it has failed; may be NULL */
+    void *failed_user;      /* for `failed` */
 };
 
 /* Why something can not be: the exit status of the process, and one message that says what to do. */
@@ -45,10 +45,10 @@ struct journal_trouble {
     char text[JOURNAL_TROUBLE_BYTES];
 };
 
-/* Takes the directory's lock, reads MANIFEST, recovers every log, and raises and syncs the boot epoch. Repairs
- * nothing but what a crash explains (a group that was in flight, a segment that was never used); whatever else
- * it finds wrong is refused and left as it is. A directory that is empty or not there becomes a new journal.
- * 0, or -1 with *trouble written and nothing kept. Reads all segments, at the disk's speed. */
+/* Takes the directory's lock, reads MANIFEST, recovers every log, and raises and syncs the boot epoch.
+ * Repairs nothing but what a crash explains (a group that was in flight, a segment that was never used);
+ * whatever else it finds wrong is refused and left as it is. A directory that is empty or not there becomes a
+ * new journal. 0, or -1 with *trouble written and nothing kept. Reads all segments, at the disk's speed. */
 int journal_open(struct journal **out, const struct journal_config *config,
                  struct journal_trouble *trouble) MUST_USE;
 
@@ -89,8 +89,8 @@ int journal_start(struct journal *journal, uint32_t log, struct log *ring, void 
 struct wake *journal_wake(struct journal *journal, uint32_t log);
 
 /* After the rings' writers have stopped: all that is produced is written, durable and proven by a SEAL group,
- * `visible` is at `produced`, all gates are given back and all threads are gone. 0, or -1 when the journal has
- * failed or can not write the rest (journal_failed says why). Not to be called twice. */
+ * `visible` is at `produced`, all gates are given back and all threads are gone. 0, or -1 when the journal
+ * has failed or can not write the rest (journal_failed says why). Not to be called twice. */
 int journal_stop(struct journal *journal) MUST_USE;
 /* Unlocks the directory and frees all. Threads that were started must have been stopped. NULL is allowed. */
 void journal_close(struct journal *journal);
@@ -108,11 +108,12 @@ struct journal_stretch {
     uint64_t bytes_max;    /* frames of one read, 0 = JOURNAL_GROUP_BYTES; one record is given in any case */
     const uint64_t *slots; /* NULL, or 64 words with a bit per slot: stretches without any may be left out */
     /* the answer */
-    uint64_t first;            /* position of entries[0]; above `from` only by what `slots` left out */
-    uint64_t next;             /* where to go on: first + count */
-    uint32_t count;            /* records; 0: only `next` has moved (left out by `slots`) */
-    struct log_entry *entries; /* offset is from `frames`; topic is 0: ids are not kept, names are in the frame */
-    uint64_t *identities;      /* of source and id, by event_identity; 0 in what is no event */
+    uint64_t first; /* position of entries[0]; above `from` only by what `slots` left out */
+    uint64_t next;  /* where to go on: first + count */
+    uint32_t count; /* records; 0: only `next` has moved (left out by `slots`) */
+    struct log_entry
+        *entries;         /* offset is from `frames`; topic is 0: ids are not kept, names are in the frame */
+    uint64_t *identities; /* of source and id, by event_identity; 0 in what is no event */
     uint8_t *frames;
     uint64_t frames_bytes;
     /* private to read.c */
@@ -143,19 +144,19 @@ extern const uint64_t journal_sync_bucket_ns[JOURNAL_SYNC_BUCKETS - 1];
 /* Of one log, for metrics: read by anyone. */
 struct journal_counters {
     /* written by its commit thread */
-    struct counter groups;         /* durable, without seals */
-    struct counter seals;          /* durable SEAL groups */
-    struct counter records;        /* durable */
-    struct counter bytes;          /* written, with headers and padding */
-    struct counter syncs;          /* durable writes that returned */
-    struct counter sync_ns;        /* time spent in them, all together */
-    struct counter sync_ns_max;    /* the longest */
+    struct counter groups;      /* durable, without seals */
+    struct counter seals;       /* durable SEAL groups */
+    struct counter records;     /* durable */
+    struct counter bytes;       /* written, with headers and padding */
+    struct counter syncs;       /* durable writes that returned */
+    struct counter sync_ns;     /* time spent in them, all together */
+    struct counter sync_ns_max; /* the longest */
     struct counter sync_buckets[JOURNAL_SYNC_BUCKETS];
-    struct counter proven;         /* the last position that a group on disk proves */
-    struct counter durable;        /* the first position that is not durable */
-    struct counter segment;        /* number of the current one */
-    struct counter waits;          /* times a full segment waited for a spare */
-    struct counter direct;         /* 1: O_DIRECT and RWF_DSYNC, 0: write and fdatasync */
+    struct counter proven;  /* the last position that a group on disk proves */
+    struct counter durable; /* the first position that is not durable */
+    struct counter segment; /* number of the current one */
+    struct counter waits;   /* times a full segment waited for a spare */
+    struct counter direct;  /* 1: O_DIRECT and RWF_DSYNC, 0: write and fdatasync */
     /* written by the housekeeping thread */
     struct counter segments;       /* on disk, without the spare */
     struct counter segments_bytes; /* of them */
