@@ -133,14 +133,15 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
     (100u * NS_PER_MS) /* a sleeping worker looks by itself after this; finding work counts */
 
 /* Journal. */
-#define JOURNAL_LOGS_MAX        32u         /* disk logs; each has a commit thread and a buffer */
-#define JOURNAL_BLOCK_BYTES     (4u * KIB)  /* a group begins on one; the unit of O_DIRECT */
-#define JOURNAL_GROUP_BYTES     (4u * MIB)  /* a group collects no more: the buffer of a commit thread */
-#define JOURNAL_SEGMENT_DEFAULT (64u * MIB) /* a spare of it is filled with zeros beforehand, for each log   \
+#define JOURNAL_LOGS_MAX    32u        /* disk logs; each has a commit thread and a buffer */
+#define JOURNAL_BLOCK_BYTES (4u * KIB) /* a group begins on one; the unit of O_DIRECT */
+#define JOURNAL_GROUP_BYTES (4u * MIB) /* a group collects no more: the buffer of a commit thread */
+#define JOURNAL_SEGMENT_DEFAULT                                                                              \
+    (64u * MIB)                             /* a spare of it is filled with zeros beforehand, for each log   \
                                              */
 #define JOURNAL_SEGMENT_MIN     (64u * KIB) /* raised to what the longest record needs */
 #define JOURNAL_SEGMENT_MAX     (4u * GIB)  /* what is read for one group fits in 32 bits */
-#define JOURNAL_SEAL_IDLE_NS    (100u * NS_PER_MS) /* after so long without records the last group is proven */
+#define JOURNAL_SEAL_IDLE_NS    (100u * NS_PER_MS) /* without records for so long the last group is proven */
 #define JOURNAL_MARK_NS         (50u * NS_PER_MS)  /* the mark is written at most so often */
 #define JOURNAL_SPARE_RETRY_NS  (1u * NS_PER_S)    /* after a spare could not be made for want of room */
 #define JOURNAL_ZERO_BYTES      (1u * MIB)         /* one write while a spare is made */

@@ -18,21 +18,21 @@ bool format_zero(const void *bytes, uint64_t count) {
 
 /* ---- MANIFEST ---- */
 
-static uint64_t manifest_sum(const struct format_manifest *manifest) {
+uint64_t format_manifest_sum(const struct format_manifest *manifest) {
     return XXH3_64bits(manifest, offsetof(struct format_manifest, check));
 }
 
 void format_manifest_close(struct format_manifest *manifest) {
     manifest->magic = MANIFEST_MAGIC;
     manifest->version = FORMAT_VERSION;
-    manifest->check = manifest_sum(manifest);
+    manifest->check = format_manifest_sum(manifest);
 }
 
 const char *format_manifest_wrong(const struct format_manifest *manifest, bool *newer) {
     *newer = false;
     if (manifest->magic != MANIFEST_MAGIC)
         return "it is no MANIFEST of a journal";
-    if (manifest->check != manifest_sum(manifest))
+    if (manifest->check != format_manifest_sum(manifest))
         return "its checksum is wrong";
     *newer = manifest->version > FORMAT_VERSION;
     if (manifest->version != FORMAT_VERSION)

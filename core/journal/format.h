@@ -104,6 +104,7 @@ static inline uint64_t format_group_bytes(uint64_t body) {
 }
 bool format_zero(const void *bytes, uint64_t count);
 
+uint64_t format_manifest_sum(const struct format_manifest *manifest);
 void format_manifest_close(struct format_manifest *manifest); /* sets magic, version and check */
 /* NULL when it is valid and of this version; *newer: valid, but of a later one. */
 const char *format_manifest_wrong(const struct format_manifest *manifest, bool *newer);
