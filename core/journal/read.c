@@ -93,7 +93,7 @@ static int room_grow(void **memory, uint64_t size, uint64_t *room, uint64_t want
 static int stretch_room(struct journal_stretch *stretch, uint32_t bytes) {
     void *frames = stretch->frames, *entries = stretch->entries, *identities = stretch->identities;
     uint64_t room = stretch->entries_room, same = room;
-    int result = room_grow(&frames, 1, &stretch->frames_room, stretch->frames_bytes + bytes);
+    int result = room_grow(&frames, 1, &stretch->frames_room, stretch->frames_bytes + bytes + 1);
     stretch->frames = frames;
     if (result == 0)
         result = room_grow(&entries, sizeof *stretch->entries, &room, stretch->count + 1u);
