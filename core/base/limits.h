@@ -146,6 +146,7 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define JOURNAL_SPARE_RETRY_NS  (1u * NS_PER_S)    /* after a spare could not be made for want of room */
 #define JOURNAL_ZERO_BYTES      (1u * MIB)         /* one write while a spare is made */
 #define JOURNAL_WAYPOINT_BYTES  (1u * MIB) /* a reader walks at most so far to its place; 24 bytes each */
+#define JOURNAL_CUT_SKIP        (1u << 20) /* positions left out behind what a cut knows to be lost */
 #define JOURNAL_TROUBLE_BYTES   1536u      /* the message of a refusal, which names three commands */
 #define JOURNAL_BOOT_EPOCH_MAX  65535u     /* 16 bits of a sequence; never used twice, so it is the end */
 #define JOURNAL_BOOT_EPOCH_WARN 60000u     /* from here on each start says so */

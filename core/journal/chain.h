@@ -37,6 +37,7 @@ struct segment {
 /* What recovery has found on the disk that no crash explains. */
 struct damage {
     char file[DISK_NAME_BYTES];
+    uint64_t number; /* of the segment that is `file` */
     uint64_t offset;
     const char *wrong;
     uint64_t expected;               /* the group that belongs there; 0 = it is about the file */
@@ -84,6 +85,16 @@ struct chain {
     uint32_t leftover_count;
 };
 
+/* The mark of a log that is being cut: no group that is there reaches it. */
+#define CHAIN_MARK_CUT UINT64_MAX
+
+/* The numbers of a log's segments, as they are in its directory. */
+struct numbers {
+    uint64_t *list; /* owns; the caller frees it, also after a failure */
+    uint32_t count, room;
+    int error;
+};
+
 int chain_init(struct chain *chain, struct disk *disk, uint32_t log, const uint8_t instance[16],
                uint64_t segment_bytes, uint64_t record_max) MUST_USE;
 void chain_deinit(struct chain *chain); /* zeroed memory is allowed */
@@ -100,6 +111,10 @@ struct segment *chain_current(const struct chain *chain);
 int chain_look(struct chain *chain, uint64_t oldest, bool sync, struct damage *damage) MUST_USE;
 /* After chain_look has answered 0: makes the chain fit to be written. *repaired = bytes of a torn group. */
 int chain_mend(struct chain *chain, uint64_t oldest, uint64_t *repaired) MUST_USE;
+
+int chain_numbers(const struct chain *chain, struct numbers *numbers) MUST_USE; /* in order */
+/* Zeroes what is not zero of a segment, and syncs. */
+int chain_zero(struct chain *chain, uint64_t number, uint64_t from, uint64_t to) MUST_USE;
 
 /* ---- chain.c ---- */
 

@@ -108,7 +108,7 @@ struct journal_stretch {
     uint64_t bytes_max;    /* frames of one read, 0 = JOURNAL_GROUP_BYTES; one record is given in any case */
     const uint64_t *slots; /* NULL, or 64 words with a bit per slot: stretches without any may be left out */
     /* the answer */
-    uint64_t first; /* position of entries[0]; above `from` only by what `slots` left out */
+    uint64_t first; /* position of entries[0]; above `from` by what `slots` left out, or a cut has lost */
     uint64_t next;  /* where to go on: first + count */
     uint32_t count; /* records; 0: only `next` has moved (left out by `slots`) */
     struct log_entry

@@ -34,7 +34,9 @@ static const struct segment *place_segment(const struct chain *chain, const uint
         const struct segment *segment = &chain->segments[i];
         if (segment->next <= *from)
             continue;
-        if (slots == NULL || slots_meet(segment, slots))
+        if (segment->first > *from)
+            *from = segment->first; /* a cut left positions out */
+        if (segment->first < segment->next && (slots == NULL || slots_meet(segment, slots)))
             return segment;
         *from = segment->next;
     }

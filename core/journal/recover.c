@@ -30,13 +30,6 @@
 
 #define NAME_DIGITS 12u
 
-/* The numbers of a log's segments, as they are found. */
-struct numbers {
-    uint64_t *list;
-    uint32_t count, room;
-    int error;
-};
-
 struct look {
     struct chain *chain;
     struct damage *damage;
@@ -44,7 +37,8 @@ struct look {
     struct walk_next next;
     struct segment *segment;
     struct numbers numbers;
-    uint64_t *slot_last; /* owns; the last sequence of each slot */
+    uint32_t without_hole; /* of them; the next number is missing if there are more, or none */
+    uint64_t *slot_last;   /* owns; the last sequence of each slot */
     uint64_t group_time;
 };
 
@@ -81,6 +75,18 @@ static int number_compare(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+int chain_numbers(const struct chain *chain, struct numbers *numbers) {
+    char directory[DISK_NAME_BYTES];
+    *numbers = (struct numbers){.list = NULL};
+    chain_directory_name(chain, directory);
+    int result = chain->disk->calls->list(chain->disk, directory, numbers_found, numbers);
+    if (result == 0)
+        result = numbers->error;
+    if (numbers->count > 1)
+        qsort(numbers->list, numbers->count, sizeof *numbers->list, number_compare);
+    return result;
+}
+
 /* ---- answers ---- */
 
 static int look_failed(struct look *look, int error, uint64_t offset) {
@@ -98,6 +104,7 @@ static int look_refused(struct look *look, const char *wrong, uint64_t offset, u
 
 static void look_name(struct look *look, uint64_t number) {
     chain_name(look->chain, look->damage->file, number);
+    look->damage->number = number;
 }
 
 /* Counts what is whole in all segments behind number i; a read error there does not change the verdict. */
@@ -145,7 +152,8 @@ static const char *header_wrong(const struct look *look, const struct format_seg
         return "its header names no group";
     if (first)
         return NULL;
-    if (header->first_group != look->next.group || header->first != look->next.position ||
+    /* Positions are left out only by a cut; the chain of groups shows that none is missing. */
+    if (header->first_group != look->next.group || header->first < look->next.position ||
         header->previous != look->next.previous)
         return "its header does not follow the segment before";
     return NULL;
@@ -234,6 +242,7 @@ static int look_push(struct look *look, const struct format_segment *header) {
     if (result != 0)
         return look_failed(look, result, 0);
     look->segment = chain_current(look->chain);
+    look->next.position = header->first;
     if (look->chain->segments_count == 1)
         look->next = (struct walk_next){header->first_group, header->first, header->previous};
     return 0;
@@ -288,34 +297,10 @@ static int look_segment(struct look *look, uint32_t i) {
 
 /* ---- the directory ---- */
 
-/* MANIFEST says that nothing has ever been written here: what is found is what making the log left. */
-static int look_fresh(struct look *look) {
-    look->chain->fresh = true;
-    for (uint32_t i = 0; i < look->numbers.count; i++) {
-        struct walk_rest rest;
-        look_name(look, look->numbers.list[i]);
-        int result = window_open(&look->window, look->damage->file);
-        if (result == 0)
-            result = walk_rest(&look->window, 0, 0, 0, &rest);
-        if (result != 0)
-            return look_failed(look, result, 0);
-        if (rest.groups > 0) {
-            look->damage->groups = rest.groups;
-            look->damage->records = rest.records;
-            look->damage->bytes = rest.bytes;
-            return look_refused(look, "MANIFEST says that this log was never used, but there are groups",
-                                rest.first, 0);
-        }
-    }
-    return 0;
-}
-
-/* Takes the numbers below the oldest away; what is left must be without a hole. */
+/* Takes the numbers below the oldest away; counts those that are left without a hole. */
 static int look_numbers(struct look *look, uint64_t oldest) {
     struct numbers *numbers = &look->numbers;
     uint32_t below = 0;
-    if (numbers->count > 1)
-        qsort(numbers->list, numbers->count, sizeof *numbers->list, number_compare);
     while (below < numbers->count && numbers->list[below] < oldest)
         below++;
     look->chain->leftover = malloc((below + 1) * sizeof *numbers->list);
@@ -327,13 +312,20 @@ static int look_numbers(struct look *look, uint64_t oldest) {
     numbers->count -= below;
     if (numbers->count > 0)
         memmove(numbers->list, numbers->list + below, numbers->count * sizeof *numbers->list);
-    for (uint32_t i = 0; i < numbers->count || i == 0; i++)
-        if (i == numbers->count || numbers->list[i] != oldest + i) {
-            look_name(look, oldest + i);
-            look_lost(look, i == 0 ? UINT32_MAX : i - 1);
-            return look_refused(look, "it is missing", 0, 0);
-        }
+    while (look->without_hole < numbers->count &&
+           numbers->list[look->without_hole] == oldest + look->without_hole)
+        look->without_hole++;
     return 0;
+}
+
+/* After all before it are good. */
+static int look_hole(struct look *look, uint64_t oldest) {
+    uint32_t i = look->without_hole;
+    if (i > 0 && i == look->numbers.count)
+        return 0;
+    look_name(look, oldest + i);
+    look_lost(look, i - 1); /* of none it is the one before the first */
+    return look_refused(look, "it is missing", 0, 0);
 }
 
 static int look_sync(struct look *look) {
@@ -361,34 +353,60 @@ static int look_mark(struct look *look) {
     disk->calls->close(disk, file);
     if (result != 0 || !format_mark_valid(&mark) || mark.group < look->next.group)
         return 0;
-    const struct segment *segment = chain_current(look->chain);
-    look_name(look, segment->number);
+    const struct segment *segment = look->chain->segments_count > 0 ? chain_current(look->chain) : NULL;
+    look_name(look, segment != NULL ? segment->number : 1);
     look->damage->groups = look->damage->records = look->damage->bytes = 0;
-    return look_refused(look, "the mark says that this group had been written", segment->end, 0);
+    return look_refused(look,
+                        mark.group == CHAIN_MARK_CUT ? "a cut was begun and not ended: run it again"
+                                                     : "the mark says that this group had been written",
+                        segment != NULL ? segment->end : 0, 0);
+}
+
+/* MANIFEST says that nothing has ever been written here: what is found is what making the log left. */
+static int look_fresh(struct look *look) {
+    look->chain->fresh = true;
+    for (uint32_t i = 0; i < look->numbers.count; i++) {
+        struct walk_rest rest;
+        look_name(look, look->numbers.list[i]);
+        int result = window_open(&look->window, look->damage->file);
+        if (result == 0)
+            result = walk_rest(&look->window, 0, 0, 0, &rest);
+        if (result != 0)
+            return look_failed(look, result, 0);
+        if (rest.groups > 0) {
+            look->damage->groups = rest.groups;
+            look->damage->records = rest.records;
+            look->damage->bytes = rest.bytes;
+            return look_refused(look, "MANIFEST says that this log was never used, but there are groups",
+                                rest.first, 0);
+        }
+    }
+    return look_mark(look);
 }
 
 static int look_all(struct look *look, uint64_t oldest, bool sync) {
     char directory[DISK_NAME_BYTES];
-    struct disk *disk = look->chain->disk;
     chain_directory_name(look->chain, directory);
     (void)snprintf(look->damage->file, sizeof look->damage->file, "%s", directory);
-    int result = disk->calls->list(disk, directory, numbers_found, &look->numbers);
+    int result = chain_numbers(look->chain, &look->numbers);
     if (result == -ENOENT && oldest == 0) {
         look->chain->fresh = true;
         return 0;
     }
-    if (result == -ENOENT)
+    if (result == -ENOENT) {
+        look->damage->number = oldest;
         return look_refused(look, "the directory of this log is missing", 0, 0);
-    if (result == 0)
-        result = look->numbers.error;
-    if (result == 0 && oldest == 0)
-        return look_fresh(look);
+    }
+    if (oldest == 0)
+        return result != 0 ? result : look_fresh(look);
     if (result == 0)
         result = look_numbers(look, oldest);
     if (result == 0 && sync)
         result = look_sync(look);
-    for (uint32_t i = 0; result == 0 && i < look->numbers.count; i++)
+    for (uint32_t i = 0; result == 0 && i < look->without_hole; i++)
         result = look_segment(look, i);
+    if (result == 0)
+        result = look_hole(look, oldest);
     return result != 0 ? result : look_mark(look);
 }
 
@@ -416,7 +434,7 @@ static int mend_block(struct disk *disk, int file, uint64_t offset, const uint8_
     return disk_write_all(disk, file, zeros, JOURNAL_BLOCK_BYTES, offset);
 }
 
-static int mend_zero(struct chain *chain, uint64_t number, uint64_t from, uint64_t to) {
+int chain_zero(struct chain *chain, uint64_t number, uint64_t from, uint64_t to) {
     static const uint8_t zeros[JOURNAL_BLOCK_BYTES];
     char name[DISK_NAME_BYTES];
     chain_name(chain, name, number);
@@ -465,7 +483,7 @@ static int mend_spare(struct chain *chain) {
 
 /* The last segment had no header: it gets one now, as when it was made. */
 static int mend_unused(struct chain *chain) {
-    int result = mend_zero(chain, chain->unused, 0, chain->torn_to);
+    int result = chain_zero(chain, chain->unused, 0, chain->torn_to);
     if (result == 0)
         result = chain->disk->calls->random(chain->disk, &chain->salt, sizeof chain->salt);
     chain->salt |= 1;
@@ -493,7 +511,7 @@ static int mend_current(struct chain *chain, uint64_t *repaired) {
     chain->offset = segment->end;
     if (chain->torn_to != 0) {
         *repaired = chain->torn_to - segment->end;
-        result = mend_zero(chain, segment->number, segment->end, chain->torn_to);
+        result = chain_zero(chain, segment->number, segment->end, chain->torn_to);
     }
     return result != 0 ? result : chain_open_current(chain);
 }
@@ -502,22 +520,21 @@ static int mend_current(struct chain *chain, uint64_t *repaired) {
 static int mend_fresh(struct chain *chain) {
     char name[DISK_NAME_BYTES];
     struct segment segment;
-    struct numbers numbers = {0};
+    struct numbers numbers;
     struct disk *disk = chain->disk;
     chain_directory_name(chain, name);
     int result = disk->calls->make_directory(disk, name);
     if (result == -EEXIST)
-        result = disk->calls->list(disk, name, numbers_found, &numbers);
+        result = 0;
     if (result == 0)
-        result = numbers.error;
+        result = chain_numbers(chain, &numbers);
+    else
+        numbers = (struct numbers){.list = NULL};
     for (uint32_t i = 0; result == 0 && i < numbers.count; i++) {
         chain_name(chain, name, numbers.list[i]);
         result = unlink_if(disk, name);
     }
     free(numbers.list);
-    chain_file_name(chain, name, "mark");
-    if (result == 0)
-        result = unlink_if(disk, name);
     if (result == 0)
         result = disk->calls->sync_directory(disk, ".");
     if (result == 0)

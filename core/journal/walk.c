@@ -156,6 +156,8 @@ static void rest_count(struct walk_rest *rest, const struct format_group *group,
     rest->groups++;
     rest->records += group->count;
     rest->bytes += group->body;
+    if (group->first + group->count > rest->next)
+        rest->next = group->first + group->count;
 }
 
 int walk_rest(struct window *window, uint64_t offset, uint64_t salt, uint64_t least, struct walk_rest *rest) {

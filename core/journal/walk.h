@@ -67,6 +67,7 @@ struct walk_rest {
     uint64_t records;
     uint64_t bytes;       /* of their bodies */
     uint64_t first;       /* offset of the first one */
+    uint64_t next;        /* the highest position behind any of them */
     uint64_t later;       /* blocks that begin a group with a higher number, whole or torn */
     uint64_t nonzero_end; /* behind the last block that is not zero; 0 = all are */
 };

@@ -31,15 +31,6 @@ static struct life *life_long(uint64_t seed, uint32_t steps, bool seal) {
     return life;
 }
 
-/* The same promises over a copy of the disk, which may be damaged. */
-static struct life *life_copy(const struct life *life) {
-    struct life *copy = malloc(sizeof *copy);
-    cr_assert_not_null(copy);
-    *copy = *life;
-    copy->sim = sim_copy(life->sim);
-    return copy;
-}
-
 /* Offset of group i (0 = the first) of a segment, and how long it is; 0 when there are fewer. */
 static uint64_t group_offset(struct life *life, const char *name, uint32_t i, uint64_t *bytes) {
     uint8_t *at = sim_bytes(life->sim, name);

@@ -24,6 +24,14 @@ void life_free(struct life *life) {
     free(life);
 }
 
+struct life *life_copy(const struct life *life) {
+    struct life *copy = malloc(sizeof *copy);
+    cr_assert_not_null(copy);
+    *copy = *life;
+    copy->sim = sim_copy(life->sim);
+    return copy;
+}
+
 static uint64_t mix(uint64_t z) {
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);

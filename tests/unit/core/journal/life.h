@@ -34,6 +34,8 @@ struct life {
 
 struct life *life_make(uint64_t seed);
 void life_free(struct life *life);
+/* The same promises over a copy of the disk, which may be damaged. */
+struct life *life_copy(const struct life *life);
 
 /* Opens the journal, checks all promises, writes `steps` batches of records, closes it. `seal`: stops cleanly
  * at the end. True: it came to its end; false: it crashed, or the disk failed, on the way. */
