@@ -158,20 +158,25 @@ static_assert(JOURNAL_GROUP_BYTES % JOURNAL_BLOCK_BYTES == 0, "groups are whole 
 #define CONFIG_VALUES_MAX                                                                                    \
     (1u << 16) /* keys, values and lists in one file; 48 bytes each while it is read                         \
                 */
-#define LOG_RECORDS_MAX      (1u << 30) /* index entries of 32 bytes: 32 GiB */
-#define CPU_NUMBER_MAX       1023u      /* of the C library's cpu_set_t */
-#define CONNECTIONS_MAX      (1u << 20) /* the kernel's fs.nr_open, the most descriptors of one process */
-#define SUBSCRIPTIONS_MAX    (1u << 26)
-#define TOPICS_MIN           16u        /* the smallest table of core/route/intern.h */
-#define TOPICS_MAX           (1u << 26) /* 6.4 GiB per log and worker at about 100 bytes each */
-#define HANDSHAKE_NS_MIN     (10u * NS_PER_MS)
-#define HANDSHAKE_NS_LONGEST (3600u * NS_PER_S)
-#define IDLE_NS_MIN          (10u * NS_PER_MS)
-#define IDLE_NS_LONGEST      (24u * 3600u * NS_PER_S)
-#define GRACE_NS_LONGEST     (60u * NS_PER_S) /* publishers wait as long */
-#define EXPIRY_NS_LEAST      NS_PER_MS
-#define EXPIRY_NS_LONGEST    (366u * 24u * 3600u * NS_PER_S)
-#define DUPLICATES_NS_LEAST  (10u * NS_PER_MS)
+#define LOG_RECORDS_MAX       (1u << 30) /* index entries of 32 bytes: 32 GiB */
+#define CPU_NUMBER_MAX        1023u      /* of the C library's cpu_set_t */
+#define CONNECTIONS_MAX       (1u << 20) /* the kernel's fs.nr_open, the most descriptors of one process */
+#define SUBSCRIPTIONS_MAX     (1u << 26)
+#define TOPICS_MIN            16u        /* the smallest table of core/route/intern.h */
+#define TOPICS_MAX            (1u << 26) /* 6.4 GiB per log and worker at about 100 bytes each */
+#define HANDSHAKE_NS_MIN      (10u * NS_PER_MS)
+#define HANDSHAKE_NS_LONGEST  (3600u * NS_PER_S)
+#define IDLE_NS_MIN           (10u * NS_PER_MS)
+#define IDLE_NS_LONGEST       (24u * 3600u * NS_PER_S)
+#define JOURNAL_DIR_BYTES_MAX 512u /* of a path in the configuration */
+#define RETAIN_BYTES_LEAST    MIB
+#define RETAIN_BYTES_MOST     (UINT64_C(1) << 60)
+#define RETAIN_NS_LEAST       NS_PER_S
+#define RETAIN_NS_LONGEST     (87600u * 3600u * NS_PER_S) /* ten years */
+#define GRACE_NS_LONGEST      (60u * NS_PER_S)            /* publishers wait as long */
+#define EXPIRY_NS_LEAST       NS_PER_MS
+#define EXPIRY_NS_LONGEST     (366u * 24u * 3600u * NS_PER_S)
+#define DUPLICATES_NS_LEAST   (10u * NS_PER_MS)
 #define DUPLICATES_NS_LONGEST                                                                                \
     (7u * 24u * 3600u * NS_PER_S)      /* who sends an event again after more than a week looks first */
 #define DUPLICATES_MAX      (1u << 24) /* 768 MiB for each log and rule */

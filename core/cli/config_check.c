@@ -87,9 +87,34 @@ static void logs_print(const struct config *config) {
     printf("logs     %s of data and %s records each, grace %s\n",
            config_size_text(data, config->log_data_bytes), config_count_text(records, config->log_records),
            config_time_text(grace, config->grace_ns));
-    printf("         memory: %u x (%s + %s of index) = %s", config->shards, data,
-           config_size_text(index, index_bytes), config_size_text(all, config_memory_logs(config)));
+    uint32_t logs = config->shards + (config_journalled(config) ? config->journal_logs : 0);
+    printf("         memory: %u x (%s + %s of index) = %s", logs, data, config_size_text(index, index_bytes),
+           config_size_text(all, config_memory_logs(config)));
     memory_note(config);
+}
+
+static const char *limit_text(char *out, const char *text, bool there) {
+    snprintf(out, CONFIG_VALUE_BYTES, "%s", there ? text : "no limit");
+    return out;
+}
+
+static void journal_print(const struct config *config) {
+    char segment[CONFIG_VALUE_BYTES], bytes[CONFIG_VALUE_BYTES], age[CONFIG_VALUE_BYTES];
+    char most[CONFIG_VALUE_BYTES], oldest[CONFIG_VALUE_BYTES];
+    const struct topic_rule *rule = config_disk_without_journal(config);
+    if (rule != NULL)
+        printf("journal  off, but \"%.*s\" is of class disk: set journal.dir, or use serve --journal DIR\n",
+               rule->length, (const char *)rule->pattern);
+    else if (!config_journalled(config))
+        printf("journal  off\n");
+    if (!config_journalled(config))
+        return;
+    config_size_text(bytes, config->journal_retain_bytes);
+    config_time_text(age, config->journal_retain_ns);
+    printf("journal  %s, %u logs when it is made anew, files of %s\n", config->journal_dir,
+           config->journal_logs, config_size_text(segment, config->journal_segment_bytes));
+    printf("         kept: bytes %s, age %s\n", limit_text(most, bytes, config->journal_retain_bytes != 0),
+           limit_text(oldest, age, config->journal_retain_ns != 0));
 }
 
 static void limits_print(const struct config_limits *limits) {
@@ -112,6 +137,7 @@ static int summary_print(const char *path, const struct config *config) {
     shards_print(config);
     printf("slots    seed %" PRIu64 "\n", config->slot_seed);
     logs_print(config);
+    journal_print(config);
     limits_print(&config->limits);
     if (fflush(stdout) == 0)
         return CLI_OK;

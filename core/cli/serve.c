@@ -7,6 +7,7 @@
 #include "core/base/logfmt.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
+#include "core/cli/serve_journal.h"
 #include "core/config/config.h"
 #include "core/config/memory.h"
 #include "core/config/value.h"
@@ -27,7 +28,8 @@
 static const char help_text[] =
     "usage: roundhouse serve [OPTION]...\n"
     "\n"
-    "Runs the router in the foreground, in memory. Prints one line on standard output when it is ready, and "
+    "Runs the router in the foreground; with a journal, events are kept on disk, else in memory. Prints one "
+    "line on standard output when it is ready, and "
     "log lines on standard error.\n"
     "Ctrl-C, SIGTERM or the end of its terminal stops it: what is owed to subscribers is delivered first, "
     "for "
@@ -37,17 +39,22 @@ static const char help_text[] =
     "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
     "      --admin HOST:PORT   health and metrics over HTTP (default 127.0.0.1:4480; off = none)\n"
     "      --shards N|auto     worker threads, each with its log (default auto: one per CPU)\n"
+    "      --journal DIR       keep events in a journal in this directory, which is made if need be; off = "
+    "none\n"
     "      --io auto|uring|epoll  how the network is reached (default auto)\n"
     "  -q, --quiet             only warnings and errors in the log\n"
     "  -h, --help              this text\n"
     "\n"
-    "Options win over the file. Exit status: 0 stopped, 64 usage, 69 a port can not be had, 70 internal, 78 "
-    "configuration.\n"
+    "Options win over the file. Exit status: 0 stopped, 64 usage, 65 the journal is damaged or not ours, 69 "
+    "a "
+    "port can\n"
+    "not be had or the journal is in use, 70 internal or the journal's disk has failed, 78 configuration.\n"
     "\n"
     "Examples:\n"
     "  roundhouse serve\n"
     "  roundhouse serve --config /etc/roundhouse/roundhouse.yaml\n"
-    "  roundhouse serve --shards 2 --listen 127.0.0.1:0\n";
+    "  roundhouse serve --shards 2 --listen 127.0.0.1:0\n"
+    "  roundhouse serve --journal /var/lib/roundhouse\n";
 
 struct serve {
     struct config config;
@@ -57,6 +64,7 @@ struct serve {
     int admin_fd;
     uint16_t native_port;
     uint16_t admin_port;
+    struct serve_journal journal;
     struct shards *shards;
     struct admin *admin;
     uint64_t started_wall_ns;
@@ -111,11 +119,14 @@ static int overrides_apply(struct config *config, const struct asked *asked) {
 }
 
 /* From here on in the order of `names`. */
-enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_SHARDS, SERVE_IO };
+enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_SHARDS, SERVE_IO, SERVE_JOURNAL };
 
 static int option_take(struct asked *asked, int option, const char *value) {
-    static const char *const names[][2] = {
-        {"--listen", "listen.native"}, {"--admin", "listen.admin"}, {"--shards", "shards"}, {"--io", "io"}};
+    static const char *const names[][2] = {{"--listen", "listen.native"},
+                                           {"--admin", "listen.admin"},
+                                           {"--shards", "shards"},
+                                           {"--io", "io"},
+                                           {"--journal", "journal.dir"}};
     switch (option) {
     case 'h':
         asked->help = true;
@@ -143,6 +154,7 @@ static int options_read(int argc, char **argv, struct config *config) {
                                             {"admin", required_argument, NULL, SERVE_ADMIN},
                                             {"shards", required_argument, NULL, SERVE_SHARDS},
                                             {"io", required_argument, NULL, SERVE_IO},
+                                            {"journal", required_argument, NULL, SERVE_JOURNAL},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -210,6 +222,8 @@ static int shards_begin(struct serve *serve) {
                                    .cpus = config->cpus_given ? config->cpus : NULL,
                                    .slots = config->slots,
                                    .slot_seed = config->slot_seed,
+                                   .rules = config->topics,
+                                   .rules_count = config->topics_count,
                                    .body = serve->body,
                                    .oneshot = config->io == IO_URING_ONESHOT,
                                    .log_data_bytes = config->log_data_bytes,
@@ -223,9 +237,14 @@ static int shards_begin(struct serve *serve) {
                                    .idle_ns = config->limits.idle_ns,
                                    .private_bytes = config->limits.private_bytes,
                                    .server = "roundhouse " RH_VERSION};
+    serve_journal_shards(&serve->journal, &shards);
     snprintf(error, sizeof error, "out of memory");
-    if (shards_start(&serve->shards, &shards, serve->native_fd, error) == 0)
-        return CLI_OK;
+    int status = CLI_INTERNAL;
+    if (shards_create(&serve->shards, &shards, serve->native_fd, error) == 0) {
+        status = serve_journal_start(&serve->journal, serve->shards);
+        if (status != CLI_OK || shards_start(serve->shards, error) == 0)
+            return status;
+    }
     fprintf(stderr, "roundhouse serve: %s\n", error);
     return CLI_INTERNAL;
 }
@@ -285,10 +304,13 @@ static void ready_print(const struct serve *serve) {
     if (serve->admin_fd >= 0)
         snprintf(admin, sizeof admin, "%.*s:%u", host_length(config->listen_admin), config->listen_admin,
                  serve->admin_port);
+    char disk[32] = "";
     size_print(log, sizeof log, config->log_data_bytes);
-    int written = dprintf(STDOUT_FILENO, "ready native=%.*s:%u admin=%s shards=%u io=%s log=%s (%s)\n",
+    if (config_journalled(config))
+        snprintf(disk, sizeof disk, " disk_logs=%u", config->journal_logs);
+    int written = dprintf(STDOUT_FILENO, "ready native=%.*s:%u admin=%s shards=%u io=%s log=%s%s (%s)\n",
                           host_length(config->listen_native), config->listen_native, serve->native_port,
-                          admin, config->shards, io_body_name(serve->body), log, serve->io_reason);
+                          admin, config->shards, io_body_name(serve->body), log, disk, serve->io_reason);
     if (written < 0) /* nobody waits for it any more; the router serves others */
         logfmt(LOGFMT_WARN, "the ready line could not be written to standard output", "error=\"%s\"",
                strerror(errno));
@@ -297,9 +319,11 @@ static void ready_print(const struct serve *serve) {
 /* ---- running ---- */
 
 static int serve_start(struct serve *serve) {
-    int status = memory_look(&serve->config);
+    int status = io_choose_body(serve);
     if (status == CLI_OK)
-        status = io_choose_body(serve);
+        status = serve_journal_open(&serve->journal, &serve->config);
+    if (status == CLI_OK)
+        status = memory_look(&serve->config);
     if (status == CLI_OK)
         status = listeners_open(serve);
     if (status == CLI_OK)
@@ -309,17 +333,37 @@ static int serve_start(struct serve *serve) {
     return status;
 }
 
-static void serve_stop(struct serve *serve, int signal_number) {
-    uint64_t begin_ns = clock_mono_ns();
-    logfmt(LOGFMT_INFO, "stopping", "signal=%s drain_max=5s", sigabbrev_np(signal_number));
-    uint64_t cut = shards_stop(serve->shards);
+/* Also what a start that failed has made. */
+static int serve_end(struct serve *serve, uint64_t *cut) {
+    *cut = serve->shards != NULL ? shards_stop(serve->shards) : 0;
     if (serve->admin != NULL)
         admin_stop(serve->admin);
+    int status = serve_journal_stop(&serve->journal);
     shards_destroy(serve->shards);
+    serve_journal_close(&serve->journal);
+    return status;
+}
+
+static int serve_stop(struct serve *serve, int signal_number) {
+    uint64_t begin_ns = clock_mono_ns();
+    uint64_t cut;
+    const char *name = sigabbrev_np(signal_number);
+    logfmt(LOGFMT_INFO, "stopping", "signal=%s drain_max=5s", name != NULL ? name : "none");
+    int status = serve_end(serve, &cut);
     logfmt(cut == 0 ? LOGFMT_INFO : LOGFMT_WARN,
            cut == 0 ? "stopped" : "stopped, and cut what slow subscribers were still owed",
            "ms=%llu bytes_cut=%llu", (unsigned long long)((clock_mono_ns() - begin_ns) / NS_PER_MS),
            (unsigned long long)cut);
+    return status;
+}
+
+/* Until it is told to stop, or the journal has failed. */
+static int serve_wait(const struct serve *serve, const sigset_t *signals) {
+    int signal_number = 0;
+    while (sigwait(signals, &signal_number) != 0 ||
+           (signal_number == serve_journal_signal() && !serve_journal_failed(&serve->journal)))
+        ;
+    return signal_number;
 }
 
 /* The signals that stop it. Who ignores SIGHUP for us, as nohup does, wants it to outlive its terminal. */
@@ -328,6 +372,7 @@ static void signals_stopping(sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
+    sigaddset(signals, serve_journal_signal());
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
         sigaddset(signals, SIGHUP);
 }
@@ -335,7 +380,6 @@ static void signals_stopping(sigset_t *signals) {
 int serve_command(int argc, char **argv) {
     struct serve *serve = calloc(1, sizeof *serve);
     sigset_t signals;
-    int signal_number;
     if (serve == NULL)
         return CLI_INTERNAL;
     serve->started_wall_ns = clock_wall_ns();
@@ -351,11 +395,14 @@ int serve_command(int argc, char **argv) {
     status = serve_start(serve);
     if (status == CLI_OK) {
         logfmt(LOGFMT_INFO, "ready",
-               "version=%s io=%s reason=\"%s\" acks=\"routed means in memory: a crash loses it\"", RH_VERSION,
-               io_body_name(serve->body), serve->io_reason);
+               "version=%s io=%s reason=\"%s\" acks=\"routed means in memory: a crash loses it%s\"",
+               RH_VERSION, io_body_name(serve->body), serve->io_reason,
+               config_journalled(&serve->config) ? "; disk means synced in the journal" : "");
         ready_print(serve);
-        sigwait(&signals, &signal_number);
-        serve_stop(serve, signal_number);
+        status = serve_stop(serve, serve_wait(serve, &signals));
+    } else {
+        uint64_t cut;
+        (void)serve_end(serve, &cut);
     }
     free(serve);
     return status;

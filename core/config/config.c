@@ -120,6 +120,17 @@ int config_load(struct config *config, const char *path, struct config_mistakes 
     return length < 0 ? (int)length : 0;
 }
 
+bool config_journalled(const struct config *config) {
+    return strcmp(config->journal_dir, "off") != 0;
+}
+
+const struct topic_rule *config_disk_without_journal(const struct config *config) {
+    for (uint32_t i = 0; i < config->topics_count && !config_journalled(config); i++)
+        if (config->topics[i].class == TOPIC_DISK && config->topics[i].class_given)
+            return &config->topics[i];
+    return NULL;
+}
+
 static void listener_check(const struct config *config, const char *text) {
     struct config_address address;
     if (strcmp(text, "off") == 0)
@@ -140,6 +151,9 @@ void config_check(const struct config *config) {
     CHECK(config->log_data_bytes >= LOG_FRAMES_MIN * config->limits.frame_bytes);
     CHECK(config->limits.connections >= 1 && config->limits.subscriptions >= 1 && config->limits.topics >= 1);
     CHECK(config->limits.handshake_ns > 0 && config->limits.private_bytes > 0);
+    CHECK(config->journal_dir[0] != '\0' && config->journal_logs >= 1 &&
+          config->journal_logs <= DISK_LOGS_MAX);
+    CHECK(!config_journalled(config) || config->shards <= LOGS_MAX - DISK_LOGS_MAX);
     listener_check(config, config->listen_native);
     listener_check(config, config->listen_admin);
 }

@@ -41,6 +41,11 @@ struct config {
     uint64_t log_records;      /* logs.records; auto = data / LOG_RECORD_BYTES_TYPICAL, a power of two */
     uint64_t grace_ns;         /* logs.grace */
     struct config_limits limits;
+    char journal_dir[JOURNAL_DIR_BYTES_MAX]; /* journal.dir; "off" = none */
+    uint32_t journal_logs;                   /* journal.logs, of a new journal; auto = as many as shards */
+    uint64_t journal_segment_bytes;          /* journal.segment */
+    uint64_t journal_retain_bytes;           /* journal.retain_bytes; 0 = no limit */
+    uint64_t journal_retain_ns;              /* journal.retain_age; 0 = no limit */
     uint32_t topics_count;
     struct topic_rule topics[TOPIC_RULES_MAX]; /* topics: the first that matches holds */
     /* What the file left to the router, so that an override can work it out again. */
@@ -50,7 +55,14 @@ struct config {
     bool slots_given;    /* `slots` is in the file */
     bool log_data_auto;
     bool log_records_auto;
+    bool journal_logs_auto;
 };
+
+/* Whether there is to be a journal. */
+bool config_journalled(const struct config *config);
+/* The first rule for topics that asks for class disk where there is no journal, or NULL. The command line may
+ * still name one, so this is no mistake of the file. */
+const struct topic_rule *config_disk_without_journal(const struct config *config);
 
 /* One mistake: where, and one sentence that says what is wrong and what to write instead. */
 struct config_mistake {

@@ -184,6 +184,7 @@ static bool rule_read(struct config_walk *walk, const struct config_node *item, 
     if (!item_read(walk, item, "topics[].", "{ match: ..., class: memory }", rule) ||
         !item_has(walk, "topics[].match", item, "{ match: ..., class: memory }"))
         return false;
+    rule->class_given = config_walk_found(walk, "topics[].class") != NULL;
     uint32_t window = config_walk_row("topics[].duplicates.window");
     bool asked = walk->sections[window] || walk->keys[config_walk_row("topics[].duplicates.count")];
     if (asked &&

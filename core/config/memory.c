@@ -7,7 +7,8 @@
 #include <string.h>
 
 uint64_t config_memory_logs(const struct config *config) {
-    return config->shards * (config->log_data_bytes + config->log_records * sizeof(struct log_entry));
+    uint64_t logs = config->shards + (config_journalled(config) ? config->journal_logs : 0);
+    return logs * (config->log_data_bytes + config->log_records * sizeof(struct log_entry));
 }
 
 /* A line such as "MemAvailable:   23326340 kB", in bytes. False when it is not there. */

@@ -178,11 +178,9 @@ static bool read_io(struct reading *reading) {
 }
 
 static bool read_class(struct reading *reading) {
-    if (word_is(reading, "disk"))
-        return refuse(reading, "disk comes with the journal, which this version does not have; write memory");
-    if (!word_is(reading, "memory"))
-        return refuse(reading, "%s is not a class; write memory", reading->quoted);
-    enum topic_class class = TOPIC_MEMORY;
+    if (!word_is(reading, "disk") && !word_is(reading, "memory"))
+        return refuse(reading, "%s is not a class; write memory or disk", reading->quoted);
+    enum topic_class class = word_is(reading, "disk") ? TOPIC_DISK : TOPIC_MEMORY;
     memcpy(reading->base + reading->row->at, &class, sizeof class);
     return true;
 }
@@ -198,6 +196,18 @@ static bool read_pattern(struct reading *reading) {
 }
 static_assert(offsetof(struct topic_rule, pattern) == offsetof(struct topic_rule, length) + 1,
               "both are stored at once");
+
+static bool read_path(struct reading *reading) {
+    if (memchr(reading->text, '\0', reading->length))
+        return refuse(reading, "%s has a byte 0 in it; write the path of a directory", reading->quoted);
+    if (reading->length >= JOURNAL_DIR_BYTES_MAX)
+        return refuse(reading, "a path of %zu bytes is too long; %u are the most", reading->length,
+                      JOURNAL_DIR_BYTES_MAX - 1);
+    char *at = reading->base + reading->row->at;
+    memset(at, 0, JOURNAL_DIR_BYTES_MAX);
+    memcpy(at, reading->text, reading->length);
+    return true;
+}
 
 static bool read_address(struct reading *reading) {
     struct config_address address;
@@ -247,7 +257,7 @@ static bool (*const readers[])(struct reading *) = {
     [CONFIG_ADDRESS] = read_address, [CONFIG_BOOL] = read_bool,    [CONFIG_IO] = read_io,
     [CONFIG_COUNT] = read_count,     [CONFIG_NUMBER] = read_count, [CONFIG_SIZE] = read_size,
     [CONFIG_TIME] = read_time,       [CONFIG_CLASS] = read_class,  [CONFIG_PATTERN] = read_pattern,
-    [CONFIG_RANGE] = read_range,     [CONFIG_LIST] = read_list,
+    [CONFIG_RANGE] = read_range,     [CONFIG_LIST] = read_list,    [CONFIG_PATH] = read_path,
 };
 
 bool config_row_set(const struct config_row *row, void *base, const char *text, size_t length,

@@ -56,12 +56,25 @@ const struct config_row config_rows[] = {
      "10s", "restart", "time a client has for its Connect frame"},
     {"limits.idle", CONFIG_TIME, CONFIG_ZERO, AT(limits.idle_ns), NO, IDLE_NS_MIN, IDLE_NS_LONGEST,
      "0", "restart", "how long a client may be silent before it is closed; 0 = for ever"},
+    {"journal.dir", CONFIG_PATH, CONFIG_OFF, AT(journal_dir), NO, 0, 0,
+     "off", "restart", "directory of the journal, made when it is not there; with one, topics are kept on disk"},
+    {"journal.logs", CONFIG_COUNT, 0, AT(journal_logs), AT(journal_logs_auto), 1, DISK_LOGS_MAX,
+     "auto", "restart", "disk logs of a new journal, for ever; auto: one for each shard"},
+    {"journal.segment", CONFIG_SIZE, 0, AT(journal_segment_bytes), NO, JOURNAL_SEGMENT_MIN,
+     JOURNAL_SEGMENT_MAX,
+     "64MiB", "restart", "size of the journal's files from now on; each log has two at least"},
+    {"journal.retain_bytes", CONFIG_SIZE, CONFIG_ZERO, AT(journal_retain_bytes), NO, RETAIN_BYTES_LEAST,
+     RETAIN_BYTES_MOST,
+     "0", "restart", "full files of all logs above so many bytes are removed, the oldest first; 0 = never"},
+    {"journal.retain_age", CONFIG_TIME, CONFIG_ZERO, AT(journal_retain_ns), NO, RETAIN_NS_LEAST,
+     RETAIN_NS_LONGEST,
+     "0", "restart", "full files whose last event is older are removed; 0 = never"},
     {"topics", CONFIG_LIST, 0, 0, NO, 0, 0,
-     "", "restart", "list of which topics are kept how, first match wins; default: all in memory"},
+     "", "restart", "list of which topics are kept how, first match wins; default: all on disk with a journal"},
     {"topics[].match", CONFIG_PATTERN, 0, RULE(length), NO, 0, 0,
      "", "restart", "a pattern of topics, such as erp.> or raw.*.invoic"},
     {"topics[].class", CONFIG_CLASS, 0, RULE(class), NO, 0, 0,
-     "", "restart", "how they are kept; default: in memory"},
+     "", "restart", "memory or disk; default: disk with a journal, else memory"},
     {"topics[].expiry", CONFIG_TIME, 0, RULE(expiry_ns), NO, EXPIRY_NS_LEAST, EXPIRY_NS_LONGEST,
      "", "restart", "how long an event without an expirytime is delivered; default: as long as it is kept"},
     {"topics[].duplicates.window", CONFIG_TIME, 0, RULE(duplicates_window_ns), NO, DUPLICATES_NS_LEAST,
@@ -76,8 +89,8 @@ const uint32_t config_rows_count = sizeof config_rows / sizeof config_rows[0];
 static_assert(sizeof config_rows / sizeof config_rows[0] <= CONFIG_ROWS_MAX,
               "one place in struct config_walk each");
 static_assert(SHARDS_MAX <= UINT8_MAX && SLOT_COUNT == 4096u && LOG_FRAMES_MIN == 8u &&
-                  LOG_DATA_DEFAULT == 64u * MIB && LOG_RECORD_BYTES_TYPICAL == 128u &&
-                  DUPLICATES_DEFAULT == 100000u,
+                  LOG_DATA_DEFAULT == 64u * MIB && JOURNAL_SEGMENT_DEFAULT == 64u * MIB &&
+                  LOG_RECORD_BYTES_TYPICAL == 128u && DUPLICATES_DEFAULT == 100000u,
               "the help texts name them");
 
 const struct config_row *config_row_find(const char *path) {

@@ -19,9 +19,10 @@ enum config_type {
     CONFIG_NUMBER,  /* whole number with Ki, Mi, into 64 bits */
     CONFIG_SIZE,    /* B, KiB, MiB, GiB */
     CONFIG_TIME,    /* us, ms, s, m, h */
-    CONFIG_CLASS,   /* memory */
+    CONFIG_CLASS,   /* memory | disk */
     CONFIG_PATTERN, /* of topics; its length in a byte before it */
     CONFIG_RANGE,   /* A-B or A, of slots */
+    CONFIG_PATH,    /* of a directory, below JOURNAL_DIR_BYTES_MAX */
     CONFIG_LIST,    /* its items are rows of their own, "slots[].shard", or plain numbers */
 };
 

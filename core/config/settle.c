@@ -93,6 +93,19 @@ static void logs_settle(struct config_walk *walk) {
                config_size_text(instead, power2_above(least)));
 }
 
+/* ---- journal ---- */
+
+/* Every log has a place in a word of bits. */
+static void journal_settle(struct config_walk *walk) {
+    struct config *config = walk->config;
+    uint32_t most = LOGS_MAX - DISK_LOGS_MAX;
+    if (config->journal_logs_auto)
+        config->journal_logs = config->shards < DISK_LOGS_MAX ? config->shards : DISK_LOGS_MAX;
+    if (config_journalled(config) && config->shards > most)
+        refuse(walk, "shards", "journal.dir",
+               "shards: %u are too many with a journal (journal.dir); write %u", config->shards, most);
+}
+
 /* ---- listeners ---- */
 
 static void listener_settle(struct config_walk *walk, const char *path, const char *text) {
@@ -168,5 +181,7 @@ void config_settle(struct config_walk *walk) {
         slots_settle(walk);
     if (!config_walk_wrong(walk, "logs.data") && !config_walk_wrong(walk, "limits.frame"))
         logs_settle(walk);
+    if (!shards_wrong && !config_walk_wrong(walk, "journal.logs"))
+        journal_settle(walk);
     listeners_settle(walk);
 }

@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum topic_class { TOPIC_MEMORY, TOPIC_DISK };
@@ -18,7 +19,8 @@ struct topic_rule {
     uint64_t duplicates_window_ns; /* how long source and id of an event are remembered; 0 = they are not */
     uint32_t duplicates_count;     /* ... and of how many events, in each log */
     enum topic_class class;
-    uint8_t length; /* of the pattern, which is valid */
+    bool class_given; /* in the configuration; else it is the default */
+    uint8_t length;   /* of the pattern, which is valid */
     uint8_t pattern[TOPIC_BYTES_MAX];
 };
 

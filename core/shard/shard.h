@@ -48,14 +48,17 @@ struct shards_config {
     const char *server;     /* "roundhouse 0.1.0", for Connected; static */
 };
 
-/* Makes logs, rings and workers and starts their threads; `listener` (a listening socket) is served by worker
- * 0, which hands connections to the least loaded worker. `error` (at least 200 bytes) gets one sentence on
- * failure. */
-int shards_start(struct shards **out, const struct shards_config *config, int listener, char *error) MUST_USE;
+/* Makes logs, rings and workers; `listener` (a listening socket) will be served by worker 0, which hands
+ * connections to the least loaded worker. `error` (at least 200 bytes) gets one sentence on failure; then the
+ * listener stays the caller's. */
+int shards_create(struct shards **out, const struct shards_config *config, int listener,
+                  char *error) MUST_USE;
+/* Starts their threads. After a failure as after success: shards_stop, then shards_destroy. */
+int shards_start(struct shards *shards, char *error) MUST_USE;
 /* Stops accepting, tells clients Goodbye, delivers what is owed for at most DRAIN_NS_MAX, joins the threads.
  * Returns the bytes that were cut. */
 uint64_t shards_stop(struct shards *shards);
-void shards_destroy(struct shards *shards); /* after shards_stop */
+void shards_destroy(struct shards *shards); /* after shards_stop, or instead of shards_start */
 
 /* For the admin plane, any thread. */
 uint32_t shards_count(const struct shards *shards);

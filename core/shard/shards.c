@@ -42,7 +42,7 @@ void shards_lay_out(struct shards *shards) {
         shards->disk_slots[slot] = (uint8_t)(config->count + slot * config->disk_logs / SLOT_COUNT);
 }
 
-static int threads_start(struct shards *shards, char *error) {
+int shards_start(struct shards *shards, char *error) {
     for (uint32_t i = 0; i < shards->config.count; i++) {
         struct worker *worker = shards->workers[i];
         int result = pthread_create(&worker->thread, NULL, worker_main, worker);
@@ -58,7 +58,7 @@ static int threads_start(struct shards *shards, char *error) {
     return 0;
 }
 
-int shards_start(struct shards **out, const struct shards_config *config, int listener, char *error) {
+int shards_create(struct shards **out, const struct shards_config *config, int listener, char *error) {
     struct shards *shards = calloc(1, sizeof *shards);
     if (shards == NULL)
         return -ENOMEM;
@@ -68,14 +68,10 @@ int shards_start(struct shards **out, const struct shards_config *config, int li
     int result = facts_init(shards);
     for (uint32_t i = 0; i < config->count && result == 0; i++)
         result = worker_create(&shards->workers[i], shards, i, error);
-    if (result == 0)
-        result = threads_start(shards, error);
     if (result == 0) {
         *out = shards;
         return 0;
     }
-    shards_stop(shards);
-    shards->listener = -1; /* it stays the caller's when starting failed */
     shards_destroy(shards);
     return result;
 }

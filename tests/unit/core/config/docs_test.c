@@ -64,7 +64,9 @@ static const char *row_values(const struct config_row *row, char range[static CO
     case CONFIG_PATTERN:
         return "pattern";
     case CONFIG_CLASS:
-        return "memory";
+        return "memory, disk";
+    case CONFIG_PATH:
+        return row->flags & CONFIG_OFF ? "path, or off" : "path";
     default:
         return config_row_range(row, range);
     }

@@ -1,0 +1,157 @@
+#include "core/cli/serve_journal.h"
+
+#include "core/base/clock.h"
+#include "core/base/logfmt.h"
+#include "core/cli/cli.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int serve_journal_signal(void) {
+    return SIGRTMIN;
+}
+
+static void failed(void *user) {
+    struct serve_journal *journal = user;
+    if (journal->shards != NULL)
+        shards_journal_failed(journal->shards);
+    (void)kill(getpid(), serve_journal_signal());
+}
+
+static void moved(void *user) {
+    shards_log_moved(((struct serve_journal *)user)->shards);
+}
+
+/* ---- opening ---- */
+
+/* What the file asks for must not be kept in memory without a word. */
+static int disk_without_journal(const struct config *config) {
+    const struct topic_rule *rule = config_disk_without_journal(config);
+    if (rule == NULL)
+        return CLI_OK;
+    fprintf(stderr,
+            "roundhouse serve: topics: \"%.*s\" is of class disk, and there is no journal: set journal.dir "
+            "in the file, or give --journal DIR\n",
+            rule->length, (const char *)rule->pattern);
+    return CLI_CONFIG;
+}
+
+static void opened_log(const struct serve_journal *journal, const struct config *config, uint64_t begin_ns) {
+    const struct journal_facts *facts = journal_facts(journal->journal);
+    char directory[2 * JOURNAL_DIR_BYTES_MAX];
+    uint64_t records = 0;
+    for (uint32_t i = 0; i < facts->logs; i++)
+        records += journal_next(journal->journal, i) - journal_oldest(journal->journal, i);
+    logfmt(LOGFMT_INFO, "journal opened", "dir=%s logs=%u start=%u positions=%" PRIu64 " ms=%" PRIu64,
+           logfmt_quote(directory, sizeof directory, config->journal_dir, strlen(config->journal_dir)),
+           facts->logs, facts->boot_epoch, records, (clock_mono_ns() - begin_ns) / NS_PER_MS);
+    if (config->journal_retain_bytes == 0 && config->journal_retain_ns == 0)
+        logfmt(LOGFMT_WARN, "the journal keeps everything, until its disk is full",
+               "set=\"journal.retain_bytes or journal.retain_age\"");
+    if (facts->boot_epoch >= JOURNAL_BOOT_EPOCH_WARN)
+        logfmt(LOGFMT_WARN, "the journal can be opened only so often: make a new one in time",
+               "starts=%u most=%u", facts->boot_epoch, JOURNAL_BOOT_EPOCH_MAX);
+}
+
+/* The seed says which topic lies in which slot: with another one, topics would change their logs. */
+static int seed_compare(const struct serve_journal *journal, const struct config *config) {
+    uint64_t seed = journal_facts(journal->journal)->slot_seed;
+    if (seed == config->slot_seed)
+        return CLI_OK;
+    fprintf(stderr,
+            "roundhouse serve: slot_seed: it is %" PRIu64 ", and the journal in %s was made with %" PRIu64
+            ": write that, or use another directory\n",
+            config->slot_seed, config->journal_dir, seed);
+    return CLI_CONFIG;
+}
+
+int serve_journal_open(struct serve_journal *journal, struct config *config) {
+    struct journal_trouble trouble;
+    uint64_t begin_ns = clock_mono_ns();
+    struct journal_config asked = {.directory = config->journal_dir,
+                                   .logs = config->journal_logs,
+                                   .slot_seed = config->slot_seed,
+                                   .segment_bytes = config->journal_segment_bytes,
+                                   .record_max = (uint32_t)config->limits.frame_bytes + FRAME_OVERHEAD_MAX,
+                                   .retain_bytes = config->journal_retain_bytes,
+                                   .retain_ns = config->journal_retain_ns,
+                                   .failed = failed,
+                                   .failed_user = journal};
+    if (!config_journalled(config))
+        return disk_without_journal(config);
+    if (journal_open(&journal->journal, &asked, &trouble) != 0) {
+        journal->journal = NULL;
+        fprintf(stderr, "roundhouse serve: %s\n", trouble.text);
+        return trouble.status;
+    }
+    config->journal_logs = journal_facts(journal->journal)->logs;
+    for (uint32_t i = 0; i < config->journal_logs; i++) {
+        journal->first[i] = journal_next(journal->journal, i);
+        journal->wakes[i] = journal_wake(journal->journal, i);
+    }
+    opened_log(journal, config, begin_ns);
+    return seed_compare(journal, config);
+}
+
+/* ---- connecting ---- */
+
+void serve_journal_shards(const struct serve_journal *journal, struct shards_config *shards) {
+    if (journal->journal == NULL)
+        return;
+    const struct journal_facts *facts = journal_facts(journal->journal);
+    shards->disk_logs = facts->logs;
+    shards->disk_first = journal->first;
+    shards->disk_wakes = journal->wakes;
+    shards->instance = facts->instance;
+    shards->epoch = (uint16_t)facts->boot_epoch;
+}
+
+int serve_journal_start(struct serve_journal *journal, struct shards *shards) {
+    if (journal->journal == NULL)
+        return CLI_OK;
+    journal->shards = shards;
+    uint32_t memory_logs = shards_count(shards);
+    uint32_t logs = shards_log_count(shards) - memory_logs;
+    for (; journal->started < logs; journal->started++) {
+        int result = journal_start(journal->journal, journal->started,
+                                   shards_log(shards, memory_logs + journal->started), moved, journal);
+        if (result == 0)
+            continue;
+        fprintf(stderr, "roundhouse serve: the journal's thread of log %u can not be started: %s\n",
+                journal->started, strerror(-result));
+        return CLI_INTERNAL;
+    }
+    return CLI_OK;
+}
+
+/* ---- ending ---- */
+
+bool serve_journal_failed(const struct serve_journal *journal) {
+    struct journal_trouble trouble;
+    if (journal->journal == NULL || !journal_failed(journal->journal, &trouble))
+        return false;
+    char text[2 * JOURNAL_TROUBLE_BYTES];
+    logfmt(LOGFMT_ERROR, "the journal has failed, nothing is acknowledged as on disk any more: stopping",
+           "error=%s", logfmt_quote(text, sizeof text, trouble.text, strlen(trouble.text)));
+    return true;
+}
+
+int serve_journal_stop(struct serve_journal *journal) {
+    bool had_failed = journal->journal != NULL && journal_failed(journal->journal, NULL);
+    if (journal->started == 0)
+        return CLI_OK;
+    journal->started = 0;
+    if (journal_stop(journal->journal) == 0)
+        return CLI_OK;
+    if (!had_failed)
+        (void)serve_journal_failed(journal);
+    return CLI_INTERNAL;
+}
+
+void serve_journal_close(struct serve_journal *journal) {
+    journal_close(journal->journal);
+    journal->journal = NULL;
+}
