@@ -1,6 +1,7 @@
 #include "core/cli/cli.h"
 
 #include "core/cli/config_check.h"
+#include "core/cli/journal.h"
 #include "core/cli/pub.h"
 #include "core/cli/serve.h"
 #include "core/cli/sub.h"
@@ -22,6 +23,7 @@ static const char cli_usage[] =
     "  pub            publish events on a topic\n"
     "  sub            print the events of some patterns as they come\n"
     "  config check   find every mistake in a configuration file\n"
+    "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
     "  help           this text; `roundhouse help COMMAND` or `roundhouse COMMAND --help` for more\n"
     "\n"
@@ -59,9 +61,10 @@ struct cli_command {
 };
 
 static const struct cli_command cli_commands[] = {
-    {"serve", serve_command},   {"pub", pub_command},         {"sub", sub_command},
-    {"config", config_command}, {"version", version_command}, {"help", help_command},
-    {"--help", help_command},   {"-h", help_command},         {"--version", version_command},
+    {"serve", serve_command},       {"pub", pub_command},         {"sub", sub_command},
+    {"config", config_command},     {"journal", journal_command}, {"version", version_command},
+    {"help", help_command},         {"--help", help_command},     {"-h", help_command},
+    {"--version", version_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

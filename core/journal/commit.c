@@ -21,7 +21,8 @@ static uint64_t record_identity(const struct log_entry *entry, const uint8_t *by
     enum log_type type = log_flags_type(entry->flags);
     uint64_t at = log_flags_topic_at(entry->flags) + log_flags_topic_length(entry->flags) + 1;
     size_t length;
-    if (type == LOG_CLOSE || type == LOG_OPEN || at >= entry->length)
+    bool is_event = type == LOG_EVENT || type == (enum log_type)JOURNAL_TYPE_EXPIRING;
+    if (!is_event || at >= entry->length)
         return 0;
     const uint8_t *event = length_read(bytes + at, bytes + entry->length, &length);
     if (event == NULL || event + length != bytes + entry->length)

@@ -53,6 +53,10 @@ struct format_segment {
 };
 static_assert(sizeof(struct format_segment) == JOURNAL_BLOCK_BYTES, "the header is a block");
 
+/* Types of records that are events, of those in the index entry's flags: LOG_EVENT, and this one, which has
+ * an expiry time. */
+#define JOURNAL_TYPE_EXPIRING 4u
+
 #define FORMAT_SEAL 1u /* a group without records that proves the one before */
 
 struct format_group {

@@ -294,7 +294,7 @@ def test_a_mistake_in_an_option_is_named(run, arguments):
     assert done.returncode == 64 and MISTAKES[arguments] in done.stderr and done.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [["version"], ["help"], ["pub", "--help"], ["sub", "--help"], ["serve", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["version"], ["help"], ["pub", "--help"], ["sub", "--help"], ["serve", "--help"], ["journal", "--help"]], ids=" ".join)
 def test_what_can_not_be_printed_exits_70(run, arguments):
     with open("/dev/full", "wb") as full:
         done = subprocess.run([BINARY, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=wire.WAIT_SECONDS, check=False)
