@@ -172,7 +172,7 @@ Test(damage, of_a_mark_is_no_matter) {
 /* Zeros in the middle are no end, and neither is a block of another place. */
 Test(damage, by_zeros_and_by_other_blocks_is_refused) {
     struct life *life = life_long(11, 30, true);
-    uint64_t bytes, offset = group_offset(life, FIRST, 2, &bytes), before, before_bytes;
+    uint64_t bytes = 0, offset = group_offset(life, FIRST, 2, &bytes), before, before_bytes;
     before = group_offset(life, FIRST, 1, &before_bytes);
     struct life *copy = life_copy(life);
     memset(sim_bytes(copy->sim, FIRST) + offset, 0, bytes);
