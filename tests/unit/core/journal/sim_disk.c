@@ -31,7 +31,7 @@ struct name {
 
 /* A change of a directory that is not synced. */
 struct change {
-    enum { CHANGE_LINK, CHANGE_RENAME, CHANGE_UNLINK } kind;
+    enum change_kind { CHANGE_LINK, CHANGE_RENAME, CHANGE_UNLINK } kind;
     char text[DISK_NAME_BYTES], to[DISK_NAME_BYTES];
     uint32_t inode;
 };
@@ -144,7 +144,7 @@ static void change_make(struct sim_disk *sim, struct change change) {
     sim->changes[sim->changes_count++] = change;
 }
 
-static struct change change_of(int kind, const char *text, const char *to, uint32_t inode) {
+static struct change change_of(enum change_kind kind, const char *text, const char *to, uint32_t inode) {
     struct change change = {.kind = kind, .inode = inode};
     strcpy(change.text, text);
     strcpy(change.to, to);
@@ -180,8 +180,7 @@ static uint32_t inode_new(struct sim_disk *sim) {
             sim->inodes[i].used = true;
             return i;
         }
-    CHECK(!"too many files");
-    return 0;
+    check_failed("too many files", __FILE__, __LINE__);
 }
 
 static int handle_new(struct sim_disk *sim, uint32_t inode, enum disk_how how, const char *text) {
@@ -193,8 +192,7 @@ static int handle_new(struct sim_disk *sim, uint32_t inode, enum disk_how how, c
             strcpy(sim->handles[i].text, text);
             return i;
         }
-    CHECK(!"too many open files");
-    return -EMFILE;
+    check_failed("too many open files", __FILE__, __LINE__);
 }
 
 static struct inode *handle_inode(struct sim_disk *sim, int file) {
