@@ -35,6 +35,7 @@ static struct life *life_long(uint64_t seed, uint32_t steps, bool seal) {
 static uint64_t group_offset(struct life *life, const char *name, uint32_t i, uint64_t *bytes) {
     uint8_t *at = sim_bytes(life->sim, name);
     uint64_t offset = JOURNAL_BLOCK_BYTES, size = sim_size(life->sim, name);
+    *bytes = 0;
     for (;; i--) {
         const struct format_group *group = (const struct format_group *)(const void *)(at + offset);
         if (offset + JOURNAL_BLOCK_BYTES > size || group->magic == 0)
