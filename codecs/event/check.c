@@ -1,6 +1,8 @@
 #include "codecs/event/check.h"
 
+#include "codecs/event/attributes.h"
 #include "codecs/event/fields.h"
+#include "codecs/event/parts.h"
 #include "codecs/event/rfc3339.h"
 #include "codecs/proto/field.h"
 #include "core/base/limits.h"
@@ -29,6 +31,7 @@ static const char malformed_attributes[] = "the event's attributes are not well-
 static const char malformed_any[] = "the event's proto_data is not a well-formed google.protobuf.Any";
 static const char attributes_field[] = "event.attributes";
 static const char data_field[] = "event.data";
+static const char expiry_field[] = "event.attributes.expirytime";
 
 /* One event in progress. */
 struct check {
@@ -36,6 +39,7 @@ struct check {
     uint32_t seen;   /* a bit for each field number */
     uint32_t names;  /* attributes so far */
     uint64_t shapes; /* a bit for what each name looks like: a new shape is surely a new name */
+    bool expiring;   /* it has an expirytime */
     const uint8_t *name[EVENT_ATTRIBUTES_MAX];
     uint32_t name_length[EVENT_ATTRIBUTES_MAX];
 };
@@ -123,39 +127,10 @@ static inline bool name_check(struct check *check, const uint8_t *name, size_t n
 }
 static_assert(EVENT_ATTRIBUTES_MAX == 64, "the text names the limit");
 
-/* The numbers of a google.protobuf.Timestamp in any form. */
-static bool time_read(const uint8_t *p, const uint8_t *end, uint64_t value[3]) {
-    struct field field;
-    uint32_t seen = 0;
-    while (p < end) {
-        p = field_read(p, end, &field);
-        if (!p)
-            return false;
-        if (field.number > TIME_NANOS)
-            continue;
-        if (field.type != FIELD_VARINT || (seen & 1u << field.number))
-            return false;
-        seen |= 1u << field.number;
-        value[field.number] = field.value;
-    }
-    return true;
-}
-
-/* The same for the form that libraries write: seconds, then perhaps nanos. False says nothing; what it has
- * read by then, time_read reads again. */
-static inline bool time_plain(const uint8_t *p, const uint8_t *end, uint64_t value[3]) {
-    if (p == end || *p != FIELD_TAG(TIME_SECONDS, FIELD_VARINT))
-        return false;
-    p = varint_read_long(p + 1, end, &value[TIME_SECONDS]);
-    if (p && p < end && *p == FIELD_TAG(TIME_NANOS, FIELD_VARINT))
-        p = varint_read_long(p + 1, end, &value[TIME_NANOS]);
-    return p == end;
-}
-
 /* What RFC 3339 can write. */
 static bool time_valid(const uint8_t *p, const uint8_t *end) {
     uint64_t value[3] = {0};
-    if (!time_plain(p, end, value) && !time_read(p, end, value))
+    if (!part_time_plain(p, end, value) && !part_time_read(p, end, value))
         return false;
     int64_t seconds = (int64_t)value[TIME_SECONDS];
     return seconds >= RFC3339_SECONDS_MIN && seconds <= RFC3339_SECONDS_MAX && value[TIME_NANOS] < NS_PER_S;
@@ -211,44 +186,33 @@ static inline bool value_plain(const uint8_t *p, size_t n) {
            utf8_text(p + 2, n - 2);
 }
 
-/* One entry of the map in any form: a name and a value, each once. */
-static bool entry_read(const uint8_t *p, const uint8_t *end, struct field *name, struct field *value) {
-    struct field field;
-    name->data = value->data = NULL;
-    while (p < end) {
-        p = field_read(p, end, &field);
-        if (!p)
-            return false;
-        if (field.number > ENTRY_VALUE)
-            continue;
-        struct field *slot = field.number == ENTRY_NAME ? name : value;
-        if (field.type != FIELD_BYTES || slot->data)
-            return false;
-        *slot = field;
-    }
-    return name->data && value->data;
+static inline bool name_expires(const struct field *name) {
+    return name->length == sizeof ATTRIBUTE_EXPIRY - 1 &&
+           memcmp(name->data, ATTRIBUTE_EXPIRY, name->length) == 0;
 }
 
-/* The same for the form that libraries write: the name, the value, nothing else, all short. False says
- * nothing. */
-static inline bool entry_plain(const uint8_t *p, size_t n, struct field *name, struct field *value) {
-    if (n < 4 || n >= 0x80 || p[0] != FIELD_TAG(ENTRY_NAME, FIELD_BYTES) || p[1] > n - 4)
-        return false;
-    name->data = p + 2;
-    name->length = p[1];
-    const uint8_t *rest = name->data + name->length;
-    value->data = rest + 2;
-    value->length = n - 4 - name->length;
-    return rest[0] == FIELD_TAG(ENTRY_VALUE, FIELD_BYTES) && rest[1] == value->length;
+/* The value of an expirytime, which is right as a value. The router itself reads it, so it must be a time. */
+static bool expiry_check(struct check *check, const struct field *value) {
+    struct attribute attribute;
+    int64_t seconds;
+    uint32_t nanos;
+    check->expiring = true;
+    return (attribute_read(value->data, value->length, &attribute) &&
+            attribute_time(&attribute, &seconds, &nanos)) ||
+           refuse(check->fault,
+                  "the event's expirytime is neither a timestamp nor a text in RFC 3339 such as "
+                  "2026-02-28T09:30:00Z",
+                  expiry_field);
 }
 
 static inline bool attribute_check(struct check *check, const uint8_t *p, size_t n) {
     struct field name, value;
-    if (UNLIKELY(!entry_plain(p, n, &name, &value)) && !entry_read(p, p + n, &name, &value))
+    if (UNLIKELY(!part_entry_plain(p, n, &name, &value)) && !part_entry_read(p, p + n, &name, &value))
         return refuse_attribute(check, "an attribute is malformed: not one name and one value");
     return name_check(check, name.data, name.length) &&
            (value_plain(value.data, value.length) ||
-            value_check(check, value.data, value.data + value.length));
+            value_check(check, value.data, value.data + value.length)) &&
+           (LIKELY(!name_expires(&name)) || expiry_check(check, &value));
 }
 
 /* ---- data ---- */
@@ -334,7 +298,7 @@ static inline const uint8_t *required_plain(const uint8_t *p, const uint8_t *end
     return required_text(p + sizeof version, end, EVENT_TYPE);
 }
 
-bool event_check(const uint8_t *event, size_t length, struct fault *fault) {
+bool event_check_expiring(const uint8_t *event, size_t length, bool *expiring, struct fault *fault) {
     struct check check; /* the arrays are filled as far as they are read */
     const uint8_t *end = event + length;
     const uint8_t *behind = required_plain(event, end);
@@ -342,6 +306,7 @@ bool event_check(const uint8_t *event, size_t length, struct fault *fault) {
     check.seen = behind ? REQUIRED_MASK : 0;
     check.names = 0;
     check.shapes = 0;
+    check.expiring = false;
     for (const uint8_t *p = behind ? behind : event; p < end;) {
         struct field field;
         p = field_read(p, end, &field);
@@ -350,5 +315,6 @@ bool event_check(const uint8_t *event, size_t length, struct fault *fault) {
         if (!field_check(&check, &field))
             return false;
     }
+    *expiring = check.expiring;
     return (check.seen & REQUIRED_MASK) == REQUIRED_MASK || refuse_missing(&check);
 }

@@ -175,7 +175,8 @@ bool wire_event_scan(const struct wire_frame *frame, struct wire_event *out, str
                   wire_record_size(out->topic_length, out->event_length) == frame->size;
     out->record = record ? frame->start : NULL;
     out->known = WIRE_TOPIC_ANY;
-    return topic_valid(topic.data, topic.length, fault) && event_check(event.data, event.length, fault);
+    return topic_valid(topic.data, topic.length, fault) &&
+           event_check_expiring(event.data, event.length, &out->expiring, fault);
 }
 
 /* ---- records ---- */

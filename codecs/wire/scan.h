@@ -69,6 +69,7 @@ struct wire_event {
     uint32_t event_length;
     const uint8_t *record; /* the frame, when it is the record but for the sequence; else NULL */
     enum wire_topic known;
+    bool expiring; /* it has an expirytime */
 };
 
 /* Looks into a WIRE_EVENT frame. false = refuse this event (code INVALID with `field` such as "topic",

@@ -87,6 +87,7 @@ static void shape_set(struct wire_shape *shape, const struct wire_frame *frame,
     shape->text_at = payload_at;
     shape->text_length = layout->text ? shape->size - payload_at : 0;
     shape->record = event->record != NULL;
+    shape->expiring = event->expiring;
     memcpy(shape->bytes, frame->start, payload_at);
     memset(shape->mask, 0xff, payload_at);
     compared_not(shape, payload_at, shape->head - payload_at);

@@ -33,6 +33,7 @@ struct wire_shape {
     uint32_t id_at, id_length;
     uint32_t text_at, text_length; /* of a payload that has to be UTF-8; length 0 = it may be anything */
     bool record;                   /* such a frame is a record of the log, but for the sequence */
+    bool expiring;                 /* such an event has an expirytime: it lies in what is compared */
     uint32_t hits;                 /* how often it has fitted */
     uint32_t misses;               /* how often an event came that it did not fit */
     uint32_t pause, pause_last;    /* events to go by before it is learnt anew */
@@ -64,7 +65,8 @@ static inline void shape_event(const struct wire_shape *shape, const uint8_t *p,
                                .topic_length = shape->topic_length,
                                .event_length = shape->event_length,
                                .record = shape->record ? p : NULL,
-                               .known = WIRE_TOPIC_AGAIN};
+                               .known = WIRE_TOPIC_AGAIN,
+                               .expiring = shape->expiring};
 }
 
 /* The rest of wire_shape_fits: of this shape but for a topic of the same length. */

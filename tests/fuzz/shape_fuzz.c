@@ -41,7 +41,7 @@ static void fit_check(struct wire_shape *shape, const uint8_t *p, size_t n) {
     CHECK(scanned(p, n, &frame, &event) && frame.size == size);
     CHECK(glanced.topic == event.topic && glanced.topic_length == event.topic_length);
     CHECK(glanced.event == event.event && glanced.event_length == event.event_length);
-    CHECK(glanced.record == event.record);
+    CHECK(glanced.record == event.record && glanced.expiring == event.expiring);
     event.record = NULL; /* composed anew it must be the same */
     record_check(&glanced, &event);
 }

@@ -11,7 +11,8 @@
 
 #define SMALL    "0a013112022f731a03312e30220174" /* GOLDEN_SMALL: 15 bytes */
 #define SEQUENCE "090100000000000000"
-#define TOPIC    "1203612e62" /* a.b */
+#define TOPIC    "1203612e62"                                                       /* a.b */
+#define EXPIRES  SMALL "2a1b0a0a65787069727974696d65120d3a0b0898eb8acd061080e59a77" /* with an expirytime */
 
 struct bytes {
     uint8_t data[2048];
@@ -68,6 +69,7 @@ static bool fits(struct wire_shape *shape, const uint8_t *bytes, size_t n) {
         cr_assert_eq(glanced.known == WIRE_TOPIC_AGAIN,
                      memcmp(topic, scanned.topic, scanned.topic_length) == 0);
         cr_assert_eq(glanced.record, scanned.record);
+        cr_assert_eq(glanced.expiring, scanned.expiring);
         scanned.record = NULL; /* composed anew it must be the same */
         static uint8_t taken[4096];
         static uint8_t composed[4096];
@@ -87,7 +89,9 @@ static const char *const events[] = {SMALL,
                                      GOLDEN_HEAD GOLDEN_TEXT,
                                      GOLDEN_HEAD GOLDEN_PROTO,
                                      SMALL "3200",
-                                     SMALL "4200"};
+                                     SMALL "4200",
+                                     EXPIRES,
+                                     EXPIRES "3203000102"};
 #define EVENTS (sizeof events / sizeof events[0])
 
 Test(wire_shape, nothing_fits_before_anything_is_learnt) {
@@ -241,5 +245,20 @@ Test(wire_shape, shapes_that_never_fit_are_learnt_ever_more_rarely) {
     while (!fits(&shape, a.data, shape.reach < a.n ? a.n : shape.reach)) {
         learn(&shape, &a);
         cr_assert_lt(before++, 2 * SHAPE_PAUSE_MAX);
+    }
+}
+
+Test(wire_shape, knows_whether_its_events_expire) {
+    static const char *const hex[] = {SMALL "3203000102", EXPIRES "3203000102"};
+    for (int expires = 0; expires < 2; expires++) {
+        struct wire_shape shape = {0};
+        struct wire_event event;
+        size_t size;
+        struct bytes bytes = frame_of(SEQUENCE TOPIC, hex[expires]);
+        cr_assert(learn(&shape, &bytes));
+        cr_assert(wire_shape_fits(&shape, bytes.data, sizeof bytes.data, &event, &size));
+        cr_assert_eq(event.expiring, expires == 1);
+        bytes = frame_of(SEQUENCE TOPIC, hex[1 - expires]);
+        cr_assert_not(wire_shape_fits(&shape, bytes.data, sizeof bytes.data, &event, &size));
     }
 }
