@@ -29,8 +29,13 @@ struct log_entry {
     uint64_t time;   /* wall clock when received, nanoseconds */
 };
 
-/* 3..15 are reserved; readers skip types that they do not know. */
-enum log_type { LOG_EVENT = 0, LOG_CLOSE = 1, LOG_OPEN = 2 };
+/* 3 and 5..15 are reserved; readers skip types that they do not know. */
+enum log_type {
+    LOG_EVENT = 0,
+    LOG_CLOSE = 1,
+    LOG_OPEN = 2,
+    LOG_EVENT_EXPIRING = 4, /* an event whose time may be over: who delivers it looks */
+};
 
 /* flags = type:4 | slot:12 | where the topic's bytes begin in the record:8 | their length:8 */
 static inline uint32_t log_flags(enum log_type type, uint32_t slot, uint32_t topic_at,
@@ -39,6 +44,9 @@ static inline uint32_t log_flags(enum log_type type, uint32_t slot, uint32_t top
 }
 static inline enum log_type log_flags_type(uint32_t flags) {
     return (enum log_type)(flags & 15u);
+}
+static inline bool log_flags_event(uint32_t flags) {
+    return log_flags_type(flags) == LOG_EVENT || log_flags_type(flags) == LOG_EVENT_EXPIRING;
 }
 static inline uint32_t log_flags_slot(uint32_t flags) {
     return flags >> 4 & 0xfffu;

@@ -209,6 +209,10 @@ static void stretch_take(void *context, const struct route *route, const struct 
         struct peer *peer = worker->peers[route->members[i]];
         if (!stretch_serves(stretch, peer))
             continue;
+        if (run->expired) {
+            counter_add(&worker->stats.events_expired, run->records);
+            continue;
+        }
         uint64_t reached = run_take(stretch, peer, run);
         counter_add(&worker->stats.deliveries, reached - run->first);
         list_add(&worker->dirty, &peer->dirty);

@@ -70,7 +70,8 @@ void delivery_route(struct worker *worker, struct reader *reader, uint64_t from,
     struct run run = {0};
     for (uint64_t position = from; position < to; position++) {
         const struct log_entry *entry = log_entry_at(log, position);
-        if (log_flags_type(entry->flags) != LOG_EVENT) {
+        bool plain = log_flags_type(entry->flags) == LOG_EVENT;
+        if (UNLIKELY(!plain && !log_flags_event(entry->flags))) {
             run_end(worker, route, &run, take, context);
             continue;
         }
@@ -78,13 +79,16 @@ void delivery_route(struct worker *worker, struct reader *reader, uint64_t from,
             next = route_entry(worker, log, entry);
             topic = entry->topic;
         }
-        if (run.records > 0 && (next != route || run.length > RUN_BYTES_MAX - entry->length ||
-                                run.offset + run.length != entry->offset))
+        bool expired = UNLIKELY(!plain) && next->count > 0 && expiry_over(worker, log, entry);
+        if (run.records > 0 &&
+            (next != route || expired != run.expired || run.length > RUN_BYTES_MAX - entry->length ||
+             run.offset + run.length != entry->offset))
             run_end(worker, route, &run, take, context);
         if (run.records == 0) {
             route = next;
             run.first = position;
             run.offset = entry->offset;
+            run.expired = expired;
         }
         run.length += entry->length;
         run.records++;
@@ -119,6 +123,10 @@ static void live_take(void *context, const struct route *route, const struct run
         struct peer *peer = worker->peers[route->members[i]];
         if (peer->at != NULL || peer->retired)
             continue; /* a laggard comes to this record by its own cursor */
+        if (run->expired) {
+            counter_add(&worker->stats.events_expired, run->records);
+            continue;
+        }
         if (output_slice(&peer->conn.out, &worker->pool, live->log, run->first, run->offset, run->length) ==
             0) {
             counter_add(&worker->stats.deliveries, run->records);

@@ -63,15 +63,18 @@ void homes_destroy(struct worker *worker) {
 
 /* ---- which log ---- */
 
+const struct topic_rule *topic_rule_of(const struct worker *worker, const uint8_t *topic, uint32_t length,
+                                       uint64_t hash) {
+    return worker->rules != NULL ? rules_of(worker->rules, topic, length, hash) : NULL;
+}
+
 /* A mailbox is there to hold what its receiver has not got yet. */
 static enum topic_class topic_class(const struct worker *worker, const uint8_t *topic, uint32_t length,
                                     uint64_t hash) {
     if (worker->shards->config.disk_logs == 0)
         return TOPIC_MEMORY;
-    if (topic[0] == '@' || worker->rules == NULL)
-        return TOPIC_DISK;
-    const struct topic_rule *rule = rules_of(worker->rules, topic, length, hash);
-    return rule == NULL ? TOPIC_DISK : rule->class;
+    const struct topic_rule *rule = topic_rule_of(worker, topic, length, hash);
+    return topic[0] == '@' || rule == NULL ? TOPIC_DISK : rule->class;
 }
 
 uint32_t topic_log(const struct worker *worker, const uint8_t *topic, uint32_t length, uint64_t hash) {

@@ -19,7 +19,8 @@ struct forward {
     const uint8_t *large; /* the record when it is not inline */
     uint32_t length;      /* of the record */
     uint8_t log;
-    bool judged; /* a struct forward_from follows */
+    bool judged : 1; /* a struct forward_from follows */
+    bool expiring : 1;
     uint8_t topic_at;
     uint8_t topic_length;
 };
@@ -65,8 +66,8 @@ void home_publish(struct worker *worker, struct home *home) {
 }
 
 static void log_add(struct worker *worker, struct home *home, const struct forward *forward, uint64_t id) {
-    uint32_t flags =
-        log_flags(LOG_EVENT, topic_slot(forward->hash), forward->topic_at, forward->topic_length);
+    uint32_t flags = log_flags(forward->expiring ? LOG_EVENT_EXPIRING : LOG_EVENT, topic_slot(forward->hash),
+                               forward->topic_at, forward->topic_length);
     log_writer_commit(home->log, forward->length, flags, id, forward->time_ns);
     if (UNLIKELY(log_writer_news(home->log)))
         home_publish(worker, home); /* the turn may still be long, and the ring full before its end */
@@ -274,6 +275,7 @@ static const struct topic_learnt *topic_find(struct worker *worker, const struct
     enum topic_class class = log_is_disk(shards, log) ? TOPIC_DISK : TOPIC_MEMORY;
     *found = (struct topic_learnt){.hash = hash,
                                    .home = worker->home_of[log],
+                                   .rule = topic_rule_of(worker, event->topic, event->topic_length, hash),
                                    .way = (uint16_t)way_of(shards, log_home(shards, log), class),
                                    .log = (uint8_t)log,
                                    .judged = (shards->judged >> log & 1u) != 0};
@@ -325,6 +327,7 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
                               .length = wire_record_size_of(event),
                               .log = topic->log,
                               .judged = topic->judged,
+                              .expiring = expiry_asked(event, topic->rule),
                               .topic_length = (uint8_t)event->topic_length};
     if (!acks_ready(peer))
         return park(peer);

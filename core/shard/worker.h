@@ -13,6 +13,7 @@
 #include "core/route/intern.h"
 #include "core/route/route.h"
 #include "core/session/session.h"
+#include "core/shard/duplicates.h"
 #include "core/shard/rules.h"
 #include "core/shard/shard.h"
 #include "ring/log.h"
@@ -197,10 +198,11 @@ struct home {
 /* Where events go whose topic was learnt by the worker's shape (codecs/wire/shape.h). */
 struct topic_learnt {
     uint64_t hash;
-    uint64_t id;         /* in the home log; 0 = not asked for yet */
-    uint64_t generation; /* of the names when it was asked for */
-    struct home *home;   /* NULL = another worker's, */
-    uint16_t way;        /* ... to be reached so */
+    uint64_t id;                   /* in the home log; 0 = not asked for yet */
+    uint64_t generation;           /* of the names when it was asked for */
+    struct home *home;             /* NULL = another worker's, */
+    const struct topic_rule *rule; /* borrows; NULL = none */
+    uint16_t way;                  /* ... to be reached so */
     uint8_t log;
     bool judged;
 };
@@ -349,10 +351,21 @@ void landing_settle(struct peer *peer);
 bool landing_clear(struct home *home, struct peer *peer, const uint8_t *from);
 void landing_forget(struct peer *peer);
 
+/* expiry.c: events whose time is over */
+/* Whether who delivers an event is to look at its time; `rule` is that of its topic, or NULL. */
+static inline bool expiry_asked(const struct wire_event *event, const struct topic_rule *rule) {
+    return event->expiring || (rule != NULL && rule->expiry_ns != 0);
+}
+/* Whether a record of type LOG_EVENT_EXPIRING is not to be delivered any more. Under the reader's gate. */
+bool expiry_over(const struct worker *worker, const struct log *log, const struct log_entry *entry);
+
 /* homes.c: the logs that a worker writes */
 /* Makes them; on failure `what` says which. */
 int homes_make(struct worker *worker, const char **what) MUST_USE;
 void homes_destroy(struct worker *worker);
+/* What the configuration says of a topic, or NULL; `hash` is its topic_hash. */
+const struct topic_rule *topic_rule_of(const struct worker *worker, const uint8_t *topic, uint32_t length,
+                                       uint64_t hash);
 /* The log of a topic, by its class and its slot; `hash` is its topic_hash. */
 uint32_t topic_log(const struct worker *worker, const uint8_t *topic, uint32_t length, uint64_t hash);
 /* Whether the space that some log was refused for has moved. */
@@ -446,6 +459,7 @@ struct run {
     uint64_t offset;
     uint32_t length;
     uint32_t records;
+    bool expired; /* they are passed over */
 };
 /* Routes [from, to) of a reader's log and gives each run that somebody wants to `take`. */
 typedef void delivery_take(void *context, const struct route *route, const struct run *run);

@@ -105,6 +105,8 @@ BAD_EVENTS = {
     "attribute twice": [TOPIC, field(3, 2, ALL + ATTRIBUTE + ATTRIBUTE)],
     "attribute without a value": [TOPIC, field(3, 2, ALL + field(5, 2, field(1, 2, b"name")))],
     "attribute with two values": [TOPIC, field(3, 2, ALL + attribute(b"x", field(3, 2, b"v") + field(2, 0, 1)))],
+    "expirytime that is no time": [TOPIC, field(3, 2, ALL + attribute(b"expirytime", field(3, 2, b"tomorrow")))],
+    "expirytime that is a number": [TOPIC, field(3, 2, ALL + attribute(b"expirytime", field(2, 0, 5)))],
     "bad UTF-8 in the text": [TOPIC, field(3, 2, ALL + field(7, 2, b"\xff"))],
     "two data": [TOPIC, field(3, 2, ALL + field(6, 2, b"a") + field(7, 2, b"b"))],
     "data twice": [TOPIC, field(3, 2, ALL + field(6, 2, b"a") + field(6, 2, b"b"))],

@@ -27,8 +27,8 @@ static struct shards *shards_make(struct world *world, const struct world_config
     shards->config = (struct shards_config){
         .count = config->shards ? config->shards : 1,
         .slots = world->slots,
-        .rules = rules,
-        .rules_count = 2,
+        .rules = config->rules != NULL ? config->rules : rules,
+        .rules_count = config->rules != NULL ? config->rules_count : 2,
         .disk_logs = config->disks,
         .body = IO_BODY_SIM,
         .log_data_bytes = config->log_data ? config->log_data : 64 * KIB,
@@ -282,6 +282,16 @@ static uint8_t *text_put(uint8_t *out, uint32_t field, const char *text) {
     return out;
 }
 
+static uint8_t *expiry_put(uint8_t *out, const char *time) {
+    size_t n = strlen(time);
+    *out++ = FIELD_TAG(5, FIELD_BYTES);
+    out = varint_write(out, 2 + 10 + 2 + 2 + n);
+    out = text_put(out, 1, "expirytime");
+    *out++ = FIELD_TAG(2, FIELD_BYTES);
+    out = varint_write(out, 2 + n);
+    return text_put(out, 3, time);
+}
+
 /* A CloudEvent whose id is the number and whose data nobody else has; returns its length. */
 static uint32_t event_make(uint8_t *out, uint64_t number, uint32_t size) {
     char id[24];
@@ -291,6 +301,8 @@ static uint32_t event_make(uint8_t *out, uint64_t number, uint32_t size) {
     p = text_put(p, 2, "/test");
     p = text_put(p, 3, "1.0");
     p = text_put(p, 4, "test");
+    if (number & (WORLD_PAST | WORLD_FUTURE))
+        p = expiry_put(p, number & WORLD_PAST ? "2001-02-03T04:05:06Z" : "2201-02-03T04:05:06.789+01:00");
     *p++ = FIELD_TAG(6, FIELD_BYTES);
     p = varint_write(p, size);
     for (uint32_t i = 0; i < size; i++)

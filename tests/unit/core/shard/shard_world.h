@@ -11,14 +11,16 @@
 #define WORLD_CLIENTS_MAX 400u
 
 struct world_config {
-    uint32_t shards;        /* 0 = 1 */
-    uint32_t disks;         /* disk logs: for topics such as d.1 */
-    uint64_t log_data;      /* 0 = 64 KiB */
-    uint64_t log_records;   /* 0 = 1024 */
-    uint64_t grace_ns;      /* for tests longer than the test itself, or 0 */
-    uint32_t landing_bytes; /* 0 = LANDING_BYTES_MIN */
-    uint32_t socket_bytes;  /* what a simulated socket holds in each direction; 0 = 4 KiB */
-    bool early;             /* every flush tells other things, too */
+    uint32_t shards;                /* 0 = 1 */
+    uint32_t disks;                 /* disk logs: for topics such as d.1 */
+    uint64_t log_data;              /* 0 = 64 KiB */
+    uint64_t log_records;           /* 0 = 1024 */
+    uint64_t grace_ns;              /* for tests longer than the test itself, or 0 */
+    uint32_t landing_bytes;         /* 0 = LANDING_BYTES_MIN */
+    uint32_t socket_bytes;          /* what a simulated socket holds in each direction; 0 = 4 KiB */
+    bool early;                     /* every flush tells other things, too */
+    const struct topic_rule *rules; /* NULL = topics d.> on disk, the others in memory */
+    uint32_t rules_count;
 };
 
 struct world_client;
@@ -60,7 +62,10 @@ void client_goodbye(struct world_client *client);
 void client_ping(struct world_client *client);
 void client_noise(struct world_client *client); /* what is no frame */
 void client_shut(struct world_client *client);  /* ends its side when all is written */
-/* An event that only this number gives, of `size` bytes of data. */
+/* An event that only this number gives, of `size` bytes of data. A number with one of these bits has an
+ * expirytime: of long ago, or long from now. */
+#define WORLD_PAST   (UINT64_C(1) << 40)
+#define WORLD_FUTURE (UINT64_C(1) << 41)
 void client_publish(struct world_client *client, const char *topic, uint64_t number, uint32_t size);
 
 /* What it reads. A frame's bytes are valid until the next call. */
