@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define PUB_BATCH          256u            /* events between two looks at the connection */
-#define PUB_REFUSALS_SHOWN 20u             /* the others are counted */
+#define PUB_REFUSALS_SHOWN 20u             /* the others are counted; the same for duplicates */
 #define PUB_STALL_NS       (30 * NS_PER_S) /* without any progress the server counts as gone */
 #define PUB_PROGRESS_NS    (200 * NS_PER_MS)
 #define PUB_SEND_BYTES_MIN (4 * MIB)
@@ -30,7 +30,8 @@ struct pub {
     uint64_t published;
     uint64_t settled;
     uint64_t refused;
-    uint64_t unknown; /* of them: may be stored or not */
+    uint64_t unknown;    /* of them: may be stored or not */
+    uint64_t duplicates; /* acknowledged, and not stored again */
     uint64_t bad_lines;
     struct places places;
     struct rate rate;
@@ -82,6 +83,16 @@ static void pub_tell_refusal(const struct pub *pub, const struct rh_refusal *ref
     pub_tell(pub, text);
 }
 
+static void pub_tell_duplicate(const struct pub *pub, const struct rh_duplicate *duplicate) {
+    char text[200];
+    const char *what = pub->options.source.kind == SOURCE_PARTS ? "event" : "line";
+    (void)snprintf(text, sizeof text,
+                   "%s %llu is a duplicate: not stored again, its first one has sequence %llu", what,
+                   (unsigned long long)places_line(&pub->places, duplicate->ordinal),
+                   (unsigned long long)duplicate->sequence);
+    pub_tell(pub, text);
+}
+
 static void pub_on_ack(void *user, const rh_ack *ack) {
     struct pub *pub = user;
     pub->progress_ns = clock_mono_ns();
@@ -92,6 +103,9 @@ static void pub_on_ack(void *user, const rh_ack *ack) {
         if (++pub->refused <= PUB_REFUSALS_SHOWN)
             pub_tell_refusal(pub, &ack->refused[i]);
     }
+    for (size_t i = 0; i < ack->duplicates_count; i++)
+        if (++pub->duplicates <= PUB_REFUSALS_SHOWN)
+            pub_tell_duplicate(pub, &ack->duplicates[i]);
     places_settle(&pub->places, pub->settled);
 }
 
@@ -339,6 +353,9 @@ static void pub_summary(const struct pub *pub) {
     if (pub->options.ack != RH_ACK_NONE)
         fprintf(stderr, ", %llu acknowledged as %s", (unsigned long long)(pub->settled - refused),
                 pub->options.ack == RH_ACK_DISK ? "on disk" : "routed");
+    if (pub->duplicates > 0)
+        fprintf(stderr, ", %llu of them duplicate%s, not stored again", (unsigned long long)pub->duplicates,
+                pub->duplicates == 1 ? "" : "s");
     if (pub->refused > pub->unknown)
         fprintf(stderr, ", %llu refused", (unsigned long long)(pub->refused - pub->unknown));
     if (pub->unknown > 0)

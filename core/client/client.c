@@ -101,6 +101,7 @@ void rh_client_free(rh_client *client) {
     seen_deinit(&client->seen);
     free(client->position);
     free(client->refusals);
+    free(client->duplicates);
     free(client);
 }
 

@@ -81,9 +81,10 @@ struct rh_client {
     uint64_t pongs;
     uint8_t *position; /* owns; of the last Pong of this connection */
     size_t position_length;
-    struct rh_refusal *refusals; /* owns; scratch of one PublishAck */
-    size_t refusals_capacity;
-    int result; /* OVER: what every function says */
+    struct rh_refusal *refusals;     /* owns; scratch of one PublishAck */
+    struct rh_duplicate *duplicates; /* owns; the same */
+    size_t exceptions_capacity;      /* of both */
+    int result;                      /* OVER: what every function says */
     char error[256];
 };
 

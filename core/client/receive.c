@@ -152,31 +152,43 @@ static void receive_refusal(struct rh_client *client, const rh_ack *ack) {
             client->callbacks.on_error(client->user, ack->refused[i].code, ack->refused[i].text, false, 0);
 }
 
-static bool refusals_reserve(struct rh_client *client, size_t count) {
-    if (count <= client->refusals_capacity)
+static bool exceptions_reserve(struct rh_client *client, size_t count) {
+    if (count <= client->exceptions_capacity)
         return true;
-    struct rh_refusal *grown = realloc(client->refusals, count * sizeof *grown);
-    if (grown == NULL)
+    struct rh_refusal *refusals = realloc(client->refusals, count * sizeof *refusals);
+    if (refusals == NULL)
         return false;
-    client->refusals = grown;
-    client->refusals_capacity = count;
+    client->refusals = refusals;
+    struct rh_duplicate *duplicates = realloc(client->duplicates, count * sizeof *duplicates);
+    if (duplicates == NULL)
+        return false;
+    client->duplicates = duplicates;
+    client->exceptions_capacity = count;
     return true;
 }
 
+static void exception_take(struct rh_client *client, const Roundhouse__V1__AckException *exception,
+                           rh_ack *told) {
+    uint64_t ordinal = client->ordinal_base + exception->ordinal;
+    if (exception->outcome_case == ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_DUPLICATE_OF)
+        client->duplicates[told->duplicates_count++] =
+            (struct rh_duplicate){ordinal, exception->duplicate_of};
+    else if (exception->outcome_case == ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR)
+        client->refusals[told->refused_count++] = (struct rh_refusal){
+            ordinal, (int)exception->error->code, exception->error->text, exception->error->field};
+    /* an outcome of a newer version: settled all the same */
+}
+
 static void receive_publish_ack(struct rh_client *client, const Roundhouse__V1__PublishAck *ack) {
-    if (!refusals_reserve(client, ack->n_exceptions)) {
+    if (!exceptions_reserve(client, ack->n_exceptions)) {
         link_lost(client, "out of memory", 0);
         return;
     }
-    rh_ack told = {.through = client->ordinal_base + ack->through, .refused = client->refusals};
-    for (size_t i = 0; i < ack->n_exceptions; i++) {
-        const Roundhouse__V1__AckException *exception = ack->exceptions[i];
-        if (exception->outcome_case != ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR)
-            continue; /* a duplicate, or an outcome of a newer version: settled all the same */
-        client->refusals[told.refused_count++] =
-            (struct rh_refusal){client->ordinal_base + exception->ordinal, (int)exception->error->code,
-                                exception->error->text, exception->error->field};
-    }
+    rh_ack told = {.through = client->ordinal_base + ack->through,
+                   .refused = client->refusals,
+                   .duplicates = client->duplicates};
+    for (size_t i = 0; i < ack->n_exceptions; i++)
+        exception_take(client, ack->exceptions[i], &told);
     struct outbox *box = &client->outbox;
     if (box->keep && (told.through < box->ordinal_kept || !outbox_settle(box, told.through))) {
         receive_bad(client, "an acknowledgement of what was not sent");
@@ -226,8 +238,9 @@ static void receive_error(struct rh_client *client, const Roundhouse__V1__Error 
     if (error->ordinal != 0 && !error->fatal) {
         struct rh_refusal refusal = {client->ordinal_base + error->ordinal, (int)error->code, error->text,
                                      error->field};
-        receive_refusal(client,
-                        &(rh_ack){client->outbox.keep ? client->outbox.ordinal_kept : 0, 1, &refusal});
+        receive_refusal(client, &(rh_ack){.through = client->outbox.keep ? client->outbox.ordinal_kept : 0,
+                                          .refused_count = 1,
+                                          .refused = &refusal});
         return;
     }
     struct sub *sub = subs_find(&client->subs, (int64_t)error->subscription);

@@ -75,6 +75,11 @@ void acks_note_settled(struct peer *peer, uint64_t ordinal) {
         run_add(peer, (struct ack_run){.last = ordinal, .by = ACK_REFUSED});
 }
 
+void acks_note_again(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t until) {
+    if (peer->session.acks)
+        run_add(peer, (struct ack_run){.last = ordinal, .until = until, .by = (uint16_t)by});
+}
+
 bool acks_except(struct peer *peer, const struct session_exception *exception) {
     struct acks *acks = &peer->acks;
     if (acks->exceptions_count == acks->exceptions_capacity && !exceptions_grow(acks))

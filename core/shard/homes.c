@@ -39,8 +39,9 @@ static int home_make(struct worker *worker, struct home *home, uint32_t index, c
         home->journal = config->disk_wakes[index - config->count];
     worker->home_of[index] = home;
     shards->logs[index] = home->log;
-    return intern_create(&home->intern, log_number(home->log), config->topics,
-                         shards->table_seed + log_number(home->log));
+    result = intern_create(&home->intern, log_number(home->log), config->topics,
+                           shards->table_seed + log_number(home->log));
+    return result != 0 ? result : known_make(shards, worker, home);
 }
 
 int homes_make(struct worker *worker, const char **what) {
@@ -56,6 +57,7 @@ int homes_make(struct worker *worker, const char **what) {
 void homes_destroy(struct worker *worker) {
     for (uint32_t i = 0; i < worker->homes_count; i++) {
         intern_destroy(worker->homes[i].intern);
+        known_destroy(&worker->homes[i]);
         log_destroy(worker->homes[i].log);
     }
     rules_destroy(worker->rules);

@@ -92,6 +92,14 @@ static uint64_t topic_id(struct worker *worker, struct home *home, const struct 
 /* What became of an event that a session has given. */
 enum placed { PLACED, PLACED_ANSWERED, PLACED_NOT };
 
+/* What is in the log already may be so since this turn: it settles when the log is so far. */
+static void note_answered(struct peer *peer, const struct home *home, const struct verdict *verdict) {
+    if (verdict->fault != NULL)
+        acks_note_settled(peer, peer->session.ordinal);
+    else
+        acks_note_again(peer, peer->session.ordinal, ACK_LOG + home->index, log_writer_next(home->log));
+}
+
 static enum placed append_here(struct peer *peer, struct home *home, struct forward *forward,
                                const struct wire_event *event) {
     struct worker *worker = peer->worker;
@@ -102,7 +110,7 @@ static enum placed append_here(struct peer *peer, struct home *home, struct forw
         return PLACED_NOT;
     uint64_t sequence = sequence_make(home->epoch, log_writer_next(home->log));
     if (UNLIKELY(home->judge != NULL) && home->judge(home, event, forward->hash, sequence, &verdict)) {
-        acks_note_settled(peer, peer->session.ordinal);
+        note_answered(peer, home, &verdict);
         verdict_tell(peer, peer->session.ordinal, &verdict);
         return PLACED_ANSWERED;
     }

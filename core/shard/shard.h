@@ -17,6 +17,9 @@
 
 struct shards;
 
+/* One record of a log, whole, and when it came. */
+typedef void shards_take(void *context, const uint8_t *record, uint32_t length, uint64_t time_ns);
+
 struct shards_config {
     uint32_t count;
     const uint16_t *cpus; /* one per shard to pin to, or NULL */
@@ -30,6 +33,10 @@ struct shards_config {
         *disk_wakes;         /* one per disk log: of the thread that writes it; NULL = nobody to wake */
     const uint8_t *instance; /* 16 bytes; NULL = a new one */
     uint16_t epoch;          /* of the memory logs' sequences; 0 = 1 */
+    /* Gives the events of a disk log that came at `since_ns` or later to `take`, in their order. Asked before
+     * the workers start, where a rule wants duplicates to be known; NULL = there is nothing from before. */
+    void (*recall)(void *user, uint32_t disk, uint64_t since_ns, shards_take *take, void *context);
+    void *recall_user;
     enum io_body body;
     bool oneshot;
     uint64_t log_data_bytes;

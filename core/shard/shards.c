@@ -69,6 +69,7 @@ int shards_create(struct shards **out, const struct shards_config *config, int l
     for (uint32_t i = 0; i < config->count && result == 0; i++)
         result = worker_create(&shards->workers[i], shards, i, error);
     if (result == 0) {
+        known_recall(shards);
         *out = shards;
         return 0;
     }

@@ -192,6 +192,7 @@ struct home {
     struct wake *journal; /* borrows: of the thread that writes it to disk; may be NULL */
     home_judge *judge;    /* NULL: whatever comes is appended. Else the log is `judged` */
     void *judge_user;     /* borrows; for it */
+    struct known *known;  /* owns; what came lately, where a rule asks for it; else NULL */
     struct landing landing;
 };
 
@@ -372,6 +373,13 @@ uint32_t topic_log(const struct worker *worker, const uint8_t *topic, uint32_t l
 bool homes_refused_moved(const struct worker *worker);
 void homes_housekeeping(struct worker *worker);
 
+/* known.c: events that come again */
+/* Lets a home judge events by what it got lately, if a rule asks for it. -ENOMEM. */
+int known_make(struct shards *shards, const struct worker *worker, struct home *home) MUST_USE;
+void known_destroy(struct home *home);
+/* Before the workers start: what is in the disk logs from an earlier run. */
+void known_recall(const struct shards *shards);
+
 /* ingress.c: from a publisher into a log */
 enum session_verdict ingress_publish(void *peer, const struct wire_event *event);
 enum session_verdict ingress_refused(void *peer, const struct fault *fault);
@@ -422,6 +430,8 @@ void acks_refused(struct peer *peer, uint64_t ordinal, const struct fault *fault
 bool acks_except(struct peer *peer, const struct session_exception *exception) MUST_USE;
 /* A run of its own for an event that is settled as it is. */
 void acks_note_settled(struct peer *peer, uint64_t ordinal);
+/* ... or when its log is so far, in which it was before. */
+void acks_note_again(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t until);
 /* Settles what homes have published and tells the clients. */
 void acks_settle(struct worker *worker);
 void acks_goodbye(void *peer);

@@ -72,6 +72,12 @@ typedef struct rh_ack {
         const char *text;
         const char *field; /* "" when none */
     } * refused;
+    /* Not stored again, because the same event was stored before: as good as acknowledged. */
+    size_t duplicates_count;
+    const struct rh_duplicate {
+        uint64_t ordinal;
+        uint64_t sequence; /* of the event that was stored */
+    } * duplicates;
 } rh_ack;
 
 typedef struct rh_callbacks {

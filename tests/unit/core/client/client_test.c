@@ -12,8 +12,9 @@ struct told {
     struct fake fake;
     rh_client *client;
     int events, gaps, acks, subscribed, errors, states, writable, closed, resend_asked, connected;
-    uint64_t through, refused_ordinal, subscription, last_sequence, unacknowledged, error_subscription;
-    int refused, error_code, gap_reason;
+    uint64_t through, duplicate_ordinal, duplicate_sequence, refused_ordinal, subscription, last_sequence,
+        unacknowledged, error_subscription;
+    int refused, duplicates, error_code, gap_reason;
     bool error_fatal, maybe_duplicate, resend;
     char topic[64];
 };
@@ -41,6 +42,11 @@ static void told_ack(void *user, const rh_ack *ack) {
     told->refused += (int)ack->refused_count;
     if (ack->refused_count > 0)
         told->refused_ordinal = ack->refused[0].ordinal;
+    told->duplicates += (int)ack->duplicates_count;
+    if (ack->duplicates_count > 0) {
+        told->duplicate_ordinal = ack->duplicates[0].ordinal;
+        told->duplicate_sequence = ack->duplicates[0].sequence;
+    }
 }
 
 static void told_subscribed(void *user, uint64_t subscription) {
@@ -174,6 +180,24 @@ Test(client, asks_for_what_is_on_disk_and_keeps_it_until_then) {
     fake_ack(&told.fake, 1, 0);
     await(&told, &told.acks, 1);
     cr_assert(told.through == 1 && rh_flush(told.client, 0) == RH_OK);
+    told_stop(&told);
+}
+
+Test(client, tells_duplicates_from_refusals_and_counts_them_as_settled) {
+    struct told told;
+    told_start(&told, (rh_options){.ack = RH_ACK_ROUTED});
+    cr_assert(fake_handshake(&told.fake, told.client) == 1);
+    cr_assert(publish(&told, "first") == 1 && publish(&told, "again") == 2);
+    expect_topic(&told, "first");
+    expect_topic(&told, "again");
+    fake_ack(&told.fake, 1, 0);
+    await(&told, &told.acks, 1);
+    cr_assert(told.duplicates == 0);
+    fake_ack_duplicate(&told.fake, 2, 4711);
+    await(&told, &told.acks, 2);
+    cr_assert(told.through == 2 && told.refused == 0 && told.duplicates == 1);
+    cr_assert(told.duplicate_ordinal == 2 && told.duplicate_sequence == 4711);
+    cr_assert(rh_flush(told.client, 0) == RH_OK);
     told_stop(&told);
 }
 

@@ -214,21 +214,34 @@ static Roundhouse__V1__Error fake_fault(int code) {
     return error;
 }
 
+static void ack_send(struct fake *fake, uint64_t through, Roundhouse__V1__AckException **exceptions,
+                     size_t count) {
+    Roundhouse__V1__PublishAck ack = ROUNDHOUSE__V1__PUBLISH_ACK__INIT;
+    ack.through = through;
+    ack.level = ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED;
+    ack.n_exceptions = count;
+    ack.exceptions = exceptions;
+    fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
+    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_PUBLISH_ACK;
+    frame.publish_ack = &ack;
+    fake_send(fake, &frame);
+}
+
 void fake_ack(struct fake *fake, uint64_t through, uint64_t refused) {
     Roundhouse__V1__Error error = fake_fault(ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INVALID);
     Roundhouse__V1__AckException exception = ROUNDHOUSE__V1__ACK_EXCEPTION__INIT, *list[1] = {&exception};
     exception.ordinal = refused;
     exception.outcome_case = ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_ERROR;
     exception.error = &error;
-    Roundhouse__V1__PublishAck ack = ROUNDHOUSE__V1__PUBLISH_ACK__INIT;
-    ack.through = through;
-    ack.level = ROUNDHOUSE__V1__ACK_LEVEL__ACK_LEVEL_ROUTED;
-    ack.n_exceptions = refused != 0;
-    ack.exceptions = list;
-    fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
-    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_PUBLISH_ACK;
-    frame.publish_ack = &ack;
-    fake_send(fake, &frame);
+    ack_send(fake, through, list, refused != 0);
+}
+
+void fake_ack_duplicate(struct fake *fake, uint64_t through, uint64_t sequence) {
+    Roundhouse__V1__AckException exception = ROUNDHOUSE__V1__ACK_EXCEPTION__INIT, *list[1] = {&exception};
+    exception.ordinal = through;
+    exception.outcome_case = ROUNDHOUSE__V1__ACK_EXCEPTION__OUTCOME_DUPLICATE_OF;
+    exception.duplicate_of = sequence;
+    ack_send(fake, through, list, 1);
 }
 
 void fake_error(struct fake *fake, int code, bool fatal, uint64_t ordinal, uint64_t subscription) {

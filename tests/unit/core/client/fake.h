@@ -51,6 +51,8 @@ void fake_subscribed(struct fake *fake, uint64_t id, const char *position);
 void fake_pong(struct fake *fake, const char *position);
 void fake_event(struct fake *fake, const char *topic, uint64_t sequence);
 void fake_ack(struct fake *fake, uint64_t through, uint64_t refused);
+/* The last one was stored before, with that sequence. */
+void fake_ack_duplicate(struct fake *fake, uint64_t through, uint64_t sequence);
 void fake_error(struct fake *fake, int code, bool fatal, uint64_t ordinal, uint64_t subscription);
 void fake_goodbye(struct fake *fake);
 
