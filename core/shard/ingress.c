@@ -303,8 +303,7 @@ static void homely_count(struct peer *peer, struct home *home) {
     peer->homely_at = home;
 }
 
-/* Whether an event of a connection that asks for level DISK can be acknowledged so. */
-static bool disk_can(const struct worker *worker, const struct topic_learnt *topic) {
+bool disk_can(const struct worker *worker, const struct topic_learnt *topic) {
     return log_is_disk(worker->shards, topic->log) && counter_get(&worker->shards->journal_failed) == 0;
 }
 

@@ -105,7 +105,8 @@ uint32_t landing_train_most(void *user, const struct wire_event *first) {
     uint8_t *out;
     uint64_t retry_ns;
     uint32_t length = wire_record_size_of(first);
-    if (home == NULL || topic->home != home || !log_writer_is_next(home->log, first->record) ||
+    if (home == NULL || topic->home != home || home->judge != NULL ||
+        (peer->session.disk && !disk_can(worker, topic)) || !log_writer_is_next(home->log, first->record) ||
         topic->id == 0 || topic->generation != intern_generation(home->intern) || !acks_ready(peer) ||
         log_writer_reserve(home->log, length, worker->now_ns, &out, &retry_ns) != RING_OK)
         return 0;
@@ -120,14 +121,15 @@ void landing_train(void *user, const struct wire_event *first, uint32_t count) {
     struct home *home = topic->home;
     uint32_t length = wire_record_size_of(first);
     uint32_t topic_at = (uint32_t)(first->topic - first->record);
-    struct log_train train = {
-        .count = count,
-        .length = length,
-        .flags = log_flags(LOG_EVENT, topic_slot(topic->hash), topic_at, first->topic_length),
-        .sequence_at = wire_record_sequence_at(first->record),
-        .sequence = sequence_make(home->epoch, log_writer_next(home->log)),
-        .topic = topic->id,
-        .time_ns = worker->wall_ns};
+    struct log_train train = {.count = count,
+                              .length = length,
+                              .flags =
+                                  log_flags(expiry_asked(first, topic->rule) ? LOG_EVENT_EXPIRING : LOG_EVENT,
+                                            topic_slot(topic->hash), topic_at, first->topic_length),
+                              .sequence_at = wire_record_sequence_at(first->record),
+                              .sequence = sequence_make(home->epoch, log_writer_next(home->log)),
+                              .topic = topic->id,
+                              .time_ns = worker->wall_ns};
     log_writer_train(home->log, &train);
     if (log_writer_news(home->log))
         home_publish(worker, home); /* the turn may still be long, and the ring full before its end */

@@ -383,6 +383,8 @@ void known_recall(const struct shards *shards);
 /* ingress.c: from a publisher into a log */
 enum session_verdict ingress_publish(void *peer, const struct wire_event *event);
 enum session_verdict ingress_refused(void *peer, const struct fault *fault);
+/* Whether an event of a connection that asks for level DISK can be acknowledged so. */
+bool disk_can(const struct worker *worker, const struct topic_learnt *topic);
 /* Publishes one home log, where there is something new. */
 void home_publish(struct worker *worker, struct home *home);
 /* Appends what other workers have sent. True if there was something. */
