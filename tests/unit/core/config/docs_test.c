@@ -269,9 +269,6 @@ Test(docs, the_example_with_every_default_names_every_key_and_changes_nothing) {
     char *text = file_text("examples/config/roundhouse.yaml");
     config_defaults(&defaults);
     cr_assert(config_parse(&config, text, strlen(text), &mistakes));
-    cr_expect(config.topics_count == 1 && config.topics[0].class == TOPIC_MEMORY);
-    config.topics_count = 0; /* a rule for all topics that says what holds without it */
-    config.topics[0] = defaults.topics[0];
     cr_expect(memcmp(&config, &defaults, sizeof config) == 0);
     for (uint32_t i = 0; i < config_rows_count; i++) {
         char key[64];
