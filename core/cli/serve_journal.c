@@ -98,7 +98,33 @@ int serve_journal_open(struct serve_journal *journal, struct config *config) {
 
 /* ---- connecting ---- */
 
-void serve_journal_shards(const struct serve_journal *journal, struct shards_config *shards) {
+static void stretch_give(const struct journal_stretch *stretch, uint64_t since_ns, shards_take *take,
+                         void *context) {
+    for (uint32_t i = 0; i < stretch->count; i++) {
+        const struct log_entry *entry = &stretch->entries[i];
+        if (log_flags_event(entry->flags) && entry->time >= since_ns)
+            take(context, stretch->frames + entry->offset, entry->length, entry->time);
+    }
+}
+
+/* What can not be read is not known: its duplicates will be stored. */
+static void recall(void *user, uint32_t disk, uint64_t since_ns, shards_take *take, void *context) {
+    const struct serve_journal *journal = user;
+    struct journal_stretch stretch = {0};
+    uint64_t at = journal_since(journal->journal, disk, since_ns);
+    int result = 0;
+    while (at < journal->first[disk] && (result = journal_read(journal->journal, disk, at, &stretch)) == 0) {
+        stretch_give(&stretch, since_ns, take, context);
+        at = stretch.next;
+    }
+    if (result != 0)
+        logfmt(LOGFMT_WARN,
+               "events of before that come again may be stored twice: the journal can not be read",
+               "log=%u position=%" PRIu64 " error=\"%s\"", disk, at, strerror(-result));
+    journal_stretch_free(&stretch);
+}
+
+void serve_journal_shards(struct serve_journal *journal, struct shards_config *shards) {
     if (journal->journal == NULL)
         return;
     const struct journal_facts *facts = journal_facts(journal->journal);
@@ -107,6 +133,8 @@ void serve_journal_shards(const struct serve_journal *journal, struct shards_con
     shards->disk_wakes = journal->wakes;
     shards->instance = facts->instance;
     shards->epoch = (uint16_t)facts->boot_epoch;
+    shards->recall = recall;
+    shards->recall_user = journal;
 }
 
 int serve_journal_start(struct serve_journal *journal, struct shards *shards) {

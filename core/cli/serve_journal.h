@@ -22,7 +22,7 @@ struct serve_journal {
 
 /* Takes over from the journal what it knows better: the number of logs. */
 int serve_journal_open(struct serve_journal *journal, struct config *config) MUST_USE;
-void serve_journal_shards(const struct serve_journal *journal, struct shards_config *shards);
+void serve_journal_shards(struct serve_journal *journal, struct shards_config *shards);
 /* Before the shards' threads are started. */
 int serve_journal_start(struct serve_journal *journal, struct shards *shards) MUST_USE;
 /* The signal by which the process is told that the journal has failed. */

@@ -110,6 +110,25 @@ def test_of_many_publishers_of_the_same_events_each_event_is_stored_once(router)
     assert sum(len(firsts) for firsts in told) == 3000
 
 
+def test_what_is_in_the_journal_is_known_after_a_start(router, tmp_path):
+    """The first run is killed: what it has acknowledged as on disk is not stored again by the second."""
+    arguments = ["--journal", str(tmp_path / "journal")]
+    made = router(shards=2, config_text=CONFIG, arguments=arguments)
+    with made.client(ack=pb.ACK_LEVEL_DISK) as publisher:
+        for number in range(40):
+            publisher.publish(*same(number, f"once.{number % 8}"))
+        assert settle(publisher, 40) == {}
+    made.process.kill()
+    made.process.wait()
+    made = router(shards=2, config_text=CONFIG, arguments=arguments)
+    with made.client(ack=pb.ACK_LEVEL_DISK) as publisher:
+        for number in range(41):
+            publisher.publish(*same(number, f"once.{number % 8}"))
+        firsts = settle(publisher, 41)
+        assert list(firsts) == list(range(1, 41)) and all(firsts.values())
+    assert made.metric("roundhouse_events_appended_total") == 1
+
+
 def test_pub_counts_them_and_says_so(router, run):
     made = router(config_text=CONFIG)
     lines = "".join('{"specversion":"1.0","id":"%s","source":"/s","type":"t","data":"x"}\n' % name for name in "abab")
