@@ -79,7 +79,7 @@ void delivery_route(struct worker *worker, struct reader *reader, uint64_t from,
             next = route_entry(worker, log, entry);
             topic = entry->topic;
         }
-        bool expired = UNLIKELY(!plain) && next->count > 0 && expiry_over(worker, log, entry);
+        bool expired = UNLIKELY(!plain) && next != NULL && next->count > 0 && expiry_over(worker, log, entry);
         if (run.records > 0 &&
             (next != route || expired != run.expired || run.length > RUN_BYTES_MAX - entry->length ||
              run.offset + run.length != entry->offset))

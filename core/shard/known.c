@@ -126,6 +126,7 @@ static uint64_t longest_window(const struct shards_config *config) {
 void known_recall(const struct shards *shards) {
     const struct shards_config *config = &shards->config;
     uint64_t since_ns = clock_wall_ns() - longest_window(config);
+    CHECK(config->count > 0);
     for (uint32_t log = config->count; config->recall != NULL && log < shards->log_count; log++) {
         struct known *known = shards->workers[log_home(shards, log)]->home_of[log]->known;
         if (known != NULL)

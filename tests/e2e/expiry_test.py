@@ -43,6 +43,24 @@ def test_an_expired_event_is_left_out_and_the_others_come(router, shards):
         assert made.metric("roundhouse_events_appended_total") == len(events)
 
 
+def test_a_flood_of_one_shape_is_told_apart_by_its_time(router):
+    """So many alike that they are taken over as they lie, in rows; a row that has expired, one that has not, in turns."""
+    made = router()
+    rows, each = 8, 2000
+    with made.client() as reader, made.client(ack=ROUTED) as publisher:
+        reader.subscribe("flood")
+        for row in range(rows):
+            time_of_row = FUTURE if row % 2 else PAST
+            data = [wire.event_frame("flood", wire.cloud_event(id=f"{row * each + n:06}", expirytime=time_of_row), sequence=1)
+                    for n in range(each)]
+            publisher.send_bytes(b"".join(data))
+        assert publisher.settle(rows * each) == {}
+        wanted = [f"{row * each + n:06}" for row in range(1, rows, 2) for n in range(each)]
+        assert ids(reader.events(len(wanted))) == wanted
+        assert reader.round_trip() == []
+    assert expired(made) >= rows * each // 2
+
+
 def test_a_topic_gives_its_events_a_lifetime(router):
     """The reader resumes behind the moment when they were received: what has expired meanwhile does not come."""
     made = router(config_text='topics: [{ match: "short.>", expiry: 50ms }, { match: "long.>", expiry: 1h }]\n')
