@@ -113,7 +113,7 @@ static int journal_words(struct journal_options *options, int count, char **word
 
 static int journal_options_read(struct journal_options *options, int argc, char **argv) {
     int option, status = CLI_OK;
-    *options = (struct journal_options){.log = UINT64_MAX};
+    *options = (struct journal_options){.verb = "", .log = UINT64_MAX};
     opterr = 0;
     while (status == CLI_OK && !options->help &&
            (option = getopt_long(argc, argv, ":h", journal_long_options, NULL)) != -1) {

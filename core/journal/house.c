@@ -6,7 +6,6 @@
 #include "core/base/logfmt.h"
 
 #include <errno.h>
-#include <inttypes.h>
 
 #define HOUSE_IDLE_NS NS_PER_S /* without anything to do it looks at ages so often */
 
@@ -34,10 +33,9 @@ static void spare_refused(struct commit *commit, int error, uint64_t now_ns) {
     commit->spare_retry_ns = now_ns + JOURNAL_SPARE_RETRY_NS;
     counter_add(&commit->chain.counters.spares_refused, 1);
     if (!told)
-        logfmt(LOGFMT_ERROR,
-               "no room on the disk for the journal's next segment; publishers wait when this "
-               "one is full, nothing is lost: make room",
-               "log=%u bytes=%" PRIu64 " errno=%d", commit->chain.log, commit->chain.segment_bytes, -error);
+        logfmt(LOGFMT_ERROR, "no room for the journal's next segment, publishers wait when this one is full",
+               "log=%u bytes=%lu errno=%d", commit->chain.log, (unsigned long)commit->chain.segment_bytes,
+               -error);
     spare_made(commit, false);
 }
 

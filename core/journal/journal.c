@@ -118,11 +118,9 @@ static int log_recover(struct journal *journal, uint32_t i, struct journal_troub
     if (result != 0)
         return log_failed(journal, &damage, result, trouble);
     if (repaired > 0)
-        logfmt(LOGFMT_WARN,
-               "the journal's last group was being written when the router ended; it was never "
-               "acknowledged and is taken away",
-               "log=%u segment=%" PRIu64 " offset=%" PRIu64 " bytes=%" PRIu64, i, chain->number,
-               chain->offset, repaired);
+        logfmt(LOGFMT_WARN, "the group that was in flight was never acknowledged and is taken away",
+               "log=%u segment=%lu offset=%lu bytes=%lu", i, (unsigned long)chain->number,
+               (unsigned long)chain->offset, (unsigned long)repaired);
     counter_set(&chain->counters.segment, chain->number);
     counter_set(&chain->counters.durable, chain->next.position);
     counter_set(&chain->counters.segments, chain->segments_count);
