@@ -211,6 +211,17 @@ static void shard_view(const struct admin *admin, uint32_t number, struct metric
         shard->slots += admin->config.slots[slot] == number;
 }
 
+static void disk_view(const struct admin *admin, uint32_t number, struct metrics_disk *disk) {
+    const struct shards *shards = admin->config.shards;
+    const struct log *log = shards_log(shards, shards_count(shards) + number);
+    *disk = (struct metrics_disk){.log = log_counters(log),
+                                  .journal = journal_counters(admin->config.journal, number),
+                                  .number = log_number(log),
+                                  .log_oldest = log_oldest(log)};
+    disk->log_visible = log_visible(log);
+    disk->log_produced = log_produced(log);
+}
+
 static void on_metrics(struct admin *admin, struct evhttp_request *request) {
     struct metrics_view view = {.shards_count = shards_count(admin->config.shards),
                                 .admin = admin->counters,
@@ -221,6 +232,10 @@ static void on_metrics(struct admin *admin, struct evhttp_request *request) {
     struct evbuffer *body = evbuffer_new();
     for (uint32_t shard = 0; shard < view.shards_count; shard++)
         shard_view(admin, shard, &view.shards[shard]);
+    if (admin->config.journal != NULL)
+        view.disks_count = shards_log_count(admin->config.shards) - view.shards_count;
+    for (uint32_t disk = 0; disk < view.disks_count; disk++)
+        disk_view(admin, disk, &view.disks[disk]);
     metrics_process_read(&view.process, admin->config.started_wall_ns);
     if (body && metrics_write(body, &view))
         reply(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", body);

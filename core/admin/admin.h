@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/io/io.h"
+#include "core/journal/journal.h"
 #include "core/shard/shard.h"
 
 #include <stdint.h>
@@ -15,6 +16,7 @@ struct admin;
 
 struct admin_config {
     const struct shards *shards;
+    const struct journal *journal; /* NULL = there is none */
     enum io_body body;
     const char *io_reason; /* static or outliving the admin plane */
     const uint8_t *slots;  /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */

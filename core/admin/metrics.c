@@ -48,6 +48,26 @@ static const struct metric shard_metrics[] = {
     SHARD_METRIC("slots", "gauge", slots, "slots of the topic hash that the shard has"),
 };
 
+#define JOURNAL_METRIC(field, kind, text)                                                                    \
+    { #field, kind, text, offsetof(struct journal_counters, field) }
+static const struct metric journal_metrics[] = {
+    JOURNAL_METRIC(groups, "counter", "groups of records that became durable, one write each"),
+    JOURNAL_METRIC(seals, "counter", "groups without records that prove the one before"),
+    JOURNAL_METRIC(records, "counter", "records that became durable"),
+    JOURNAL_METRIC(bytes, "counter", "bytes written, with headers and padding"),
+    JOURNAL_METRIC(syncs, "counter", "durable writes that returned"),
+    JOURNAL_METRIC(sync_ns, "counter", "nanoseconds spent in them, all together"),
+    JOURNAL_METRIC(sync_ns_max, "gauge", "nanoseconds of the longest one"),
+    JOURNAL_METRIC(durable, "gauge", "first position that is not durable"),
+    JOURNAL_METRIC(proven, "gauge", "last position that a group on disk proves"),
+    JOURNAL_METRIC(segments, "gauge", "files of the log, without the spare"),
+    JOURNAL_METRIC(segments_bytes, "gauge", "their size"),
+    JOURNAL_METRIC(trimmed, "counter", "files removed by journal.retain_bytes or journal.retain_age"),
+    JOURNAL_METRIC(waits, "counter", "times a full file waited for a spare one"),
+    JOURNAL_METRIC(spares_refused, "counter", "times a spare could not be made for want of room"),
+    JOURNAL_METRIC(direct, "gauge", "1: written past the page cache; 0: written and synced"),
+};
+
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
 /* ---- lines ---- */
@@ -84,6 +104,14 @@ static const void *shard_source(const struct metrics_shard *shard, const struct 
                                    : (const void *)shard->log;
 }
 
+static void disk_counter_write(struct page *page, const struct metrics_view *view, uint32_t disk,
+                               const char *prefix, const struct metric *metric, const char *end,
+                               const void *base) {
+    const struct counter *counter = (const struct counter *)(const void *)((const char *)base + metric->at);
+    line(page, "%s%s%s{log=\"%" PRIu64 "\"} %" PRIu64 "\n", prefix, metric->name, end,
+         view->disks[disk].number, counter_get(counter));
+}
+
 /* A table whose fields are counters written by another thread. */
 static void counters_write(struct page *page, const struct metrics_view *view, const char *prefix,
                            const struct metric *table, size_t count) {
@@ -97,6 +125,33 @@ static void counters_write(struct page *page, const struct metrics_view *view, c
             line(page, "%s%s%s{shard=\"%u\"} %" PRIu64 "\n", prefix, metric->name, end, shard,
                  counter_get(counter));
         }
+        for (uint32_t disk = 0; table == log_metrics && disk < view->disks_count; disk++)
+            disk_counter_write(page, view, disk, prefix, metric, end, view->disks[disk].log);
+    }
+}
+
+static void journal_write(struct page *page, const struct metrics_view *view) {
+    static const char prefix[] = "roundhouse_journal_";
+    for (size_t i = 0; view->disks_count > 0 && i < COUNT_OF(journal_metrics); i++) {
+        const struct metric *metric = &journal_metrics[i];
+        const char *end = family(page, prefix, metric->name, metric->type, metric->help);
+        for (uint32_t disk = 0; disk < view->disks_count; disk++)
+            disk_counter_write(page, view, disk, prefix, metric, end, view->disks[disk].journal);
+    }
+}
+
+static void disk_positions_write(struct page *page, const struct metrics_view *view,
+                                 const struct metric *metric) {
+    for (uint32_t i = 0; i < view->disks_count; i++) {
+        const struct metrics_disk *disk = &view->disks[i];
+        const uint64_t *value =
+            metric->at == offsetof(struct metrics_shard, log_produced)  ? &disk->log_produced
+            : metric->at == offsetof(struct metrics_shard, log_visible) ? &disk->log_visible
+            : metric->at == offsetof(struct metrics_shard, log_oldest)  ? &disk->log_oldest
+                                                                        : NULL;
+        if (value != NULL)
+            line(page, "roundhouse_%s{log=\"%" PRIu64 "\"} %" PRIu64 "\n", metric->name, disk->number,
+                 *value);
     }
 }
 
@@ -109,6 +164,7 @@ static void shards_write(struct page *page, const struct metrics_view *view) {
             memcpy(&value, (const char *)&view->shards[shard] + metric->at, sizeof value);
             line(page, "roundhouse_%s%s{shard=\"%u\"} %" PRIu64 "\n", metric->name, end, shard, value);
         }
+        disk_positions_write(page, view, metric);
     }
 }
 
@@ -178,6 +234,7 @@ bool metrics_write(struct evbuffer *out, const struct metrics_view *view) {
     counters_write(&page, view, "roundhouse_log_", log_metrics, COUNT_OF(log_metrics));
     shards_write(&page, view);
     fill_write(&page, view);
+    journal_write(&page, view);
     counters_write(&page, view, "roundhouse_io_", io_metrics, COUNT_OF(io_metrics));
     admin_write(&page, &view->admin);
     process_write(&page, &view->process);

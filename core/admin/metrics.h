@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/io/io.h"
+#include "core/journal/journal.h"
 #include "core/shard/stats.h"
 #include "ring/log.h"
 
@@ -30,6 +31,16 @@ struct metrics_shard {
     uint64_t slots; /* how many it has */
 };
 
+/* One disk log; the pointers as above. */
+struct metrics_disk {
+    const struct log_counters *log;
+    const struct journal_counters *journal;
+    uint64_t number; /* of the log */
+    uint64_t log_produced;
+    uint64_t log_visible;
+    uint64_t log_oldest;
+};
+
 struct metrics_process {
     uint64_t resident_bytes;
     uint64_t virtual_bytes;
@@ -49,6 +60,8 @@ struct metrics_admin {
 struct metrics_view {
     uint32_t shards_count;
     struct metrics_shard shards[SHARDS_MAX];
+    uint32_t disks_count; /* 0 without a journal */
+    struct metrics_disk disks[DISK_LOGS_MAX];
     struct metrics_process process;
     struct metrics_admin admin;
     const char *io_body;

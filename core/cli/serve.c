@@ -251,6 +251,7 @@ static int shards_begin(struct serve *serve) {
 
 static int admin_begin(struct serve *serve) {
     struct admin_config admin = {.shards = serve->shards,
+                                 .journal = serve->journal.journal,
                                  .body = serve->body,
                                  .io_reason = serve->io_reason,
                                  .slots = serve->config.slots,

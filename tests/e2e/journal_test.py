@@ -151,6 +151,14 @@ def test_subscribers_see_what_is_on_disk(journalled):
         assert ids == {str(n) for n in range(1000)}
 
 
+def test_the_metrics_tell_how_far_the_disk_is(journalled, run):
+    made = journalled(shards=1)
+    assert run("pub", "--server", made.address, "--ack", "disk", "--count", 100, "a", "x").returncode == 0
+    assert made.await_metric("roundhouse_journal_records_total", lambda n: n == 100, log=64) == 100
+    assert made.metric("roundhouse_log_visible_position", log=64) == 101
+    assert made.metric("roundhouse_log_records_total", shard=0) == 0
+
+
 # --- Directories that can not be ---
 
 

@@ -34,6 +34,10 @@ const struct worker_stats *shards_worker_stats(const struct shards *shards, uint
 const struct io_counters *shards_io_counters(const struct shards *shards, uint32_t shard) {
     return &shards->io[shard];
 }
+uint32_t shards_log_count(const struct shards *shards) {
+    return shards_count(shards);
+}
+
 struct log *shards_log(const struct shards *shards, uint32_t shard) {
     return shards->logs[shard];
 }

@@ -84,6 +84,36 @@ Test(metrics, shows_every_counter_of_a_worker_for_every_shard) {
     LEAKS_NONE();
 }
 
+Test(metrics, shows_disk_logs_by_their_number) {
+    struct metrics_view *view = view_new();
+    static struct journal_counters journal[2];
+    static struct log_counters disks[2];
+    view->disks_count = 2;
+    for (uint32_t i = 0; i < 2; i++) {
+        numbered(&journal[i], sizeof journal[i], i);
+        numbered(&disks[i], sizeof disks[i], 5 + i);
+        view->disks[i] = (struct metrics_disk){.log = &disks[i],
+                                               .journal = &journal[i],
+                                               .number = LOG_NUMBER_DISK + i,
+                                               .log_produced = 91 + i,
+                                               .log_visible = 81 + i,
+                                               .log_oldest = 71 + i};
+    }
+    char *page = page_of(view);
+    has(page, "\nroundhouse_journal_groups_total{log=\"64\"} 0\n");
+    has(page, "\nroundhouse_journal_groups_total{log=\"65\"} 1000\n");
+    has(page, "\nroundhouse_journal_seals_total{log=\"65\"} 1001\n");
+    has(page, "\nroundhouse_log_claims_total{shard=\"1\"} 1000\n");
+    has(page, "\nroundhouse_log_claims_total{log=\"64\"} 5000\n");
+    has(page, "\nroundhouse_log_produced_position{log=\"65\"} 92\n");
+    has(page, "\nroundhouse_log_visible_position{log=\"64\"} 81\n");
+    has(page, "\nroundhouse_log_oldest_position{log=\"65\"} 72\n");
+    cr_expect(!strstr(page, "log_data_capacity_bytes{log="));
+    free(page);
+    free(view);
+    LEAKS_NONE();
+}
+
 Test(metrics, shows_every_counter_of_the_io_for_every_shard) {
     struct metrics_view *view = view_new();
     char *page = page_of(view);

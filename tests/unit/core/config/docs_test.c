@@ -112,8 +112,11 @@ static char *page_text(void) {
     static struct worker_stats stats;
     static struct io_counters io;
     static struct log_counters log;
+    static struct journal_counters journal;
     struct metrics_view view = {.shards_count = 1, .io_body = "epoll", .version = "", .commit = ""};
     view.shards[0] = (struct metrics_shard){.stats = &stats, .io = &io, .log = &log};
+    view.disks_count = 1;
+    view.disks[0] = (struct metrics_disk){.log = &log, .journal = &journal};
     struct evbuffer *out = evbuffer_new();
     char *text = calloc(1, FILE_BYTES);
     cr_assert(out && text && metrics_write(out, &view));
