@@ -146,16 +146,19 @@ size_t control_pack(const Roundhouse__V1__Frame *frame, uint8_t *out) {
     return (size_t)(p - out) + roundhouse__v1__frame__pack(frame, p);
 }
 
-/* ---- positions: version, instance, count, (number, next) for each log, checksum ---- */
+/* ---- positions: version, instance, count, (number, next) for each log, undone, checksum ---- */
 
-#define POSITION_VERSION   2u
+#define POSITION_VERSION 2u
+#define POSITION_UNDONE  3u /* the version of one with undone bits; others have none, and no place for them  \
+                             */
 #define POSITION_HEAD      (1u + 16u)
 #define POSITION_LOG_BYTES (2u + 8u)
 #define POSITION_SUM_BYTES 4u
-static_assert(POSITION_HEAD + 1 + POSITION_LOGS_MAX * POSITION_LOG_BYTES + POSITION_SUM_BYTES <=
+static_assert(POSITION_HEAD + 1 + POSITION_LOGS_MAX * POSITION_LOG_BYTES + sizeof(uint64_t) +
+                      POSITION_SUM_BYTES <=
                   POSITION_BYTES_MAX,
               "the largest Position fits");
-static_assert(POSITION_LOGS_MAX < 128, "the count is a varint of one byte");
+static_assert(POSITION_LOGS_MAX <= 64, "one bit for each log, and the count is a varint of one byte");
 
 static uint32_t position_sum(const uint8_t *p, size_t n) {
     return (uint32_t)XXH3_64bits(p, n);
@@ -173,19 +176,25 @@ static uint8_t *log_write(uint8_t *p, const struct position_log *log) {
 size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]) {
     CHECK(position->count <= POSITION_LOGS_MAX);
     uint8_t *p = out;
-    *p++ = POSITION_VERSION;
+    *p++ = position->undone != 0 ? POSITION_UNDONE : POSITION_VERSION;
     memcpy(p, position->instance, sizeof position->instance);
     p = varint_write(p + sizeof position->instance, position->count);
     for (uint32_t i = 0; i < position->count; ++i)
         p = log_write(p, &position->logs[i]);
+    if (position->undone != 0) {
+        memcpy(p, &position->undone, sizeof position->undone);
+        p += sizeof position->undone;
+    }
     uint32_t sum = position_sum(out, (size_t)(p - out));
     memcpy(p, &sum, sizeof sum);
     return (size_t)(p - out) + sizeof sum;
 }
 
-static bool logs_read(const uint8_t *p, const uint8_t *end, struct position *out) {
+static bool logs_read(const uint8_t *p, const uint8_t *end, bool undone, struct position *out) {
     out->count = *p++;
-    if (out->count > POSITION_LOGS_MAX || (size_t)(end - p) != out->count * POSITION_LOG_BYTES)
+    out->undone = 0;
+    if (out->count > POSITION_LOGS_MAX ||
+        (size_t)(end - p) != out->count * POSITION_LOG_BYTES + (undone ? sizeof out->undone : 0))
         return false;
     for (uint32_t i = 0; i < out->count; i++, p += POSITION_LOG_BYTES) {
         struct position_log *log = &out->logs[i];
@@ -194,17 +203,21 @@ static bool logs_read(const uint8_t *p, const uint8_t *end, struct position *out
         if (i > 0 && log->number <= out->logs[i - 1].number)
             return false;
     }
-    return true;
+    if (undone)
+        memcpy(&out->undone, p, sizeof out->undone);
+    return (out->undone != 0) == undone;
 }
 
 bool position_unpack(const uint8_t *p, size_t n, struct position *out, struct fault *fault) {
     uint32_t sum;
-    bool good = n > POSITION_HEAD + POSITION_SUM_BYTES && n <= POSITION_BYTES_MAX && p[0] == POSITION_VERSION;
+    bool good = n > POSITION_HEAD + POSITION_SUM_BYTES && n <= POSITION_BYTES_MAX &&
+                (p[0] == POSITION_VERSION || p[0] == POSITION_UNDONE);
     if (good) {
         const uint8_t *end = p + n - POSITION_SUM_BYTES;
         memcpy(&sum, end, sizeof sum);
         memcpy(out->instance, p + 1, sizeof out->instance);
-        good = sum == position_sum(p, n - POSITION_SUM_BYTES) && logs_read(p + POSITION_HEAD, end, out);
+        good = sum == position_sum(p, n - POSITION_SUM_BYTES) &&
+               logs_read(p + POSITION_HEAD, end, p[0] == POSITION_UNDONE, out);
     }
     return good ||
            refuse(fault, RH_CODE_INVALID, "not a Position: send back one that this server gave, as it is",

@@ -45,8 +45,9 @@ struct position {
     uint8_t instance[16];
     uint32_t count; /* of logs, with growing numbers */
     struct position_log logs[POSITION_LOGS_MAX];
+    uint64_t undone; /* one bit for each of them where last events of topics are not all delivered yet */
 };
-#define POSITION_BYTES_MAX (2u + 16u + 10u + POSITION_LOGS_MAX * 10u)
+#define POSITION_BYTES_MAX (2u + 16u + 10u + POSITION_LOGS_MAX * 10u + 8u)
 size_t position_pack(const struct position *position, uint8_t out[POSITION_BYTES_MAX]);
 /* false: not a Position (fault INVALID, field "subscribe.position"). A version byte and a checksum guard it.
  */

@@ -112,9 +112,12 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
          */
 #define HOUSEKEEPING_NS     (100u * NS_PER_MS) /* how often timeouts of connections are looked at */
 #define CATCHUP_RECORDS_MAX 4096u              /* records routed in one catch-up step */
-#define STAGING_BYTES       (4u * MIB)         /* copied slices of one turn and worker */
-#define SLICE_POOL_BYTES    (8u * MIB)         /* output items of one worker's connections */
-#define PUBLISH_RUNS_MAX    1024u /* unacknowledged runs per connection; 16 bytes each, grown on use */
+#define SEARCH_WORK_MAX     16384u /* entries looked at for subscriptions that begin in the past, per turn */
+#define LAST_TOPICS_MAX     65536u /* topics of one last_per_topic; 8 bytes each until delivered, and names */
+#define LAST_PICKS_MAX      (1u << 20) /* the same, undelivered, of all connections of a worker: 8 MiB */
+#define STAGING_BYTES       (4u * MIB) /* copied slices of one turn and worker */
+#define SLICE_POOL_BYTES    (8u * MIB) /* output items of one worker's connections */
+#define PUBLISH_RUNS_MAX    1024u      /* unacknowledged runs per connection; 16 bytes each, grown on use */
 
 /* Delivery. */
 #define GRACE_NS_DEFAULT     (200u * NS_PER_MS) /* a writer waits so long for a laggard in all ... */
@@ -125,7 +128,12 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
     (256u * MIB) /* subscriber sets one worker keeps; above it routes are made anew for each record */
 #define ROUTE_MEMO_SLOTS    256u /* combinations of patterns whose set is remembered; 88 bytes each */
 #define ROUTE_MEMO_PATTERNS 8u   /* patterns in such a combination; more are merged for each new topic */
-#define DRAIN_NS_MAX        (5u * NS_PER_S) /* a stop waits at most this long for subscribers */
+#define BLOCK_NS_DEFAULT                                                                                     \
+    (30u * NS_PER_S)         /* a slow subscriber with policy block holds publishers back so long */
+#define BLOCK_BEGIN_SHARE 2u /* it begins to when it is half a ring behind, */
+#define BLOCK_END_SHARE   4u /* ... and ends it at a quarter: less would begin again at once */
+#define HELD_PING_NS      (1u * NS_PER_S) /* a publisher that is held back gets a sign of life so often */
+#define DRAIN_NS_MAX      (5u * NS_PER_S) /* a stop waits at most this long for subscribers */
 
 /* Turn. */
 #define TURN_COMPLETIONS_MAX 1024u /* completions handled before sends and timers get their turn */
@@ -168,6 +176,8 @@ static_assert(JOURNAL_GROUP_BYTES % JOURNAL_BLOCK_BYTES == 0, "groups are whole 
 #define HANDSHAKE_NS_LONGEST  (3600u * NS_PER_S)
 #define IDLE_NS_MIN           (10u * NS_PER_MS)
 #define IDLE_NS_LONGEST       (24u * 3600u * NS_PER_S)
+#define BLOCK_NS_MIN          (10u * NS_PER_MS)
+#define BLOCK_NS_LONGEST      (3600u * NS_PER_S)
 #define JOURNAL_DIR_BYTES_MAX 512u /* of a path in the configuration */
 #define RETAIN_BYTES_LEAST    MIB
 #define RETAIN_BYTES_MOST     (UINT64_C(1) << 60)

@@ -120,13 +120,14 @@ static void journal_print(const struct config *config) {
 static void limits_print(const struct config_limits *limits) {
     char frame[CONFIG_VALUE_BYTES], topics[CONFIG_VALUE_BYTES], private[CONFIG_VALUE_BYTES];
     char connections[CONFIG_VALUE_BYTES], subscriptions[CONFIG_VALUE_BYTES];
-    char handshake[CONFIG_VALUE_BYTES], idle[CONFIG_VALUE_BYTES];
+    char handshake[CONFIG_VALUE_BYTES], block[CONFIG_VALUE_BYTES], idle[CONFIG_VALUE_BYTES];
     printf("limits   frame %s, connections %s, subscriptions %s, topics %s\n",
            config_size_text(frame, limits->frame_bytes), config_count_text(connections, limits->connections),
            config_count_text(subscriptions, limits->subscriptions),
            config_count_text(topics, limits->topics));
-    printf("         private %s, handshake %s, idle %s\n", config_size_text(private, limits->private_bytes),
-           config_time_text(handshake, limits->handshake_ns),
+    printf("         private %s, handshake %s, block %s, idle %s\n",
+           config_size_text(private, limits->private_bytes),
+           config_time_text(handshake, limits->handshake_ns), config_time_text(block, limits->block_ns),
            limits->idle_ns ? config_time_text(idle, limits->idle_ns) : "never");
 }
 

@@ -234,6 +234,7 @@ static int shards_begin(struct serve *serve) {
                                    .subscriptions = config->limits.subscriptions,
                                    .topics = config->limits.topics,
                                    .handshake_ns = config->limits.handshake_ns,
+                                   .block_ns = config->limits.block_ns,
                                    .idle_ns = config->limits.idle_ns,
                                    .private_bytes = config->limits.private_bytes,
                                    .server = "roundhouse " RH_VERSION};

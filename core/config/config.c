@@ -154,6 +154,7 @@ void config_check(const struct config *config) {
     CHECK(config->journal_dir[0] != '\0' && config->journal_logs >= 1 &&
           config->journal_logs <= DISK_LOGS_MAX);
     CHECK(!config_journalled(config) || config->shards <= LOGS_MAX - DISK_LOGS_MAX);
+    CHECK(config->limits.block_ns >= BLOCK_NS_MIN);
     listener_check(config, config->listen_native);
     listener_check(config, config->listen_admin);
 }

@@ -22,6 +22,7 @@ struct config_limits {
     uint32_t subscriptions; /* limits.subscriptions: patterns over all connections */
     uint32_t topics;        /* limits.topics: names remembered per log and per worker */
     uint64_t handshake_ns;  /* limits.handshake */
+    uint64_t block_ns;      /* limits.block */
     uint64_t idle_ns;       /* limits.idle; 0 = never */
     uint64_t private_bytes; /* limits.private: unread replies per connection */
 };

@@ -54,6 +54,8 @@ const struct config_row config_rows[] = {
      "64KiB", "restart", "replies a client has not read, above which nothing more is read from it"},
     {"limits.handshake", CONFIG_TIME, 0, AT(limits.handshake_ns), NO, HANDSHAKE_NS_MIN, HANDSHAKE_NS_LONGEST,
      "10s", "restart", "time a client has for its Connect frame"},
+    {"limits.block", CONFIG_TIME, 0, AT(limits.block_ns), NO, BLOCK_NS_MIN, BLOCK_NS_LONGEST,
+     "30s", "restart", "how long a slow subscriber with policy block may hold back publishers"},
     {"limits.idle", CONFIG_TIME, CONFIG_ZERO, AT(limits.idle_ns), NO, IDLE_NS_MIN, IDLE_NS_LONGEST,
      "0", "restart", "how long a client may be silent before it is closed; 0 = for ever"},
     {"journal.dir", CONFIG_PATH, CONFIG_OFF, AT(journal_dir), NO, 0, 0,

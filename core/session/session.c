@@ -109,6 +109,13 @@ void session_unsubscribed(struct session *session, uint64_t id) {
     frame_send(session, &frame, 0);
 }
 
+void session_ping(struct session *session) {
+    Roundhouse__V1__Ping ping;
+    roundhouse__v1__ping__init(&ping);
+    Roundhouse__V1__Frame frame = FRAME(ping, PING, &ping);
+    frame_send(session, &frame, 0);
+}
+
 void session_gap(struct session *session, const struct session_gap *gap, const struct position *position) {
     uint8_t packed[POSITION_BYTES_MAX];
     Roundhouse__V1__Gap message;

@@ -90,6 +90,7 @@ void session_resume(struct session *session);
 /* Frames to the client. A frame for which there is no memory breaks the connection (conn->broken). */
 void session_subscribed(struct session *session, uint64_t id, const struct position *position);
 void session_unsubscribed(struct session *session, uint64_t id);
+void session_ping(struct session *session); /* a sign of life to somebody who is not read for long */
 struct session_gap {
     uint32_t log;
     uint64_t from;

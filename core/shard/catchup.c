@@ -54,6 +54,7 @@ bool catchup_enter(struct peer *peer) {
 void catchup_forget(struct peer *peer) {
     if (peer->at == NULL)
         return;
+    block_end(peer);
     free(peer->at);
     peer->at = NULL;
     peer->resuming = false;
@@ -79,6 +80,15 @@ static void slow_disconnect(struct peer *peer) {
                                        .text = "too slow: events were overwritten before you read them. "
                                                "Subscribe with policy SKIP to be told of gaps instead"};
     counter_add(&peer->worker->stats.slow_disconnects, 1);
+    session_fail(&peer->session, &fault);
+}
+
+void catchup_too_long(struct peer *peer) {
+    static const struct fault fault = {
+        .code = RH_CODE_SLOW_CONSUMER,
+        .text = "too slow: publishers were held back for you for as long as limits.block allows"};
+    counter_add(&peer->worker->stats.slow_disconnects, 1);
+    counter_add(&peer->worker->stats.block_timeouts, 1);
     session_fail(&peer->session, &fault);
 }
 
@@ -111,7 +121,7 @@ static void fell_off(struct peer *peer, const struct reader *reader) {
         peer->at[log] = needed < reader->cursor ? needed : reader->cursor;
         return;
     }
-    if (peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT && !peer->resuming) {
+    if (peer->policy != ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP && !peer->resuming) {
         slow_disconnect(peer);
         return;
     }
@@ -224,13 +234,22 @@ static void stretch_take(void *context, const struct route *route, const struct 
     }
 }
 
+/* Where it goes on behind a stretch: who only waits for single records passes over what lies between. */
+static uint64_t stretch_next(const struct stretch *stretch, const struct peer *peer) {
+    uint64_t cursor = stretch->reader->cursor;
+    if (!peer->picking)
+        return stretch->to;
+    uint64_t needed = starts_needed(peer, stretch->log, stretch->to);
+    return needed < cursor ? needed : cursor;
+}
+
 /* Those who stood at the beginning now stand at the end; what is not sent takes them back. */
 static void stretch_advance(struct stretch *stretch) {
     struct worker *worker = stretch->worker;
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
         struct peer *peer = LIST_OF(node, struct peer, lagging);
         if (stretch_serves(stretch, peer))
-            peer->at[stretch->log] = stretch->to;
+            peer->at[stretch->log] = stretch_next(stretch, peer);
         peer->starved = false;
     }
 }
@@ -296,7 +315,7 @@ bool catchup_step(struct worker *worker) {
 static void floor_peer(struct peer *peer, const struct reader *reader, uint64_t oldest, uint64_t *floor) {
     uint32_t log = reader->index;
     uint64_t at = peer->at[log];
-    bool disconnects = peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT && !peer->resuming;
+    bool disconnects = peer->policy != ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP && !peer->resuming;
     if (peer->retired || !peer_reads(peer, log))
         return;
     if (at >= oldest)

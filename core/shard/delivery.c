@@ -31,11 +31,13 @@ void delivery_position(void *user, struct position *out) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
     out->count = worker->shards->log_count;
+    out->undone = peer->at != NULL && peer->young ? starts_undone(peer) : 0;
     for (uint32_t i = 0; i < sizeof out->instance; i++)
         out->instance[i] = worker->shards->facts.instance[i];
     for (uint32_t i = 0; i < out->count; i++) {
         const struct reader *reader = &worker->readers[i];
-        uint64_t at = peer->at != NULL && peer_reads(peer, i) ? peer->at[i] : delivery_live_end(reader);
+        uint64_t at =
+            peer->at != NULL && peer_reads(peer, i) ? starts_stand(peer, i) : delivery_live_end(reader);
         out->logs[i].number = log_number(reader->log);
         out->logs[i].next = sequence_make(log_epoch(worker->shards, i), at);
     }
@@ -121,6 +123,8 @@ static void live_take(void *context, const struct route *route, const struct run
     struct worker *worker = live->worker;
     for (uint32_t i = 0; i < route->count; i++) {
         struct peer *peer = worker->peers[route->members[i]];
+        if (peer->block != NULL)
+            block_note(peer, worker->readers[live->log].log, run);
         if (peer->at != NULL || peer->retired)
             continue; /* a laggard comes to this record by its own cursor */
         if (run->expired) {

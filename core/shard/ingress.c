@@ -292,6 +292,20 @@ static const struct topic_learnt *topic_find(struct worker *worker, const struct
     return found;
 }
 
+/* Parked for a slow subscriber; it is looked at again only when the slot is free. */
+static enum session_verdict park_held(struct peer *peer, uint32_t slot) {
+    if (!peer->held_back) {
+        counter_add(&peer->worker->stats.held_back, 1);
+        peer->held_ns = peer->worker->now_ns;
+    }
+    peer->held_back = true;
+    peer->held_slot = (uint16_t)slot;
+    if (!list_in(&peer->parked))
+        list_add(&peer->worker->parked, &peer->parked);
+    conn_pause(&peer->conn, CONN_PAUSE_RING);
+    return SESSION_PARK;
+}
+
 /* `home`: where its event could have been taken over where it lay; NULL = nowhere. */
 static void homely_count(struct peer *peer, struct home *home) {
     if (home == NULL)
@@ -336,6 +350,8 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
                               .judged = topic->judged,
                               .expiring = expiry_asked(event, topic->rule),
                               .topic_length = (uint8_t)event->topic_length};
+    if (UNLIKELY(block_holds_back(peer, topic_slot(topic->hash))))
+        return park_held(peer, topic_slot(topic->hash));
     if (!acks_ready(peer))
         return park(peer);
     enum placed placed = home != NULL ? append_here(peer, home, &forward, event)
@@ -375,6 +391,11 @@ void ingress_retry(struct worker *worker) {
     list_move(&worker->parked, &again);
     while ((node = list_take(&again)) != NULL) {
         struct peer *peer = LIST_OF(node, struct peer, parked);
+        if (peer->held_back && !peer->shut && block_holds_back(peer, peer->held_slot)) {
+            list_add(&worker->parked, node);
+            continue;
+        }
+        peer->held_back = false;
         peer_go_on(peer, CONN_PAUSE_RING);
     }
 }

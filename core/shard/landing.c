@@ -107,7 +107,8 @@ uint32_t landing_train_most(void *user, const struct wire_event *first) {
     uint32_t length = wire_record_size_of(first);
     if (home == NULL || topic->home != home || home->judge != NULL ||
         (peer->session.disk && !disk_can(worker, topic)) || !log_writer_is_next(home->log, first->record) ||
-        topic->id == 0 || topic->generation != intern_generation(home->intern) || !acks_ready(peer) ||
+        topic->id == 0 || topic->generation != intern_generation(home->intern) ||
+        block_holds_back(peer, topic_slot(topic->hash)) || !acks_ready(peer) ||
         log_writer_reserve(home->log, length, worker->now_ns, &out, &retry_ns) != RING_OK)
         return 0;
     uint64_t most = log_writer_train_most(home->log, length);

@@ -280,6 +280,7 @@ void peer_touch(struct peer *peer) {
 }
 
 void peer_retire(struct peer *peer) {
+    block_end(peer);
     peer->retired = true;
     list_add(&peer->worker->leaving, &peer->leaving);
     peer->worker->worked = true;
@@ -357,6 +358,13 @@ static void peer_tick(struct peer *peer) {
         counter_add(&worker->stats.idle_timeouts, 1);
         timeout_fail(peer,
                      "nothing was heard for longer than idle_ms of Connected: send a Ping now and then");
+    }
+    if (block_over(peer))
+        catchup_too_long(peer);
+    if (peer->held_back && now_ns - peer->held_ns > HELD_PING_NS) {
+        peer->held_ns = now_ns; /* it is not read, so none of its Pings is answered */
+        session_ping(&peer->session);
+        peer_touch(peer);
     }
     if (peer->private_since_ns != 0 && now_ns - peer->private_since_ns > PRIVATE_STALL_NS) {
         counter_add(&worker->stats.private_stalls, 1);

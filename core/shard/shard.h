@@ -49,8 +49,10 @@ struct shards_config {
     uint64_t handshake_ns;
     uint64_t idle_ns;
     uint64_t private_bytes;
+    uint64_t block_ns;      /* how long a slow subscriber may hold back publishers */
     uint32_t slices;        /* output items of one worker's connections; 0 = default; tests use few */
     uint32_t landing_bytes; /* least room in the log to receive into; 0 = default; tests take little */
+    uint32_t search_work;   /* entries looked at in a turn for subscriptions to come; 0 = default; the same */
     uint64_t link_bytes;    /* of a ring from worker to worker; 0 = default; tests use little */
     const char *server;     /* "roundhouse 0.1.0", for Connected; static */
 };

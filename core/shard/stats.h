@@ -40,6 +40,11 @@
     X(gaps, counter, "Gap frames queued")                                                                    \
     X(gap_records, counter, "log positions covered by gaps, an upper bound of events not delivered")         \
     X(slow_disconnects, counter, "subscribers disconnected because they fell off the ring")                  \
+    X(blocking, gauge, "slow subscribers with policy block that hold back publishers now")                   \
+    X(blocks, counter, "times a slow subscriber began to hold back publishers")                              \
+    X(block_timeouts, counter, "slow subscribers disconnected because limits.block was over")                \
+    X(blocked_slots, gauge, "slots of this shard whose publishers are held back now")                        \
+    X(held_back, counter, "times a publisher's connection was parked for a slow subscriber")                 \
     X(frames_in, counter, "frames received, of all kinds")                                                   \
     X(frames_unknown, counter, "frames of unknown kinds or without a body, skipped")                         \
     X(errors_fatal, counter, "connections closed by us with an Error frame")                                 \

@@ -34,10 +34,28 @@ static struct subscription *subscription_new(const Roundhouse__V1__Subscribe *su
     return sub;
 }
 
-static void subscription_free(struct subscription *sub) {
-    free(sub->start);
-    free(sub->resume);
+static void subscription_free(struct worker *worker, struct subscription *sub) {
+    starts_free(worker, sub);
     free(sub);
+}
+
+/* ---- where it can match ---- */
+
+static uint32_t literal_log(const struct worker *worker, const uint8_t *pattern) {
+    uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
+    return topic_log(worker, pattern + 1, pattern[0], hash);
+}
+
+/* One bit for each log where a pattern can match. */
+static uint64_t subscription_logs(const struct worker *worker, const struct subscription *sub) {
+    uint64_t logs = 0;
+    const uint8_t *pattern = sub->pattern;
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+        if (pattern_wild(pattern + 1, pattern[0]))
+            return UINT64_MAX >> (64 - worker->shards->log_count);
+        logs |= UINT64_C(1) << literal_log(worker, pattern);
+    }
+    return logs;
 }
 
 /* ---- staging ---- */
@@ -85,8 +103,8 @@ static bool subscribe_valid(const struct peer *peer, const Roundhouse__V1__Subsc
         return fault_set(fault, RH_CODE_TOO_LARGE,
                          "more patterns in one Subscribe than patterns_max of Connected allows",
                          "subscribe.patterns");
-    if ((unsigned)subscribe->policy > ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP)
-        return fault_set(fault, RH_CODE_INVALID, "unknown policy: use DISCONNECT or SKIP",
+    if ((unsigned)subscribe->policy > ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_BLOCK)
+        return fault_set(fault, RH_CODE_INVALID, "unknown policy: use DISCONNECT, SKIP or BLOCK",
                          "subscribe.policy");
     if (!list_empty(&peer->subscriptions) && peer->policy != (uint8_t)subscribe->policy)
         return fault_set(fault, RH_CODE_INVALID,
@@ -108,17 +126,6 @@ static void stage(struct peer *peer, struct subscription *sub) {
     peer->worker->worked = true;
 }
 
-static bool resume_unpack(const Roundhouse__V1__Subscribe *subscribe, struct subscription *sub,
-                          struct fault *fault) {
-    if (subscribe->position.len == 0)
-        return true;
-    sub->resume = malloc(sizeof *sub->resume);
-    if (sub->resume == NULL)
-        return fault_set(fault, RH_CODE_EXHAUSTED, "the server has no memory for this subscription now",
-                         NULL);
-    return position_unpack(subscribe->position.data, subscribe->position.len, sub->resume, fault);
-}
-
 enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe *subscribe) {
     struct peer *peer = user;
     struct fault fault;
@@ -129,8 +136,9 @@ enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe 
         return refuse(peer, subscribe->id,
                       (struct fault){.code = RH_CODE_EXHAUSTED,
                                      .text = "the server has no memory for this subscription now"});
-    if (!resume_unpack(subscribe, sub, &fault)) {
-        subscription_free(sub);
+    sub->logs = subscription_logs(peer->worker, sub);
+    if (!starts_read(peer->worker, subscribe, sub, &fault)) {
+        subscription_free(peer->worker, sub);
         return refuse(peer, subscribe->id, fault);
     }
     peer->policy = (uint8_t)subscribe->policy;
@@ -170,23 +178,6 @@ static void reader_unwant(struct reader *reader) {
     reader->interest--;
     if (reader->interest == 0)
         delivery_detach(reader);
-}
-
-static uint32_t literal_log(const struct worker *worker, const uint8_t *pattern) {
-    uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
-    return topic_log(worker, pattern + 1, pattern[0], hash);
-}
-
-/* One bit for each log where a pattern can match. */
-static uint64_t subscription_logs(const struct worker *worker, const struct subscription *sub) {
-    uint64_t logs = 0;
-    const uint8_t *pattern = sub->pattern;
-    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
-        if (pattern_wild(pattern + 1, pattern[0]))
-            return UINT64_MAX >> (64 - worker->shards->log_count);
-        logs |= UINT64_C(1) << literal_log(worker, pattern);
-    }
-    return logs;
 }
 
 static void peer_reads_anew(struct peer *peer) {
@@ -245,15 +236,37 @@ static bool patterns_add(struct peer *peer, const struct subscription *sub) {
     return true;
 }
 
+static void begin_gap(struct peer *peer, const struct session_gap *gap, const struct position *position) {
+    counter_add(&peer->worker->stats.gaps, 1);
+    if (gap->from != 0)
+        counter_add(&peer->worker->stats.gap_records, gap->to - gap->from + 1);
+    session_gap(&peer->session, gap, position);
+}
+
 static void gap_of_instance(struct peer *peer, uint32_t log, const struct position *position) {
     struct session_gap gap = {.log = log, .reason = ROUNDHOUSE__V1__GAP__REASON__REASON_INSTANCE};
-    counter_add(&peer->worker->stats.gaps, 1);
-    session_gap(&peer->session, &gap, position);
+    begin_gap(peer, &gap, position);
+}
+
+/* What was received at the time asked for, or later, and lies before the oldest record. */
+static void lost_tell(struct peer *peer, const struct subscription *sub) {
+    struct position position;
+    delivery_position(peer, &position);
+    for (uint32_t i = 0; i < position.count; i++) {
+        struct session_gap gap = {.log = position.logs[i].number,
+                                  .from = search_lost(sub, i),
+                                  .reason = ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED};
+        if (gap.from == 0)
+            continue;
+        gap.to = search_found(sub, i) - 1;
+        begin_gap(peer, &gap, &position);
+    }
 }
 
 static void subscribed_tell(struct peer *peer, const struct subscription *sub) {
     struct position position;
     delivery_position(peer, &position);
+    position.undone = sub->picks == NULL ? 0 : subscription_undone(sub, peer->at);
     for (uint32_t i = 0; i < position.count && sub->start != NULL; i++)
         if (sub->start[i] != 0)
             position.logs[i].next = sequence_make(log_epoch(peer->worker->shards, i), sub->start[i]);
@@ -263,26 +276,34 @@ static void subscribed_tell(struct peer *peer, const struct subscription *sub) {
     for (uint32_t i = 0; i < position.count && !sub->stranger; i++)
         if ((sub->strange >> i & 1u) != 0)
             gap_of_instance(peer, position.logs[i].number, &position);
+    if (sub->begin != NULL)
+        lost_tell(peer, sub);
+}
+
+/* In force, or the fault says why not. */
+static bool begin_try(struct peer *peer, struct subscription *sub, struct fault *fault) {
+    if (!starts_allowed(peer->worker, sub, fault))
+        return false;
+    if (!patterns_add(peer, sub))
+        return fault_set(fault, RH_CODE_EXHAUSTED, "the server has no room for this subscription now", NULL);
+    if (starts_set(peer, sub, fault))
+        return true;
+    patterns_remove(peer, sub, sub->patterns);
+    return false;
 }
 
 static void begin(struct peer *peer, struct subscription *sub) {
-    static const struct fault exhausted = {.code = RH_CODE_EXHAUSTED,
-                                           .text = "the server has no room for this subscription now"};
-    bool added = patterns_add(peer, sub);
-    sub->logs = subscription_logs(peer->worker, sub);
-    if (added && starts_set(peer, sub)) {
+    struct fault fault;
+    if (begin_try(peer, sub, &fault)) {
         list_add(&peer->subscriptions, &sub->node);
         peer->logs |= sub->logs;
         subscribed_tell(peer, sub);
-        free(sub->resume);
-        sub->resume = NULL;
+        starts_begun(sub);
         return;
     }
-    if (added)
-        patterns_remove(peer, sub, sub->patterns);
     if (!peer->retired)
-        refuse(peer, sub->id, exhausted);
-    subscription_free(sub);
+        refuse(peer, sub->id, fault);
+    subscription_free(peer->worker, sub);
 }
 
 /* Slices in front of the end of a subscription may have been for it alone. One such end at a time is kept in
@@ -299,34 +320,67 @@ static void end(struct peer *peer, struct subscription *staged) {
     session_unsubscribed(&peer->session, sub->id);
     if (out->slices > 0 && starts_ended(peer))
         output_ended(out);
-    subscription_free(sub);
-    subscription_free(staged);
+    subscription_free(peer->worker, sub);
+    subscription_free(peer->worker, staged);
 }
 
-static void peer_apply(struct peer *peer) {
+/* It can not be known where it would begin. */
+static void unfound(struct peer *peer, struct subscription *sub, enum search_result why) {
+    struct fault fault;
+    (void)search_refused(why, &fault);
+    refuse(peer, sub->id, fault);
+    subscription_free(peer->worker, sub);
+}
+
+static void staged_apply(struct peer *peer, struct subscription *sub, enum search_result found) {
+    if (peer->retired)
+        subscription_free(peer->worker, sub);
+    else if (found != SEARCH_DONE)
+        unfound(peer, sub, found);
+    else if (sub->remove)
+        end(peer, sub);
+    else
+        begin(peer, sub);
+}
+
+/* False: where the first one that is left begins still has to be looked for. */
+static bool peer_apply(struct peer *peer, uint32_t *work) {
+    struct list now;
     struct list *node;
-    while ((node = list_take(&peer->staged)) != NULL) {
+    list_move(&peer->staged, &now);
+    while ((node = list_take(&now)) != NULL) {
         struct subscription *sub = LIST_OF(node, struct subscription, node);
-        if (peer->retired)
-            subscription_free(sub);
-        else if (sub->remove)
-            end(peer, sub);
+        bool waits = !list_empty(&peer->staged);
+        enum search_result found =
+            peer->retired || waits ? SEARCH_DONE : search_step(peer->worker, sub, work);
+        if (waits || found == SEARCH_GOES_ON)
+            list_add(&peer->staged, node);
         else
-            begin(peer, sub);
+            staged_apply(peer, sub, found);
     }
+    return list_empty(&peer->staged);
 }
 
 void subs_apply(struct worker *worker) {
+    uint32_t work = worker->shards->config.search_work;
     struct list now;
-    struct list *node;
+    struct list *next;
     if (list_empty(&worker->changing))
         return;
+    if (work == 0)
+        work = SEARCH_WORK_MAX;
     list_move(&worker->changing, &now);
-    for (node = now.next; node != &now; node = node->next)
-        peer_apply(LIST_OF(node, struct peer, changing));
+    for (struct list *node = now.next; node != &now; node = next) {
+        next = node->next;
+        if (peer_apply(LIST_OF(node, struct peer, changing), &work))
+            continue;
+        list_remove(node);
+        list_add(&worker->changing, node); /* in their order: the first one gets on until it is done */
+        worker->worked = true;
+    }
     route_end_generation(worker->routes);
-    while ((node = list_take(&now)) != NULL) {
-        struct peer *peer = LIST_OF(node, struct peer, changing);
+    while ((next = list_take(&now)) != NULL) {
+        struct peer *peer = LIST_OF(next, struct peer, changing);
         peer_touch(peer); /* it is told also when there is another reason not to read it */
         peer_go_on(peer, CONN_PAUSE_TURN);
     }
@@ -334,11 +388,12 @@ void subs_apply(struct worker *worker) {
 
 void subs_drop_all(struct peer *peer) {
     struct list *node;
-    peer_apply(peer); /* retired: frees what is staged */
+    uint32_t work = 0;
+    (void)peer_apply(peer, &work); /* retired: frees what is staged */
     while ((node = list_take(&peer->subscriptions)) != NULL) {
         struct subscription *sub = LIST_OF(node, struct subscription, node);
         patterns_remove(peer, sub, sub->patterns);
-        subscription_free(sub);
+        subscription_free(peer->worker, sub);
     }
     peer->logs = 0;
 }

@@ -97,6 +97,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     worker->shards = shards;
     worker->number = number;
     worker->clock_ns = clock_mono_ns;
+    worker->clock_wall = clock_wall_ns;
     worker_lists_init(worker);
     const char *what = "wake";
     int result = wake_init(&worker->wake);
@@ -190,6 +191,10 @@ static void mailbox_read(struct worker *worker) {
         case COMMAND_LEAVE:
             leave(worker);
             break;
+        case COMMAND_HOLD:
+        case COMMAND_RELEASE:
+            block_count(worker, command.small, command.kind == COMMAND_HOLD);
+            break;
         }
     }
 }
@@ -273,7 +278,7 @@ void worker_clock(struct worker *worker) {
         return;
     worker->clock_read = true;
     worker->now_ns = worker->clock_ns();
-    worker->wall_ns = clock_wall_ns();
+    worker->wall_ns = worker->clock_wall();
 }
 
 static int worker_wait(struct worker *worker, uint64_t wait_ns) {
@@ -326,6 +331,7 @@ int worker_wake(struct worker *worker, uint64_t wait_ns) {
         worker->worked = true;
     delivery_send(worker);
     catchup_floors(worker);
+    blocks_look(worker);
     delivery_gates(worker, false);
     parked_retry(worker);
     peers_leave(worker);

@@ -33,20 +33,45 @@
 
 enum command_kind {
     COMMAND_CONNECTION, /* word[0] = fd, small = 1: refuse it with an Error */
-    COMMAND_LINK,  /* word[0] = struct spsc *, word[1] = that for verdicts, small = the way it comes by */
-    COMMAND_DRAIN, /* stop receiving, deliver what is owed */
-    COMMAND_LEAVE, /* say Goodbye, close, end */
+    COMMAND_LINK,    /* word[0] = struct spsc *, word[1] = that for verdicts, small = the way it comes by */
+    COMMAND_DRAIN,   /* stop receiving, deliver what is owed */
+    COMMAND_LEAVE,   /* say Goodbye, close, end */
+    COMMAND_HOLD,    /* small = a slot of the receiver's that the sender holds from now on */
+    COMMAND_RELEASE, /* ... and no longer */
 };
 
 /* ---- subscriptions of one peer ---- */
 
+enum start_kind { START_LIVE, START_OLDEST, START_SEQUENCE, START_TIME, START_LAST };
+
+/* Where a subscription asks to begin, until it is in force. */
+struct start {
+    enum start_kind kind;
+    bool refuse;    /* what is gone refuses it */
+    bool resumes;   /* at `position`; as `kind` says only where that is undone, or of another run */
+    uint64_t value; /* a sequence, or nanoseconds of the wall clock */
+    struct position position;
+    uint64_t undone;       /* one bit for each log in which that has left last events over */
+    struct search *search; /* owns; NULL while nothing has been looked for */
+};
+
+/* Single positions below its starts that are due to a subscription as well, rising along each log. */
+struct picks {
+    uint32_t next[LOGS_MAX]; /* per log: index of the first one not yet delivered, */
+    uint32_t end[LOGS_MAX];  /* ... and behind the last one */
+    uint32_t count;          /* of all logs */
+    uint64_t positions[];
+};
+
 struct subscription {
     struct list node; /* in peer->subscriptions or peer->staged */
     uint64_t id;
-    uint64_t logs;    /* one bit for each log where it can match */
-    uint64_t strange; /* ... and of whose sequences the Position knows nothing: there it begins live */
-    uint64_t *start;  /* owns; per log: nothing below is delivered for it. NULL once that needs no asking */
-    struct position *resume; /* owns; the Position asked for, until it is in force */
+    uint64_t logs;       /* one bit for each log where it can match */
+    uint64_t strange;    /* ... and of whose sequences what it asks for knows nothing */
+    uint64_t *start;     /* owns; per log: nothing below is delivered for it but its picks. NULL once that
+                            needs no asking */
+    struct picks *picks; /* owns; only with `start`; NULL: none */
+    struct start *begin; /* owns; NULL: live, or in force */
     uint32_t patterns;
     uint32_t bytes; /* of all patterns, each with a length byte before it */
     bool remove;    /* staged: an Unsubscribe */
@@ -98,28 +123,33 @@ struct peer {
     struct list subscriptions;
     struct list staged;
     struct acks acks;
-    uint64_t *at;       /* owns; lagging: per log that it reads, the next position to deliver */
-    uint64_t logs;      /* one bit for each log that it reads: where a subscription can match */
-    uint64_t *ended_at; /* owns; per log: what is due behind the last end of a subscription, or NULL */
+    uint64_t *at;        /* owns; lagging: per log that it reads, the next position to deliver */
+    uint64_t logs;       /* one bit for each log that it reads: where a subscription can match */
+    uint64_t *ended_at;  /* owns; per log: what is due behind the last end of a subscription, or NULL */
+    struct block *block; /* owns; NULL: it holds no publishers back */
     uint64_t opened_ns;
     uint64_t heard_ns;         /* when it was last heard */
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
+    uint64_t held_ns;          /* held back: when it was last told that we are there */
     uint64_t close_at_ns;      /* lingering after a fatal error: closed at the latest then; 0 = not */
     route_member member;
     uint32_t serial; /* of the peers of its worker: it is told from one that had its place before */
     uint32_t homely; /* how many of its last events could have been taken over where they lay, in a row, */
     struct home *homely_at; /* ... and where */
     struct home *landed;    /* whose landing is this peer's, or NULL */
+    uint16_t held_slot;     /* held back: because of it, which a slow subscriber holds */
     uint8_t policy;         /* of its subscriptions, when it has any */
-    bool resuming; /* lagging because it asked for a Position: what is gone is EXPIRED, not its fault */
-    bool starved;  /* in this stretch: the pool was empty for it */
-    bool young;    /* some subscription has `start` */
-    bool ended;    /* the client has ended its side */
-    bool goodbye;  /* the client said it; answered when settled */
-    bool farewell; /* our last frame is queued: close when sent */
-    bool retired;  /* gets no more events; what is in its output is still sent */
-    bool shut;     /* io_close has been called */
-    bool closed;   /* io has let go */
+    bool resuming;          /* lagging because it began in the past: what is gone is EXPIRED, not its fault */
+    bool starved;           /* in this stretch: the pool was empty for it */
+    bool held_back;         /* parked for a slow subscriber */
+    bool young;             /* some subscription has `start`, */
+    bool picking;           /* ... and some have had picks */
+    bool ended;             /* the client has ended its side */
+    bool goodbye;           /* the client said it; answered when settled */
+    bool farewell;          /* our last frame is queued: close when sent */
+    bool retired;           /* gets no more events; what is in its output is still sent */
+    bool shut;              /* io_close has been called */
+    bool closed;            /* io has let go */
 };
 
 /* ---- a worker's cursor on one log ---- */
@@ -246,10 +276,15 @@ struct worker {
     struct list all, dirty, parked, lagging, changing, acking, holding, leaving;
     struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
     uint32_t iov_used;
+    uint32_t picks;             /* of all subscriptions together */
+    uint32_t held[SLOT_COUNT];  /* how many peers here hold back the publishers of a slot */
+    bool held_told[SLOT_COUNT]; /* its home counts this worker */
+    bool held_changed;          /* what the homes have been told is not true any more */
     io_handle listener;
-    uint64_t (*clock_ns)(void); /* clock_mono_ns; a simulation has a clock of its own */
-    uint64_t now_ns, wall_ns;   /* of this turn; see worker_clock */
-    bool clock_read;            /* in this turn */
+    uint64_t (*clock_ns)(void);   /* clock_mono_ns; a simulation has a clock of its own */
+    uint64_t (*clock_wall)(void); /* clock_wall_ns; the same */
+    uint64_t now_ns, wall_ns;     /* of this turn; see worker_clock */
+    bool clock_read;              /* in this turn */
     uint64_t retry_ns; /* when a log's grace is over for a parked connection; 0 = nothing to wait for */
     uint64_t housekeeping_ns;
     uint64_t placed[SHARDS_MAX]; /* worker 0, the acceptor: connections given to each */
@@ -269,6 +304,8 @@ struct shards {
     int listener;                   /* owned */
     struct counter stopping;
     struct counter journal_failed;
+    struct counter
+        holders[SLOT_COUNT]; /* each written by its slot's home: workers that hold it; read by all */
     uint32_t log_count;
     uint64_t judged;            /* one bit for each log whose home may say something against an event */
     struct log *logs[LOGS_MAX]; /* memory logs, then disk logs; borrows: their homes own them */
@@ -447,13 +484,53 @@ enum session_verdict subs_unsubscribe(void *peer, uint64_t id);
 void subs_apply(struct worker *worker);
 void subs_drop_all(struct peer *peer); /* takes its patterns out and frees them; idempotent */
 
+/* picks.c: single positions that are due */
+struct picks *picks_new(uint32_t count);
+uint64_t picks_from(const struct picks *picks, uint32_t log,
+                    uint64_t from); /* the lowest at or above `from`, or UINT64_MAX */
+void picks_drop(struct picks *picks, uint32_t log, uint64_t below); /* NULL is allowed */
+/* `spare` has room for as many. */
+void picks_sort(uint64_t *positions, uint64_t *spare, uint32_t count);
+
+/* search.c: what has to be looked for in a log before a subscription can begin */
+enum search_result {
+    SEARCH_DONE,
+    SEARCH_GOES_ON,
+    SEARCH_NO_ROOM,
+    SEARCH_TOO_MANY, /* topics */
+};
+uint64_t search_logs(const struct subscription *sub); /* one bit for each log that has to be searched */
+/* A step of a staged one; *work is what this turn may still do, in entries looked at. */
+enum search_result search_step(struct worker *worker, struct subscription *sub, uint32_t *work);
+uint64_t search_found(const struct subscription *sub, uint32_t log); /* of a time; 0 = nothing so late yet */
+/* Of a time: the first position in front of what was found that may be missing; 0 = nothing is. */
+uint64_t search_lost(const struct subscription *sub, uint32_t log);
+/* The last events of topics below the cursors become the subscription's picks. */
+enum search_result search_picks(struct worker *worker, struct subscription *sub);
+void search_free(struct search *search); /* NULL is allowed */
+
 /* starts.c: where subscriptions begin */
-/* For one that is about to join the peer's others: at the cursors, or at its Position, and then the
+/* Reads from a Subscribe where it asks to begin. False: it can not, the fault says why. */
+bool starts_read(const struct worker *worker, const Roundhouse__V1__Subscribe *subscribe,
+                 struct subscription *sub, struct fault *fault);
+/* Whether a staged one can begin there now: a place to come, or one that is gone, may refuse it. */
+bool starts_allowed(const struct worker *worker, const struct subscription *sub, struct fault *fault);
+/* For one that is about to join the peer's others: at the cursors, or where it asks to begin, and then the
  * connection goes back to there. False: it can not begin. */
-bool starts_set(struct peer *peer, struct subscription *sub);
+bool starts_set(struct peer *peer, struct subscription *sub, struct fault *fault);
+bool search_refused(enum search_result result, struct fault *fault); /* false */
+void starts_begun(struct subscription *sub);                         /* it is in force, and has been told */
+void starts_free(struct worker *worker, struct subscription *sub);   /* what it holds of all this */
+/* Up to where everything in a log has been delivered to a laggard, for each of its subscriptions. */
+uint64_t starts_stand(const struct peer *peer, uint32_t log);
+/* One bit for each log in which last events of topics are still due to some subscription, */
+uint64_t starts_undone(const struct peer *peer);
+uint64_t subscription_undone(const struct subscription *sub,
+                             const uint64_t *at); /* ... to this one; `at` as the peer's */
 /* Whether a record at `position` of `log` is due to a peer whose subscriptions are partly young. */
 bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
                  uint32_t length);
+bool subscription_matches(const struct subscription *sub, const uint8_t *topic, uint32_t length);
 /* The lowest position from `from` on that can be due to a laggard: not before the starts of its
  * subscriptions, and nothing of literals whose slots have had nothing since. UINT64_MAX = none. */
 uint64_t starts_needed(const struct peer *peer, uint32_t log, uint64_t from);
@@ -488,6 +565,19 @@ uint64_t
 delivery_live_end(const struct reader *reader); /* up to where everything has been routed, or would be */
 void delivery_position(void *peer, struct position *out);
 
+/* block.c: publishers wait for who reads too slowly */
+/* Once a turn: who has fallen too far behind begins to hold back, who has caught up ends it, homes are told.
+ */
+void blocks_look(struct worker *worker);
+/* New records for a laggard that holds back: their slots are held from now on. Under the live gate. */
+void block_note(struct peer *peer, const struct log *log, const struct run *run);
+void block_end(struct peer *peer);        /* idempotent */
+bool block_over(const struct peer *peer); /* its time is over */
+/* The home of a slot: one worker more, or less, holds it. */
+void block_count(struct worker *worker, uint32_t slot, bool held);
+/* Whether a connection must not publish to a slot now. */
+bool block_holds_back(const struct peer *peer, uint32_t slot);
+
 static inline bool peer_reads(const struct peer *peer, uint32_t log) {
     return (peer->logs >> log & 1u) != 0;
 }
@@ -498,6 +588,7 @@ static inline bool peer_reads(const struct peer *peer, uint32_t log) {
 bool catchup_enter(struct peer *peer);
 /* One step for the lowest stretch of each log. True if something was done. */
 bool catchup_step(struct worker *worker);
+void catchup_too_long(struct peer *peer); /* disconnects who has held back publishers for too long */
 /* Tells the writers where the laggards stand, and disconnects those that fell off and do not even read. */
 void catchup_floors(struct worker *worker);
 void catchup_forget(struct peer *peer);

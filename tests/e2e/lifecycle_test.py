@@ -235,7 +235,7 @@ slots:
   - { shard: 0, range: 0-2047 }
   - { shard: 1, range: 2048-4095 }
 logs:    { data: auto, records: auto, grace: 200ms }
-limits:  { frame: 1MiB, connections: 10000, subscriptions: 100000, topics: 1Mi, handshake: 10s, idle: 0 }
+limits:  { frame: 1MiB, connections: 10000, subscriptions: 100000, topics: 1Mi, handshake: 10s, block: 30s, idle: 0 }
 topics:
   - { match: ">", class: memory }
 """)

@@ -235,9 +235,25 @@ Test(position, comes_back_for_any_number_of_logs) {
         }
 }
 
-Test(position, is_refused_if_a_byte_is_missing_added_or_changed) {
+Test(position, comes_back_with_the_logs_whose_last_events_are_undone) {
+    uint8_t bytes[POSITION_BYTES_MAX];
+    struct fault fault;
+    for (uint32_t count = 0; count <= POSITION_LOGS_MAX; ++count) {
+        struct position in = position_of(count, 7), out = {.undone = 3};
+        size_t plain = position_pack(&in, bytes);
+        cr_assert(unpack_position(bytes, plain, &out, &fault) && out.undone == 0);
+        in.undone = UINT64_C(1) << 63 | 5;
+        size_t n = position_pack(&in, bytes);
+        cr_assert(n == plain + 8 && n <= POSITION_BYTES_MAX && unpack_position(bytes, n, &out, &fault));
+        cr_assert(out.count == count && out.undone == in.undone);
+        for (uint32_t i = 0; i < count; i++)
+            cr_assert(out.logs[i].number == in.logs[i].number && out.logs[i].next == in.logs[i].next);
+    }
+}
+
+static void refused_if_changed(struct position in) {
     uint8_t bytes[POSITION_BYTES_MAX + 1];
-    struct position in = position_of(3, 1000), out;
+    struct position out;
     struct fault fault;
     size_t n = position_pack(&in, bytes);
     for (size_t cut = 0; cut <= n + 1; ++cut) {
@@ -252,9 +268,16 @@ Test(position, is_refused_if_a_byte_is_missing_added_or_changed) {
         }
 }
 
+Test(position, is_refused_if_a_byte_is_missing_added_or_changed) {
+    struct position undone = position_of(2, 1000);
+    undone.undone = 2;
+    refused_if_changed(position_of(3, 1000));
+    refused_if_changed(undone);
+}
+
 /* A Position with a right checksum over whatever its numbers say. */
-static bool unpack_numbers(const char *hex, struct fault *fault) {
-    uint8_t bytes[POSITION_BYTES_MAX] = {2};
+static bool unpack_version(uint8_t version, const char *hex, struct fault *fault) {
+    uint8_t bytes[POSITION_BYTES_MAX] = {version};
     struct position out;
     size_t n = 17 + golden_hex(hex, bytes + 17, sizeof bytes - 21);
     uint32_t sum = (uint32_t)XXH3_64bits(bytes, n);
@@ -262,8 +285,17 @@ static bool unpack_numbers(const char *hex, struct fault *fault) {
     return unpack_position(bytes, n + sizeof sum, &out, fault);
 }
 
+static bool unpack_numbers(const char *hex, struct fault *fault) {
+    return unpack_version(2, hex, fault);
+}
+
 Test(position, is_refused_if_its_numbers_are_not_as_written_here) {
     struct fault fault;
+    cr_expect(unpack_version(3, "00 0100000000000000", &fault));
+    cr_expect_not(unpack_version(3, "00 0000000000000000", &fault)); /* undone, and nothing is */
+    cr_expect_not(unpack_version(3, "00", &fault));
+    cr_expect_not(unpack_version(1, "00", &fault));
+    cr_expect_not(unpack_version(4, "00", &fault));
     cr_expect(unpack_numbers("00", &fault));
     cr_expect(unpack_numbers("01 4000 0102030405060708", &fault));
     cr_expect(unpack_numbers("02 0000 0102030405060708 ffff ffffffffffffffff", &fault));

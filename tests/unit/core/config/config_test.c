@@ -64,7 +64,7 @@ Test(config, an_empty_file_gives_the_defaults) {
     cr_expect(config.limits.subscriptions == SUBSCRIPTIONS_DEFAULT);
     cr_expect(config.limits.topics == TOPICS_DEFAULT);
     cr_expect(config.limits.handshake_ns == HANDSHAKE_NS_DEFAULT && config.limits.idle_ns == 0);
-    cr_expect(config.limits.private_bytes == PRIVATE_BYTES_MAX);
+    cr_expect(config.limits.private_bytes == PRIVATE_BYTES_MAX && config.limits.block_ns == BLOCK_NS_DEFAULT);
     LEAKS_NONE();
 }
 
@@ -130,6 +130,7 @@ static const struct twin twins[] = {
     {"limits.topics", "limits: { topics: 16 }", "limits: { topics: 15 }", 1, 19, "15 is too small"},
     {"limits.private", "limits: { private: 4KiB }", "limits: { private: 1MB }", 1, 20, "write 1MiB"},
     {"limits.handshake", "limits: { handshake: 10ms }", "limits: { handshake: 0 }", 1, 22, "0 is too small"},
+    {"limits.block", "limits: { block: 1h }", "limits: { block: 0 }", 1, 18, "0 is too small"},
     {"limits.idle", "limits: { idle: 24h }", "limits: { idle: 5ms }", 1, 17,
      "5ms is too small; write 0, or 10ms"},
     {"journal.dir", "journal: {dir: /var/lib/roundhouse}", "journal: {dir: \"\"}", 1, 16, "is empty"},

@@ -40,6 +40,7 @@ static struct shards *shards_make(struct world *world, const struct world_config
         .subscriptions = SUBSCRIPTIONS_DEFAULT,
         .topics = TOPICS_MIN,
         .handshake_ns = HANDSHAKE_NS_DEFAULT,
+        .block_ns = BLOCK_NS_DEFAULT,
         .private_bytes = PRIVATE_BYTES_MAX,
         .server = "test",
     };

@@ -65,6 +65,8 @@ struct sim_setup {
     uint64_t link_bytes;
     uint32_t landing_bytes;
     uint64_t idle_ns;
+    uint64_t block_ns;
+    uint32_t search_work;
     uint32_t slices;
     uint32_t connections;
     struct io_sim_faults faults;
@@ -79,6 +81,7 @@ struct sim_place { /* one worker */
 
 struct sim_record {
     uint64_t hash; /* of the whole frame */
+    uint64_t time; /* of its entry */
     uint32_t length;
     uint32_t client;
     uint32_t ordinal;
@@ -123,8 +126,8 @@ struct sim_world {
     struct sim_line lines[SIM_TRACE_LINES];
     uint64_t lines_count;
     uint64_t diary; /* hash over all lines: the same seed must give the same */
-    uint64_t events, gaps, resumes, slow, catch_ups,
-        verdicts; /* that the judge has seen, for the tests of the test */
+    uint64_t events, gaps, resumes, slow, catch_ups, verdicts,
+        lasts; /* that the judge has seen, for the tests of the test */
 };
 
 struct sim_setup sim_setup_plain(uint32_t workers);
@@ -185,6 +188,12 @@ enum sim_verdict { SIM_STORED, SIM_NO_ROOM, SIM_DUPLICATE, SIM_UNKNOWN /* told s
  * home's. */
 enum sim_verdict sim_verdict_of(const struct sim_client *client, uint32_t ordinal);
 #define SIM_DUPLICATE_OF(ordinal) (UINT64_C(7000000) + (ordinal))
+/* Where a subscription asks to begin. */
+struct sim_begin {
+    enum start_kind kind;
+    uint64_t value;                  /* a sequence, or a time */
+    const struct position *position; /* NULL: none; borrowed for the call */
+};
 
 struct sim_sub {
     uint64_t id;
@@ -194,9 +203,15 @@ struct sim_sub {
     uint64_t floor[SIM_LOGS_MAX]; /* while asked for: what was in the logs when the frame was written */
     struct position resume;
     uint32_t strange; /* mask: where the Position says nothing, or is of another run */
-    bool skip;
-    bool resumes;  /* somewhere */
-    bool stranger; /* the Position is of another router */
+    struct sim_begin begin;
+    uint64_t last[SIM_TOPICS];     /* the last event of a topic below its start, to come in front; 0 = none */
+    uint64_t picked[SIM_LOGS_MAX]; /* behind the last of these that came; between it and the start is none */
+    uint32_t missed;               /* mask of topics whose last event may be gone already */
+    uint8_t policy;
+    bool resumes;    /* somewhere */
+    bool stranger;   /* the Position is of another router */
+    bool positioned; /* it has one */
+    bool fresh;      /* nothing has come since Subscribed */
 };
 
 enum sim_want_kind {
@@ -282,8 +297,10 @@ struct sim_client *sim_connect_bad(struct sim_world *world, uint32_t how); /* en
 void sim_publish(struct sim_client *client, uint32_t topic, uint32_t data_bytes);
 void sim_publish_bad(struct sim_client *client, uint32_t how);
 /* `patterns` is a mask; `resume` may be NULL. */
-void sim_subscribe(struct sim_client *client, uint64_t id, uint32_t patterns, bool skip,
+void sim_subscribe(struct sim_client *client, uint64_t id, uint32_t patterns, uint8_t policy,
                    const struct position *resume);
+void sim_subscribe_from(struct sim_client *client, uint64_t id, uint32_t patterns, uint8_t policy,
+                        const struct sim_begin *begin);
 void sim_subscribe_bad(struct sim_client *client, uint32_t how);
 void sim_unsubscribe(struct sim_client *client, uint64_t id);
 void sim_ping(struct sim_client *client);

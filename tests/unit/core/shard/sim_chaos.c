@@ -47,6 +47,8 @@ struct sim_setup sim_setup_of(uint64_t seed) {
     setup.link_bytes = link_bytes_of(setup.frame_bytes) * PICK(&dice, 1, 1, 8);
     setup.landing_bytes = (uint32_t)PICK(&dice, 0, 200, 500, 2000);
     setup.idle_ns = PICK(&dice, 0, 0, 0, 0, 0, 10 * NS_PER_MS, 100 * NS_PER_MS);
+    setup.block_ns = PICK(&dice, 10 * NS_PER_MS, 200 * NS_PER_MS, BLOCK_NS_DEFAULT);
+    setup.search_work = (uint32_t)PICK(&dice, 3, 30, 0);
     setup.slices = (uint32_t)PICK(&dice, 6, 24, 200, 5000);
     setup.connections = (uint32_t)PICK(&dice, 5, SIM_CLIENTS_MAX, SIM_CLIENTS_MAX);
     setup.faults = faults_of(&dice);
@@ -58,7 +60,7 @@ struct sim_setup sim_setup_of(uint64_t seed) {
 static struct sim_mood mood_of(struct sim_world *world) {
     struct sim_mood mood = {.reads = (uint32_t)PICK(world, 30, 300, 700),
                             .read_most = (uint32_t)PICK(world, 50, 1000, 100000),
-                            .policy = (uint8_t)sim_below(world, 2),
+                            .policy = (uint8_t)sim_below(world, 3),
                             .breaks = 2,
                             .leaves = (uint32_t)PICK(world, 0, 1, 5),
                             .asks = (uint32_t)PICK(world, 5, 30, 100)};
@@ -113,6 +115,30 @@ static const struct position *position_pick(struct sim_world *world, struct posi
     return own;
 }
 
+/* Of a record that some log has, or has had. */
+static void begin_pick(struct sim_world *world, struct sim_begin *begin, uint32_t *patterns) {
+    uint32_t topic = sim_below(world, SIM_TOPICS);
+    const struct sim_log *log = &world->logs[world->homes[topic]];
+    uint64_t visible = log_visible(log->log) - log->first;
+    begin->kind = (enum start_kind)sim_below(world, START_LAST + 1);
+    if (begin->kind != START_SEQUENCE && begin->kind != START_TIME)
+        return;
+    if (visible == 0) {
+        begin->kind = START_LIVE;
+        return;
+    }
+    uint64_t index = sim_random(world) % visible;
+    begin->value =
+        begin->kind == START_TIME ? log->records[index].time : sequence_make(log->epoch, log->first + index);
+    for (uint32_t i = 0; i < SIM_PATTERNS; i++)
+        if (begin->kind == START_SEQUENCE && sim_pattern_literal(i) && sim_pattern_topics(i) == 1u << topic) {
+            *patterns = SIM_PATTERN(i);
+            return;
+        }
+    begin->kind =
+        begin->kind == START_SEQUENCE ? START_LIVE : begin->kind; /* nobody asks for this topic alone */
+}
+
 static void subscribes(struct sim_client *client) {
     struct sim_world *world = client->world;
     struct position own;
@@ -125,8 +151,12 @@ static void subscribes(struct sim_client *client) {
         sim_subscribe_bad(client, sim_below(world, 20));
         return;
     }
-    bool skip = client->mood.policy == sim_chance(world, 1000);
-    sim_subscribe(client, id, patterns_pick(world), skip, position_pick(world, &own));
+    uint8_t policy = sim_chance(world, 1000) ? client->mood.policy : (uint8_t)sim_below(world, 3);
+    uint32_t patterns = patterns_pick(world);
+    struct sim_begin begin = {.position = position_pick(world, &own)};
+    if (sim_chance(world, 400))
+        begin_pick(world, &begin, &patterns);
+    sim_subscribe_from(client, id, patterns, policy, &begin);
 }
 
 static void asks(struct sim_client *client) {

@@ -210,16 +210,41 @@ static struct sim_sub sub_of(struct sim_world *world, uint64_t id, uint32_t patt
     return sub;
 }
 
+static void start_say(Roundhouse__V1__Start *start, const struct sim_begin *begin) {
+    static const Roundhouse__V1__Start__FromCase cases[] = {
+        [START_OLDEST] = ROUNDHOUSE__V1__START__FROM_OLDEST,
+        [START_SEQUENCE] = ROUNDHOUSE__V1__START__FROM_SEQUENCE,
+        [START_TIME] = ROUNDHOUSE__V1__START__FROM_TIME_NS,
+        [START_LAST] = ROUNDHOUSE__V1__START__FROM_LAST_PER_TOPIC,
+    };
+    roundhouse__v1__start__init(start);
+    start->from_case = cases[begin->kind];
+    if (begin->kind == START_OLDEST)
+        start->oldest = 1;
+    else if (begin->kind == START_SEQUENCE)
+        start->sequence = begin->value;
+    else if (begin->kind == START_TIME)
+        start->time_ns = begin->value;
+    else
+        start->last_per_topic = 1;
+}
+
 static void out_subscribe(struct sim_client *client, Roundhouse__V1__Subscribe *subscribe, uint32_t patterns,
-                          const struct position *resume) {
+                          const struct sim_begin *begin) {
     char *list[SIM_PATTERNS];
     uint8_t packed[POSITION_BYTES_MAX];
+    Roundhouse__V1__Start start;
     subscribe->patterns = list;
     for (uint32_t i = 0; i < SIM_PATTERNS; i++)
         if (patterns & SIM_PATTERN(i))
             list[subscribe->n_patterns++] = (char *)(uintptr_t)sim_patterns[i];
-    if (resume != NULL)
-        subscribe->position = (ProtobufCBinaryData){.data = packed, .len = position_pack(resume, packed)};
+    if (begin->position != NULL)
+        subscribe->position =
+            (ProtobufCBinaryData){.data = packed, .len = position_pack(begin->position, packed)};
+    if (begin->kind != START_LIVE) {
+        start_say(&start, begin);
+        subscribe->start = &start;
+    }
     Roundhouse__V1__Frame frame = FRAME(subscribe, SUBSCRIBE, subscribe);
     out_frame(client, &frame);
 }
@@ -227,6 +252,7 @@ static void out_subscribe(struct sim_client *client, Roundhouse__V1__Subscribe *
 /* What the router can not make use of. */
 static void strangeness(const struct sim_world *world, struct sim_sub *sub, const struct position *resume) {
     sub->resume = *resume;
+    sub->positioned = true;
     sub->stranger = memcmp(resume->instance, world->shards->facts.instance, sizeof resume->instance) != 0;
     sub->strange = sub->logs;
     for (uint32_t i = 0; i < resume->count && !sub->stranger; i++)
@@ -237,16 +263,16 @@ static void strangeness(const struct sim_world *world, struct sim_sub *sub, cons
     sub->resumes = sub->strange != sub->logs;
 }
 
-void sim_subscribe(struct sim_client *client, uint64_t id, uint32_t patterns, bool skip,
-                   const struct position *resume) {
+void sim_subscribe_from(struct sim_client *client, uint64_t id, uint32_t patterns, uint8_t policy,
+                        const struct sim_begin *begin) {
     struct sim_world *world = client->world;
     Roundhouse__V1__Subscribe subscribe;
     roundhouse__v1__subscribe__init(&subscribe);
     subscribe.id = id;
-    subscribe.policy = skip ? ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP
-                            : ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT;
-    out_subscribe(client, &subscribe, patterns, resume);
-    sim_note(world, client, resume ? "resumes" : "subscribes", id, patterns, skip);
+    subscribe.policy = (Roundhouse__V1__SlowPolicy)policy;
+    out_subscribe(client, &subscribe, patterns, begin);
+    sim_note(world, client, begin->position != NULL ? "resumes" : "subscribes", id, patterns,
+             (uint64_t)begin->kind * 10 + policy);
     bool valid = !planned(client, id) && client->planned_count < SIM_SUBS_MAX &&
                  (client->planned_count == 0 || client->planned_policy == (uint8_t)subscribe.policy);
     struct sim_want *added = want(client, valid ? SIM_WANT_SUBSCRIBED : SIM_WANT_REFUSED, id);
@@ -255,10 +281,16 @@ void sim_subscribe(struct sim_client *client, uint64_t id, uint32_t patterns, bo
     client->planned_policy = (uint8_t)subscribe.policy;
     client->planned[client->planned_count++] = id;
     added->sub = sub_of(world, id, patterns);
-    added->sub.skip = skip;
-    if (resume == NULL)
-        return;
-    strangeness(world, &added->sub, resume);
+    added->sub.policy = policy;
+    added->sub.begin = *begin;
+    added->sub.begin.position = NULL;
+    if (begin->position != NULL)
+        strangeness(world, &added->sub, begin->position);
+}
+
+void sim_subscribe(struct sim_client *client, uint64_t id, uint32_t patterns, uint8_t policy,
+                   const struct position *resume) {
+    sim_subscribe_from(client, id, patterns, policy, &(struct sim_begin){.position = resume});
 }
 
 void sim_subscribe_bad(struct sim_client *client, uint32_t how) {
@@ -359,9 +391,12 @@ static void wants_floor(struct sim_client *client) {
         struct sim_want *wanted = &client->wants[client->wants_floored];
         if (wanted->end > client->written)
             return;
-        for (uint32_t i = 0; i < world->logs_count; i++)
-            wanted->sub.floor[i] =
-                i < world->setup.workers ? sim_log_end(&world->logs[i]) : log_visible(world->logs[i].log);
+        for (uint32_t i = 0; i < world->logs_count; i++) {
+            const struct sim_log *log = &world->logs[i];
+            wanted->sub.floor[i] = i < world->setup.workers ? sim_log_end(log) : log_visible(log->log);
+            if (wanted->sub.begin.kind == START_OLDEST)
+                wanted->sub.floor[i] = log_oldest(log->log);
+        }
         client->wants_floored++;
     }
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define POLICY_SKIP ((uint8_t)ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP)
+
 /* ---- the logs ---- */
 
 static uint8_t topic_number(struct sim_world *world, const struct wire_event *event) {
@@ -61,7 +63,8 @@ static void log_take(struct sim_world *world, uint32_t number, uint64_t position
     }
     struct sim_record *record = &seen->records[seen->count++];
     wire_record_read(bytes, entry->length, &sequence, &event);
-    *record = (struct sim_record){.hash = sim_hash(bytes, entry->length), .length = entry->length};
+    *record = (struct sim_record){
+        .hash = sim_hash(bytes, entry->length), .time = entry->time, .length = entry->length};
     if (sequence != sequence_make(seen->epoch, position))
         sim_fail(world, NULL, "log %u: sequence %" PRIx64 " at %" PRIu64, number, sequence, position);
     record->topic = topic_number(world, &event);
@@ -210,6 +213,8 @@ static void control_came(struct sim_client *client, const uint8_t *frame, size_t
     case ROUNDHOUSE__V1__FRAME__BODY_ERROR:
         error_came(client, unpacked->error);
         break;
+    case ROUNDHOUSE__V1__FRAME__BODY_PING: /* to a publisher that is held back */
+        break;
     case ROUNDHOUSE__V1__FRAME__BODY_GOODBYE:
         goodbye_came(client, unpacked->goodbye->settled);
         break;
@@ -275,7 +280,8 @@ static void bytes_came(struct sim_client *client, const uint8_t *bytes, size_t l
 static void error_was_due(struct sim_client *client) {
     const struct sim_want *want = &client->wants[client->wants_first];
     for (; want < client->wants + client->wants_count && want->end <= client->written; want++)
-        if (want->kind == SIM_WANT_FATAL || (want->kind == SIM_WANT_SUBSCRIBED && !want->sub.skip))
+        if (want->kind == SIM_WANT_FATAL ||
+            (want->kind == SIM_WANT_SUBSCRIBED && want->sub.policy != POLICY_SKIP))
             return;
     if (!client->stalls && !timeout_due(client))
         sim_judge_slow(client);

@@ -1,120 +1,46 @@
 /* Scenes that once went wrong, or might: each is set up by hand, and the judge of the simulation looks on. */
-#include "tests/unit/core/shard/sim.h"
+#include "tests/unit/core/shard/sim_scene.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TOPIC_A    0u /* of sim_topics; with two workers in log 0 */
-#define TOPIC_B    1u /* in log 1 */
-#define TOPIC_AB   3u
-#define TOPIC_BB   6u
-#define PATTERN_A  SIM_PATTERN(0)
-#define PATTERN_B  SIM_PATTERN(1)
-#define PATTERN_AB SIM_PATTERN(2)  /* "a.b" */
-#define PATTERN_BB SIM_PATTERN(19) /* "b.b" */
-#define SKIP       true
-#define DISCONNECT false
-
-/* Clients' sockets hold little, so that who does not read is noticed soon. */
-static struct sim_world *world_of(struct sim_setup setup) {
-    setup.faults.socket_bytes = 600;
-    struct sim_world *world = sim_world_new(&setup);
-    world->loud = getenv("RH_SIM_LOUD") != NULL;
-    return world;
-}
-
-/* Says all it has; the worker that it talks to does not come to sleep meanwhile. */
-static void pours(struct sim_client *client) {
-    while (sim_write(client, SIZE_MAX) > 0)
-        sim_turns(client->world, 1);
-}
-
-static void says(struct sim_client *client) {
-    while (sim_write(client, SIZE_MAX) > 0)
-        sim_turns(client->world, 2);
-    sim_turns(client->world, 2);
-}
-
-static void reads(struct sim_client *client) {
-    do
-        sim_turns(client->world, 1);
-    while (sim_read(client, SIZE_MAX) > 0);
-}
-
-static struct sim_client *subscriber(struct sim_world *world, uint32_t patterns, bool skip) {
-    struct sim_client *client = sim_connect(world, true);
-    sim_subscribe(client, 1, patterns, skip, NULL);
-    says(client);
-    reads(client);
-    return client;
-}
-
-static struct sim_client *publisher(struct sim_world *world) {
-    struct sim_client *client = sim_connect(world, true);
-    says(client);
-    reads(client);
-    return client;
-}
-
-/* Publishes and is read; returns when all is in the logs. */
-static void published(struct sim_client *client, uint32_t topic, uint32_t count, uint32_t data_bytes) {
-    for (uint32_t i = 0; i < count; i++) {
-        sim_publish(client, topic, data_bytes);
-        says(client);
-        reads(client);
-    }
-}
-
 /* A subscriber to "a" with so many events in its output, the first of them half sent; the worker is awake. */
 static struct sim_client *slices_queued(struct sim_world *world, uint32_t count) {
-    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
-    struct sim_client *says_it = publisher(world);
+    struct sim_client *client = scene_subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *says_it = scene_publisher(world);
     for (uint32_t i = 0; i < count; i++)
         sim_publish(says_it, TOPIC_A, 1000);
-    pours(says_it);
+    scene_pours(says_it);
     cr_assert_eq(SIM_STAT(world, laggards), 0);
     cr_assert_gt(sim_worker(world, 0)->pool.used, 0);
     return client;
 }
 
-static void passes(struct sim_world *world, uint64_t ns) {
-    for (uint64_t step = 0; step < ns; step += 50 * NS_PER_MS) {
-        sim_time(world, 50 * NS_PER_MS);
-        sim_turns(world, 1);
-    }
-}
-
-static void ends(struct sim_world *world) {
-    sim_settle(world);
-    sim_world_end(world);
-    LEAKS_NONE();
-}
-
 /* ---- who does not read ---- */
 
 Test(sim_scenes, the_rest_of_a_begun_record_is_no_reply_that_somebody_does_not_read) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *stuck = subscriber(world, PATTERN_A, SKIP);
-    published(publisher(world), TOPIC_A, 1, 7000); /* more than private_bytes */
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *stuck = scene_subscriber(world, PATTERN_A, SKIP);
+    scene_published(scene_publisher(world), TOPIC_A, 1, 7000); /* more than private_bytes */
     sim_ping(stuck);
-    says(stuck);
-    passes(world, 2 * PRIVATE_STALL_NS);
+    scene_says(stuck);
+    scene_passes(world, 2 * PRIVATE_STALL_NS);
     cr_assert_eq(SIM_STAT(world, laggards), 1);
     cr_assert_eq(SIM_STAT(world, private_stalls), 0);
     cr_assert(!stuck->gone);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, replies_that_are_not_read_do_stall) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *stuck = publisher(world);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *stuck = scene_publisher(world);
     stuck->stalls = true;
     for (uint32_t i = 0; i < 400; i++)
         sim_ping(stuck);
-    says(stuck);
-    passes(world, 2 * PRIVATE_STALL_NS);
+    scene_says(stuck);
+    scene_passes(world, 2 * PRIVATE_STALL_NS);
     cr_assert_eq(SIM_STAT(world, private_stalls), 1);
     cr_assert_eq(SIM_STAT(world, connections), 0);
     sim_world_end(world);
@@ -124,96 +50,96 @@ Test(sim_scenes, replies_that_are_not_read_do_stall) {
 Test(sim_scenes, replies_do_not_use_up_what_deliveries_need) {
     struct sim_setup setup = sim_setup_plain(1);
     setup.slices = 4;
-    struct sim_world *world = world_of(setup);
-    struct sim_client *reader = subscriber(world, SIM_MASK_ALL, DISCONNECT);
-    struct sim_client *stuck = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    struct sim_client *reader = scene_subscriber(world, SIM_MASK_ALL, DISCONNECT);
+    struct sim_client *stuck = scene_publisher(world);
     for (uint32_t i = 0; i < 60; i++)
         sim_ping(stuck);
-    says(stuck);
-    published(publisher(world), TOPIC_A, 20, 100);
-    reads(reader);
+    scene_says(stuck);
+    scene_published(scene_publisher(world), TOPIC_A, 20, 100);
+    scene_reads(reader);
     cr_assert_eq(world->events, 20);
     cr_assert_eq(SIM_STAT(world, pool_empty), 0);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, a_laggard_holds_back_only_the_logs_that_it_reads) {
     struct sim_setup setup = sim_setup_plain(2);
     setup.grace_ns = 200 * NS_PER_MS;
-    struct sim_world *world = world_of(setup);
-    (void)subscriber(world, PATTERN_A, SKIP); /* at worker 0, */
-    struct sim_client *says_it = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    (void)scene_subscriber(world, PATTERN_A, SKIP); /* at worker 0, */
+    struct sim_client *says_it = scene_publisher(world);
     struct sim_client *other =
-        subscriber(world, PATTERN_B, SKIP); /* ... which reads both logs because of this */
-    published(says_it, TOPIC_A, 2, 1000);
-    passes(world, 200 * NS_PER_MS);
+        scene_subscriber(world, PATTERN_B, SKIP); /* ... which reads both logs because of this */
+    scene_published(says_it, TOPIC_A, 2, 1000);
+    scene_passes(world, 200 * NS_PER_MS);
     cr_assert_eq(SIM_STAT(world, laggards), 1);
     for (uint32_t i = 0; i < 60; i++) {
-        published(says_it, TOPIC_B, 1, 4000);
-        reads(other);
+        scene_published(says_it, TOPIC_B, 1, 4000);
+        scene_reads(other);
     }
     cr_assert_gt(log_oldest(world->logs[1].log), 1);
     cr_assert_eq(counter_get(&log_counters(world->logs[1].log)->refused_grace), 0);
-    ends(world);
+    scene_end(world);
 }
 
 /* ---- the last frames ---- */
 
 Test(sim_scenes, goodbye_is_answered_also_to_who_reads_late) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_world *world = scene_world(sim_setup_plain(1));
     struct sim_client *late = slices_queued(world, 3);
     sim_publish(late, TOPIC_B, 10);
     sim_goodbye(late);
-    pours(late);
-    passes(world, NS_PER_S); /* the worker has slept meanwhile */
+    scene_pours(late);
+    scene_passes(world, NS_PER_S); /* the worker has slept meanwhile */
     cr_assert(!late->gone);
-    reads(late);
+    scene_reads(late);
     cr_assert(late->goodbye && late->through == 1);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, an_error_is_told_also_to_who_reads_late) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_world *world = scene_world(sim_setup_plain(1));
     struct sim_client *late = slices_queued(world, 3);
     sim_fatal(late, 2);
-    pours(late);
-    passes(world, LINGER_NS / 2);
-    reads(late);
+    scene_pours(late);
+    scene_passes(world, LINGER_NS / 2);
+    scene_reads(late);
     cr_assert(late->failed);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, nothing_follows_a_fatal_error) {
     for (uint32_t workers = 1; workers <= 2; workers++) {
-        struct sim_world *world = world_of(sim_setup_plain(workers));
-        struct sim_client *client = publisher(world);
+        struct sim_world *world = scene_world(sim_setup_plain(workers));
+        struct sim_client *client = scene_publisher(world);
         sim_publish(client, TOPIC_A, 10);
         sim_publish(client, TOPIC_B, 10);
         sim_fatal(client, 2);
-        says(client);
-        reads(client);
+        scene_says(client);
+        scene_reads(client);
         cr_assert(client->failed);
-        ends(world);
+        scene_end(world);
     }
 }
 
 Test(sim_scenes, who_says_nonsense_and_ends_is_told_so) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *client = publisher(world);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *client = scene_publisher(world);
     for (uint32_t i = 0; i < 30; i++)
         sim_ping(client);
     sim_fatal(client, 1);
     (void)sim_write(client, SIZE_MAX);
     sim_leave(client, SIM_SHUT);
     sim_turns(world, 5);
-    reads(client);
+    scene_reads(client);
     cr_assert(client->failed && client->gone);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, a_subscription_of_the_turn_of_a_stop_is_told) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *client = publisher(world);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *client = scene_publisher(world);
     sim_subscribe(client, 1, PATTERN_A, SKIP, NULL);
     (void)sim_write(client, SIZE_MAX);
     sim_order(world, COMMAND_DRAIN); /* read in the same turn, behind the client's frames */
@@ -225,17 +151,17 @@ Test(sim_scenes, a_subscription_of_the_turn_of_a_stop_is_told) {
 }
 
 Test(sim_scenes, a_stop_cuts_nothing_from_who_gets_nothing_any_more) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
-    struct sim_client *other = subscriber(world, PATTERN_A, SKIP);
-    published(publisher(world), TOPIC_A, 10, 2000);
-    passes(world, 200 * NS_PER_MS);
-    reads(other);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *client = scene_subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *other = scene_subscriber(world, PATTERN_A, SKIP);
+    scene_published(scene_publisher(world), TOPIC_A, 10, 2000);
+    scene_passes(world, 200 * NS_PER_MS);
+    scene_reads(other);
     cr_assert_eq(SIM_STAT(world, laggards), 1);
     sim_fatal(client, 2);
-    says(client);
+    scene_says(client);
     while (!client->failed)
-        reads(client);
+        scene_reads(client);
     cr_assert(!client->gone); /* it still has a moment to leave by itself */
     world->stopping = true;
     sim_order(world, COMMAND_LEAVE);
@@ -251,9 +177,9 @@ Test(sim_scenes, who_is_parked_is_not_idle) {
     struct sim_setup setup = sim_setup_plain(1);
     setup.grace_ns = 200 * NS_PER_MS;
     setup.idle_ns = 150 * NS_PER_MS;
-    struct sim_world *world = world_of(setup);
-    struct sim_client *stuck = subscriber(world, PATTERN_A, SKIP);
-    struct sim_client *parked = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    struct sim_client *stuck = scene_subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *parked = scene_publisher(world);
     for (uint32_t i = 0; i < 40; i++)
         sim_publish(parked, TOPIC_A, 4000);
     while (SIM_STAT(world, parked) == 0) {
@@ -269,14 +195,14 @@ Test(sim_scenes, who_is_parked_is_not_idle) {
     }
     cr_assert_gt(counter_get(&log_counters(world->logs[0].log)->refused_grace), 0);
     cr_assert_eq(SIM_STAT(world, idle_timeouts), 0);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, who_spoke_while_the_worker_slept_has_spoken_now) {
     struct sim_setup setup = sim_setup_plain(1);
     setup.idle_ns = 50 * NS_PER_MS;
-    struct sim_world *world = world_of(setup);
-    struct sim_client *client = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    struct sim_client *client = scene_publisher(world);
     for (uint32_t i = 0; i < 2000; i++) {
         if (i % 45 == 0)
             sim_ping(client);
@@ -286,80 +212,80 @@ Test(sim_scenes, who_spoke_while_the_worker_slept_has_spoken_now) {
         sim_time(world, NS_PER_MS);
     }
     cr_assert_eq(SIM_STAT(world, idle_timeouts), 0);
-    ends(world);
+    scene_end(world);
 }
 
 /* ---- where subscriptions begin and end ---- */
 
 /* Published before it, an event of its topic lies among what the connection goes back to. */
 Test(sim_scenes, a_subscription_begins_behind_slices_that_are_not_sent) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_world *world = scene_world(sim_setup_plain(1));
     struct sim_client *client = slices_queued(world, 3);
     struct sim_client *says_it = world->clients[1];
     sim_publish(says_it, TOPIC_AB, 10);
-    pours(says_it);
+    scene_pours(says_it);
     sim_subscribe(client, 2, PATTERN_AB, SKIP, NULL);
-    pours(client);
-    published(says_it, TOPIC_AB, 2, 10);
+    scene_pours(client);
+    scene_published(says_it, TOPIC_AB, 2, 10);
     cr_assert_eq(SIM_STAT(world, laggards), 1);
-    reads(client);
+    scene_reads(client);
     cr_assert_eq(world->events, 3 + 2);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, a_pong_that_overtakes_slices_stands_before_them) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_world *world = scene_world(sim_setup_plain(1));
     struct sim_client *client = slices_queued(world, 3);
     sim_ping(client);
-    pours(client);
+    scene_pours(client);
     sim_turns(world, 20); /* it falls back before the worker sleeps */
     cr_assert_eq(SIM_STAT(world, laggards), 1);
-    reads(client);
+    scene_reads(client);
     cr_assert_eq(world->events, 3);
-    ends(world);
+    scene_end(world);
 }
 
 /* Three subscriptions; the second resumes before what is queued for the first, the third further back. */
 Test(sim_scenes, a_connection_that_lags_goes_back_further_for_another_one) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *says_it = publisher(world);
-    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *says_it = scene_publisher(world);
+    struct sim_client *client = scene_subscriber(world, PATTERN_A, SKIP);
     struct position first = world->positions[0];
-    published(says_it, TOPIC_A, 3, 100);
-    reads(client);
+    scene_published(says_it, TOPIC_A, 3, 100);
+    scene_reads(client);
     sim_ping(client);
-    says(client);
-    reads(client);
+    scene_says(client);
+    scene_reads(client);
     struct position second = world->positions[1];
-    published(says_it, TOPIC_A, 3, 2000);
+    scene_published(says_it, TOPIC_A, 3, 2000);
     sim_subscribe(client, 2, PATTERN_A, SKIP, &second);
-    says(client);
+    scene_says(client);
     sim_subscribe(client, 3, PATTERN_A, SKIP, &first);
-    says(client);
-    reads(client);
+    scene_says(client);
+    scene_reads(client);
     cr_assert_eq(world->resumes, 2);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, what_is_queued_for_others_is_not_lost_when_one_resumes) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *says_it = publisher(world);
-    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *says_it = scene_publisher(world);
+    struct sim_client *client = scene_subscriber(world, PATTERN_A, SKIP);
     struct position first = world->positions[0];
-    published(says_it, TOPIC_A, 2, 2000);
+    scene_published(says_it, TOPIC_A, 2, 2000);
     sim_subscribe(client, 2, PATTERN_B, SKIP, &first);
-    says(client);
-    reads(client);
+    scene_says(client);
+    scene_reads(client);
     cr_assert_eq(world->events, 2);
-    ends(world);
+    scene_end(world);
 }
 
 /* Somebody's Position of before the first event, and ten events of topic "a" behind it. */
 static struct position position_before(struct sim_world *world, struct sim_client *says_it) {
-    struct sim_client *early = subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *early = scene_subscriber(world, PATTERN_A, SKIP);
     struct position position = world->positions[0];
-    published(says_it, TOPIC_A, 10, 100);
-    reads(early);
+    scene_published(says_it, TOPIC_A, 10, 100);
+    scene_reads(early);
     sim_leave(early, SIM_CLOSED);
     return position;
 }
@@ -367,54 +293,54 @@ static struct position position_before(struct sim_world *world, struct sim_clien
 /* A connection that stands at the first event again for a subscription that resumes, and does not get on. */
 static struct sim_client *resumed(struct sim_world *world, struct sim_client *says_it, uint32_t patterns) {
     struct position first = position_before(world, says_it);
-    struct sim_client *client = subscriber(world, patterns, SKIP);
+    struct sim_client *client = scene_subscriber(world, patterns, SKIP);
     for (uint32_t i = 0; i < 20; i++)
         sim_ping(client); /* these fill its socket */
-    says(client);
+    scene_says(client);
     sim_subscribe(client, 2, PATTERN_A, SKIP, &first);
-    says(client);
+    scene_says(client);
     cr_assert_eq(SIM_STAT(world, laggards), 1);
     return client;
 }
 
 Test(sim_scenes, the_end_of_a_resumed_subscription_lets_the_connection_go_on) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *client = resumed(world, publisher(world), PATTERN_B);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *client = resumed(world, scene_publisher(world), PATTERN_B);
     sim_unsubscribe(client, 2);
     sim_ping(client); /* a Pong that still says so would bring another subscription everything again */
-    says(client);
-    reads(client);
-    ends(world);
+    scene_says(client);
+    scene_reads(client);
+    scene_end(world);
 }
 
 /* It falls off the ring where only the ended subscription had stood. */
 Test(sim_scenes, a_gap_begins_where_somebody_misses_something) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *says_it = publisher(world);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *says_it = scene_publisher(world);
     struct sim_client *client = resumed(world, says_it, SIM_MASK_ALL);
     sim_unsubscribe(client, 2);
-    says(client);
-    published(says_it, TOPIC_A, 30, 6000);
-    reads(client);
+    scene_says(client);
+    scene_published(says_it, TOPIC_A, 30, 6000);
+    scene_reads(client);
     cr_assert_gt(world->gaps, 0);
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, a_pong_in_the_queue_does_not_go_back_with_the_connection) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
-    struct sim_client *client = resumed(world, publisher(world), SIM_MASK_ALL);
+    struct sim_world *world = scene_world(sim_setup_plain(1));
+    struct sim_client *client = resumed(world, scene_publisher(world), SIM_MASK_ALL);
     for (uint32_t i = 0; i < 200; i++) { /* each time a little more fits into the socket */
         (void)sim_read(client, 210);
         sim_turns(world, 1);
     }
     cr_assert_eq(world->events, 20);
-    ends(world);
+    scene_end(world);
 }
 
 /* What is queued for a subscription that has ended does not concern who comes after it. */
 Test(sim_scenes, a_pong_behind_an_ended_subscription_stands_where_the_others_are) {
     for (uint32_t how = 0; how < 4; how++) {
-        struct sim_world *world = world_of(sim_setup_plain(1));
+        struct sim_world *world = scene_world(sim_setup_plain(1));
         struct sim_client *client = slices_queued(world, 3);
         sim_unsubscribe(client, 1);
         sim_subscribe(client, 2, PATTERN_B, SKIP, NULL);
@@ -425,16 +351,16 @@ Test(sim_scenes, a_pong_behind_an_ended_subscription_stands_where_the_others_are
         sim_ping(client);
         if (how >= 2)
             sim_goodbye(client);
-        pours(client);
+        scene_pours(client);
         sim_turns(world, 20); /* it falls back before the worker sleeps */
-        reads(client);
-        ends(world);
+        scene_reads(client);
+        scene_end(world);
     }
 }
 
 /* The last subscription on a log ends; what is queued of it still needs the reader's gate. */
 Test(sim_scenes, slices_are_whole_also_when_nobody_reads_their_log_any_more) {
-    struct sim_world *world = world_of(sim_setup_plain(1));
+    struct sim_world *world = scene_world(sim_setup_plain(1));
     struct sim_client *client = slices_queued(world, 5);
     struct sim_client *says_it = sim_connect(world, false);
     sim_unsubscribe(client, 1);
@@ -447,28 +373,28 @@ Test(sim_scenes, slices_are_whole_also_when_nobody_reads_their_log_any_more) {
             (void)sim_read(client, 210);
     }
     cr_assert_gt(log_oldest(world->logs[0].log), 5);
-    reads(client);
-    ends(world);
+    scene_reads(client);
+    scene_end(world);
 }
 
 /* Positions of logs that a connection does not read are good for reading them later. */
 Test(sim_scenes, a_position_is_good_for_logs_that_were_not_read) {
-    struct sim_world *world = world_of(sim_setup_plain(2));
-    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
-    struct sim_client *says_it = publisher(world);
-    published(says_it, TOPIC_B, 3, 10);
+    struct sim_world *world = scene_world(sim_setup_plain(2));
+    struct sim_client *client = scene_subscriber(world, PATTERN_A, SKIP);
+    struct sim_client *says_it = scene_publisher(world);
+    scene_published(says_it, TOPIC_B, 3, 10);
     sim_ping(client);
-    says(client);
-    reads(client);
+    scene_says(client);
+    scene_reads(client);
     struct position position = world->positions[world->positions_count - 1];
     cr_assert_eq(sequence_position(position.logs[1].next), 4);
-    published(says_it, TOPIC_B, 3, 10);
+    scene_published(says_it, TOPIC_B, 3, 10);
     sim_subscribe(client, 2, PATTERN_B, SKIP, &position);
-    says(client);
-    published(says_it, TOPIC_B, 1, 10);
-    reads(client);
+    scene_says(client);
+    scene_published(says_it, TOPIC_B, 1, 10);
+    scene_reads(client);
     cr_assert_eq(world->events, 4);
-    ends(world);
+    scene_end(world);
 }
 
 /* ---- several logs ---- */
@@ -479,43 +405,43 @@ Test(sim_scenes, a_position_of_before_a_restart_is_good_for_the_disk_logs) {
     setup.disks = 1;
     setup.rules = true; /* "a" in memory, "b.b" on disk */
     setup.first = 500;
-    struct sim_world *world = world_of(setup);
-    struct sim_client *says_it = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    struct sim_client *says_it = scene_publisher(world);
     struct position before = {.count = 2,
                               .logs = {{.next = sequence_make(1, 7), .number = 0},
                                        {.next = sequence_make(1, 502), .number = LOG_NUMBER_DISK}}};
     memcpy(before.instance, "simulated router", sizeof before.instance);
     before.logs[0].next = sequence_make(2, 7);
-    published(says_it, TOPIC_A, 3, 10);
-    published(says_it, TOPIC_BB, 4, 10);
+    scene_published(says_it, TOPIC_A, 3, 10);
+    scene_published(says_it, TOPIC_BB, 4, 10);
     struct sim_client *client = sim_connect(world, true);
     sim_subscribe(client, 1, PATTERN_A | PATTERN_BB, SKIP, &before);
-    says(client);
-    reads(client);
+    scene_says(client);
+    scene_reads(client);
     cr_assert_eq(client->strange, 0, "the Gap about the memory log has come");
     cr_assert_eq(world->events, 2, "and what the disk log has from there on");
-    published(says_it, TOPIC_A, 1, 10);
-    reads(client);
+    scene_published(says_it, TOPIC_A, 1, 10);
+    scene_reads(client);
     cr_assert_eq(world->events, 3);
-    ends(world);
+    scene_end(world);
 }
 
 /* A laggard of a disk log is held up by nothing but itself, and the disk by nobody. */
 Test(sim_scenes, who_subscribes_gets_what_becomes_durable_later) {
     struct sim_setup setup = sim_setup_plain(2);
     setup.disks = 3;
-    struct sim_world *world = world_of(setup);
-    struct sim_client *says_it = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    struct sim_client *says_it = scene_publisher(world);
     world->disk_stuck = true;
-    published(says_it, TOPIC_A, 3, 10);
-    struct sim_client *client = subscriber(world, PATTERN_A, SKIP);
-    published(says_it, TOPIC_A, 2, 10);
+    scene_published(says_it, TOPIC_A, 3, 10);
+    struct sim_client *client = scene_subscriber(world, PATTERN_A, SKIP);
+    scene_published(says_it, TOPIC_A, 2, 10);
     cr_assert_eq(world->events, 0);
     world->disk_stuck = false;
     sim_turns(world, 5);
     cr_assert_eq(world->events, 5, "it begins at what is durable");
-    reads(client);
-    ends(world);
+    scene_reads(client);
+    scene_end(world);
 }
 
 /* ---- what homes say against events ---- */
@@ -526,8 +452,8 @@ Test(sim_scenes, verdicts_without_room_wait_and_come) {
     struct sim_setup setup = sim_setup_plain(2);
     setup.judged = true;
     setup.link_bytes = MIB;
-    struct sim_world *world = world_of(setup);
-    struct sim_client *says_it = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    struct sim_client *says_it = scene_publisher(world);
     for (uint32_t i = 0; i < 2000; i++)
         sim_publish(says_it, TOPIC_B, 10);
     while (sim_write(says_it, SIZE_MAX) > 0)
@@ -538,15 +464,15 @@ Test(sim_scenes, verdicts_without_room_wait_and_come) {
     }
     cr_assert_eq(world->verdicts, 0);
     cr_assert_eq(SIM_STAT(world, events_duplicate), 0);
-    reads(says_it);
-    ends(world);
+    scene_reads(says_it);
+    scene_end(world);
 }
 
 Test(sim_scenes, a_verdict_about_somebody_who_is_gone_concerns_nobody) {
     struct sim_setup setup = sim_setup_plain(2);
     setup.judged = true;
-    struct sim_world *world = world_of(setup);
-    struct sim_client *says_it = publisher(world);
+    struct sim_world *world = scene_world(setup);
+    struct sim_client *says_it = scene_publisher(world);
     for (uint32_t i = 0; i < 100; i++)
         sim_publish(says_it, TOPIC_B, 10);
     while (sim_write(says_it, SIZE_MAX) > 0)
@@ -560,7 +486,7 @@ Test(sim_scenes, a_verdict_about_somebody_who_is_gone_concerns_nobody) {
         (void)sim_turn(world, 0);
     sim_turns(world, 5);
     cr_assert_eq(next->through, 0);
-    ends(world);
+    scene_end(world);
 }
 
 /* ---- level DISK ---- */
@@ -570,55 +496,55 @@ Test(sim_scenes, disk_is_told_when_it_is_on_disk) {
     for (uint32_t workers = 1; workers <= 2; workers++) {
         struct sim_setup setup = sim_setup_plain(workers);
         setup.disks = 2;
-        struct sim_world *world = world_of(setup);
+        struct sim_world *world = scene_world(setup);
         struct sim_client *client = sim_connect_disk(world);
-        says(client);
-        reads(client);
+        scene_says(client);
+        scene_reads(client);
         world->disk_stuck = true;
         for (uint32_t topic = 0; topic < SIM_TOPICS; topic++)
             sim_publish(client, topic, 10);
-        says(client);
-        passes(world, NS_PER_S);
-        reads(client);
+        scene_says(client);
+        scene_passes(world, NS_PER_S);
+        scene_reads(client);
         cr_assert_eq(client->through, 0);
         world->disk_stuck = false;
-        passes(world, 50 * NS_PER_MS);
-        reads(client);
+        scene_passes(world, 50 * NS_PER_MS);
+        scene_reads(client);
         cr_assert_eq(client->through, SIM_TOPICS);
-        ends(world);
+        scene_end(world);
     }
 }
 
 Test(sim_scenes, what_is_routed_does_not_wait_for_the_disk) {
     struct sim_setup setup = sim_setup_plain(2);
     setup.disks = 2;
-    struct sim_world *world = world_of(setup);
+    struct sim_world *world = scene_world(setup);
     world->disk_stuck = true;
-    struct sim_client *client = publisher(world);
+    struct sim_client *client = scene_publisher(world);
     for (uint32_t topic = 0; topic < SIM_TOPICS; topic++)
         sim_publish(client, topic, 10);
-    says(client);
-    reads(client);
+    scene_says(client);
+    scene_reads(client);
     cr_assert_eq(client->through, SIM_TOPICS);
     world->disk_stuck = false;
-    ends(world);
+    scene_end(world);
 }
 
 Test(sim_scenes, what_is_kept_in_memory_can_not_be_acknowledged_as_on_disk) {
     struct sim_setup setup = sim_setup_plain(2);
     setup.disks = 1;
     setup.rules = true;
-    struct sim_world *world = world_of(setup);
+    struct sim_world *world = scene_world(setup);
     struct sim_client *client = sim_connect_disk(world);
-    says(client);
+    scene_says(client);
     for (uint32_t topic = 0; topic < SIM_TOPICS; topic++)
         sim_publish(client, topic, 10);
-    says(client);
-    reads(client);
+    scene_says(client);
+    scene_reads(client);
     cr_assert_eq(client->through, SIM_TOPICS);
     cr_assert(!client->events[TOPIC_A].valid && client->events[TOPIC_A].excepted);
     cr_assert(client->events[TOPIC_BB].valid && !client->events[TOPIC_BB].excepted);
-    ends(world);
+    scene_end(world);
 }
 
 /* A part is on disk, and is told so; of the rest nobody knows; what comes later is not taken. */
@@ -627,29 +553,29 @@ Test(sim_scenes, nobody_is_told_disk_when_the_journal_has_failed) {
         struct sim_setup setup = sim_setup_plain(workers);
         setup.disks = 2;
         setup.judged = workers == 2;
-        struct sim_world *world = world_of(setup);
+        struct sim_world *world = scene_world(setup);
         struct sim_client *client = sim_connect_disk(world);
-        struct sim_client *other = publisher(world);
-        says(client);
-        published(client, TOPIC_A, 10, 10);
+        struct sim_client *other = scene_publisher(world);
+        scene_says(client);
+        scene_published(client, TOPIC_A, 10, 10);
         cr_assert_eq(client->through, 10);
         world->disk_stuck = true;
         for (uint32_t i = 0; i < 100; i++)
             sim_publish(client, i % SIM_TOPICS, 10);
-        says(client);
-        reads(client);
+        scene_says(client);
+        scene_reads(client);
         cr_assert_lt(client->through, 110);
         world->disk_failed = true;
         shards_journal_failed(world->shards);
         sim_turns(world, 4);
-        reads(client);
+        scene_reads(client);
         cr_assert_eq(client->through, 110);
         uint32_t unknown = 0;
         for (uint32_t i = 10; i < 110; i++)
             unknown += client->events[i].verdict == SIM_UNKNOWN;
         cr_assert_gt(unknown, 60);
-        published(client, TOPIC_A, 3, 10);
-        published(other, TOPIC_A, 3, 10);
+        scene_published(client, TOPIC_A, 3, 10);
+        scene_published(other, TOPIC_A, 3, 10);
         cr_assert(client->through == 113 && other->through == 3);
         for (uint32_t i = 110; i < 113; i++)
             cr_assert(client->events[i].excepted);

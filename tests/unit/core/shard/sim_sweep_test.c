@@ -27,13 +27,15 @@ static void ends(struct sim_world *world) {
 }
 
 /* What the seeds have led to that is rare: a sweep without it would judge nothing of it. */
-static struct { uint64_t landed, skipped, verdicts; } met;
+static struct { uint64_t landed, skipped, verdicts, lasts, held; } met;
 
 static void met_add(struct sim_world *world) {
     met.verdicts += world->verdicts;
+    met.lasts += world->lasts;
     for (uint32_t i = 0; i < world->setup.workers; i++) {
         const struct worker_stats *stats = &sim_worker(world, i)->stats;
         met.landed += counter_get(&stats->events_landed);
+        met.held += counter_get(&stats->held_back);
         met.skipped += counter_get(&stats->landing_skipped_bytes);
     }
 }
@@ -60,6 +62,8 @@ Test(sim_sweep, keeps_every_promise_for_every_seed, .timeout = 36000) {
     cr_assert(one != 0 || (met.landed > 1000 && met.skipped > 1000 && met.verdicts > 1000),
               "%lu events landed, %lu bytes skipped, %lu verdicts", (unsigned long)met.landed,
               (unsigned long)met.skipped, (unsigned long)met.verdicts);
+    cr_assert(one != 0 || seeds < SEEDS || (met.lasts > 500 && met.held > 100),
+              "%lu last events, %lu times held back", (unsigned long)met.lasts, (unsigned long)met.held);
     LEAKS_NONE();
 }
 

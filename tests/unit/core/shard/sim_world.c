@@ -43,6 +43,7 @@ struct sim_setup sim_setup_plain(uint32_t workers) {
                               .frame_bytes = 8 * KIB - 64,
                               .private_bytes = 4 * KIB,
                               .link_bytes = 64 * KIB,
+                              .block_ns = BLOCK_NS_DEFAULT,
                               .slices = 1024,
                               .connections = SIM_CLIENTS_MAX,
                               .faults = {.socket_bytes = 64 * KIB}};
@@ -95,6 +96,8 @@ static struct shards *shards_of(struct sim_world *world) {
                                             .subscriptions = 10000,
                                             .topics = 64,
                                             .handshake_ns = HANDSHAKE_NS_DEFAULT,
+                                            .block_ns = setup->block_ns,
+                                            .search_work = setup->search_work,
                                             .idle_ns = setup->idle_ns,
                                             .private_bytes = setup->private_bytes,
                                             .slices = setup->slices,
@@ -153,6 +156,7 @@ static void workers_make(struct sim_world *world) {
         homes_judge(world, shards->workers[i]);
         struct worker *worker = shards->workers[i];
         worker->clock_ns = sim_now_ns;
+        worker->clock_wall = sim_now_ns;
         worker->now_ns = now_ns;
         io_sim_share(worker->io, shards->workers[0]->io);
         io_sim_seed(worker->io, world->setup.seed * 8 + i, &world->setup.faults);
@@ -378,6 +382,11 @@ static void worker_is_empty(struct sim_world *world, struct worker *worker) {
     if (worker->pool.used != 0 || counts.patterns != 0 || !list_empty(&worker->all))
         sim_fail(world, NULL, "worker %u keeps %u slices, %lu patterns%s", worker->number, worker->pool.used,
                  counts.patterns, list_empty(&worker->all) ? "" : ", connections");
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        if (worker->held[slot] != 0 || counter_get(&world->shards->holders[slot]) != 0)
+            sim_fail(world, NULL, "slot %u is still held", slot);
+    if (worker->picks != 0)
+        sim_fail(world, NULL, "worker %u still counts %u picks", worker->number, worker->picks);
     for (uint32_t i = 0; i < world->logs_count; i++) {
         const struct reader *reader = &worker->readers[i];
         if (reader->attached || reader->interest != 0 ||

@@ -1,0 +1,336 @@
+/* What has to be looked for in a log before a subscription can begin, in steps that never stall the worker.
+ *
+ * TIME. From the oldest record on, the first one that was received then or later. Every entry is looked at
+ * and nothing is skipped, because the wall clock may have stepped back in between: so the answer is exact
+ * whatever the clock did.
+ *
+ * LAST PER TOPIC. From the live end back to the oldest record, the first sight of a topic is its last event.
+ * What is appended meanwhile is looked at in the turn in which it comes (the turn routes it, too), so that at
+ * the end everything below the cursors is known, and the subscription begins exactly there. A topic is
+ * compared by its name: one that the log's writer has forgotten has a new id when it comes again. What was
+ * learnt of the last ids is remembered, so that the name is read once per topic and not per record.
+ *
+ * The step works under the gate of catch-up steps, for its own time only. Whatever the writer overtakes
+ * meanwhile is gone, for a search as for everybody: it goes on with what is left. */
+#include "core/shard/worker.h"
+
+#include "core/base/topic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define IDS_REMEMBERED 4096u /* a power of two */
+#define FIRST_TOPICS   256u
+
+struct last {
+    uint64_t position;
+    uint64_t hash;
+    uint32_t name; /* where it begins in `names` */
+    uint8_t length;
+    uint8_t log;
+};
+
+struct remembered {
+    uint64_t id;
+    uint32_t last; /* of `lasts`, from 1 on; 0: no pattern matches */
+};
+
+struct walk {
+    uint64_t low;  /* TIME: the next one to look at; LAST: the lowest one that was */
+    uint64_t high; /* LAST: all from `low` to below it is known */
+    uint64_t found;
+    uint64_t lost;  /* TIME: what may be missing in front of what was found begins here; 0 = nothing */
+    uint64_t first; /* TIME: all from here to below `low` was looked at */
+    bool begun;
+    bool done;
+};
+
+struct search {
+    struct walk walks[LOGS_MAX];
+    struct last *lasts;     /* owns */
+    uint32_t *places;       /* owns; of `capacity`, by hash: an index of `lasts` from 1 on, 0 = free */
+    uint8_t *names;         /* owns */
+    struct remembered *ids; /* owns */
+    uint32_t count, capacity;
+    uint32_t names_length, names_capacity;
+    enum search_result failed;
+};
+
+void search_free(struct search *search) {
+    if (search == NULL)
+        return;
+    free(search->lasts);
+    free(search->places);
+    free(search->names);
+    free(search->ids);
+    free(search);
+}
+
+uint64_t search_logs(const struct subscription *sub) {
+    const struct start *start = sub->begin;
+    if (start == NULL || (start->kind != START_LAST && start->kind != START_TIME))
+        return 0;
+    if (!start->resumes)
+        return sub->logs;
+    return start->kind == START_LAST ? sub->strange | (sub->logs & start->undone) : sub->strange;
+}
+
+/* ---- the last event of each topic ---- */
+
+static uint32_t *place_of(struct search *search, const struct last *last, const uint8_t *name) {
+    uint32_t mask = search->capacity - 1;
+    for (uint32_t i = (uint32_t)last->hash & mask;; i = (i + 1) & mask) {
+        uint32_t at = search->places[i];
+        const struct last *other = at == 0 ? NULL : &search->lasts[at - 1];
+        if (other == NULL || (other->hash == last->hash && other->length == last->length &&
+                              memcmp(search->names + other->name, name, last->length) == 0))
+            return &search->places[i];
+    }
+}
+
+static bool topics_grow(struct search *search) {
+    uint32_t capacity = search->capacity == 0 ? 2 * FIRST_TOPICS : 2 * search->capacity;
+    struct last *lasts = realloc(search->lasts, capacity / 2 * sizeof *lasts);
+    uint32_t *places = calloc(capacity, sizeof *places);
+    if (lasts != NULL)
+        search->lasts = lasts;
+    if (lasts == NULL || places == NULL) {
+        free(places);
+        return false;
+    }
+    free(search->places);
+    search->places = places;
+    search->capacity = capacity;
+    for (uint32_t i = 0; i < search->count; i++)
+        *place_of(search, &lasts[i], search->names + lasts[i].name) = i + 1;
+    return true;
+}
+
+static bool names_room(struct search *search, uint32_t length) {
+    if (search->names_length + length <= search->names_capacity)
+        return true;
+    uint32_t capacity = search->names_capacity == 0 ? FIRST_TOPICS * 32 : 2 * search->names_capacity;
+    uint8_t *names = realloc(search->names, capacity);
+    if (names == NULL)
+        return false;
+    search->names = names;
+    search->names_capacity = capacity;
+    return true;
+}
+
+/* Index from 1 on; 0 = there is no room for another topic, and the search has failed. */
+static uint32_t topic_add(struct search *search, struct last last, const uint8_t *name) {
+    if (search->count == LAST_TOPICS_MAX) {
+        search->failed = SEARCH_TOO_MANY;
+        return 0;
+    }
+    if ((search->count == search->capacity / 2 && !topics_grow(search)) || !names_room(search, last.length)) {
+        search->failed = SEARCH_NO_ROOM;
+        return 0;
+    }
+    last.name = search->names_length;
+    memcpy(search->names + last.name, name, last.length);
+    search->names_length += last.length;
+    search->lasts[search->count++] = last;
+    *place_of(search, &last, name) = search->count;
+    return search->count;
+}
+
+/* Index from 1 on, of a topic that is known now; 0 = no pattern matches, or the search has failed. */
+static uint32_t topic_find(const struct worker *worker, struct search *search, const struct subscription *sub,
+                           struct last last, const uint8_t *name) {
+    if (!subscription_matches(sub, name, last.length))
+        return 0;
+    last.hash = topic_hash(name, last.length, worker->shards->table_seed);
+    uint32_t known = search->capacity == 0 ? 0 : *place_of(search, &last, name);
+    return known != 0 ? known : topic_add(search, last, name);
+}
+
+static uint32_t topic_of(const struct worker *worker, const struct subscription *sub, uint32_t log,
+                         uint64_t position, uint32_t *work) {
+    struct search *search = sub->begin->search;
+    const struct log_entry *entry = log_entry_at(worker->readers[log].log, position);
+    struct remembered *remembered =
+        &search->ids[entry->topic * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (IDS_REMEMBERED - 1)];
+    if (remembered->id == entry->topic)
+        return remembered->last;
+    const uint8_t *record = log_bytes_at(worker->readers[log].log, entry->offset);
+    struct last last = {
+        .position = position, .length = (uint8_t)log_flags_topic_length(entry->flags), .log = (uint8_t)log};
+    uint32_t found = topic_find(worker, search, sub, last, record + log_flags_topic_at(entry->flags));
+    *work -= *work < sub->patterns ? *work : sub->patterns;
+    *remembered = (struct remembered){.id = entry->topic, .last = found};
+    return found;
+}
+
+static void last_look(const struct worker *worker, const struct subscription *sub, uint32_t log,
+                      uint64_t position, uint32_t *work) {
+    struct search *search = sub->begin->search;
+    if (!log_flags_event(log_entry_at(worker->readers[log].log, position)->flags))
+        return;
+    uint32_t found = topic_of(worker, sub, log, position, work);
+    if (found != 0 && search->lasts[found - 1].position < position)
+        search->lasts[found - 1].position = position;
+}
+
+/* What has come since. Not bounded by `work`: it is no more than what this turn has routed. */
+static void last_forward(struct worker *worker, const struct subscription *sub, uint32_t log,
+                         uint32_t *work) {
+    struct reader *reader = &worker->readers[log];
+    struct walk *walk = &sub->begin->search->walks[log];
+    uint64_t end = delivery_live_end(reader);
+    while (walk->high < end && !log_reader_lower(reader->log, reader->past, walk->high))
+        walk->high = log_oldest(reader->log); /* what lay below is gone */
+    for (; walk->high < end && sub->begin->search->failed == SEARCH_DONE; walk->high++) {
+        last_look(worker, sub, log, walk->high, work);
+        *work -= *work > 0;
+    }
+    log_reader_idle(reader->log, reader->past);
+}
+
+static void last_backward(struct worker *worker, const struct subscription *sub, uint32_t log,
+                          uint32_t *work) {
+    struct reader *reader = &worker->readers[log];
+    struct walk *walk = &sub->begin->search->walks[log];
+    uint64_t oldest = log_oldest(reader->log);
+    uint64_t to = walk->low > oldest && walk->low - oldest > *work ? walk->low - *work : oldest;
+    walk->done = walk->low <= oldest || !log_reader_lower(reader->log, reader->past, to);
+    while (!walk->done && *work > 0 && sub->begin->search->failed == SEARCH_DONE) {
+        last_look(worker, sub, log, --walk->low, work);
+        *work -= *work > 0;
+        walk->done = walk->low <= oldest;
+    }
+    log_reader_idle(reader->log, reader->past);
+}
+
+static void last_step(struct worker *worker, const struct subscription *sub, uint32_t log, uint32_t *work) {
+    struct walk *walk = &sub->begin->search->walks[log];
+    if (!walk->begun)
+        walk->low = walk->high = delivery_live_end(&worker->readers[log]);
+    walk->begun = true;
+    last_forward(worker, sub, log, work);
+    if (!walk->done)
+        last_backward(worker, sub, log, work);
+}
+
+/* ---- the first record of a time ---- */
+
+static void time_begin(struct walk *walk, const struct log *log, uint64_t from) {
+    walk->low = walk->first = log_oldest(log);
+    walk->lost = walk->first > from ? from : 0;
+    walk->begun = true;
+}
+
+static void time_step(struct worker *worker, const struct subscription *sub, uint32_t log, uint32_t *work) {
+    struct reader *reader = &worker->readers[log];
+    struct walk *walk = &sub->begin->search->walks[log];
+    uint64_t end = delivery_live_end(reader);
+    if (!walk->begun)
+        time_begin(walk, reader->log, 1);
+    while (walk->low < end && !log_reader_lower(reader->log, reader->past, walk->low))
+        time_begin(walk, reader->log, walk->low);
+    while (walk->low < end && walk->found == 0 && *work > 0) {
+        if (log_entry_at(reader->log, walk->low)->time >= sub->begin->value)
+            walk->found = walk->low;
+        else
+            walk->low++;
+        --*work;
+    }
+    log_reader_idle(reader->log, reader->past);
+    walk->done = walk->found != 0 || walk->low >= end;
+    if (walk->found == 0 || walk->found != walk->first)
+        walk->lost = 0; /* something earlier is still kept: nothing of that time is gone */
+}
+
+/* ---- steps ---- */
+
+static struct search *search_new(enum start_kind kind) {
+    struct search *search = calloc(1, sizeof *search);
+    if (search == NULL || kind != START_LAST)
+        return search;
+    search->ids = calloc(IDS_REMEMBERED, sizeof *search->ids);
+    if (search->ids != NULL)
+        return search;
+    free(search);
+    return NULL;
+}
+
+enum search_result search_step(struct worker *worker, struct subscription *sub, uint32_t *work) {
+    uint64_t logs = search_logs(sub);
+    bool done = true;
+    if (logs == 0)
+        return SEARCH_DONE;
+    if (sub->begin->search == NULL && (sub->begin->search = search_new(sub->begin->kind)) == NULL)
+        return SEARCH_NO_ROOM;
+    struct search *search = sub->begin->search;
+    for (uint32_t i = 0; i < worker->shards->log_count && search->failed == SEARCH_DONE; i++) {
+        if (!(logs >> i & 1u))
+            continue;
+        if (sub->begin->kind == START_LAST)
+            last_step(worker, sub, i, work);
+        else if (!search->walks[i].done)
+            time_step(worker, sub, i, work);
+        done = done && search->walks[i].done;
+    }
+    if (search->failed != SEARCH_DONE)
+        return search->failed;
+    return done ? SEARCH_DONE : SEARCH_GOES_ON;
+}
+
+/* ---- what was found ---- */
+
+uint64_t search_found(const struct subscription *sub, uint32_t log) {
+    return sub->begin->search->walks[log].found;
+}
+
+uint64_t search_lost(const struct subscription *sub, uint32_t log) {
+    return sub->begin->search == NULL || sub->begin->kind != START_TIME ? 0
+                                                                        : sub->begin->search->walks[log].lost;
+}
+
+static bool last_kept(const struct worker *worker, const struct last *last) {
+    return last->position >= log_oldest(worker->readers[last->log].log);
+}
+
+/* One log behind the other, each in order. */
+static void picks_fill(const struct worker *worker, const struct search *search, struct picks *picks,
+                       uint64_t *spare) {
+    uint32_t logs = worker->shards->log_count;
+    uint32_t begin = 0;
+    for (uint32_t i = 0; i < search->count; i++)
+        picks->end[search->lasts[i].log] += last_kept(worker, &search->lasts[i]);
+    for (uint32_t log = 0; log < logs; log++) {
+        picks->next[log] = begin;
+        begin += picks->end[log];
+        picks->end[log] = picks->next[log];
+    }
+    for (uint32_t i = 0; i < search->count; i++)
+        if (last_kept(worker, &search->lasts[i]))
+            picks->positions[picks->end[search->lasts[i].log]++] = search->lasts[i].position;
+    for (uint32_t log = 0; log < logs; log++)
+        picks_sort(picks->positions + picks->next[log], spare, picks->end[log] - picks->next[log]);
+}
+
+enum search_result search_picks(struct worker *worker, struct subscription *sub) {
+    struct search *search = sub->begin->search;
+    uint64_t logs = search_logs(sub);
+    uint32_t work = 0;
+    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+        if (logs >> i & 1u)
+            last_forward(worker, sub, i, &work);
+    if (search->failed != SEARCH_DONE)
+        return search->failed;
+    if (worker->picks + search->count > LAST_PICKS_MAX)
+        return SEARCH_NO_ROOM;
+    uint64_t *spare = malloc((search->count + 1) * sizeof *spare);
+    sub->picks = picks_new(search->count);
+    if (sub->picks != NULL && spare != NULL) {
+        worker->picks += search->count;
+        picks_fill(worker, search, sub->picks, spare);
+    } else {
+        free(sub->picks);
+        sub->picks = NULL;
+    }
+    free(spare);
+    return sub->picks == NULL ? SEARCH_NO_ROOM : SEARCH_DONE;
+}
