@@ -1,10 +1,12 @@
 #include "core/cli/sub.h"
 
+#include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/base/topic.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
+#include "core/cli/from.h"
 #include "core/cli/out.h"
 #include "core/cli/said.h"
 #include "core/cli/show.h"
@@ -20,18 +22,36 @@
 static const char sub_usage[] =
     "usage: roundhouse sub [OPTION...] PATTERN...\n"
     "\n"
-    "Prints each event whose topic matches a pattern, from now on. In a pattern '*' stands for one token, "
-    "and '>'\n"
-    "at the end for one or more; quote patterns, the shell has plans of its own for both.\n"
+    "Prints each event whose topic matches a pattern, from now on or as --from says. In a pattern '*' stands "
+    "for\n"
+    "one token, and '>' at the end for one or more; quote patterns, the shell has plans of its own for "
+    "both.\n"
     "\n"
     "  --server HOST:PORT           default 127.0.0.1:4470\n"
     "  --count N                    end after N events\n"
     "  --format json|text|raw       json (default): a line {\"topic\": ..., \"sequence\": \"...\", "
     "\"event\": {...}} each;\n"
     "                               text: a line for people; raw: the data as it is, and a line end\n"
-    "  --policy disconnect|skip     when this program is too slow: be disconnected and resume (default), or "
+    "  --from live|oldest|last|SEQUENCE|TIME\n"
+    "                               where to begin: with what comes from now on (default), the oldest event "
+    "kept, the\n"
+    "                               last one of each topic and then live, the event of a sequence (one "
+    "topic), or the\n"
+    "                               first one received since a time: 2026-11-27T09:30:00Z, or -5m, five "
+    "minutes ago\n"
+    "  --gone gap|refuse            when that, or where it would resume, is no longer kept: tell the gap and "
     "go on\n"
-    "                               behind what was missed. Either way a gap is told\n"
+    "                               (default), or end with status 65\n"
+    "  --policy disconnect|skip|block\n"
+    "                               when this program is too slow: be disconnected and resume (default), go "
+    "on behind\n"
+    "                               what was missed, or hold back who publishes what it reads. A gap is told "
+    "in any case.\n"
+    "                               block: for limits.block of the server at most, then as disconnect; a "
+    "program that\n"
+    "                               publishes and waits for this one waits with it; other topics go on and "
+    "may\n"
+    "                               overwrite what it has not read\n"
     "  --no-reconnect               end when the connection ends, instead of connecting again and resuming\n"
     "\n"
     "On standard error: `subscribed PATTERN...` when it is in force, then gaps, reconnects and errors.\n"
@@ -40,16 +60,20 @@ static const char sub_usage[] =
     "Examples:\n"
     "  roundhouse sub 'orders.>'\n"
     "  roundhouse sub --format raw --count 1 raw.edifact.invoic > invoice.edi   # and a line end\n"
+    "  roundhouse sub --from last --format text 'erp.order.>'     # how things stand, and then what changes\n"
+    "  roundhouse sub --from -10m 'erp.>'\n"
     "  roundhouse sub 'erp.*.created' 'erp.*.changed' | jq -r .event.id\n"
     "\n"
     "Exit status: 0 ended as asked, 64 usage, 65 refused, 69 server unavailable, 70 internal.\n";
 
-enum sub_option { SUB_SERVER = 256, SUB_COUNT, SUB_FORMAT, SUB_POLICY, SUB_NO_RECONNECT };
+enum sub_option { SUB_SERVER = 256, SUB_COUNT, SUB_FORMAT, SUB_FROM, SUB_GONE, SUB_POLICY, SUB_NO_RECONNECT };
 
 static const struct option sub_long_options[] = {
     {"server", required_argument, NULL, SUB_SERVER},
     {"count", required_argument, NULL, SUB_COUNT},
     {"format", required_argument, NULL, SUB_FORMAT},
+    {"from", required_argument, NULL, SUB_FROM},
+    {"gone", required_argument, NULL, SUB_GONE},
     {"policy", required_argument, NULL, SUB_POLICY},
     {"no-reconnect", no_argument, NULL, SUB_NO_RECONNECT},
     {"help", no_argument, NULL, 'h'},
@@ -60,7 +84,7 @@ struct sub_options {
     const char *server;
     uint64_t count; /* 0 = no end */
     enum show_format format;
-    enum rh_slow_policy policy;
+    rh_subscribe_options subscribe;
     bool reconnect_off;
     bool help;
     char **patterns; /* borrows from argv */
@@ -99,10 +123,28 @@ static int sub_format(struct sub_options *options, const char *text) {
 }
 
 static int sub_policy(struct sub_options *options, const char *text) {
-    options->policy = strcmp(text, "skip") == 0 ? RH_SLOW_SKIP : RH_SLOW_DISCONNECT;
-    if (options->policy == RH_SLOW_SKIP || strcmp(text, "disconnect") == 0)
+    static const char *const names[] = {
+        [RH_SLOW_DISCONNECT] = "disconnect", [RH_SLOW_SKIP] = "skip", [RH_SLOW_BLOCK] = "block"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(text, names[i]) == 0) {
+            options->subscribe.policy = (enum rh_slow_policy)i;
+            return CLI_OK;
+        }
+    return args_mistake("sub", "--policy is disconnect, skip or block, not '%s'", text);
+}
+
+static int sub_gone(struct sub_options *options, const char *text) {
+    options->subscribe.gone = strcmp(text, "refuse") == 0 ? RH_GONE_REFUSE : RH_GONE_GAP;
+    if (options->subscribe.gone == RH_GONE_REFUSE || strcmp(text, "gap") == 0)
         return CLI_OK;
-    return args_mistake("sub", "--policy is disconnect or skip, not '%s'", text);
+    return args_mistake("sub", "--gone is gap or refuse, not '%s'", text);
+}
+
+static int sub_from(struct sub_options *options, const char *text) {
+    const char *why;
+    if (from_read(text, clock_wall_ns(), &options->subscribe, &why))
+        return CLI_OK;
+    return args_mistake("sub", "--from '%s': %s", text, why);
 }
 
 static int sub_option(struct sub_options *options, int option, const char *text) {
@@ -116,6 +158,10 @@ static int sub_option(struct sub_options *options, int option, const char *text)
         return args_mistake("sub", "--count is a whole number from 1 on, not '%s'", text);
     case SUB_FORMAT:
         return sub_format(options, text);
+    case SUB_FROM:
+        return sub_from(options, text);
+    case SUB_GONE:
+        return sub_gone(options, text);
     case SUB_POLICY:
         return sub_policy(options, text);
     case SUB_NO_RECONNECT:
@@ -296,9 +342,12 @@ static int sub_run(struct sub *sub) {
     if (sub->client == NULL)
         return args_no_client("sub", sub->options.server, error);
     const char *const *patterns = (const char *const *)sub->options.patterns;
-    int64_t id = rh_subscribe(sub->client, patterns, sub->options.pattern_count, sub->options.policy);
+    int64_t id =
+        rh_subscribe_with(sub->client, patterns, sub->options.pattern_count, &sub->options.subscribe);
     int status = id > 0 ? sub_loop(sub) : CLI_INTERNAL;
-    if (id <= 0)
+    if (id == RH_INVALID)
+        status = args_mistake("sub", "%s", rh_client_error(sub->client));
+    else if (id <= 0)
         (void)args_mistake("sub", "%s", rh_client_error(sub->client));
     rh_client_free(sub->client);
     return status == CLI_OK && sub->unshown > 0 ? CLI_DATA : status;

@@ -156,15 +156,29 @@ int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, co
 
 /* ---- subscribing ---- */
 
-static const char *subscribe_fault(const rh_client *client, const char *const *patterns, size_t count,
-                                   enum rh_slow_policy policy) {
+static const char *options_fault(const rh_client *client, const rh_subscribe_options *options,
+                                 const char *const *patterns, size_t count) {
+    if (options->policy != RH_SLOW_DISCONNECT && options->policy != RH_SLOW_SKIP &&
+        options->policy != RH_SLOW_BLOCK)
+        return "policy: RH_SLOW_DISCONNECT, RH_SLOW_SKIP or RH_SLOW_BLOCK";
+    if (options->gone != RH_GONE_GAP && options->gone != RH_GONE_REFUSE)
+        return "gone: RH_GONE_GAP or RH_GONE_REFUSE";
+    if ((unsigned)options->start > RH_START_LAST)
+        return "start: one of enum rh_start";
+    if (options->start == RH_START_SEQUENCE &&
+        (options->sequence == 0 || count != 1 ||
+         pattern_wild((const uint8_t *)patterns[0], strlen(patterns[0]))))
+        return "start: a sequence, which is not 0, is for one pattern without wildcards";
+    for (size_t i = 0; i < client->subs.count; i++)
+        if (client->subs.list[i].state != SUB_LEAVING &&
+            client->subs.list[i].options.policy != options->policy)
+            return "policy: must be the same in all subscriptions of a client";
+    return NULL;
+}
+
+static const char *patterns_fault(const char *const *patterns, size_t count) {
     if (count == 0 || count > SUBSCRIBE_PATTERNS_MAX)
         return "patterns: 1 to 1024 in one subscription";
-    if (policy != RH_SLOW_DISCONNECT && policy != RH_SLOW_SKIP)
-        return "policy: RH_SLOW_DISCONNECT or RH_SLOW_SKIP";
-    for (size_t i = 0; i < client->subs.count; i++)
-        if (client->subs.list[i].state != SUB_LEAVING && client->subs.list[i].policy != (int)policy)
-            return "policy: must be the same in all subscriptions of a client";
     for (size_t i = 0; i < count; i++) {
         struct fault fault;
         if (patterns[i] == NULL || !pattern_valid((const uint8_t *)patterns[i], strlen(patterns[i]), &fault))
@@ -173,20 +187,30 @@ static const char *subscribe_fault(const rh_client *client, const char *const *p
     return NULL;
 }
 
-int64_t rh_subscribe(rh_client *client, const char *const *patterns, size_t count,
-                     enum rh_slow_policy policy) {
+int64_t rh_subscribe_with(rh_client *client, const char *const *patterns, size_t count,
+                          const rh_subscribe_options *options) {
+    static const rh_subscribe_options plain = {0};
     if (client->phase == LINK_OVER || client->closing)
         return client->phase == LINK_OVER ? client->result : RH_CLOSED;
-    const char *fault = subscribe_fault(client, patterns, count, policy);
+    if (options == NULL)
+        options = &plain;
+    const char *fault = patterns_fault(patterns, count);
+    if (fault == NULL)
+        fault = options_fault(client, options, patterns, count);
     if (fault != NULL)
         return client_invalid(client, fault);
     struct sub *sub;
-    if (subs_add(&client->subs, patterns, count, (int)policy, &sub) != 0)
+    if (subs_add(&client->subs, patterns, count, options, &sub) != 0)
         return RH_NO_MEMORY;
     int64_t id = sub->id;
     if (client->phase == LINK_UP)
         link_subscribe(client, sub, false);
     return id;
+}
+
+int64_t rh_subscribe(rh_client *client, const char *const *patterns, size_t count,
+                     enum rh_slow_policy policy) {
+    return rh_subscribe_with(client, patterns, count, &(rh_subscribe_options){.policy = policy});
 }
 
 int rh_unsubscribe(rh_client *client, int64_t subscription) {

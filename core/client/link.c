@@ -279,12 +279,40 @@ void link_ping(struct rh_client *client) {
     link_control(client, &frame);
 }
 
+/* False: live, and nothing is to be said. */
+static bool start_say(const rh_subscribe_options *options, Roundhouse__V1__Start *start) {
+    roundhouse__v1__start__init(start);
+    switch (options->start) {
+    case RH_START_OLDEST:
+        start->from_case = ROUNDHOUSE__V1__START__FROM_OLDEST;
+        start->oldest = 1;
+        return true;
+    case RH_START_SEQUENCE:
+        start->from_case = ROUNDHOUSE__V1__START__FROM_SEQUENCE;
+        start->sequence = options->sequence;
+        return true;
+    case RH_START_TIME:
+        start->from_case = ROUNDHOUSE__V1__START__FROM_TIME_NS;
+        start->time_ns = options->time_ns;
+        return true;
+    case RH_START_LAST:
+        start->from_case = ROUNDHOUSE__V1__START__FROM_LAST_PER_TOPIC;
+        start->last_per_topic = 1;
+        return true;
+    default:
+        return false;
+    }
+}
+
 void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
+    Roundhouse__V1__Start start;
     Roundhouse__V1__Subscribe subscribe = ROUNDHOUSE__V1__SUBSCRIBE__INIT;
     subscribe.id = (uint64_t)sub->id;
     subscribe.n_patterns = sub->count;
     subscribe.patterns = sub->patterns;
-    subscribe.policy = (Roundhouse__V1__SlowPolicy)sub->policy;
+    subscribe.policy = (Roundhouse__V1__SlowPolicy)sub->options.policy;
+    subscribe.gone = (Roundhouse__V1__GonePolicy)sub->options.gone;
+    subscribe.start = start_say(&sub->options, &start) ? &start : NULL;
     subscribe.position = (ProtobufCBinaryData){.len = sub->position_length, .data = sub->position};
     Roundhouse__V1__Frame frame = ROUNDHOUSE__V1__FRAME__INIT;
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_SUBSCRIBE;

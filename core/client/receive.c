@@ -109,7 +109,8 @@ static void receive_subscribed(struct rh_client *client, const Roundhouse__V1__S
         receive_bad(client, "a Position of more than 4 KiB");
         return;
     }
-    bool resumes = sub->position_length > 0; /* the connection goes back for it: others' events come again */
+    /* The connection goes back for it: others' events come again. */
+    bool resumes = sub->position_length > 0 || sub->options.start != RH_START_LIVE;
     if (sub_position_set(sub, subscribed->position.data, subscribed->position.len) != 0) {
         link_lost(client, "out of memory", 0);
         return;
@@ -226,6 +227,25 @@ static bool error_delays(struct rh_client *client, const Roundhouse__V1__Error *
     return true;
 }
 
+/* The server does not take the Position, of which nobody can say why it is wrong: perhaps it has another
+ * version. The subscription begins anew, live or with the last events of topics, and the user is told as of
+ * another run. One that asks to be refused in such a case is. */
+static bool error_begins_anew(struct rh_client *client, const Roundhouse__V1__Error *error, struct sub *sub) {
+    if (error->code != ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INVALID || sub->state != SUB_ASKED ||
+        sub->position_length == 0 || sub->options.gone == RH_GONE_REFUSE ||
+        strcmp(error->field, "subscribe.position") != 0)
+        return false;
+    rh_gap gap = {.reason = ROUNDHOUSE__V1__GAP__REASON__REASON_INSTANCE};
+    if (sub_position_set(sub, NULL, 0) != 0)
+        return false;
+    if (sub->options.start != RH_START_LAST)
+        sub->options.start = RH_START_LIVE;
+    link_subscribe(client, sub, false);
+    if (client->callbacks.on_gap != NULL)
+        client->callbacks.on_gap(client->user, &gap);
+    return true;
+}
+
 static void receive_error_fatal(struct rh_client *client, const Roundhouse__V1__Error *error) {
     link_error(client, "%s (%s)", error->text, rh_code_name((enum rh_code)error->code));
     if (error_passes(error->code))
@@ -244,6 +264,8 @@ static void receive_error(struct rh_client *client, const Roundhouse__V1__Error 
         return;
     }
     struct sub *sub = subs_find(&client->subs, (int64_t)error->subscription);
+    if (sub != NULL && !error->fatal && error_begins_anew(client, error, sub))
+        return;
     if (sub != NULL && !error->fatal && (sub->state == SUB_LEAVING || !error_delays(client, error, sub)))
         subs_remove(&client->subs, sub);
     if (!error->fatal)

@@ -46,14 +46,15 @@ static int subs_grow(struct subs *subs) {
     return 0;
 }
 
-int subs_add(struct subs *subs, const char *const *patterns, size_t count, int policy, struct sub **out) {
+int subs_add(struct subs *subs, const char *const *patterns, size_t count,
+             const rh_subscribe_options *options, struct sub **out) {
     if (subs_grow(subs) != 0)
         return -ENOMEM;
     char **copy = patterns_copy(patterns, count);
     if (copy == NULL)
         return -ENOMEM;
     *out = &subs->list[subs->count++];
-    **out = (struct sub){.id = ++subs->id_last, .policy = policy, .patterns = copy, .count = count};
+    **out = (struct sub){.id = ++subs->id_last, .options = *options, .patterns = copy, .count = count};
     return 0;
 }
 

@@ -7,6 +7,8 @@
 
 #include "core/base/check.h"
 
+#include <roundhouse/client.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,11 +24,11 @@ enum sub_state {
 struct sub {
     int64_t id;
     enum sub_state state;
-    int policy;      /* enum rh_slow_policy */
+    rh_subscribe_options options;
     bool lived;      /* Subscribed came on some connection */
     char **patterns; /* owns, in one allocation with the texts */
     size_t count;
-    uint8_t *position; /* owns; where it resumes, NULL = live */
+    uint8_t *position; /* owns; where it resumes, NULL = as its options say */
     size_t position_length;
     uint64_t pongs; /* of the client, when Subscribed came: a later Pong's Position replaces this one */
 };
@@ -41,9 +43,9 @@ struct subs {
 
 void subs_deinit(struct subs *subs); /* takes zeroed memory, too */
 
-/* Copies the patterns. The new one in *out, valid until the next add or remove. */
-int subs_add(struct subs *subs, const char *const *patterns, size_t count, int policy,
-             struct sub **out) MUST_USE;
+/* Copies the patterns and the options. The new one in *out, valid until the next add or remove. */
+int subs_add(struct subs *subs, const char *const *patterns, size_t count,
+             const rh_subscribe_options *options, struct sub **out) MUST_USE;
 void subs_remove(struct subs *subs, struct sub *sub);
 bool subs_delayed(const struct subs *subs);           /* some are SUB_DELAYED */
 struct sub *subs_find(struct subs *subs, int64_t id); /* NULL = none */

@@ -34,7 +34,20 @@ enum rh_result {
 /* ROUTED: in the server's memory; a crash loses it. DISK: synced in its journal; only for topics that it
  * keeps on disk, and not every server has a journal. */
 enum rh_ack_level { RH_ACK_NONE = 0, RH_ACK_ROUTED = 1, RH_ACK_DISK = 2 };
-enum rh_slow_policy { RH_SLOW_DISCONNECT = 0, RH_SLOW_SKIP = 1 };
+/* What happens to a subscriber that is too slow. RH_SLOW_BLOCK: publishers to what it reads are held back
+ * until it has caught up, for as long as the server allows (limits.block); then as RH_SLOW_DISCONNECT. Other
+ * topics go on and may overwrite what it has not read. Do not publish, and wait for it, in the thread that
+ * should read: what is held back then is released only by that time. */
+enum rh_slow_policy { RH_SLOW_DISCONNECT = 0, RH_SLOW_SKIP = 1, RH_SLOW_BLOCK = 2 };
+/* What happens when the place where a subscription would begin is no longer kept. */
+enum rh_gone_policy { RH_GONE_GAP = 0, RH_GONE_REFUSE = 1 };
+enum rh_start {
+    RH_START_LIVE,
+    RH_START_OLDEST,   /* with the oldest event that is kept */
+    RH_START_SEQUENCE, /* with the event of `sequence`, or the next one; for one topic, without wildcards */
+    RH_START_TIME,     /* with the first event that the server received at `time_ns` or later */
+    RH_START_LAST      /* with the last event of each topic, then live */
+};
 enum rh_state {
     RH_STATE_CONNECTING,
     RH_STATE_CONNECTED,
@@ -51,6 +64,15 @@ typedef struct rh_event {
     uint64_t sequence;    /* opaque, grows per topic within one instance of the server */
     bool maybe_duplicate; /* came again after a reconnect, and the client can not tell */
 } rh_event;
+
+typedef struct rh_subscribe_options {
+    enum rh_slow_policy policy;
+    enum rh_start start;
+    uint64_t sequence;        /* RH_START_SEQUENCE */
+    uint64_t time_ns;         /* RH_START_TIME: nanoseconds since 1970 */
+    enum rh_gone_policy gone; /* RH_GONE_GAP tells it by on_gap; RH_GONE_REFUSE ends the subscription by
+                                 on_error, also when it would resume after a reconnect */
+} rh_subscribe_options;
 
 /* A stretch in which events may be missing. reason: 1 slow, 2 another instance of the server, 3 no longer
  * kept. at_most 0: how many is not known, and log, from and to say nothing. */
@@ -128,6 +150,11 @@ int rh_flush(rh_client *client, uint32_t timeout_ms);
  * 0) or a negative rh_result. */
 int64_t rh_subscribe(rh_client *client, const char *const *patterns, size_t count,
                      enum rh_slow_policy policy);
+/* The same, beginning elsewhere than live. Events from before it may have come already, when another
+ * subscription of this client matches them, too: they come once. `options` NULL: as rh_subscribe with
+ * RH_SLOW_DISCONNECT. */
+int64_t rh_subscribe_with(rh_client *client, const char *const *patterns, size_t count,
+                          const rh_subscribe_options *options);
 int rh_unsubscribe(rh_client *client, int64_t subscription);
 
 /* Says Goodbye; the state becomes RH_STATE_CLOSED when the server has settled everything and answered. */

@@ -308,6 +308,135 @@ Test(client, refuses_bad_arguments_with_a_sentence) {
     told_stop(&told);
 }
 
+Test(client, refuses_bad_options_of_a_subscription_with_a_sentence) {
+    static const struct {
+        rh_subscribe_options options;
+        const char *pattern;
+    } bad[] = {
+        {{.policy = (enum rh_slow_policy)3}, "a"},
+        {{.gone = (enum rh_gone_policy)2}, "a"},
+        {{.start = (enum rh_start)5}, "a"},
+        {{.start = RH_START_SEQUENCE}, "a"},
+        {{.start = RH_START_SEQUENCE, .sequence = 1}, "a.*"},
+    };
+    struct told told;
+    told_start(&told, (rh_options){0});
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cr_assert(rh_subscribe_with(told.client, &bad[i].pattern, 1, &bad[i].options) == RH_INVALID);
+        cr_assert(strchr(rh_client_error(told.client), ':') != NULL);
+    }
+    const char *patterns[2] = {"a", "b"};
+    cr_assert(rh_subscribe_with(told.client, patterns, 2,
+                                &(rh_subscribe_options){.start = RH_START_SEQUENCE, .sequence = 1}) ==
+              RH_INVALID);
+    cr_assert(rh_subscribe_with(told.client, patterns, 2, NULL) == 1);
+    told_stop(&told);
+}
+
+/* Subscribes so, and expects a Subscribe that says so, with this Position. */
+static void expect_start(struct told *told, rh_subscribe_options options, const char *position) {
+    static const Roundhouse__V1__Start__FromCase cases[] = {
+        ROUNDHOUSE__V1__START__FROM__NOT_SET, ROUNDHOUSE__V1__START__FROM_OLDEST,
+        ROUNDHOUSE__V1__START__FROM_SEQUENCE, ROUNDHOUSE__V1__START__FROM_TIME_NS,
+        ROUNDHOUSE__V1__START__FROM_LAST_PER_TOPIC};
+    fake_frame *frame = fake_expect(&told->fake, told->client, WIRE_SUBSCRIBE);
+    const Roundhouse__V1__Subscribe *got = frame->subscribe;
+    cr_assert((int)got->policy == (int)options.policy && (int)got->gone == (int)options.gone);
+    cr_assert(got->position.len == strlen(position));
+    cr_assert(got->position.len == 0 || memcmp(got->position.data, position, got->position.len) == 0);
+    cr_assert((got->start == NULL) == (options.start == RH_START_LIVE));
+    if (got->start != NULL)
+        cr_assert(got->start->from_case == cases[options.start]);
+    if (options.start == RH_START_SEQUENCE)
+        cr_assert(got->start->sequence == options.sequence);
+    if (options.start == RH_START_TIME)
+        cr_assert(got->start->time_ns == options.time_ns);
+    control_free(frame);
+}
+
+Test(client, says_where_a_subscription_begins_also_when_it_resumes) {
+    static const rh_subscribe_options all[] = {
+        {.start = RH_START_LIVE, .policy = RH_SLOW_BLOCK},
+        {.start = RH_START_OLDEST, .gone = RH_GONE_REFUSE},
+        {.start = RH_START_SEQUENCE, .sequence = 77},
+        {.start = RH_START_TIME, .time_ns = 88, .policy = RH_SLOW_SKIP},
+        {.start = RH_START_LAST}};
+    const char *pattern = "a";
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct told told;
+        told_start(&told, (rh_options){0});
+        cr_assert(rh_subscribe_with(told.client, &pattern, 1, &all[i]) == 1);
+        fake_handshake(&told.fake, told.client);
+        expect_start(&told, all[i], "");
+        fake_subscribed(&told.fake, 1, "here");
+        await(&told, &told.subscribed, 1);
+        fake_hang_up(&told.fake, true);
+        fake_handshake(&told.fake, told.client);
+        expect_start(&told, all[i], "here");
+        told_stop(&told);
+    }
+}
+
+static void fake_refuse(struct told *told, int code, const char *field) {
+    char text[] = "because";
+    Roundhouse__V1__Error error;
+    roundhouse__v1__error__init(&error);
+    error.code = (Roundhouse__V1__ErrorCode)code;
+    error.text = text;
+    error.field = (char *)(uintptr_t)field;
+    error.subscription = 1;
+    fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
+    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_ERROR;
+    frame.error = &error;
+    fake_send(&told->fake, &frame);
+}
+
+/* Subscribed so, the connection is lost, and the Position is refused for `field`. */
+static void told_refused(struct told *told, rh_subscribe_options options, const char *field) {
+    const char *pattern = "a";
+    told_start(told, (rh_options){0});
+    cr_assert(rh_subscribe_with(told->client, &pattern, 1, &options) == 1);
+    fake_handshake(&told->fake, told->client);
+    expect_start(told, options, "");
+    fake_subscribed(&told->fake, 1, "odd");
+    await(told, &told->subscribed, 1);
+    fake_hang_up(&told->fake, true);
+    fake_handshake(&told->fake, told->client);
+    expect_start(told, options, "odd");
+    fake_refuse(told, RH_CODE_INVALID, field);
+}
+
+Test(client, begins_anew_when_its_position_is_refused_and_says_that_something_may_be_missing) {
+    for (int start = RH_START_LIVE; start <= RH_START_LAST; start++) {
+        struct told told;
+        rh_subscribe_options options = {.start = (enum rh_start)start, .sequence = 5, .time_ns = 6};
+        told_refused(&told, options, "subscribe.position");
+        if (start != RH_START_LAST)
+            options.start = RH_START_LIVE;
+        expect_start(&told, options, "");
+        cr_assert(told.gaps == 1 && told.errors == 0);
+        fake_subscribed(&told.fake, 1, "new");
+        await(&told, &told.subscribed, 2);
+        fake_event(&told.fake, "a", 3);
+        await(&told, &told.events, 1);
+        fake_refuse(&told, RH_CODE_INVALID, "subscribe.position"); /* nothing is asked for any more */
+        await(&told, &told.errors, 1);
+        told_stop(&told);
+    }
+}
+
+Test(client, ends_a_subscription_that_wants_to_be_refused_for_what_is_gone) {
+    static const char *const fields[] = {"subscribe.position", "subscribe.gone"};
+    for (size_t i = 0; i < 2; i++) {
+        struct told told;
+        told_refused(&told, (rh_subscribe_options){.gone = RH_GONE_REFUSE}, fields[i]);
+        await(&told, &told.errors, 1);
+        cr_assert(told.gaps == 0 && told.error_code == RH_CODE_INVALID && told.error_subscription == 1);
+        cr_assert(rh_unsubscribe(told.client, 1) == RH_INVALID, "it is not there any more");
+        told_stop(&told);
+    }
+}
+
 Test(client, gives_each_event_to_the_lowest_matching_subscription) {
     struct told told;
     told_subscribed_to(&told, (rh_options){0}, "a.*");
