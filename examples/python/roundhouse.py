@@ -78,10 +78,12 @@ class Client:
 
     # --- What a program calls ---
 
-    def subscribe(self, *patterns, policy=wire.SLOW_POLICY_SKIP, seconds=30):
-        """Returns the subscription's id when it is in force."""
+    def subscribe(self, *patterns, policy=wire.SLOW_POLICY_SKIP, start=None, gone=wire.GONE_POLICY_GAP, seconds=30):
+        """Returns the subscription's id when it is in force. `start` is where it begins: wire.Start(last_per_topic=True),
+        wire.Start(time_ns=...); None is live."""
         id = max(self._subscriptions, default=0) + 1
-        self._subscriptions[id] = SimpleNamespace(patterns=patterns, policy=policy, position=b"", begun=False, ask_at=0)
+        self._subscriptions[id] = SimpleNamespace(patterns=patterns, policy=policy, start=start, gone=gone, position=b"",
+                                                  begun=False, ask_at=0)
         if not self.run(seconds, until=lambda: self._subscriptions[id].begun):
             raise TimeoutError("no answer to Subscribe")
         return id
@@ -191,7 +193,8 @@ class Client:
         for id, one in self._subscriptions.items():
             if one.ask_at is not None and one.ask_at <= now:
                 one.ask_at = None
-                self._send(subscribe=wire.Subscribe(id=id, patterns=one.patterns, policy=one.policy, position=one.position))
+                self._send(subscribe=wire.Subscribe(id=id, patterns=one.patterns, policy=one.policy, position=one.position,
+                                                    start=one.start, gone=one.gone))
         if self._pinged > self._heard:
             if now - self._pinged > SILENCE_SECONDS:
                 raise ConnectionError("the server is silent")
@@ -306,8 +309,11 @@ class Client:
         if subscription and error.code == wire.ERROR_CODE_EXHAUSTED:
             subscription.ask_at = time.monotonic() + 1
             log.warning("Subscribe is refused and tried again in a second: %s", error.text)
-        elif subscription and error.field == "subscribe.position":  # of another version, perhaps: begin live
+        elif (subscription and error.field == "subscribe.position" and subscription.position
+              and subscription.gone == wire.GONE_POLICY_GAP):  # of another version, perhaps: begin anew
             subscription.position, subscription.ask_at = b"", 0
+            if not (subscription.start and subscription.start.last_per_topic):
+                subscription.start = None  # live
             self._tell("on_gap", wire.Gap(reason=wire.Gap.REASON_INSTANCE))
         elif subscription:
             del self._subscriptions[error.subscription]

@@ -284,3 +284,31 @@ def test_the_example_needs_nothing_but_python_and_protobuf(folder):
         imported = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
         assert set(imported) <= {"collections", "logging", "random", "select", "socket", "sys", "time", "types", "uuid",
                                  "google", "roundhouse", "cloudevents_pb2", "wire_pb2"}
+
+
+BEGINS = r"""
+import sys
+sys.path.insert(0, sys.argv[1])
+import roundhouse
+import wire_pb2 as wire
+seen = []
+with roundhouse.Client(sys.argv[2], on_event=lambda topic, event, sequence: seen.append((topic, event.id))) as client:
+    client.subscribe(">", start=wire.Start(last_per_topic=True))
+    client.run(30, until=lambda: len(seen) == 2)
+    print(sorted(seen))
+    try:
+        client.subscribe("a", start=wire.Start(sequence=1), gone=wire.GONE_POLICY_REFUSE)
+    except roundhouse.Refused as error:
+        print(error)
+"""
+
+
+def test_a_subscription_begins_as_it_is_told(router, folder):
+    made = router()
+    with made.client(ack=wire.pb.ACK_LEVEL_ROUTED) as publisher:
+        for number, topic in enumerate(("a", "b", "a"), 1):
+            publisher.send_bytes(wire.numbered(topic, number))
+        assert publisher.settle(3) == {}
+    done = subprocess.run(["/usr/bin/python3", "-B", "-c", BEGINS, folder, made.address], text=True, capture_output=True, timeout=60)
+    first, second = done.stdout.splitlines()
+    assert first == "[('a', '3'), ('b', '2')]" and "no longer kept" in second, done

@@ -209,8 +209,8 @@ class Client:
     def events(self, count):
         return [self.expect("event") for _ in range(count)]
 
-    def subscribe(self, *patterns, id=1, policy=0, position=b""):
-        self.send(subscribe=pb.Subscribe(id=id, patterns=patterns, policy=policy, position=position))
+    def subscribe(self, *patterns, id=1, policy=0, position=b"", start=None, gone=0):
+        self.send(subscribe=pb.Subscribe(id=id, patterns=patterns, policy=policy, position=position, start=start, gone=gone))
         answer = self.expect("subscribed")
         assert answer.id == id
         return answer
