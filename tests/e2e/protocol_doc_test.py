@@ -355,6 +355,13 @@ REFUSED_SUBSCRIPTIONS = {
     "an id in use": subscribe(id=7, policy=pb.SLOW_POLICY_SKIP),
     "another policy": subscribe(policy=pb.SLOW_POLICY_DISCONNECT),
     "no Position": subscribe(policy=pb.SLOW_POLICY_SKIP, position=b"x"),
+    "no start": subscribe(policy=pb.SLOW_POLICY_SKIP, start=pb.Start()),
+    "a sequence of a wildcard": subscribe(policy=pb.SLOW_POLICY_SKIP, patterns=["a.*"], start=pb.Start(sequence=1 << 48 | 1)),
+    "no sequence": subscribe(policy=pb.SLOW_POLICY_SKIP, start=pb.Start(sequence=0)),
+    "a sequence to come": subscribe(policy=pb.SLOW_POLICY_SKIP, start=pb.Start(sequence=2 << 48)),
+    "a time to come": subscribe(policy=pb.SLOW_POLICY_SKIP, start=pb.Start(time_ns=1 << 63)),
+    "an unknown policy for what is gone": subscribe(policy=pb.SLOW_POLICY_SKIP, gone=17),
+    "gone": subscribe(policy=pb.SLOW_POLICY_SKIP, start=pb.Start(sequence=1), gone=pb.GONE_POLICY_REFUSE),
     "an unknown id": wire.frame(unsubscribe=pb.Unsubscribe(id=1)),
 }
 
@@ -391,7 +398,7 @@ def test_refused_connects_are_told_as_the_document_says(router, name):
 
 SOURCES = ("codecs/event/check.c", "codecs/wire/scan.c", "codecs/wire/control.c", "core/base/topic.c",
            "core/session/session.c", "core/shard/subs.c", "core/shard/acks.c", "core/shard/peer.c",
-           "core/shard/catchup.c", "core/shard/ingress.c")
+           "core/shard/catchup.c", "core/shard/ingress.c", "core/shard/starts.c")
 NOT_SENT = re.compile(r"/\*.*?\*/|^#include.*?$|\b(?:static_assert|logfmt|CHECK)\(.*?\);", re.DOTALL | re.MULTILINE)
 LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*')
 
