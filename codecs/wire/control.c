@@ -148,9 +148,8 @@ size_t control_pack(const Roundhouse__V1__Frame *frame, uint8_t *out) {
 
 /* ---- positions: version, instance, count, (number, next) for each log, undone, checksum ---- */
 
-#define POSITION_VERSION 2u
-#define POSITION_UNDONE  3u /* the version of one with undone bits; others have none, and no place for them  \
-                             */
+#define POSITION_VERSION   2u
+#define POSITION_UNDONE    3u /* the version of one with undone bits; others have no place for them */
 #define POSITION_HEAD      (1u + 16u)
 #define POSITION_LOG_BYTES (2u + 8u)
 #define POSITION_SUM_BYTES 4u
