@@ -1,7 +1,7 @@
 #include "core/route/intern.h"
 
 #include "core/base/limits.h"
-#include "core/route/heap.h"
+#include "core/base/heap.h"
 #include "core/route/pages.h"
 
 #include <errno.h>

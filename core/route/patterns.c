@@ -1,7 +1,7 @@
 #include "core/route/patterns.h"
 
 #include "core/base/topic.h"
-#include "core/route/heap.h"
+#include "core/base/heap.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "core/route/remembered.h"
 
-#include "core/route/heap.h"
+#include "core/base/heap.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "core/route/route.h"
 
-#include "core/route/heap.h"
+#include "core/base/heap.h"
 #include "core/route/route_table.h"
 
 #include <errno.h>

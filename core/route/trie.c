@@ -1,7 +1,7 @@
 #include "core/route/trie.h"
 
 #include "core/base/limits.h"
-#include "core/route/heap.h"
+#include "core/base/heap.h"
 
 #include <errno.h>
 #include <string.h>

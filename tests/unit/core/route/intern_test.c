@@ -1,5 +1,5 @@
 #include "core/base/topic.h"
-#include "core/route/heap.h"
+#include "core/base/heap.h"
 #include "core/route/intern.h"
 #include "tests/unit/core/route/random.h"
 #include "tests/unit/leaks.h"

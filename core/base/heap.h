@@ -1,4 +1,4 @@
-/* heap.h: where the tables of this folder get their memory, and how a test refuses it.
+/* heap.h: where tables get their memory, and how a test refuses it.
  * Owner: nobody; it keeps no state but the test's hook, which is set before the first use.
  * Any thread may call.
  * Nothing blocks.

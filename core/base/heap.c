@@ -1,4 +1,4 @@
-#include "core/route/heap.h"
+#include "core/base/heap.h"
 
 #include <errno.h>
 #include <stdlib.h>
