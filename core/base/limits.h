@@ -135,6 +135,34 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define HELD_PING_NS      (1u * NS_PER_S) /* a publisher that is held back gets a sign of life so often */
 #define DRAIN_NS_MAX      (5u * NS_PER_S) /* a stop waits at most this long for subscribers */
 
+/* Queues: durable subscriptions, groups and mailboxes. */
+#define QUEUE_NAME_BYTES_MAX  64u
+#define QUEUE_KEY_BYTES_MAX   64u    /* name of the attribute whose equal values keep their order */
+#define QUEUE_MEMBERS_MAX     1024u  /* connections that share one queue; about 120 bytes each */
+#define QUEUE_LOGS_MAX        64u    /* logs that one queue can have a cursor in: all there are */
+#define QUEUE_OUTSTANDING_MAX 16384u /* events of one queue, given out or put aside; 128 bytes each */
+#define QUEUE_PARKED_MAX      8192u  /* ... of these behind an event with their key, or in a pause */
+#define QUEUE_WINDOW_MAX      8192u  /* events that one member may hold */
+#define QUEUE_WINDOW_DEFAULT  256u
+#define QUEUE_MEMBER_BYTES_MAX                                                                               \
+    (4u * MIB) /* a member that holds so many bytes gets no more; one event always */
+#define QUEUE_LEASE_NS_DEFAULT   (30u * NS_PER_S)
+#define QUEUE_LEASE_NS_MIN       (10u * NS_PER_MS)
+#define QUEUE_LEASE_NS_MAX       (24u * 3600u * NS_PER_S)
+#define QUEUE_ATTEMPTS_DEFAULT   5u
+#define QUEUE_ATTEMPTS_MAX       1000u
+#define QUEUE_BACKOFF_NS_DEFAULT (1u * NS_PER_S)
+#define QUEUE_BACKOFF_NS_MAX     (3600u * NS_PER_S) /* doubling ends here, and so do pauses asked for */
+#define QUEUE_CAPACITY_DEFAULT   10000u /* events that a mailbox holds before senders are refused */
+#define QUEUE_CAPACITY_MAX       (1u << 24)
+#define QUEUE_REASON_BYTES_MAX   256u /* of a consumer's reason; a longer one is cut */
+#define QUEUE_PATTERNS_BYTES_MAX                                                                             \
+    (SUBSCRIBE_PATTERNS_MAX * (TOPIC_BYTES_MAX + 1u)) /* all patterns of one queue, a length before each */
+#define QUEUE_STATE_BYTES_MAX (896u * KIB)            /* the whole state of one queue, as it is kept */
+static_assert(QUEUE_PARKED_MAX < QUEUE_OUTSTANDING_MAX && QUEUE_WINDOW_MAX < QUEUE_OUTSTANDING_MAX,
+              "what is put aside leaves room for what is given out");
+static_assert(QUEUE_STATE_BYTES_MAX < FRAME_BYTES_DEFAULT, "a queue's state is one record of its log");
+
 /* Turn. */
 #define TURN_COMPLETIONS_MAX 1024u /* completions handled before sends and timers get their turn */
 #define SLEEP_BACKSTOP_NS                                                                                    \

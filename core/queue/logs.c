@@ -1,0 +1,89 @@
+#include "core/queue/queue_private.h"
+
+#include "core/base/heap.h"
+#include "core/base/limits.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The first log whose number is not below `log`. */
+static uint32_t log_place(const struct queue *queue, uint32_t log) {
+    uint32_t low = 0, high = queue->log_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (queue->logs[middle].log < log)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct queue_log *log_of(const struct queue *queue, uint32_t log) {
+    uint32_t place = log_place(queue, log);
+    return place < queue->log_count && queue->logs[place].log == log ? &queue->logs[place] : NULL;
+}
+
+const struct hole_run *log_hole(struct queue_log *log, uint64_t position) {
+    while (log->run_at < log->run_count &&
+           log->runs[log->run_at].from + log->runs[log->run_at].count <= position)
+        log->run_at++;
+    bool hole = log->run_at < log->run_count && log->runs[log->run_at].from <= position;
+    return hole ? &log->runs[log->run_at] : NULL;
+}
+
+void log_cursor(struct queue_log *log, uint64_t position) {
+    log->cursor = position;
+    if (position < log->restored_to || !log->runs)
+        return;
+    heap_give(log->runs);
+    log->runs = NULL;
+    log->run_count = log->run_at = 0;
+}
+
+uint64_t log_floor(const struct queue *queue, const struct queue_log *log) {
+    return log->first == NO_ENTRY ? log->cursor : queue->entries[log->first].position;
+}
+
+int queue_begin(struct queue *queue, uint32_t log, uint64_t position) {
+    struct queue_log *known = log_of(queue, log);
+    if (known && known->cursor < position)
+        log_cursor(known, position);
+    if (known)
+        return 0;
+    if (queue->log_count == QUEUE_LOGS_MAX)
+        return -ENOSPC;
+    struct queue_log *logs = heap_take_raw((queue->log_count + 1) * sizeof *logs);
+    if (!logs)
+        return -ENOMEM;
+    uint32_t place = log_place(queue, log), behind = queue->log_count - place;
+    if (place)
+        memcpy(logs, queue->logs, place * sizeof *logs);
+    if (behind)
+        memcpy(logs + place + 1, queue->logs + place, behind * sizeof *logs);
+    logs[place] = (struct queue_log){.log = log, .first = NO_ENTRY, .last = NO_ENTRY, .cursor = position};
+    heap_give(queue->logs);
+    queue->logs = logs;
+    queue->log_count++;
+    return 0;
+}
+
+static struct queue_log *log_begun(const struct queue *queue, uint32_t number) {
+    struct queue_log *log = log_of(queue, number);
+    CHECK(log);
+    return log;
+}
+
+uint64_t queue_cursor(const struct queue *queue, uint32_t log) {
+    return log_begun(queue, log)->cursor;
+}
+
+uint64_t queue_floor(const struct queue *queue, uint32_t log) {
+    return log_floor(queue, log_begun(queue, log));
+}
+
+void queue_pass(struct queue *queue, uint32_t number, uint64_t position) {
+    struct queue_log *log = log_begun(queue, number);
+    if (log->cursor < position)
+        log_cursor(log, position);
+}
