@@ -17,6 +17,7 @@ enum conn_pause {
     CONN_PAUSE_PRIVATE = 2, /* it does not read its replies */
     CONN_PAUSE_TURN = 4,    /* frames behind a Subscribe wait until that is in force */
     CONN_PAUSE_DRAIN = 8,   /* the server stops */
+    CONN_PAUSE_QUEUE = 16,  /* frames behind a Subscribe to a queue wait for what its keeper says */
 };
 
 struct conn {

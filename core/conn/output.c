@@ -120,6 +120,15 @@ uint8_t *output_private(struct output *output, uint32_t length, uint16_t positio
     return bytes;
 }
 
+uint8_t *output_carried(struct output *output, uint32_t length) {
+    uint8_t *bytes = output_private(output, length, 0);
+    if (bytes == NULL)
+        return NULL;
+    output->last->first = OUTPUT_CARRIED;
+    output->carried += length;
+    return bytes;
+}
+
 static void private_drop(struct output *output, uint32_t length) {
     output->private_begin += length;
     output->private_length -= length;
@@ -201,6 +210,7 @@ void output_sent(struct output *output, struct output_pool *pool, uint64_t bytes
         struct output_item *item = output->first;
         uint32_t part = item->length < bytes ? item->length : (uint32_t)bytes;
         if (item->log == OUTPUT_PRIVATE) {
+            output->carried -= (item->first & OUTPUT_CARRIED) != 0 ? part : 0;
             private_drop(output, part);
             item->position_at = 0; /* once begun it can not be mended any more */
         }
@@ -289,13 +299,13 @@ static int rest_keep(struct output *output, const uint8_t *rest, uint32_t length
 
 void output_ended(struct output *output) {
     if (output->last != NULL && output->last->log == OUTPUT_PRIVATE)
-        output->last->first = 1;
+        output->last->first |= OUTPUT_ENDED;
 }
 
 static const struct output_item *ended_last(const struct output *output) {
     const struct output_item *found = NULL;
     for (const struct output_item *item = output->first; item != NULL; item = item->next)
-        if (item->log == OUTPUT_PRIVATE && item->first != 0)
+        if (item->log == OUTPUT_PRIVATE && (item->first & OUTPUT_ENDED) != 0)
             found = item;
     return found;
 }

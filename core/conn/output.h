@@ -17,10 +17,13 @@
 
 #define OUTPUT_PRIVATE UINT16_MAX
 
+#define OUTPUT_ENDED   1u /* subscriptions have ended with this frame */
+#define OUTPUT_CARRIED 2u /* it is, or belongs to, a delivered event, and no reply */
+
 struct output_item {
     struct output_item *next;
-    uint64_t first;  /* slice: position of its first record not wholly sent, or of one before it; private: 1
-                        when  subscriptions have ended with it, else 0 */
+    uint64_t first;  /* slice: position of its first record not wholly sent, or of one before it; private:
+                        OUTPUT_ENDED and OUTPUT_CARRIED */
     uint64_t offset; /* slice: where in the log the next byte to send is */
     uint32_t length; /* bytes still to send */
     uint16_t log;    /* index of the log, or OUTPUT_PRIVATE */
@@ -46,6 +49,7 @@ struct output {
     uint32_t slices;         /* how many items are slices */
     uint32_t private_length; /* unsent private bytes */
     uint32_t rest;           /* how many of them, in front, are the rest of a begun record and no replies */
+    uint32_t carried;        /* how many of them are delivered events and what belongs to them */
     uint32_t private_begin;
     uint32_t private_capacity;
     uint8_t *private_bytes; /* owns; the private items' bytes in their order */
@@ -58,9 +62,11 @@ int output_slice(struct output *output, struct output_pool *pool, uint16_t log, 
 /* Room for a private frame of `length` bytes, which the caller fills at once. `position_at`: see output_item.
  * NULL = no memory. */
 uint8_t *output_private(struct output *output, uint32_t length, uint16_t position_at) MUST_USE;
+/* The same for a delivered event, which counts as no reply. */
+uint8_t *output_carried(struct output *output, uint32_t length) MUST_USE;
 /* Bytes of replies that are not sent: what a client must read for us to read from it. */
 static inline uint32_t output_replies(const struct output *output) {
-    return output->private_length - output->rest;
+    return output->private_length - output->rest - output->carried;
 }
 
 /* Copied slices of one turn. */

@@ -46,10 +46,7 @@ uint64_t log_floor(const struct queue *queue, const struct queue_log *log) {
 }
 
 int queue_begin(struct queue *queue, uint32_t log, uint64_t position) {
-    struct queue_log *known = log_of(queue, log);
-    if (known && known->cursor < position)
-        log_cursor(known, position);
-    if (known)
+    if (log_of(queue, log))
         return 0;
     if (queue->log_count == QUEUE_LOGS_MAX)
         return -ENOSPC;

@@ -129,3 +129,11 @@ void queue_leave(struct queue *queue, uint64_t owner) {
 uint32_t queue_members(const struct queue *queue) {
     return queue->member_count;
 }
+
+uint32_t queue_places(const struct queue *queue) {
+    return queue->members_capacity;
+}
+
+uint64_t queue_owner(const struct queue *queue, uint32_t place) {
+    return queue->members[place] ? queue->members[place]->owner : 0;
+}

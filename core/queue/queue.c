@@ -25,8 +25,7 @@ static const struct fault faults[QUEUE_ANSWERS] = {
     [QUEUE_PAUSE] = {RH_CODE_INVALID, "must be at most 3,600,000, or 0 for the queue's own pause",
                      "ack.after_ms"},
     [QUEUE_CAPACITY] = {RH_CODE_EXHAUSTED,
-                        "the mailbox is full (queue.capacity): its receiver has to catch up first",
-                        "event.topic"},
+                        "the mailbox is full (queue.capacity): its receiver has to catch up first", "topic"},
 };
 
 struct fault queue_fault(enum queue_answer answer) {
@@ -93,8 +92,12 @@ void queue_trim(struct queue *queue) {
     queue->members_capacity = 0;
 }
 
+bool queue_full(const struct queue *queue) {
+    return queue->held >= queue->terms.capacity;
+}
+
 enum queue_answer queue_admit(struct queue *queue) {
-    if (queue->held >= queue->terms.capacity)
+    if (queue_full(queue))
         return QUEUE_CAPACITY;
     queue->held++;
     return QUEUE_OK;

@@ -63,10 +63,13 @@ enum queue_answer queue_join(struct queue *queue, uint64_t owner, uint32_t windo
 /* What the member held goes to the others at once, in order, and is not counted as a failure. */
 void queue_leave(struct queue *queue, uint64_t owner); /* one that is not a member has left already */
 uint32_t queue_members(const struct queue *queue);
+/* For all of them: places 0 to queue_places - 1, each with an owner or 0. */
+uint32_t queue_places(const struct queue *queue);
+uint64_t queue_owner(const struct queue *queue, uint32_t place);
 
 /* ---- cursors ---- */
 
-/* Where the queue begins in a log. One that it has a cursor in already keeps it, unless it stands lower. */
+/* Where the queue begins in a log. One that it has a cursor in already keeps it. */
 int queue_begin(struct queue *queue, uint32_t log, uint64_t position) MUST_USE;
 /* The next position it wants to see, and the lowest that is not done. The queue must have begun in the log.
  */
@@ -160,6 +163,7 @@ void queue_buried(struct queue *queue);
 /* One more event for the mailbox; QUEUE_CAPACITY when it holds as many as it may. Each that is done makes
  * room. */
 enum queue_answer queue_admit(struct queue *queue) MUST_USE;
+bool queue_full(const struct queue *queue);
 /* What was counted anew: after a restart or a Gap. */
 void queue_hold(struct queue *queue, uint64_t held);
 

@@ -130,6 +130,48 @@ void session_gap(struct session *session, const struct session_gap *gap, const s
     frame_send(session, &frame, message.position.len);
 }
 
+/* Frames of a queue are no replies: how many there can be is bounded by the queue's window. */
+static uint8_t *carried_room(struct session *session, size_t size) {
+    if (session->said_all)
+        return NULL;
+    uint8_t *out = output_carried(&session->conn->out, (uint32_t)size);
+    session->conn->broken |= out == NULL;
+    return out;
+}
+
+static void carried_send(struct session *session, const Roundhouse__V1__Frame *frame) {
+    uint8_t *out = carried_room(session, control_size(frame));
+    if (out != NULL)
+        (void)control_pack(frame, out);
+}
+
+void session_context(struct session *session, const struct session_context *context) {
+    Roundhouse__V1__Context message;
+    roundhouse__v1__context__init(&message);
+    message.subscription = context->subscription;
+    message.delivery = context->delivery;
+    message.attempt = context->attempt;
+    message.replay = context->replay;
+    message.lease_ms = context->lease_ns / NS_PER_MS;
+    Roundhouse__V1__Frame frame = FRAME(context, CONTEXT, &message);
+    carried_send(session, &frame);
+}
+
+void session_carry(struct session *session, const uint8_t *frame, uint32_t length) {
+    uint8_t *out = carried_room(session, length);
+    if (out != NULL)
+        memcpy(out, frame, length);
+}
+
+void session_lease_expired(struct session *session, uint64_t subscription, uint64_t delivery) {
+    Roundhouse__V1__LeaseExpired expired;
+    roundhouse__v1__lease_expired__init(&expired);
+    expired.subscription = subscription;
+    expired.delivery = delivery;
+    Roundhouse__V1__Frame frame = FRAME(lease_expired, LEASE_EXPIRED, &expired);
+    carried_send(session, &frame);
+}
+
 /* As many exceptions as fit a modest frame; more go into the next one, which has the same `through` or a
  * later one. */
 #define ACK_EXCEPTIONS_MAX 64u
@@ -277,8 +319,8 @@ static enum session_verdict control_dispatch(struct session *session, const Roun
     case ROUNDHOUSE__V1__FRAME__BODY_GOODBYE:
         return goodbye_handle(session);
     case ROUNDHOUSE__V1__FRAME__BODY_ACK:
-        return fail(session, RH_CODE_UNSUPPORTED,
-                    "Ack belongs to durable subscriptions, which this server has not", NULL);
+        host->acked(session->peer, frame->ack);
+        return SESSION_GO;
     default:
         return fail(session, RH_CODE_PROTOCOL, "only servers send this kind of frame", NULL);
     }

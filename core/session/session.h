@@ -37,6 +37,8 @@ struct session_host {
      * call. */
     enum session_verdict (*subscribe)(void *peer, const Roundhouse__V1__Subscribe *subscribe);
     enum session_verdict (*unsubscribe)(void *peer, uint64_t id);
+    /* What became of events of a queue; the frame is borrowed for the call. */
+    void (*acked)(void *peer, const Roundhouse__V1__Ack *ack);
     /* Whether received bytes may stay where they are, borrowed, until the host makes the input own them.
      * Optional. */
     bool (*stays)(void *peer, const uint8_t *bytes);
@@ -98,6 +100,18 @@ struct session_gap {
     Roundhouse__V1__Gap__Reason reason;
 };
 void session_gap(struct session *session, const struct session_gap *gap, const struct position *position);
+/* Whose the events behind it are. */
+struct session_context {
+    uint64_t subscription; /* 0 = those of the subscriptions without a queue */
+    uint64_t delivery;
+    uint64_t lease_ns;
+    uint32_t attempt;
+    bool replay;
+};
+void session_context(struct session *session, const struct session_context *context);
+/* An event of a queue: a whole frame, which is copied. */
+void session_carry(struct session *session, const uint8_t *frame, uint32_t length);
+void session_lease_expired(struct session *session, uint64_t subscription, uint64_t delivery);
 struct session_exception {
     uint64_t ordinal;
     uint64_t duplicate_of; /* the sequence that it has already; 0 = the fault says what is wrong */

@@ -217,8 +217,8 @@ static void stretch_take(void *context, const struct route *route, const struct 
     struct worker *worker = stretch->worker;
     for (uint32_t i = 0; i < route->count; i++) {
         struct peer *peer = worker->peers[route->members[i]];
-        if (!stretch_serves(stretch, peer))
-            continue;
+        if (peer == NULL || !stretch_serves(stretch, peer))
+            continue; /* a queue has a cursor of its own */
         if (run->expired) {
             counter_add(&worker->stats.events_expired, run->records);
             continue;

@@ -123,6 +123,10 @@ static void live_take(void *context, const struct route *route, const struct run
     struct worker *worker = live->worker;
     for (uint32_t i = 0; i < route->count; i++) {
         struct peer *peer = worker->peers[route->members[i]];
+        if (UNLIKELY(peer == NULL)) {
+            keeper_offer(worker, route->members[i], live->log, run);
+            continue;
+        }
         if (peer->block != NULL)
             block_note(peer, worker->readers[live->log].log, run);
         if (peer->at != NULL || peer->retired)

@@ -89,6 +89,20 @@ static uint64_t topic_id(struct worker *worker, struct home *home, const struct 
     return id;
 }
 
+/* Whether there is something against it. A home may take what it lets pass for stored, so it is asked last;
+ * what is stored for a mailbox counts as held there. */
+static bool judged(struct worker *worker, struct home *home, const struct wire_event *event, uint64_t hash,
+                   uint64_t sequence, struct verdict *verdict) {
+    bool mailbox = event->topic[0] == '@';
+    if (mailbox && keeper_refuses(worker, event, verdict))
+        return true;
+    if (home->judge != NULL && home->judge(home, event, hash, sequence, verdict))
+        return true;
+    if (mailbox)
+        keeper_admit(worker, event);
+    return false;
+}
+
 /* What became of an event that a session has given. */
 enum placed { PLACED, PLACED_ANSWERED, PLACED_NOT };
 
@@ -109,7 +123,7 @@ static enum placed append_here(struct peer *peer, struct home *home, struct forw
     if (out == NULL)
         return PLACED_NOT;
     uint64_t sequence = sequence_make(home->epoch, log_writer_next(home->log));
-    if (UNLIKELY(home->judge != NULL) && home->judge(home, event, forward->hash, sequence, &verdict)) {
+    if (UNLIKELY(forward->judged) && judged(worker, home, event, forward->hash, sequence, &verdict)) {
         note_answered(peer, home, &verdict);
         verdict_tell(peer, peer->session.ordinal, &verdict);
         return PLACED_ANSWERED;
@@ -134,7 +148,7 @@ static struct link_out *link_to(struct worker *worker, uint32_t way) {
     uint64_t bytes = shards->config.link_bytes;
     if (link->ring == NULL && spsc_create(&link->ring, bytes != 0 ? bytes : SPSC_BYTES) != 0)
         return NULL;
-    if (link->back == NULL && shards->judged != 0 && spsc_create(&link->back, VERDICT_BYTES) != 0)
+    if (link->back == NULL && spsc_create(&link->back, VERDICT_BYTES) != 0)
         return NULL;
     if (!link->announced) {
         struct worker *other = way_worker(shards, way);
@@ -216,7 +230,7 @@ static void forward_write(uint8_t *out, const struct forward *forward, const str
     memcpy(out + sizeof *forward, &from, sizeof from);
 }
 
-static bool forward_large(struct peer *peer, struct link_out *link, struct forward *forward,
+static bool forward_large(const struct peer *peer, struct link_out *link, struct forward *forward,
                           const struct wire_event *event) {
     uint8_t *out;
     uint32_t head = forward_head(forward);
@@ -233,7 +247,7 @@ static bool forward_large(struct peer *peer, struct link_out *link, struct forwa
     return true;
 }
 
-static bool forward_inline(struct peer *peer, struct link_out *link, struct forward *forward,
+static bool forward_inline(const struct peer *peer, struct link_out *link, struct forward *forward,
                            const struct wire_event *event) {
     uint8_t *out;
     uint32_t head = forward_head(forward);
@@ -245,9 +259,9 @@ static bool forward_inline(struct peer *peer, struct link_out *link, struct forw
     return true;
 }
 
-static enum placed append_there(struct peer *peer, uint32_t way, struct forward *forward,
-                                const struct wire_event *event) {
-    struct worker *worker = peer->worker;
+/* `peer` is NULL for an event of the router itself, which nobody judges. */
+static enum placed append_there(struct worker *worker, const struct peer *peer, uint32_t way,
+                                struct forward *forward, const struct wire_event *event) {
     struct link_out *link = link_to(worker, way);
     if (link == NULL)
         return PLACED_NOT;
@@ -286,7 +300,7 @@ static const struct topic_learnt *topic_find(struct worker *worker, const struct
                                    .rule = topic_rule_of(worker, event->topic, event->topic_length, hash),
                                    .way = (uint16_t)way_of(shards, log_home(shards, log), class),
                                    .log = (uint8_t)log,
-                                   .judged = (shards->judged >> log & 1u) != 0};
+                                   .judged = (shards->judged >> log & 1u) != 0 || event->topic[0] == '@'};
     if (event->known == WIRE_TOPIC_LEARNT)
         worker->learnt = *found;
     return found;
@@ -355,7 +369,7 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
     if (!acks_ready(peer))
         return park(peer);
     enum placed placed = home != NULL ? append_here(peer, home, &forward, event)
-                                      : append_there(peer, topic->way, &forward, event);
+                                      : append_there(worker, peer, topic->way, &forward, event);
     if (placed == PLACED_NOT)
         return park(peer);
     if (placed == PLACED_ANSWERED)
@@ -385,6 +399,28 @@ enum session_verdict ingress_refused(void *user, const struct fault *fault) {
     return SESSION_GO;
 }
 
+bool ingress_own(struct worker *worker, const struct wire_event *event) {
+    struct topic_learnt found;
+    const struct topic_learnt *topic = topic_find(worker, event, &found);
+    struct home *home = topic->home;
+    struct forward forward = {.hash = topic->hash,
+                              .time_ns = worker->wall_ns,
+                              .length = wire_record_size_of(event),
+                              .log = topic->log,
+                              .expiring = expiry_asked(event, topic->rule),
+                              .topic_length = (uint8_t)event->topic_length};
+    if (home == NULL)
+        return append_there(worker, NULL, topic->way, &forward, event) == PLACED;
+    (void)landing_clear(home, NULL, NULL);
+    uint8_t *out = log_room(worker, home, forward.length);
+    if (out == NULL)
+        return false;
+    forward.topic_at =
+        (uint8_t)wire_record_write(out, sequence_make(home->epoch, log_writer_next(home->log)), event);
+    log_add(worker, home, &forward, topic_id(worker, home, event, forward.hash));
+    return true;
+}
+
 void ingress_retry(struct worker *worker) {
     struct list again;
     struct list *node;
@@ -408,14 +444,15 @@ void ingress_link_add(struct worker *worker, uint32_t way, const struct mpsc_com
 }
 
 /* Whether the home has something against it; *said: the publisher's worker will know. */
-static bool link_judge(struct home *home, struct link_in *link, const struct forward *forward,
-                       const uint8_t *frame, const struct forward_from *from, bool *said) {
+static bool link_judge(struct worker *worker, struct home *home, struct link_in *link,
+                       const struct forward *forward, const uint8_t *frame, const struct forward_from *from,
+                       bool *said) {
     struct wire_event event;
     struct verdict verdict;
     uint64_t none;
     wire_record_read(frame, forward->length, &none, &event);
-    if (!home->judge(home, &event, forward->hash, sequence_make(home->epoch, log_writer_next(home->log)),
-                     &verdict))
+    if (!judged(worker, home, &event, forward->hash, sequence_make(home->epoch, log_writer_next(home->log)),
+                &verdict))
         return false;
     *said = verdict_send(link, from, &verdict);
     return true;
@@ -434,7 +471,7 @@ static bool link_append(struct worker *worker, struct link_in *link, const uint8
     if (UNLIKELY(forward.judged)) {
         memcpy(&from, bytes + sizeof forward, sizeof from);
         bool said = true;
-        if (home->judge != NULL && link_judge(home, link, &forward, frame, &from, &said)) {
+        if (link_judge(worker, home, link, &forward, frame, &from, &said)) {
             link->appended |= said;
             return said;
         }

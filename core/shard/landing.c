@@ -105,7 +105,7 @@ uint32_t landing_train_most(void *user, const struct wire_event *first) {
     uint8_t *out;
     uint64_t retry_ns;
     uint32_t length = wire_record_size_of(first);
-    if (home == NULL || topic->home != home || home->judge != NULL ||
+    if (home == NULL || topic->home != home || home->judge != NULL || topic->judged ||
         (peer->session.disk && !disk_can(worker, topic)) || !log_writer_is_next(home->log, first->record) ||
         topic->id == 0 || topic->generation != intern_generation(home->intern) ||
         block_holds_back(peer, topic_slot(topic->hash)) || !acks_ready(peer) ||

@@ -3,6 +3,7 @@
 #include "core/shard/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* ---- the session's host ---- */
@@ -24,6 +25,7 @@ const struct session_host peer_host = {
     .refused = ingress_refused,
     .subscribe = subs_subscribe,
     .unsubscribe = subs_unsubscribe,
+    .acked = memberships_acked,
     .stays = landing_stays,
     .position = delivery_position,
     .goodbye = acks_goodbye,
@@ -40,6 +42,7 @@ static bool members_grow(struct worker *worker) {
     if (peers == NULL)
         return false;
     worker->peers = peers;
+    memset(peers + worker->peers_capacity, 0, (capacity - worker->peers_capacity) * sizeof(struct peer *));
     route_member *spare = realloc(worker->spare, capacity * sizeof *spare);
     if (spare == NULL)
         return false;
@@ -50,10 +53,22 @@ static bool members_grow(struct worker *worker) {
     return true;
 }
 
+bool peer_member_take(struct worker *worker, route_member *member) {
+    if (worker->spare_count == 0 && !members_grow(worker))
+        return false;
+    *member = worker->spare[--worker->spare_count];
+    worker->peers[*member] = NULL;
+    return true;
+}
+
+void peer_member_give(struct worker *worker, route_member member) {
+    worker->spare[worker->spare_count++] = member;
+}
+
 static void peer_lists_init(struct peer *peer) {
-    struct list *nodes[] = {&peer->all,           &peer->dirty,  &peer->parked,  &peer->lagging,
-                            &peer->changing,      &peer->acking, &peer->holding, &peer->leaving,
-                            &peer->subscriptions, &peer->staged};
+    struct list *nodes[] = {&peer->all,           &peer->dirty,  &peer->parked,      &peer->lagging,
+                            &peer->changing,      &peer->acking, &peer->holding,     &peer->leaving,
+                            &peer->subscriptions, &peer->staged, &peer->memberships, &peer->telling};
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
         list_init(nodes[i]);
 }
@@ -79,8 +94,8 @@ static struct peer *peer_new(struct worker *worker) {
 
 static void peer_free(struct peer *peer) {
     struct worker *worker = peer->worker;
-    struct list *nodes[] = {&peer->all,      &peer->dirty,  &peer->parked,  &peer->lagging,
-                            &peer->changing, &peer->acking, &peer->holding, &peer->leaving};
+    struct list *nodes[] = {&peer->all,    &peer->dirty,   &peer->parked,  &peer->lagging, &peer->changing,
+                            &peer->acking, &peer->holding, &peer->leaving, &peer->telling};
     catchup_forget(peer);
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
         list_remove(nodes[i]);
@@ -323,6 +338,7 @@ void peers_leave(struct worker *worker) {
         struct peer *peer = LIST_OF(node, struct peer, leaving);
         next = node->next;
         subs_drop_all(peer);
+        memberships_drop_all(peer);
         if (peer->closed)
             peer_free(peer);
     }

@@ -47,10 +47,9 @@ static uint32_t literal_log(const struct worker *worker, const uint8_t *pattern)
 }
 
 /* One bit for each log where a pattern can match. */
-static uint64_t subscription_logs(const struct worker *worker, const struct subscription *sub) {
+uint64_t subs_logs(const struct worker *worker, const uint8_t *pattern, uint32_t count) {
     uint64_t logs = 0;
-    const uint8_t *pattern = sub->pattern;
-    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+    for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
         if (pattern_wild(pattern + 1, pattern[0]))
             return UINT64_MAX >> (64 - worker->shards->log_count);
         logs |= UINT64_C(1) << literal_log(worker, pattern);
@@ -74,6 +73,10 @@ static struct subscription *find(const struct list *head, uint64_t id) {
             return sub;
     }
     return NULL;
+}
+
+bool subs_has(const struct peer *peer, uint64_t id) {
+    return find(&peer->subscriptions, id) != NULL;
 }
 
 static bool patterns_valid(const Roundhouse__V1__Subscribe *subscribe, struct fault *fault) {
@@ -109,7 +112,7 @@ static bool subscribe_valid(const struct peer *peer, const Roundhouse__V1__Subsc
     if (!list_empty(&peer->subscriptions) && peer->policy != (uint8_t)subscribe->policy)
         return fault_set(fault, RH_CODE_INVALID,
                          "all subscriptions of one connection must have the same policy", "subscribe.policy");
-    if (find(&peer->subscriptions, subscribe->id) != NULL)
+    if (find(&peer->subscriptions, subscribe->id) != NULL || memberships_has(peer, subscribe->id))
         return fault_set(fault, RH_CODE_INVALID,
                          "this id is in use by another subscription of this connection", "subscribe.id");
     if (taken + subscribe->n_patterns > worker->shards->config.subscriptions)
@@ -126,9 +129,16 @@ static void stage(struct peer *peer, struct subscription *sub) {
     peer->worker->worked = true;
 }
 
+static enum session_verdict queue_subscribe(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe) {
+    struct fault fault = memberships_subscribe(peer, subscribe);
+    return fault.code == RH_CODE_NONE ? SESSION_WAIT : refuse(peer, subscribe->id, fault);
+}
+
 enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe *subscribe) {
     struct peer *peer = user;
     struct fault fault;
+    if (subscribe->queue != NULL)
+        return queue_subscribe(peer, subscribe);
     if (!subscribe_valid(peer, subscribe, &fault))
         return refuse(peer, subscribe->id, fault);
     struct subscription *sub = subscription_new(subscribe);
@@ -136,7 +146,7 @@ enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe 
         return refuse(peer, subscribe->id,
                       (struct fault){.code = RH_CODE_EXHAUSTED,
                                      .text = "the server has no memory for this subscription now"});
-    sub->logs = subscription_logs(peer->worker, sub);
+    sub->logs = subs_logs(peer->worker, sub->pattern, sub->patterns);
     if (!starts_read(peer->worker, subscribe, sub, &fault)) {
         subscription_free(peer->worker, sub);
         return refuse(peer, subscribe->id, fault);
@@ -148,6 +158,8 @@ enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe 
 
 enum session_verdict subs_unsubscribe(void *user, uint64_t id) {
     struct peer *peer = user;
+    if (memberships_unsubscribe(peer, id))
+        return SESSION_GO;
     if (find(&peer->subscriptions, id) == NULL)
         return refuse(peer, id,
                       (struct fault){.code = RH_CODE_INVALID,
@@ -209,28 +221,26 @@ static bool pattern_want(struct worker *worker, const uint8_t *pattern) {
 
 /* ---- in force ---- */
 
-static void patterns_remove(struct peer *peer, const struct subscription *sub, uint32_t count) {
-    struct worker *worker = peer->worker;
-    const uint8_t *pattern = sub->pattern;
+void subs_patterns_remove(struct worker *worker, route_member member, const uint8_t *pattern,
+                          uint32_t count) {
     for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
-        route_unsubscribe(worker->routes, pattern + 1, pattern[0], peer->member);
+        route_unsubscribe(worker->routes, pattern + 1, pattern[0], member);
         pattern_unwant(worker, pattern, worker->shards->log_count);
     }
     counter_add(&worker->stats.subscriptions, -(uint64_t)count);
 }
 
-static bool patterns_add(struct peer *peer, const struct subscription *sub) {
-    struct worker *worker = peer->worker;
-    const uint8_t *pattern = sub->pattern;
-    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+bool subs_patterns_add(struct worker *worker, route_member member, const uint8_t *patterns, uint32_t count) {
+    const uint8_t *pattern = patterns;
+    for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
         bool wanted = pattern_want(worker, pattern);
-        if (wanted && route_subscribe(worker->routes, pattern + 1, pattern[0], peer->member) == 0) {
+        if (wanted && route_subscribe(worker->routes, pattern + 1, pattern[0], member) == 0) {
             counter_add(&worker->stats.subscriptions, 1);
             continue;
         }
         if (wanted)
             pattern_unwant(worker, pattern, worker->shards->log_count);
-        patterns_remove(peer, sub, i);
+        subs_patterns_remove(worker, member, patterns, i);
         return false;
     }
     return true;
@@ -284,11 +294,11 @@ static void subscribed_tell(struct peer *peer, const struct subscription *sub) {
 static bool begin_try(struct peer *peer, struct subscription *sub, struct fault *fault) {
     if (!starts_allowed(peer->worker, sub, fault))
         return false;
-    if (!patterns_add(peer, sub))
+    if (!subs_patterns_add(peer->worker, peer->member, sub->pattern, sub->patterns))
         return fault_set(fault, RH_CODE_EXHAUSTED, "the server has no room for this subscription now", NULL);
     if (starts_set(peer, sub, fault))
         return true;
-    patterns_remove(peer, sub, sub->patterns);
+    subs_patterns_remove(peer->worker, peer->member, sub->pattern, sub->patterns);
     return false;
 }
 
@@ -297,6 +307,7 @@ static void begin(struct peer *peer, struct subscription *sub) {
     if (begin_try(peer, sub, &fault)) {
         list_add(&peer->subscriptions, &sub->node);
         peer->logs |= sub->logs;
+        memberships_context_end(peer);
         subscribed_tell(peer, sub);
         starts_begun(sub);
         return;
@@ -314,7 +325,7 @@ static void end(struct peer *peer, struct subscription *staged) {
     if (out->slices > 0 && output_has_ended(out))
         (void)catchup_enter(peer);
     list_remove(&sub->node);
-    patterns_remove(peer, sub, sub->patterns);
+    subs_patterns_remove(peer->worker, peer->member, sub->pattern, sub->patterns);
     peer_reads_anew(peer);
     starts_skip(peer);
     session_unsubscribed(&peer->session, sub->id);
@@ -392,7 +403,7 @@ void subs_drop_all(struct peer *peer) {
     (void)peer_apply(peer, &work); /* retired: frees what is staged */
     while ((node = list_take(&peer->subscriptions)) != NULL) {
         struct subscription *sub = LIST_OF(node, struct subscription, node);
-        patterns_remove(peer, sub, sub->patterns);
+        subs_patterns_remove(peer->worker, peer->member, sub->pattern, sub->patterns);
         subscription_free(peer->worker, sub);
     }
     peer->logs = 0;

@@ -10,6 +10,7 @@
  *   5. settle     publishers are told (acks.c)
  *   6. route      every attached log up to `visible`: runs become slices of the live subscribers (delivery.c)
  *   7. subscribe  what was staged in step 1 is put in force at the cursors: one generation (subs.c)
+ *      queues     what members said, what is due, deliveries to members (keeper.c, memberships.c)
  *   8. catch up   one stretch for the laggards of each log (catchup.c)
  *   9. send       one gathered send per connection that has something
  *  10. gates      rise to what is still needed; parked publishers try again
@@ -76,8 +77,9 @@ static int worker_make_tables(struct worker *worker) {
 }
 
 static void worker_lists_init(struct worker *worker) {
-    struct list *heads[] = {&worker->all,      &worker->dirty,  &worker->parked,  &worker->lagging,
-                            &worker->changing, &worker->acking, &worker->holding, &worker->leaving};
+    struct list *heads[] = {&worker->all,     &worker->dirty,    &worker->parked,
+                            &worker->lagging, &worker->changing, &worker->acking,
+                            &worker->holding, &worker->leaving,  &worker->told};
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         list_init(heads[i]);
 }
@@ -99,6 +101,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     worker->clock_ns = clock_mono_ns;
     worker->clock_wall = clock_wall_ns;
     worker_lists_init(worker);
+    keeper_init(&worker->keeper);
     const char *what = "wake";
     int result = wake_init(&worker->wake);
     if (result == 0 && (result = homes_make(worker, &what)) == 0 &&
@@ -113,6 +116,8 @@ void worker_destroy(struct worker *worker) {
     if (worker == NULL)
         return;
     ingress_deinit(worker);
+    talk_deinit(worker);
+    keeper_deinit(worker);
     io_destroy(worker->io);
     mpsc_destroy(worker->mailbox);
     route_destroy(worker->routes);
@@ -185,6 +190,9 @@ static void mailbox_read(struct worker *worker) {
         case COMMAND_LINK:
             ingress_link_add(worker, command.small, &command);
             break;
+        case COMMAND_NOTES:
+            talk_take(worker, (struct note *)(uintptr_t)command.word[0]);
+            break;
         case COMMAND_DRAIN:
             drain(worker);
             break;
@@ -238,6 +246,8 @@ static uint64_t sleep_ns(const struct worker *worker) {
         until = worker->now_ns + PARKED_RETRY_NS;
     if (worker->retry_ns != 0 && worker->retry_ns < until)
         until = worker->retry_ns;
+    if (keeper_due_ns(worker) < until)
+        until = keeper_due_ns(worker);
     return until > worker->now_ns ? until - worker->now_ns : 0;
 }
 
@@ -321,12 +331,18 @@ int worker_wake(struct worker *worker, uint64_t wait_ns) {
     int result = worker_wait(worker, wait_ns);
     counter_add(&worker->stats.turns, 1);
     mailbox_read(worker);
+    talk_own(worker);
+    memberships_turn(worker);
     if (ingress_links(worker))
         worker->worked = true;
     ingress_publish_all(worker);
     acks_settle(worker);
     delivery_walk(worker);
     subs_apply(worker);
+    keeper_turn(worker);
+    talk_own(worker);
+    memberships_turn(worker);
+    talk_flush(worker);
     if (catchup_step(worker))
         worker->worked = true;
     delivery_send(worker);

@@ -5,6 +5,7 @@
  * turn, what can not go on is parked or closed, and counted. */
 #pragma once
 
+#include "core/base/heap.h"
 #include "core/base/limits.h"
 #include "core/base/list.h"
 #include "core/base/logfmt.h"
@@ -14,6 +15,7 @@
 #include "core/route/route.h"
 #include "core/session/session.h"
 #include "core/shard/duplicates.h"
+#include "core/shard/keeper.h"
 #include "core/shard/rules.h"
 #include "core/shard/shard.h"
 #include "ring/log.h"
@@ -35,6 +37,7 @@ enum command_kind {
     COMMAND_CONNECTION, /* word[0] = fd, small = 1: refuse it with an Error */
     COMMAND_LINK,    /* word[0] = struct spsc *, word[1] = that for verdicts, small = the way it comes by */
     COMMAND_DRAIN,   /* stop receiving, deliver what is owed */
+    COMMAND_NOTES,   /* word[0] = struct note *, a list: of queues and their members */
     COMMAND_LEAVE,   /* say Goodbye, close, end */
     COMMAND_HOLD,    /* small = a slot of the receiver's that the sender holds from now on */
     COMMAND_RELEASE, /* ... and no longer */
@@ -122,6 +125,9 @@ struct peer {
     struct list leaving;  /* retired: its patterns are to be taken out; freed when closed */
     struct list subscriptions;
     struct list staged;
+    struct list memberships; /* in queues */
+    struct list telling;     /* events of a queue were put into its output in this turn */
+    struct context_told told;
     struct acks acks;
     uint64_t *at;        /* owns; lagging: per log that it reads, the next position to deliver */
     uint64_t logs;       /* one bit for each log that it reads: where a subscription can match */
@@ -273,7 +279,10 @@ struct worker {
     route_member *spare; /* owns; free members, a stack */
     uint32_t peers_capacity, spare_count;
     uint32_t peers_made; /* counts on and around */
-    struct list all, dirty, parked, lagging, changing, acking, holding, leaving;
+    uint32_t memberships_made;
+    struct talk talk;
+    struct keeper keeper;
+    struct list all, dirty, parked, lagging, changing, acking, holding, leaving, told;
     struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
     uint32_t iov_used;
     uint32_t picks;             /* of all subscriptions together */
@@ -370,6 +379,9 @@ void peer_failed(void *peer, enum rh_code code);
 void peers_tick(struct worker *worker);
 /* Takes out the patterns of retired peers and frees those whose connection is closed; once a turn. */
 void peers_leave(struct worker *worker);
+/* A number in the route table for somebody who is no peer. */
+bool peer_member_take(struct worker *worker, route_member *member) MUST_USE;
+void peer_member_give(struct worker *worker, route_member member);
 extern const struct session_host peer_host;
 uint64_t workers_sum(const struct shards *shards,
                      size_t counter_offset); /* of one counter in worker_stats over all workers */
@@ -430,6 +442,8 @@ bool ingress_links(struct worker *worker);
 void ingress_publish_all(struct worker *worker);
 /* Parked connections try again. */
 void ingress_retry(struct worker *worker);
+/* An event of the router itself; its bytes are copied. False: there is no room now. */
+bool ingress_own(struct worker *worker, const struct wire_event *event) MUST_USE;
 void ingress_link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command);
 bool ingress_idle(const struct worker *worker); /* nothing on its way in or out to other workers */
 void ingress_deinit(struct worker *worker);
@@ -482,6 +496,15 @@ void acks_deinit(struct acks *acks);
 enum session_verdict subs_subscribe(void *peer, const Roundhouse__V1__Subscribe *subscribe);
 enum session_verdict subs_unsubscribe(void *peer, uint64_t id);
 void subs_apply(struct worker *worker);
+bool subs_has(const struct peer *peer, uint64_t id); /* in force */
+/* Patterns one behind the other, as of a subscription, for a member of the route table. False: no room,
+ * nothing was added. */
+bool subs_patterns_add(struct worker *worker, route_member member, const uint8_t *patterns,
+                       uint32_t count) MUST_USE;
+void subs_patterns_remove(struct worker *worker, route_member member, const uint8_t *patterns,
+                          uint32_t count);
+/* One bit for each log where one of them can match. */
+uint64_t subs_logs(const struct worker *worker, const uint8_t *patterns, uint32_t count);
 void subs_drop_all(struct peer *peer); /* takes its patterns out and frees them; idempotent */
 
 /* picks.c: single positions that are due */
@@ -592,3 +615,40 @@ void catchup_too_long(struct peer *peer); /* disconnects who has held back publi
 /* Tells the writers where the laggards stand, and disconnects those that fell off and do not even read. */
 void catchup_floors(struct worker *worker);
 void catchup_forget(struct peer *peer);
+
+static inline struct reader *reader_of_number(struct worker *worker, uint32_t number) {
+    uint32_t index =
+        number >= LOG_NUMBER_DISK ? worker->shards->config.count + number - LOG_NUMBER_DISK : number;
+    return &worker->readers[index];
+}
+
+/* memberships.c */
+struct fault memberships_subscribe(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe);
+/* False: there is no membership of this id. */
+bool memberships_unsubscribe(struct peer *peer, uint64_t id);
+bool memberships_has(const struct peer *peer, uint64_t id);
+void memberships_acked(void *peer, const Roundhouse__V1__Ack *ack);
+void memberships_drop_all(struct peer *peer);
+void memberships_note(struct worker *worker, const struct note *note);
+/* What follows in the output of a connection is not of its queues. */
+void memberships_context_end(struct peer *peer);
+/* Behind all that was delivered in this turn. */
+void memberships_turn(struct worker *worker);
+
+/* keeper.c */
+void keeper_init(struct keeper *keeper);
+void keeper_deinit(struct worker *worker);
+void keeper_note(struct worker *worker, struct note *note);
+/* A run for a member of the route table that is a queue. */
+void keeper_offer(struct worker *worker, route_member member, uint32_t log, const struct run *run);
+/* Leases, pauses, what is to be delivered again, and the queues that are not live. */
+void keeper_turn(struct worker *worker);
+uint64_t keeper_due_ns(const struct worker *worker); /* when it has something to do; UINT64_MAX = never */
+/* Whether an event for a mailbox is not taken, and why. At the mailbox's home. */
+bool keeper_refuses(struct worker *worker, const struct wire_event *event, struct verdict *verdict);
+/* It is about to be stored, and counts as held from now on. */
+void keeper_admit(struct worker *worker, const struct wire_event *event);
+
+/* dead_letters.c */
+/* False: not all, there is no room now. */
+bool dead_letters_send(struct worker *worker, struct kept *kept) MUST_USE;

@@ -42,6 +42,12 @@ def test_ack_level_disk_is_refused_on_a_memory_log(router):
         assert client.refused().code == UNSUPPORTED
 
 
+def mailbox(receiver, name):
+    """Only for a mailbox that somebody has made events are taken."""
+    receiver.send(subscribe=pb.Subscribe(id=1, queue=pb.Queue(name=name, volatile=True)))
+    receiver.expect("subscribed")
+
+
 @pytest.mark.parametrize("shards", [1, 3])
 @pytest.mark.parametrize("pattern, reached", [
     ("orders.eu.created", {"orders.eu.created"}),
@@ -57,7 +63,8 @@ def test_a_pattern_gets_exactly_what_matches(router, shards, pattern, reached):
     topics = ["orders.eu.created", "orders.us.created", "orders.eu.closed", "orders.x", "orders", "ordersx.eu.created",
               "orders.eu.created.now", "@box", "Orders.eu.created"]
     made = router(shards=shards)
-    with made.client() as subscriber, made.client(ack=ROUTED) as publisher:
+    with made.client() as subscriber, made.client(ack=ROUTED) as publisher, made.client() as receiver:
+        mailbox(receiver, "@box")
         subscriber.subscribe(pattern)
         for number, topic in enumerate(topics):
             publisher.send_bytes(wire.numbered(topic, number))
@@ -73,7 +80,8 @@ def test_a_pattern_gets_exactly_what_matches(router, shards, pattern, reached):
 
 def test_no_leading_wildcard_matches_a_mailbox(router):
     made = router()
-    with made.client() as subscriber, made.client(ack=ROUTED) as publisher:
+    with made.client() as subscriber, made.client(ack=ROUTED) as publisher, made.client() as receiver:
+        mailbox(receiver, "@box")
         subscriber.subscribe(">", "*")
         publisher.publish("@box", wire.cloud_event())
         publisher.publish("a", wire.cloud_event())

@@ -95,6 +95,10 @@ static enum session_verdict host_unsubscribe(void *peer, uint64_t id) {
     return verdict;
 }
 
+static void host_acked(void *peer, const Roundhouse__V1__Ack *ack) {
+    note(peer, "acked %zu %zu kind %d\n", (size_t)ack->subscription, (size_t)ack->delivery, (int)ack->kind);
+}
+
 static void host_position(void *peer, struct position *out) {
     (void)peer;
     *out = (struct position){.count = 2, .logs = {{.next = 5}, {.next = 6, .number = 1}}};
@@ -117,6 +121,7 @@ static const struct session_host host = {.admit = host_admit,
                                          .refused = host_refused,
                                          .subscribe = host_subscribe,
                                          .unsubscribe = host_unsubscribe,
+                                         .acked = host_acked,
                                          .position = host_position,
                                          .goodbye = host_goodbye,
                                          .failed = host_failed};

@@ -368,7 +368,7 @@ void sim_fatal(struct sim_client *client, uint32_t how) {
         {"\xff\xff\xff\x7f", 4, RH_CODE_TOO_LARGE},
         {"\x04\x12\x02\x08\x01", 5, RH_CODE_PROTOCOL}, /* a second Connect */
         {"\x02\x1a\0", 3, RH_CODE_PROTOCOL},           /* Connected, which only servers send */
-        {"\x02\x4a\0", 3, RH_CODE_UNSUPPORTED},        /* Ack */
+        {"\x02\x52\0", 3, RH_CODE_PROTOCOL},           /* Context, too */
         {"\x04\x6a\0\x72\0", 5, RH_CODE_PROTOCOL},     /* Ping and Pong in one frame */
         {"\x02\x68\x01", 3, RH_CODE_PROTOCOL},         /* a Ping that is a number */
         {"\x02\xff\xff", 3, RH_CODE_PROTOCOL},         /* no field */

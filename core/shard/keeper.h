@@ -1,0 +1,141 @@
+/* keeper.h: queues in a router: who keeps them, who is a member, and what the two tell each other.
+ * Owner: the worker that holds the structs; its thread. Private to core/shard.
+ * A queue is kept by one worker, its keeper: the home of the topic $queue.NAME, or of the mailbox. Its
+ * members are connections of any worker. All that goes between them is notes, also within one worker. Nothing
+ * blocks. A note that finds the other's mailbox full waits here, in order. Without memory a member is
+ * refused, or put out; an event stays with its queue. */
+#pragma once
+
+#include "core/base/error.h"
+#include "core/base/limits.h"
+#include "core/base/list.h"
+#include "core/queue/queue.h"
+#include "core/queue/timers.h"
+#include "core/queue/lookup.h"
+#include "core/route/route.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct worker;
+struct peer;
+struct run;
+struct reader;
+struct home;
+struct wire_event;
+
+/* ---- notes (talk.c) ---- */
+
+enum note_kind {
+    /* to the keeper */
+    NOTE_JOIN,
+    NOTE_LEAVE,
+    NOTE_ACK,
+    /* to the member */
+    NOTE_JOINED,
+    NOTE_REFUSED, /* the join */
+    NOTE_ANSWER,  /* what is wrong with an Ack */
+    NOTE_DELIVER, /* `bytes` is the frame */
+    NOTE_EXPIRED,
+    NOTE_OUT, /* another connection has taken the queue over, or it can not go on */
+    NOTE_GAP,
+};
+#define NOTE_TO_KEEPER(kind) ((kind) <= NOTE_ACK)
+
+struct note {
+    struct note *next;
+    uint64_t owner; /* of the membership */
+    enum note_kind kind;
+    uint32_t length; /* of `bytes` */
+    union {
+        struct {
+            struct queue_terms terms;
+            void *texts; /* owns */
+            uint32_t window;
+            bool take_over;
+        } join;
+        struct {
+            uint64_t delivery;
+            uint64_t after_ns;
+            uint32_t kind; /* `bytes` is the reason */
+        } ack;
+        struct {
+            uint64_t delivery;
+            uint64_t lease_ns;
+            uint32_t attempt;
+            bool replay;
+        } deliver;
+        struct {
+            uint64_t from, to; /* the first and the last position */
+            uint32_t log;      /* index */
+        } gap;
+        struct fault fault;
+        uint64_t delivery; /* of EXPIRED */
+    } as;
+    uint8_t bytes[];
+};
+
+struct talk {
+    struct note *first[SHARDS_MAX]; /* owns; by the worker they go to */
+    struct note *last[SHARDS_MAX];
+};
+
+/* NULL = no memory. */
+struct note *note_new(enum note_kind kind, uint64_t owner, const uint8_t *bytes, uint32_t length) MUST_USE;
+void talk_send(struct worker *worker, uint32_t to, struct note *note); /* takes it over; accepts NULL */
+/* What was sent to this worker's own. */
+void talk_own(struct worker *worker);
+/* Hands over what was sent to others; once a turn, in front of the sends. */
+void talk_flush(struct worker *worker);
+void talk_take(struct worker *worker, struct note *notes); /* notes that came by the mailbox */
+void talk_free(struct note *notes);
+void talk_deinit(struct worker *worker);
+
+/* ---- members: at the worker of the connection (memberships.c) ---- */
+
+struct membership {
+    struct list node; /* in peer->memberships */
+    uint64_t id;      /* of the subscription */
+    uint64_t owner;   /* shard + 1:8 | peer's member:24 | number:32 */
+    uint32_t keeper;  /* shard */
+    bool joined;      /* Subscribed has been told */
+};
+
+/* What the Context in force at the end of a connection's output says. */
+struct context_told {
+    uint64_t subscription; /* 0 = there is none */
+    uint64_t delivery;     /* the next one */
+    uint64_t lease_ns;
+    uint32_t attempt;
+    bool replay;
+};
+
+static inline uint32_t owner_shard(uint64_t owner) {
+    return (uint32_t)(owner >> 56) - 1;
+}
+
+/* ---- queues: at their keeper (keeper.c) ---- */
+
+struct kept {
+    struct list pumping; /* has something to be delivered, or stands behind a live end */
+    struct queue *queue; /* owns */
+    uint64_t hash;       /* of its name, as in `names` */
+    uint64_t logs;       /* one bit for each log where it can match */
+    uint64_t live;       /* ... and where it has seen all up to the reader's cursor */
+    uint32_t slot;       /* in keeper->slots */
+    uint32_t only;       /* the slot of the only topic that it can match, or SLOT_COUNT */
+    route_member member; /* while it is attached */
+    bool attached;       /* has members: its patterns are in the route table */
+    char key[QUEUE_KEY_BYTES_MAX + 1];
+};
+
+struct keeper {
+    struct kept **slots; /* owns; NULL = free */
+    uint32_t capacity, count;
+    struct lookup names;  /* -> slot */
+    struct lookup owners; /* of its members -> slot */
+    struct timers timers; /* of slots */
+    struct list pumping;
+    struct kept **of_member; /* owns; by route_member, NULL = a peer's */
+    uint32_t of_member_capacity;
+};
