@@ -211,8 +211,9 @@ bool memberships_unsubscribe(struct peer *peer, uint64_t id) {
 }
 
 void memberships_drop_all(struct peer *peer) {
-    while (!list_empty(&peer->memberships))
-        membership_leave(peer, LIST_OF(peer->memberships.next, struct membership, node));
+    struct list *node;
+    while ((node = list_take(&peer->memberships)) != NULL)
+        membership_leave(peer, LIST_OF(node, struct membership, node));
 }
 
 /* ---- acknowledging ---- */

@@ -89,11 +89,25 @@ static void client_free(struct world_client *client) {
     free(client);
 }
 
-static void worker_end(struct worker *worker) {
-    for (uint32_t turns = 0; !list_empty(&worker->all); turns++) {
+static bool connections_left(const struct world *world) {
+    for (uint32_t i = 0; i < world->shards->config.count; i++)
+        if (!list_empty(&world_worker(world, i)->all))
+            return true;
+    return false;
+}
+
+/* All workers take turns, and some more when the last connection is gone: their queues hear of it by notes.
+ */
+static void everybody_leaves(struct world *world) {
+    uint32_t more = 3;
+    for (uint32_t turns = 0; connections_left(world) || more-- > 0; turns++) {
         cr_assert_lt(turns, TURNS_MAX, "a connection is never given back");
-        cr_assert_eq(worker_turn(worker), 0);
+        for (uint32_t i = 0; i < world->shards->config.count; i++)
+            cr_assert_eq(worker_turn(world_worker(world, i)), 0);
     }
+}
+
+static void worker_end(struct worker *worker) {
     cr_assert_eq(counter_get(&worker->stats.subscriptions), 0);
     cr_assert_eq(counter_get(&worker->stats.laggards), 0);
     cr_assert_eq(worker->pool.used, 0);
@@ -110,6 +124,7 @@ static void worker_end(struct worker *worker) {
 void world_free(struct world *world) {
     for (uint32_t i = 0; i < world->clients_count; i++)
         client_free(world->clients[i]);
+    everybody_leaves(world);
     for (uint32_t i = 0; i < world->shards->config.count; i++)
         worker_end(world_worker(world, i));
     for (uint32_t i = 0; i < world->shards->config.count; i++)
@@ -238,6 +253,40 @@ void client_subscribe(struct world_client *client, uint64_t id, const char *patt
     subscribe.policy = skip ? ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP
                             : ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT;
     FRAME_MAKE(made, subscribe, subscribe, SUBSCRIBE);
+    client_send(client, &made);
+}
+
+void client_join(struct world_client *client, uint64_t id, const char *name, const char *pattern,
+                 uint32_t window) {
+    Roundhouse__V1__Subscribe subscribe;
+    Roundhouse__V1__Queue queue;
+    char copies[2][TOPIC_BYTES_MAX + 1];
+    char *patterns[] = {copies[1]};
+    (void)snprintf(copies[0], sizeof copies[0], "%s", name);
+    (void)snprintf(copies[1], sizeof copies[1], "%s", pattern == NULL ? "" : pattern);
+    roundhouse__v1__queue__init(&queue);
+    queue.name = copies[0];
+    queue.volatile_ = 1;
+    queue.group = name[0] != '@';
+    queue.window = window;
+    queue.backoff_ms = 1;
+    queue.attempts = 1000;
+    roundhouse__v1__subscribe__init(&subscribe);
+    subscribe.id = id;
+    subscribe.n_patterns = pattern != NULL;
+    subscribe.patterns = patterns;
+    subscribe.queue = &queue;
+    FRAME_MAKE(made, subscribe, subscribe, SUBSCRIBE);
+    client_send(client, &made);
+}
+
+void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind) {
+    Roundhouse__V1__Ack ack;
+    roundhouse__v1__ack__init(&ack);
+    ack.subscription = id;
+    ack.delivery = delivery;
+    ack.kind = (Roundhouse__V1__Ack__Kind)kind;
+    FRAME_MAKE(made, ack, ack, ACK);
     client_send(client, &made);
 }
 

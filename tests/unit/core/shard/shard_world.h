@@ -57,6 +57,10 @@ uint64_t world_sleeps(const struct world *world, uint32_t shard);
 struct world_client *client_new(struct world *world, uint32_t shard, bool ack);
 void client_leave(struct world_client *client, bool reset);
 void client_subscribe(struct world_client *client, uint64_t id, const char *pattern, bool skip);
+/* A member of a volatile queue, which is a group unless it is a mailbox. `pattern`: NULL = none. */
+void client_join(struct world_client *client, uint64_t id, const char *name, const char *pattern,
+                 uint32_t window);
+void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind);
 void client_unsubscribe(struct world_client *client, uint64_t id);
 void client_goodbye(struct world_client *client);
 void client_ping(struct world_client *client);
