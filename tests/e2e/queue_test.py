@@ -391,3 +391,24 @@ def test_a_member_that_does_not_read_holds_up_nobody(router):
         quick.ack(quick.context.delivery)
         quick.context.delivery += 1
     slow.close()
+
+
+def test_beside_a_journal_queues_read_the_disk_logs_and_forget_what_has_expired(router, shards, tmp_path):
+    made = router(shards=shards, arguments=["--journal", str(tmp_path / "journal")])
+    sender = made.client(ack=pb.ACK_LEVEL_DISK)
+    box = Member(made, name="@crm", capacity=3, window=1)
+    durable = Member(made, join=False)
+    assert durable.join("work", "order.>", volatile=False).error.code == pb.ERROR_CODE_UNSUPPORTED
+    assert durable.join("work", "order.>").WhichOneof("body") == "subscribed"
+    assert publish(sender, "order.a", 1, 2) == {} and durable.events(2) == [(1, 1, 1), (2, 2, 1)]
+    assert publish(sender, "@crm", 3) == {} and box.event() == (3, 1, 1)
+    late = wire.cloud_event(wire.payload(4, 0), id="4", expirytime="2020-01-01T00:00:00Z")
+    box.ack(1)
+    for _ in range(4):  # never more than three that are not done; those over in time take no room once they are passed
+        sender.publish("@crm", late)
+        sender.sent += 1
+        exceptions = sender.settle(sender.sent)
+        assert {e.code for e in exceptions.values()} <= {pb.ERROR_CODE_EXHAUSTED}
+        box.client.round_trip()
+    assert publish(sender, "@crm", 5) == {}
+    assert box.event()[0] == 5
