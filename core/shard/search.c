@@ -279,8 +279,14 @@ enum search_result search_step(struct worker *worker, struct subscription *sub, 
 
 /* ---- what was found ---- */
 
-uint64_t search_found(const struct subscription *sub, uint32_t log) {
-    return sub->begin->search->walks[log].found;
+/* Other logs may have taken many turns, or the journal has moved on since: what has come meanwhile is looked
+ * at now. Not bounded by `work`: it is no more than what was routed in those turns. */
+uint64_t search_found(struct worker *worker, const struct subscription *sub, uint32_t log) {
+    const struct walk *walk = &sub->begin->search->walks[log];
+    uint32_t work = UINT32_MAX;
+    if (walk->found == 0)
+        time_step(worker, sub, log, &work);
+    return walk->found;
 }
 
 uint64_t search_lost(const struct subscription *sub, uint32_t log) {

@@ -269,7 +269,7 @@ static void read_anew(struct peer *peer, const struct subscription *sub) {
 }
 
 /* Where it begins in a log; no later than at the cursor. */
-static uint64_t begins(const struct worker *worker, const struct subscription *sub, uint32_t log) {
+static uint64_t begins(struct worker *worker, const struct subscription *sub, uint32_t log) {
     const struct start *start = sub->begin;
     uint64_t live = worker->readers[log].cursor;
     uint64_t named = start == NULL ? 0 : start_position(worker, sub, log);
@@ -277,7 +277,7 @@ static uint64_t begins(const struct worker *worker, const struct subscription *s
     if (named == 0 && anew && start->kind == START_OLDEST)
         named = log_oldest(worker->readers[log].log);
     if (named == 0 && anew && start->kind == START_TIME)
-        named = search_found(sub, log);
+        named = search_found(worker, sub, log);
     return named != 0 && named < live ? named : live;
 }
 

@@ -268,7 +268,7 @@ static void lost_tell(struct peer *peer, const struct subscription *sub) {
                                   .reason = ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED};
         if (gap.from == 0)
             continue;
-        gap.to = search_found(sub, i) - 1;
+        gap.to = search_found(peer->worker, sub, i) - 1;
         begin_gap(peer, &gap, &position);
     }
 }

@@ -525,7 +525,8 @@ enum search_result {
 uint64_t search_logs(const struct subscription *sub); /* one bit for each log that has to be searched */
 /* A step of a staged one; *work is what this turn may still do, in entries looked at. */
 enum search_result search_step(struct worker *worker, struct subscription *sub, uint32_t *work);
-uint64_t search_found(const struct subscription *sub, uint32_t log); /* of a time; 0 = nothing so late yet */
+/* Of a time; 0 = nothing so late below the cursor. */
+uint64_t search_found(struct worker *worker, const struct subscription *sub, uint32_t log);
 /* Of a time: the first position in front of what was found that may be missing; 0 = nothing is. */
 uint64_t search_lost(const struct subscription *sub, uint32_t log);
 /* The last events of topics below the cursors become the subscription's picks. */
