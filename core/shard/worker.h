@@ -340,7 +340,9 @@ static inline uint32_t way_of(const struct shards *shards, uint32_t shard, enum 
     return (uint32_t) class * shards->config.count + shard;
 }
 static inline struct worker *way_worker(const struct shards *shards, uint32_t way) {
-    return shards->workers[way % shards->config.count];
+    uint32_t count = shards->config.count;
+    CHECK(count > 0);
+    return shards->workers[way % count];
 }
 
 /* worker.c */

@@ -60,6 +60,32 @@ static struct world_client *subscriber_new(struct world *world) {
     return client;
 }
 
+/* Many of one shape and topic become records at once, each with a sequence of its own; those of another topic
+ * among them, too. */
+Test(landing, takes_many_of_one_shape_at_once) {
+    struct world *world = world_new(&(struct world_config){.landing_bytes = LANDING});
+    struct world_client *subscriber = subscriber_new(world);
+    uint64_t number = 0, last = 0;
+    const struct publisher one = publisher_new(world, &number);
+    reads_to(subscriber, 0, number);
+    for (uint32_t round = 0; round < 50; round++) {
+        uint64_t before = landed(world), from = number;
+        for (uint32_t i = 0; i < 30; i++)
+            client_publish(one.client, i % 10 == 5 ? "u" : "t", number++, 40);
+        world_turn(world, 0);
+        cr_assert_eq(landed(world), before + 30);
+        for (; from < number; from++) {
+            struct world_frame frame;
+            client_expect(subscriber, WIRE_EVENT, &frame);
+            cr_assert_eq(frame.number, from);
+            cr_assert(last == 0 || frame.sequence == last + 1);
+            last = frame.sequence;
+        }
+    }
+    world_free(world);
+    LEAKS_NONE();
+}
+
 /* Two publishers whose frames are not all there write in turn: each byte that lies in the log is moved out of
  * the other's way. */
 Test(landing, moves_out_of_the_way_of_another_publisher) {
