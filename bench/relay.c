@@ -254,6 +254,10 @@ int main(int argc, char **argv) {
             plain = true;
         else if (strcmp(argv[i], "--buffer") == 0 && i + 1 < argc)
             buffer_bytes = strtoul(argv[++i], NULL, 10);
+        else {
+            fprintf(stderr, "usage: relay [--plain] [--buffer BYTES]\n");
+            return 64;
+        }
     }
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;

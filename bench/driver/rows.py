@@ -152,7 +152,7 @@ def scaling_rows():
         rows.append(_curve_row("connections", "idle connections beside 1 → 1", count, f"1 → 1 beside {count:,} idle",
                                {"idle": count}, ROUTERS + PEERS[:1], count in (1000,)))
     for count, name in ((1, "roundhouse"), (2, "roundhouse-2"), (4, "roundhouse-4"), (8, "roundhouse-8")):
-        rows.append(_curve_row("shards", "shards, 8 → 8 over 64 topics", count, f"{count} shards, 8 → 8, 64 topics",
+        rows.append(_curve_row("shards", "shards, 8 → 8 over 64 topics", count, f"{count} shard{'s' if count > 1 else ''}, 8 → 8, 64 topics",
                                {"publishers": 8, "subscribers": 8, "topics": 64}, [name], count <= 2))
     return rows
 

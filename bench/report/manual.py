@@ -12,6 +12,7 @@ from report.page import make
 
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 RATE, CPU = "deliveries_per_s", "server_cpu_ns_per_delivery"
+TWO = "roundhouse-2"
 VERDICTS = {"aim": "the aim, too", "met": "yes", "missed": "**no**", "not resolved": "not resolved", "not measured": "not measured"}
 
 
@@ -75,6 +76,21 @@ def _bars(result):
     return ["**What is asked of it, and whether this run shows it**", "", *_table(["", "asked", "found", "reached"], shown)] if shown else []
 
 
+def _shards(result):
+    """Beside the generator's core the second shard shares one with it, so the gain in deliveries says little on two CPUs; the cost says all."""
+    rows = [row for row in result.group("router") if TWO in row["subjects"] and OURS in row["subjects"]]
+    cells = [[row["title"], _median(result, row, OURS, CPU), _median(result, row, TWO, CPU), _ratio(result.ratio(row, CPU, TWO, OURS)),
+              _ratio(result.ratio(row, RATE, TWO, OURS))] for row in rows]
+    for row in result.rows:
+        if row["id"].startswith("scaling/shards/"):
+            name = row["subjects"][0]
+            cells.append([row["title"], *((_median(result, row, name, CPU), "–") if name == OURS else ("–", _median(result, row, name, CPU))),
+                          "–", _median(result, row, name, RATE)])
+    return ["**Shards**: what the second one costs and gives; with one load generator on the second CPU it shares that with the generator", "",
+            *_table(["", "CPU per delivery, one shard", "two or more", "cost", "deliveries per second, against one or as they are"],
+                    cells)] if cells else []
+
+
 def _latency(result):
     rows = result.group("latency")
     metrics = ("p50_ns", "p99_ns")
@@ -88,7 +104,7 @@ def _latency(result):
 
 def figures(result):
     """The lines between the marks."""
-    return "\n".join(_head(result) + _router(result) + _bars(result) + _latency(result))
+    return "\n".join(_head(result) + _router(result) + _bars(result) + _shards(result) + _latency(result))
 
 
 def write(result, document, folder):
