@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 const uint64_t journal_sync_bucket_ns[JOURNAL_SYNC_BUCKETS - 1] = {
@@ -228,10 +229,14 @@ int journal_start(struct journal *journal, uint32_t log, struct log *ring, void 
         return result;
     commit->wrote_ns = clock_mono_ns();
     commit->started = commit->running = pthread_create(&commit->thread, NULL, commit_main, commit) == 0;
-    if (commit->running)
-        return 0;
-    commit_detach(commit);
-    return -EAGAIN;
+    if (!commit->running) {
+        commit_detach(commit);
+        return -EAGAIN;
+    }
+    char name[16]; /* the kernel takes no longer ones */
+    (void)snprintf(name, sizeof name, "rh-journal-%u", log % JOURNAL_LOGS_MAX);
+    pthread_setname_np(commit->thread, name);
+    return 0;
 }
 
 static void commit_stop(struct commit *commit) {

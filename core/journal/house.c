@@ -226,7 +226,10 @@ static void *house_main(void *argument) {
 
 int house_start(struct journal *journal) {
     journal->house_running = pthread_create(&journal->house, NULL, house_main, journal) == 0;
-    return journal->house_running ? 0 : -EAGAIN;
+    if (!journal->house_running)
+        return -EAGAIN;
+    pthread_setname_np(journal->house, "rh-house");
+    return 0;
 }
 
 void house_stop(struct journal *journal) {

@@ -11,6 +11,7 @@ import pytest
 import checker_test
 import conftest
 import history
+import hold
 import load
 from checker_test import TOPICS
 from journal_reader import JournalReader
@@ -74,6 +75,8 @@ class Rounds:
             self.end(made, ending)
         finally:
             made.kill()
+        for subscriber in self.subscribers:
+            subscriber.hurry()
         for party in self.publishers + self.subscribers:
             party.join()
         past.note("router", "has ended")
@@ -180,3 +183,83 @@ def test_without_a_journal_no_restart_gives_a_wrong_order_or_a_hole_untold(route
     rounds = Rounds(router, run, None)
     rounds.play(count)
     assert rounds.acknowledged > 50 * count and rounds.unknown > count and rounds.gaps > count // 2
+
+
+# --- A disk that has not answered yet ---
+
+
+class Told:
+    """A publisher that the test itself serves: what it publishes, and what it is told."""
+
+    def __init__(self, past, made, name, level):
+        self.past, self.name, self.level, self.sent, self.through = past, name, level, [], 0
+        self.client = made.client(ack=load.LEVELS[level])
+
+    def publish(self, count):
+        for _ in range(count):
+            key = (self.name, len(self.sent) + 1)
+            topic = checker_test.DISK_TOPICS[key[1] % len(checker_test.DISK_TOPICS)]
+            self.sent.append(self.past.publish(key, topic, self.level))
+            self.client.publish(topic, load.event_of(key))
+
+    def listen(self, found):
+        for frame in found:
+            ack = frame.publish_ack
+            assert frame.WhichOneof("body") == "publish_ack" and not ack.exceptions, frame
+            for publication in self.sent[self.through:ack.through]:
+                self.past.settle(publication, history.ACKNOWLEDGED)
+            self.through = ack.through
+
+    def settle(self):
+        while self.through < len(self.sent):
+            self.listen([self.client.next()])
+
+
+@pytest.mark.parametrize("io", ["epoll", "uring"])
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "goes on"])
+def test_what_is_not_written_yet_is_neither_acknowledged_nor_shown(router, run, tmp_path, io, killed):
+    past = history.History("none: one order of steps", checker_test.is_durable)
+    made = router(io=io, shards=2, config_text=CONFIG, arguments=["--journal", str(tmp_path / "j")])
+    past.begin_run(made.ready.strip())
+    publishers = [Told(past, made, f"p{n}", history.DISK) for n in range(3)]  # of both workers
+    routed = Told(past, made, "routed", history.ROUTED)
+    subscriber = load.Subscriber(past, "s0", ["d.>"], lambda topic: True).start(made.address)
+    subscriber.await_ready()
+    for publisher in publishers:
+        publisher.publish(20)
+        publisher.settle()
+    held = hold.Hold(made.pid, "rh-journal-")
+    assert len(held.threads) == 3
+    held.at_writes(lambda: [publisher.publish(5) for publisher in publishers if len(publisher.sent) < 20_000])
+    at_hold = [len(publisher.sent) for publisher in publishers]
+    for publisher in publishers:
+        publisher.publish(200)
+    routed.publish(200)
+    routed.settle()  # in memory it is, and that is all that it asks for
+    seen = {key for _, _, key in subscriber.stream.raw}
+    for publisher, most in zip(publishers, at_hold):
+        for _ in range(3):  # the router has had every occasion to tell too much
+            publisher.listen(publisher.client.round_trip())
+        assert publisher.through <= most
+    late = {publication.key for publisher, most in zip(publishers, at_hold) for publication in publisher.sent[most:]}
+    late |= {publication.key for publication in routed.sent}
+    if killed:
+        made.signal(signal.SIGKILL)
+        held.bury()
+        assert made.wait() == -signal.SIGKILL
+        subscriber.join()
+    else:
+        seen = {key for _, _, key in subscriber.stream.raw}
+        held.release()
+        for publisher in publishers:
+            publisher.settle()
+        subscriber.wanted = late - {key for _, _, key in subscriber.stream.raw}
+        subscriber.stop()
+        subscriber.stream.has_read_all()
+        made.stop()
+        past.journal_is_whole = True
+    assert not seen & late, "subscribers were given what is not on disk"
+    past.journal_read = True
+    JournalReader(run, tmp_path / "j").read(past)
+    history.must_be_right(past)
+    assert killed == bool(late - {key for _, _, key in past.journal}), "nothing was held back, so nothing was shown"

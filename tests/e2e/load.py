@@ -74,6 +74,26 @@ class Party:
         self.join()
 
 
+    def _await(self, client, kind):
+        """The next frame's body. A router that stops says so, or that nobody can come any more: that ends the connection."""
+        found = client.next()
+        if found.WhichOneof("body") == "goodbye" or (found.WhichOneof("body") == "error"
+                                                     and found.error.code == pb.ERROR_CODE_UNAVAILABLE):
+            raise wire.Closed("it stops")
+        assert found.WhichOneof("body") == kind, f"wanted {kind}, got {found}"
+        return getattr(found, kind)
+
+    def _hello(self, address, level=pb.ACK_LEVEL_NONE, buffer=None):
+        client = wire.Client(address, hello=False, receive_buffer=buffer)
+        client.send(connect=pb.Connect(version=1, client=self.name, ack=level))
+        try:
+            client.connected = self._await(client, "connected")
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+
 class Publisher(Party):
     """Publishes numbered events to topics, a burst at a time. With `limit` so many on each connection, and then it waits
     until all are settled; else until stop(), or the end of the router."""
@@ -85,7 +105,7 @@ class Publisher(Party):
         self.settled_all = False
 
     def _connect(self, address):
-        return wire.Client(address, ack=LEVELS[self.level], name=self.name)
+        return self._hello(address, LEVELS[self.level])
 
     def _go(self):
         self.sent, self.through, self.settled_all, self.goodbye = [], 0, False, False
@@ -152,12 +172,21 @@ class Subscriber(Party):
         self.stream = past.stream(name, matches)
         self.patterns, self.nap, self.buffer, self.policy = patterns, nap, buffer, policy
         self.random = random.Random(f"{past.seed}/{name}")
-        self.place, self.wanted = b"", set()
+        self.place, self.wanted, self.hurries = b"", set(), False
         self.ready = threading.Event()
 
     def start(self, address):
         self.ready.clear()
+        self.hurries = False
         return super().start(address)
+
+    def hurry(self):
+        """It sleeps no more on this connection: nobody waits for what the router can not see."""
+        self.hurries = True
+
+    def nod(self):
+        if self.nap and not self.hurries:
+            time.sleep(self.random.random() * self.nap)
 
     def await_ready(self):
         """Until it is subscribed, or its connection is over."""
@@ -165,11 +194,11 @@ class Subscriber(Party):
             pass
 
     def _connect(self, address):
-        return wire.Client(address, name=self.name, receive_buffer=self.buffer)
+        return self._hello(address, buffer=self.buffer)
 
     def _go(self):
         self.client.send(subscribe=pb.Subscribe(id=1, patterns=self.patterns, policy=self.policy, position=self.place))
-        subscribed = self.client.expect("subscribed")
+        subscribed = self._await(self.client, "subscribed")
         self.stream.subscribed()
         if not self.place:
             self._resume_at(subscribed.position)
@@ -184,8 +213,7 @@ class Subscriber(Party):
             if time.monotonic() > ping:
                 self.client.send(ping=pb.Ping(data=b"p"))
                 ping = time.monotonic() + PING_SECONDS
-            if self.nap:
-                time.sleep(self.random.random() * self.nap)
+            self.nod()
             self._read()
 
     def _read(self):
@@ -193,8 +221,8 @@ class Subscriber(Party):
         while found is not None:
             self._take(found)
             found = self.client.poll(0)
-            if self.nap and self.random.random() < 0.02:
-                time.sleep(self.random.random() * self.nap)
+            if self.random.random() < 0.02:
+                self.nod()
 
     def _take(self, found):
         kind = found.WhichOneof("body")
@@ -228,6 +256,7 @@ def drain(past, publisher, subscribers, address, topics):
         publisher.start(address).join()
         keys[(publisher.name, publisher.number)] = topic
     for subscriber in subscribers:
+        subscriber.hurry()
         # What it has got by now needs no waiting for.
         got = {key for _, _, key in subscriber.stream.raw[-4000:]}
         subscriber.wanted = {key for key, topic in keys.items() if subscriber.stream.matches(topic)} - got
