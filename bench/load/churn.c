@@ -15,7 +15,7 @@ struct churn *churn_open(const struct options *options) {
     if (churn == NULL)
         quit(QUIT_INTERNAL, "out of memory");
     churn->options = options;
-    churn->who = (struct net_who){ROLE_SUBSCRIBER, options->subscribers, 0};
+    churn->who = (struct party){.role = ROLE_SUBSCRIBER, .number = options->subscribers};
     churn->fd = net_open(options, &churn->who, NULL);
     churn->begin_ns = net_now_ns();
     return churn;

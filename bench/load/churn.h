@@ -10,7 +10,7 @@
 
 struct churn {
     const struct options *options;
-    struct net_who who;
+    struct party who;
     int fd;
     uint64_t begin_ns;
     uint64_t done;        /* subscribes sent; as many unsubscribes, but for the last KEPT */

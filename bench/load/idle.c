@@ -14,14 +14,14 @@ static void sleep_s(double seconds) {
         continue;
 }
 
-static struct net_who who(uint32_t number) {
-    return (struct net_who){ROLE_SUBSCRIBER, number, 0};
+static struct party who(uint32_t number) {
+    return (struct party){.role = ROLE_SUBSCRIBER, .number = number};
 }
 
 static void connections_open(const struct options *options, int *fds) {
     for (uint32_t i = 0; i < options->subscribers; i++) {
         struct interest interest = {.topics = &i, .count = 1};
-        struct net_who me = who(i);
+        struct party me = who(i);
         fds[i] = net_open(options, &me, &interest);
     }
 }
@@ -29,7 +29,7 @@ static void connections_open(const struct options *options, int *fds) {
 /* Every connection must still answer: memory of connections that are gone would be no measure. */
 static void connections_ask(const struct options *options, const int *fds) {
     for (uint32_t i = 0; i < options->subscribers; i++) {
-        struct net_who me = who(i);
+        struct party me = who(i);
         (void)net_ask(options, fds[i], &me, 0);
     }
 }

@@ -22,7 +22,7 @@ uint64_t net_now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static const char *role_name(const struct net_who *who) {
+static const char *role_name(const struct party *who) {
     return who->role == ROLE_PUBLISHER ? "publisher" : "subscriber";
 }
 
@@ -42,7 +42,7 @@ static bool wait_for(int fd, short events, double seconds) {
     return poll(&one, 1, (int)(seconds * 1000)) > 0;
 }
 
-static int dial(const struct options *options, const struct net_who *who) {
+static int dial(const struct options *options, const struct party *who) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
     if (fd < 0)
@@ -67,7 +67,7 @@ void net_send(const struct options *options, int fd, const struct buffer *bytes)
 }
 
 /* One receive into the buffer; ends the program when the connection has. */
-static void receive(const struct options *options, int fd, const struct net_who *who, struct buffer *in) {
+static void receive(const struct options *options, int fd, const struct party *who, struct buffer *in) {
     if (!wait_for(fd, POLLIN, options->stall_seconds))
         quit(QUIT_WRONG, "%s %u got no answer within %g s, only %zu bytes: %s", role_name(who), who->number,
              options->stall_seconds, in->length, shown(in->data, in->length));
@@ -95,7 +95,7 @@ static enum reply replies_take(const struct protocol *protocol, const uint8_t *p
 }
 
 /* Reads until the answer has come. Returns how many bytes came before it: 0, or `lent`. */
-static size_t await(const struct options *options, int fd, const struct net_who *who, size_t lent) {
+static size_t await(const struct options *options, int fd, const struct party *who, size_t lent) {
     struct buffer in = {0};
     size_t before = 0;
     enum reply reply = REPLY_MORE;
@@ -117,26 +117,29 @@ static size_t await(const struct options *options, int fd, const struct net_who 
     return before;
 }
 
-size_t net_ask(const struct options *options, int fd, const struct net_who *who, size_t lent) {
+size_t net_ask(const struct options *options, int fd, const struct party *who, size_t lent) {
     struct buffer question = {0};
     if (options->protocol->ask == NULL)
         return 0;
-    options->protocol->ask(&question, who->role);
+    options->protocol->ask(&question);
     net_send(options, fd, &question);
     buffer_free(&question);
     return await(options, fd, who, lent);
 }
 
-int net_open(const struct options *options, const struct net_who *who, const struct interest *interest) {
+int net_open(const struct options *options, const struct party *who, const struct interest *interest) {
     static uint32_t connections;
     const struct protocol *protocol = options->protocol;
+    struct party party = *who;
     struct buffer out = {0};
     int fd = dial(options, who);
-    protocol->hello(&out, who->role, connections++, who->group);
+    party.connection = connections++;
+    if (protocol->hello != NULL)
+        protocol->hello(&out, &party);
     if (interest != NULL)
         protocol->subscribe(&out, interest);
     if (protocol->ask != NULL)
-        protocol->ask(&out, who->role);
+        protocol->ask(&out);
     net_send(options, fd, &out);
     (void)await(options, fd, who, 0);
     out.length = 0;
@@ -148,7 +151,7 @@ int net_open(const struct options *options, const struct net_who *who, const str
     return fd;
 }
 
-void net_skip(const struct options *options, int fd, const struct net_who *who) {
+void net_skip(const struct options *options, int fd, const struct party *who) {
     uint8_t bytes[4096];
     size_t used;
     ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);

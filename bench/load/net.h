@@ -7,25 +7,19 @@
 
 #include "bench/load/options.h"
 
-struct net_who {
-    enum role role;
-    uint32_t number; /* for people: the n-th publisher or subscriber */
-    uint32_t group;  /* of the relay */
-};
-
 /* Connects, says hello, subscribes (interest may be NULL) and waits for the server's answer. Non-blocking
  * afterwards. */
-int net_open(const struct options *options, const struct net_who *who, const struct interest *interest);
+int net_open(const struct options *options, const struct party *who, const struct interest *interest);
 
 /* Sends bytes whole, waiting for room. */
 void net_send(const struct options *options, int fd, const struct buffer *bytes);
 
 /* Asks, and reads on to the answer, which must be all that comes. `lent`: up to so many bytes may come before
  * it, which are the rest of a delivery that a server's noise has pushed back; returns how many came. */
-size_t net_ask(const struct options *options, int fd, const struct net_who *who, size_t lent);
+size_t net_ask(const struct options *options, int fd, const struct party *who, size_t lent);
 
 /* Reads what is there and passes over it, but for refusals. */
-void net_skip(const struct options *options, int fd, const struct net_who *who);
+void net_skip(const struct options *options, int fd, const struct party *who);
 
 /* nats-server: waits for the one noise that comes some time after a connect, on each of the connections. */
 void net_await_noise(const struct options *options, const int *fds, uint32_t count);

@@ -11,6 +11,14 @@
 
 enum role { ROLE_PUBLISHER, ROLE_SUBSCRIBER };
 
+/* Whose connection it is. */
+struct party {
+    enum role role;
+    uint32_t number;     /* the n-th publisher or subscriber */
+    uint32_t group;      /* of the relay: what a publisher sends goes to the subscribers of its group */
+    uint32_t connection; /* unique in this process; net_open counts them */
+};
+
 enum reply {
     REPLY_MORE,  /* not all there yet */
     REPLY_OTHER, /* something that may come: passed over */
@@ -36,16 +44,15 @@ struct frame_places {
 
 struct protocol {
     const char *name;
-    /* The first bytes of a connection. `number` is unique among the connections of this process; `group`
-     * matters to the relay only: what a publisher sends goes to the subscribers of its group. */
-    void (*hello)(struct buffer *out, enum role role, uint32_t number, uint32_t group);
+    /* The first bytes of a connection, or NULL. */
+    void (*hello)(struct buffer *out, const struct party *party);
     void (*subscribe)(struct buffer *out, const struct interest *interest);
     /* One pattern, in and out of force: the topic of this number, literally or with a wildcard that matches
      * only it. NULL: has no such thing. */
     void (*pattern_in)(struct buffer *out, uint32_t topic, bool wildcard);
     void (*pattern_out)(struct buffer *out, uint32_t topic, bool wildcard);
     /* Asks for an answer that comes behind everything else. NULL: there is no such question. */
-    void (*ask)(struct buffer *out, enum role role);
+    void (*ask)(struct buffer *out);
     /* Sent by a publisher after its first answer: no more answers, please. NULL: not needed. */
     void (*hush)(struct buffer *out);
     enum reply (*reply)(const uint8_t *p, size_t n, size_t *used);
@@ -68,3 +75,11 @@ extern const struct protocol protocol_native, protocol_nats, protocol_redis, pro
 void topic_name(char out[TOPIC_NAME_BYTES], uint32_t topic);
 /* The wildcard pattern that matches this topic alone: "*.order.000042". */
 void topic_wildcard(char out[TOPIC_NAME_BYTES], uint32_t topic);
+/* One of the two. */
+void topic_pattern(char out[TOPIC_NAME_BYTES], uint32_t topic, bool wildcard);
+
+/* ---- for protocols of text lines ---- */
+
+bool line_starts(const uint8_t *p, size_t n, const char *text);
+/* The size of the line at p with its end, 0 when it is not all there. */
+size_t line_size(const uint8_t *p, size_t n);

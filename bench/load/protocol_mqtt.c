@@ -41,16 +41,14 @@ static void slashes(char *name) {
         *name = *name == '.' ? '/' : *name == '*' ? '+' : *name;
 }
 
-static void hello(struct buffer *out, enum role role, uint32_t number, uint32_t group) {
+static void hello(struct buffer *out, const struct party *party) {
     struct buffer body = {0};
     char id[32];
-    (void)role;
-    (void)group;
     string_add(&body, "MQTT");
     buffer_byte(&body, 4); /* 3.1.1 */
     buffer_byte(&body, 2); /* a clean session */
     short_add(&body, 0);   /* no keep-alive */
-    (void)snprintf(id, sizeof id, "bench%u", number);
+    (void)snprintf(id, sizeof id, "bench%u", party->connection);
     string_add(&body, id);
     packet_take(out, CONNECT, &body);
 }
@@ -77,10 +75,7 @@ static void subscribe(struct buffer *out, const struct interest *interest) {
 
 static void pattern_add(struct buffer *body, uint32_t topic, bool wildcard) {
     char name[TOPIC_NAME_BYTES];
-    if (wildcard)
-        topic_wildcard(name, topic);
-    else
-        topic_name(name, topic);
+    topic_pattern(name, topic, wildcard);
     slashes(name);
     short_add(body, 1);
     string_add(body, name);
@@ -99,8 +94,7 @@ static void pattern_out(struct buffer *out, uint32_t topic, bool wildcard) {
     packet_take(out, UNSUBSCRIBE, &body);
 }
 
-static void ask(struct buffer *out, enum role role) {
-    (void)role;
+static void ask(struct buffer *out) {
     buffer_byte(out, PINGREQ);
     buffer_byte(out, 0);
 }

@@ -1,7 +1,6 @@
 /* Roundhouse's own protocol, written from include/roundhouse/v1/wire.proto and nothing else of the router. */
 #include "bench/load/protocol.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Fields of Frame, as tag bytes of a length-delimited field. */
@@ -20,14 +19,6 @@ enum {
 
 #define PATTERNS_PER_SUBSCRIBE 512u
 #define SEQUENCE_BYTES         8u
-
-void topic_name(char out[TOPIC_NAME_BYTES], uint32_t topic) {
-    (void)snprintf(out, TOPIC_NAME_BYTES, "erp.order.%06u", topic % TOPICS_MAX);
-}
-
-void topic_wildcard(char out[TOPIC_NAME_BYTES], uint32_t topic) {
-    (void)snprintf(out, TOPIC_NAME_BYTES, "*.order.%06u", topic % TOPICS_MAX);
-}
 
 static void frame_add(struct buffer *out, uint32_t kind, const struct buffer *body) {
     buffer_varint(out, 1 + varint_size(body->length) + body->length);
@@ -52,12 +43,10 @@ static void text_field(struct buffer *out, uint32_t field, const char *text) {
     buffer_text(out, text);
 }
 
-static void hello(struct buffer *out, enum role role, uint32_t number, uint32_t group) {
+static void hello(struct buffer *out, const struct party *party) {
     struct buffer body = {0};
-    (void)number;
-    (void)group;
     number_field(&body, 1, 1);
-    text_field(&body, 2, role == ROLE_PUBLISHER ? "bench publisher" : "bench subscriber");
+    text_field(&body, 2, party->role == ROLE_PUBLISHER ? "bench publisher" : "bench subscriber");
     frame_take(out, CONNECT, &body);
 }
 
@@ -81,10 +70,7 @@ static void subscribe(struct buffer *out, const struct interest *interest) {
 static void pattern_in(struct buffer *out, uint32_t topic, bool wildcard) {
     struct buffer body = {0};
     char name[TOPIC_NAME_BYTES];
-    if (wildcard)
-        topic_wildcard(name, topic);
-    else
-        topic_name(name, topic);
+    topic_pattern(name, topic, wildcard);
     number_field(&body, 1, topic + 1);
     text_field(&body, 2, name);
     frame_take(out, SUBSCRIBE, &body);
@@ -97,9 +83,8 @@ static void pattern_out(struct buffer *out, uint32_t topic, bool wildcard) {
     frame_take(out, UNSUBSCRIBE, &body);
 }
 
-static void ask(struct buffer *out, enum role role) {
+static void ask(struct buffer *out) {
     struct buffer body = {0};
-    (void)role;
     text_field(&body, 1, "bench");
     frame_take(out, PING, &body);
 }
@@ -168,11 +153,10 @@ const struct protocol protocol_native = {.name = "native",
 
 /* ---- the relay: the same frames, and four bytes in front of a connection ---- */
 
-static void relay_hello(struct buffer *out, enum role role, uint32_t number, uint32_t group) {
-    (void)number;
-    buffer_byte(out, role == ROLE_PUBLISHER ? 'P' : 'S');
-    buffer_byte(out, (uint8_t)(group & 255));
-    buffer_byte(out, (uint8_t)(group >> 8));
+static void relay_hello(struct buffer *out, const struct party *party) {
+    buffer_byte(out, party->role == ROLE_PUBLISHER ? 'P' : 'S');
+    buffer_byte(out, (uint8_t)(party->group & 255));
+    buffer_byte(out, (uint8_t)(party->group >> 8));
     buffer_byte(out, '\n');
 }
 

@@ -1,16 +1,11 @@
 /* The NATS client protocol, from its public description: lines of text, a payload behind PUB and MSG. */
 #include "bench/load/protocol.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* Subscription ids have one length, so that all deliveries have: 1000000 + topic; everything has 1. */
 #define ID_BASE 1000000u
 
-static void hello(struct buffer *out, enum role role, uint32_t number, uint32_t group) {
-    (void)role;
-    (void)number;
-    (void)group;
+static void hello(struct buffer *out, const struct party *party) {
+    (void)party;
     buffer_text(out, "CONNECT {\"verbose\":false,\"pedantic\":false,\"headers\":false,\"lang\":\"c\","
                      "\"version\":\"1\",\"protocol\":1}\r\n");
 }
@@ -27,10 +22,7 @@ static void subscribe(struct buffer *out, const struct interest *interest) {
 
 static void pattern_in(struct buffer *out, uint32_t topic, bool wildcard) {
     char name[TOPIC_NAME_BYTES];
-    if (wildcard)
-        topic_wildcard(name, topic);
-    else
-        topic_name(name, topic);
+    topic_pattern(name, topic, wildcard);
     buffer_print(out, "SUB %s %u\r\n", name, ID_BASE + topic);
 }
 
@@ -39,23 +31,17 @@ static void pattern_out(struct buffer *out, uint32_t topic, bool wildcard) {
     buffer_print(out, "UNSUB %u\r\n", ID_BASE + topic);
 }
 
-static void ask(struct buffer *out, enum role role) {
-    (void)role;
+static void ask(struct buffer *out) {
     buffer_text(out, "PING\r\n");
 }
 
-static bool starts(const uint8_t *p, size_t n, const char *text) {
-    return n >= strlen(text) && memcmp(p, text, strlen(text)) == 0;
-}
-
 static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
-    const uint8_t *end = n == 0 ? NULL : memchr(p, '\n', n);
-    if (end == NULL)
+    *used = line_size(p, n);
+    if (*used == 0)
         return REPLY_MORE;
-    *used = (size_t)(end - p) + 1;
-    if (starts(p, n, "PONG"))
+    if (line_starts(p, n, "PONG"))
         return REPLY_DONE;
-    if (starts(p, n, "INFO ") || starts(p, n, "PING") || starts(p, n, "+OK"))
+    if (line_starts(p, n, "INFO ") || line_starts(p, n, "PING") || line_starts(p, n, "+OK"))
         return REPLY_OTHER;
     return REPLY_BAD;
 }

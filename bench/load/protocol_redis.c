@@ -1,7 +1,6 @@
 /* Redis publish and subscribe, in RESP2: arrays of strings with their lengths in front. */
 #include "bench/load/protocol.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,14 +8,6 @@
 
 static void word(struct buffer *out, const char *text) {
     buffer_print(out, "$%zu\r\n%s\r\n", strlen(text), text);
-}
-
-/* The first answer is asked for while answers still come. */
-static void hello(struct buffer *out, enum role role, uint32_t number, uint32_t group) {
-    (void)out;
-    (void)role;
-    (void)number;
-    (void)group;
 }
 
 static void subscribe(struct buffer *out, const struct interest *interest) {
@@ -38,10 +29,7 @@ static void subscribe(struct buffer *out, const struct interest *interest) {
 static void pattern(struct buffer *out, const char *literal, const char *wild, uint32_t topic,
                     bool wildcard) {
     char name[TOPIC_NAME_BYTES];
-    if (wildcard)
-        topic_wildcard(name, topic);
-    else
-        topic_name(name, topic);
+    topic_pattern(name, topic, wildcard);
     buffer_text(out, "*2\r\n");
     word(out, wildcard ? wild : literal);
     word(out, name);
@@ -55,19 +43,12 @@ static void pattern_out(struct buffer *out, uint32_t topic, bool wildcard) {
     pattern(out, "UNSUBSCRIBE", "PUNSUBSCRIBE", topic, wildcard);
 }
 
-static void ask(struct buffer *out, enum role role) {
-    (void)role;
+static void ask(struct buffer *out) {
     buffer_text(out, "*1\r\n$4\r\nPING\r\n");
 }
 
 static void hush(struct buffer *out) {
     buffer_text(out, "*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n");
-}
-
-/* The size of the line at p with its end, 0 when it is not all there. */
-static size_t line_size(const uint8_t *p, size_t n) {
-    const uint8_t *end = n == 0 ? NULL : memchr(p, '\n', n);
-    return end == NULL ? 0 : (size_t)(end - p) + 1;
 }
 
 /* The size of one value that is no array, 0 when it is not all there. */
@@ -93,17 +74,13 @@ static size_t reply_size(const uint8_t *p, size_t n) {
     return used;
 }
 
-static bool starts(const uint8_t *p, size_t n, const char *text) {
-    return n >= strlen(text) && memcmp(p, text, strlen(text)) == 0;
-}
-
 static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
     *used = reply_size(p, n);
     if (*used == 0)
         return REPLY_MORE;
-    if (starts(p, n, "+PONG") || starts(p, n, "*2\r\n$4\r\npong"))
+    if (line_starts(p, n, "+PONG") || line_starts(p, n, "*2\r\n$4\r\npong"))
         return REPLY_DONE;
-    if (starts(p, n, "*3\r\n$9\r\nsubscribe") || starts(p, n, "*3\r\n$10\r\npsubscribe"))
+    if (line_starts(p, n, "*3\r\n$9\r\nsubscribe") || line_starts(p, n, "*3\r\n$10\r\npsubscribe"))
         return REPLY_OTHER;
     return REPLY_BAD;
 }
@@ -136,7 +113,6 @@ static struct frame_places deliver(struct buffer *out, uint32_t topic, const str
 }
 
 const struct protocol protocol_redis = {.name = "redis",
-                                        .hello = hello,
                                         .subscribe = subscribe,
                                         .pattern_in = pattern_in,
                                         .pattern_out = pattern_out,

@@ -7,7 +7,8 @@
 #include <sys/socket.h>
 
 void publisher_open(struct publisher *publisher, const struct plan *plan, uint32_t number) {
-    struct net_who me = {ROLE_PUBLISHER, number, plan->options->share == SHARE_SPLIT ? number : 0};
+    struct party me = {
+        .role = ROLE_PUBLISHER, .number = number, .group = plan->options->share == SHARE_SPLIT ? number : 0};
     *publisher = (struct publisher){.number = number, .plan = plan, .goal = GOAL_NONE};
     publisher->fd = net_open(plan->options, &me, NULL);
 }

@@ -28,9 +28,10 @@ static struct interest interest_make(const struct plan *plan, uint32_t number) {
     return (struct interest){.topics = topics, .count = count};
 }
 
-static struct net_who who(const struct receiver *receiver) {
+static struct party who(const struct receiver *receiver) {
     bool split = receiver->plan->options->share == SHARE_SPLIT;
-    return (struct net_who){ROLE_SUBSCRIBER, receiver->number, split ? receiver->number : 0};
+    return (struct party){
+        .role = ROLE_SUBSCRIBER, .number = receiver->number, .group = split ? receiver->number : 0};
 }
 
 void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t number) {
@@ -40,7 +41,7 @@ void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t 
     receiver->hold = malloc(plan->deliver_size);
     if (receiver->counts == NULL || receiver->hold == NULL)
         quit(QUIT_INTERNAL, "out of memory");
-    struct net_who me = who(receiver);
+    struct party me = who(receiver);
     receiver->fd = net_open(plan->options, &me, &interest);
     if (plan->options->share == SHARE_SPLIT)
         free((void *)(uintptr_t)interest.topics);
@@ -150,7 +151,7 @@ static void quiet(struct receiver *receiver) {
 void receiver_settle(struct receiver *receiver, uint64_t expected) {
     const struct options *o = receiver->plan->options;
     size_t noise = receiver->noise_seen || o->protocol->noise == NULL ? 0 : strlen(o->protocol->noise);
-    struct net_who me = who(receiver);
+    struct party me = who(receiver);
     uint64_t held = receiver->hold_length, got;
     if (noise > 0 && receiver->bytes == expected + noise) {
         receiver->bytes -= noise;

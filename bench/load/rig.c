@@ -37,13 +37,13 @@ static void others_open(const struct options *o) {
     for (uint32_t i = 0; i < o->stopped; i++) {
         static const uint32_t first = 0;
         struct interest interest = {.topics = o->topics == 1 ? &first : NULL, .count = 1, .skip = true};
-        struct net_who who = {ROLE_SUBSCRIBER, o->subscribers + i, 0};
+        struct party who = {.role = ROLE_SUBSCRIBER, .number = o->subscribers + i};
         (void)net_open(o, &who, &interest);
     }
     for (uint32_t i = 0; i < o->idle; i++) {
         uint32_t topic = SILENT_TOPIC - i;
         struct interest interest = {.topics = &topic, .count = 1};
-        struct net_who who = {ROLE_SUBSCRIBER, o->subscribers + o->stopped + i, 0};
+        struct party who = {.role = ROLE_SUBSCRIBER, .number = o->subscribers + o->stopped + i};
         (void)net_open(o, &who, &interest);
     }
 }
@@ -73,7 +73,7 @@ static void publisher_ready(struct rig *rig, struct publisher *publisher, uint32
     if (events & EPOLLOUT)
         publisher->blocked = false;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-        struct net_who who = {ROLE_PUBLISHER, publisher->number, 0};
+        struct party who = {.role = ROLE_PUBLISHER, .number = publisher->number};
         net_skip(rig->options, publisher->fd, &who);
     }
 }
