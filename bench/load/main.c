@@ -46,6 +46,19 @@ void report_stretch(struct report *report, const struct meter *begin, const stru
         report_number(report, "core_busy_s", end->core_busy_s - begin->core_busy_s);
 }
 
+void report_latency(struct report *report, const struct histogram *latency) {
+    report_count(report, "p50_ns", histogram_quantile(latency, 0.5));
+    report_count(report, "p90_ns", histogram_quantile(latency, 0.9));
+    report_count(report, "p99_ns", histogram_quantile(latency, 0.99));
+    report_count(report, "p999_ns", histogram_quantile(latency, 0.999));
+    report_count(report, "max_ns", latency->max);
+    report_list(report, "histogram");
+    for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
+        if (latency->counts[bucket] > 0)
+            report_pair(report, histogram_lower(bucket), latency->counts[bucket]);
+    report_list_end(report);
+}
+
 void report_memory(struct report *report, const struct memory *memory) {
     report_count(report, "memory_bytes", memory->held_bytes);
     report_count(report, "rss_bytes", memory->resident_bytes);
@@ -56,6 +69,8 @@ void report_verified(struct report *report, const struct rig *rig) {
     report_count(report, "published", rig->sent_frames);
     report_count(report, "verified_deliveries", rig_deliveries(rig));
     report_count(report, "compared_bytes", rig_compared_bytes(rig));
+    if (rig->options->ack != ACK_NONE)
+        report_count(report, "verified_acknowledged", rig_acknowledged(rig));
     report_count(report, "publish_bytes", rig->plan->publish_size);
     report_count(report, "deliver_bytes", rig->plan->deliver_size);
 }
@@ -69,8 +84,11 @@ static void descriptors_raise(void) {
 }
 
 int main(int argc, char **argv) {
-    static void (*const modes[])(const struct options *, struct report *) = {
-        [MODE_MAX] = max_run, [MODE_PACED] = paced_run, [MODE_IDLE] = idle_run};
+    static void (*const modes[])(const struct options *, struct report *) = {[MODE_MAX] = max_run,
+                                                                             [MODE_PACED] = paced_run,
+                                                                             [MODE_IDLE] = idle_run,
+                                                                             [MODE_ACKED] = acked_run,
+                                                                             [MODE_DISK] = disk_run};
     struct options options;
     char *text = NULL;
     size_t length = 0;

@@ -26,8 +26,7 @@ static const char *role_name(const struct party *who) {
     return who->role == ROLE_PUBLISHER ? "publisher" : "subscriber";
 }
 
-/* The first bytes of what came, as text on one line. */
-static const char *shown(const uint8_t *p, size_t n) {
+const char *net_shown(const uint8_t *p, size_t n) {
     static char text[4 * BYTES_SHOWN_MAX + 1];
     size_t used = 0;
     for (size_t i = 0; i < n && i < BYTES_SHOWN_MAX; i++)
@@ -70,7 +69,7 @@ void net_send(const struct options *options, int fd, const struct buffer *bytes)
 static void receive(const struct options *options, int fd, const struct party *who, struct buffer *in) {
     if (!wait_for(fd, POLLIN, options->stall_seconds))
         quit(QUIT_WRONG, "%s %u got no answer within %g s, only %zu bytes: %s", role_name(who), who->number,
-             options->stall_seconds, in->length, shown(in->data, in->length));
+             options->stall_seconds, in->length, net_shown(in->data, in->length));
     uint8_t *room = buffer_grow(in, RECEIVE_BYTES);
     ssize_t n = recv(fd, room, RECEIVE_BYTES, 0);
     in->length -= RECEIVE_BYTES;
@@ -78,7 +77,7 @@ static void receive(const struct options *options, int fd, const struct party *w
         in->length += (size_t)n;
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))
         quit(QUIT_UNAVAILABLE, "the server closed the connection of %s %u; it had said: %s", role_name(who),
-             who->number, shown(in->data, in->length));
+             who->number, net_shown(in->data, in->length));
 }
 
 /* Are these bytes the answer that is waited for, with nothing around it but what may always come? */
@@ -112,7 +111,7 @@ static size_t await(const struct options *options, int fd, const struct party *w
     }
     if (reply == REPLY_BAD)
         quit(QUIT_WRONG, "%s %u got what may not come here: %s", role_name(who), who->number,
-             shown(in.data, in.length));
+             net_shown(in.data, in.length));
     buffer_free(&in);
     return before;
 }
@@ -143,7 +142,7 @@ int net_open(const struct options *options, const struct party *who, const struc
     net_send(options, fd, &out);
     (void)await(options, fd, who, 0);
     out.length = 0;
-    if (who->role == ROLE_PUBLISHER && protocol->hush != NULL) {
+    if (who->role == ROLE_PUBLISHER && protocol->hush != NULL && who->ack == ACK_NONE) {
         protocol->hush(&out);
         net_send(options, fd, &out);
     }
@@ -158,7 +157,8 @@ void net_skip(const struct options *options, int fd, const struct party *who) {
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         quit(QUIT_UNAVAILABLE, "the server closed the connection of %s %u", role_name(who), who->number);
     if (n > 0 && options->protocol->reply(bytes, (size_t)n, &used) == REPLY_BAD)
-        quit(QUIT_WRONG, "the server told %s %u: %s", role_name(who), who->number, shown(bytes, (size_t)n));
+        quit(QUIT_WRONG, "the server told %s %u: %s", role_name(who), who->number,
+             net_shown(bytes, (size_t)n));
 }
 
 void net_await_noise(const struct options *options, const int *fds, uint32_t count) {

@@ -18,6 +18,9 @@ void net_send(const struct options *options, int fd, const struct buffer *bytes)
  * it, which are the rest of a delivery that a server's noise has pushed back; returns how many came. */
 size_t net_ask(const struct options *options, int fd, const struct party *who, size_t lent);
 
+/* The first bytes of what came, as text on one line; valid until the next call. */
+const char *net_shown(const uint8_t *p, size_t n);
+
 /* Reads what is there and passes over it, but for refusals. */
 void net_skip(const struct options *options, int fd, const struct party *who);
 

@@ -19,7 +19,7 @@
 #define CHECK_BYTES_LEAST  (128u << 10)
 #define CHECK_UNSET        UINT64_MAX
 
-enum kind { COUNT, BYTES, REAL, INTEGER, PROTOCOL, ADDRESS, MODE, SHARE, FLAG };
+enum kind { COUNT, BYTES, REAL, INTEGER, TEXT, PROTOCOL, ADDRESS, MODE, SHARE, ACK, FLAG };
 
 struct row {
     const char *name;
@@ -33,15 +33,24 @@ struct row {
 
 /* clang-format off */
 static const struct row rows[] = {
-    {"protocol", PROTOCOL, AT(protocol), 0, 0, "NAME", "native, nats, redis, mqtt or relay"},
+    {"protocol", PROTOCOL, AT(protocol), 0, 0, "NAME", "native, nats, redis, mqtt, relay; jetstream or streams (of redis), which store"},
     {"address", ADDRESS, AT(address), 0, 0, "IP:PORT", "where the server listens"},
     {"mode", MODE, AT(mode), 0, 0, "NAME",
-     "max: as fast as deliveries come back; paced: at a fixed rate, open loop; idle: only connected (max)"},
+     "max: as fast as deliveries come back; paced: at a fixed rate, open loop; idle: only connected; acked: "
+     "as fast as acknowledgements come back, nobody subscribes; disk: no server, synced writes (max)"},
     {"publishers", COUNT, AT(publishers), 1, 1000, "N", "connections that publish (1)"},
     {"subscribers", COUNT, AT(subscribers), 1, 100000, "N", "connections that subscribe (1)"},
     {"topics", COUNT, AT(topics), 1, TOPICS_MAX, "N", "topics, published in turn (1)"},
     {"share", SHARE, AT(share), 0, 0, "NAME",
      "all: every subscriber gets every event; split: subscriber k gets every N-th topic (all)"},
+    {"ack", ACK, AT(ack), 0, 0, "NAME",
+     "what publishers want to be told, all of which must come: none; routed or disk (native); own "
+     "(jetstream, streams) (none)"},
+    {"outstanding", COUNT, AT(outstanding), 1, OUTSTANDING_MAX, "N",
+     "acked: events of each publisher that are not acknowledged, at most (256)"},
+    {"directory", TEXT, AT(directory), 0, 0, "DIR", "disk: where its file is made"},
+    {"write", COUNT, AT(write_bytes), DISK_BLOCK_BYTES, DISK_FILE_BYTES, "BYTES",
+     "disk: size of one write, whole blocks of 4096 (4096)"},
     {"payload", COUNT, AT(payload), EVENT_BYTES_MIN, 1 << 20, "BYTES", "size of a whole CloudEvent (128)"},
     {"text", FLAG, AT(text), 0, 0, NULL, "the events' data is text"},
     {"rate", REAL, AT(rate), 1, 1e9, "N", "paced: events per second (50000)"},
@@ -64,9 +73,11 @@ static const struct row rows[] = {
 
 #define ROWS (sizeof rows / sizeof rows[0])
 
-static const struct protocol *const protocols[] = {&protocol_native, &protocol_nats, &protocol_redis,
-                                                   &protocol_mqtt, &protocol_relay};
-static const char *const modes[] = {"max", "paced", "idle", NULL};
+static const struct protocol *const protocols[] = {&protocol_native, &protocol_nats,  &protocol_redis,
+                                                   &protocol_mqtt,   &protocol_relay, &protocol_jetstream,
+                                                   &protocol_streams};
+static const char *const modes[] = {"max", "paced", "idle", "acked", "disk", NULL};
+static const char *const acks[] = {"none", "routed", "disk", "own", NULL};
 static const char *const shares[] = {"all", "split", NULL};
 
 static _Noreturn void help(void) {
@@ -143,6 +154,9 @@ static void value_set(struct options *options, const struct row *row, const char
     case FLAG:
         *(bool *)at = true;
         break;
+    case TEXT:
+        *(const char **)at = text;
+        break;
     case PROTOCOL:
         options->protocol = protocol_find(text);
         break;
@@ -151,6 +165,9 @@ static void value_set(struct options *options, const struct row *row, const char
         break;
     case MODE:
         options->mode = (enum mode)choice(row->name, text, modes);
+        break;
+    case ACK:
+        options->ack = (enum ack)choice(row->name, text, acks);
         break;
     case SHARE:
         options->share = (enum share)choice(row->name, text, shares);
@@ -165,10 +182,41 @@ static const struct row *row_find(const char *argument) {
     quit(QUIT_USAGE, "there is no option '%s'; see --help", argument);
 }
 
+/* What a protocol can acknowledge, and what is measured by it. */
+static void acks_check(const struct options *o) {
+    const struct protocol *protocol = o->protocol;
+    if (protocol->ack_own && (o->ack != ACK_OWN || o->mode != MODE_ACKED))
+        quit(QUIT_USAGE, "%s answers in its own way: --ack own --mode acked", protocol->name);
+    if (!protocol->ack_own && o->ack == ACK_OWN)
+        quit(QUIT_USAGE, "%s has no acknowledgement of its own", protocol->name);
+    if (o->ack != ACK_NONE && protocol->acknowledged == NULL)
+        quit(QUIT_USAGE, "%s acknowledges nothing", protocol->name);
+    if (o->mode != MODE_ACKED)
+        return;
+    if (o->ack == ACK_NONE)
+        quit(QUIT_USAGE, "--mode acked needs acknowledgements: --ack");
+    if (o->topics != o->publishers)
+        quit(QUIT_USAGE, "--mode acked: each publisher has one topic: --topics %u", o->publishers);
+    if (o->stopped > 0 || o->idle > 0 || o->churn > 0)
+        quit(QUIT_USAGE, "--mode acked: nobody subscribes");
+}
+
+static void disk_check(const struct options *o) {
+    if (o->directory == NULL)
+        quit(QUIT_USAGE, "--mode disk needs --directory");
+    if (o->write_bytes % DISK_BLOCK_BYTES != 0)
+        quit(QUIT_USAGE, "--write %u: must be whole blocks of %u bytes", o->write_bytes, DISK_BLOCK_BYTES);
+}
+
 /* What contradicts itself, or what a protocol can not do. */
 static void options_check(const struct options *o) {
+    if (o->mode == MODE_DISK) {
+        disk_check(o);
+        return;
+    }
     if (o->protocol == NULL || o->address.sin_port == 0)
         quit(QUIT_USAGE, "--protocol and --address are needed");
+    acks_check(o);
     if (o->topics < o->publishers || o->topics % o->publishers != 0)
         quit(QUIT_USAGE, "each publisher needs as many topics as the others");
     if (o->share == SHARE_SPLIT && (o->topics < o->subscribers || o->topics % o->subscribers != 0))
@@ -186,7 +234,7 @@ static void options_check(const struct options *o) {
 
 /* Each one's part of a total, within bounds. */
 static uint64_t shared(uint64_t total, uint32_t count, uint64_t least, uint64_t most) {
-    uint64_t part = total / count;
+    uint64_t part = count == 0 ? most : total / count;
     return part > most ? most : part < least ? least : part;
 }
 
@@ -195,6 +243,8 @@ void options_read(struct options *options, int argc, char **argv) {
                                 .subscribers = 1,
                                 .topics = 1,
                                 .payload = 128,
+                                .outstanding = 256,
+                                .write_bytes = DISK_BLOCK_BYTES,
                                 .rate = 50000,
                                 .seconds = 1,
                                 .warm_up_seconds = 0.3,
@@ -210,6 +260,10 @@ void options_read(struct options *options, int argc, char **argv) {
         value_set(options, row, argv[i]);
     }
     options_check(options);
+    if (options->mode == MODE_ACKED) {
+        options->subscribers = 0;
+        options->check_bytes = 0;
+    }
     if (options->window_bytes == 0)
         options->window_bytes =
             shared(WINDOW_BYTES_TOTAL, options->subscribers, WINDOW_BYTES_LEAST, WINDOW_BYTES_MOST);

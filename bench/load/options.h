@@ -17,7 +17,7 @@ enum share {
     SHARE_SPLIT, /* subscriber k gets the topics whose number is k modulo the subscribers */
 };
 
-enum mode { MODE_MAX, MODE_PACED, MODE_IDLE };
+enum mode { MODE_MAX, MODE_PACED, MODE_IDLE, MODE_ACKED, MODE_DISK };
 
 struct options {
     const struct protocol *protocol;
@@ -25,9 +25,13 @@ struct options {
     enum mode mode;
     enum share share;
     uint32_t publishers, subscribers, topics;
-    uint32_t payload; /* bytes of a whole CloudEvent */
-    bool text;        /* its data is text */
-    double rate;      /* paced: events per second */
+    uint32_t payload;      /* bytes of a whole CloudEvent */
+    bool text;             /* its data is text */
+    enum ack ack;          /* which acknowledgement the publishers want; they must all come */
+    uint32_t outstanding;  /* acked: events of one publisher that are not acknowledged, at most */
+    const char *directory; /* disk: where its file is made; borrowed from the command line */
+    uint32_t write_bytes;  /* disk: of one write */
+    double rate;           /* paced: events per second */
     double seconds, warm_up_seconds;
     uint64_t window_bytes; /* max: bytes on their way to one subscriber at most */
     uint64_t check_bytes;  /* compared byte for byte per subscriber, at the beginning and at the end */
@@ -39,5 +43,9 @@ struct options {
     uint32_t churn;        /* subscribes, and as many unsubscribes, per second by one more connection */
     double stall_seconds;  /* no progress for so long is a failure */
 };
+
+#define OUTSTANDING_MAX  65536u
+#define DISK_BLOCK_BYTES 4096u
+#define DISK_FILE_BYTES  (64u << 20) /* as long as a segment of the journal, then it begins anew */
 
 void options_read(struct options *options, int argc, char **argv);

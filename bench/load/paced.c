@@ -216,24 +216,11 @@ static void send_rest(struct paced *paced) {
     publisher_stop(&paced->rig.publishers[0], 0);
 }
 
-static void histogram_report(struct report *report, const struct histogram *histogram) {
-    report_list(report, "histogram");
-    for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
-        if (histogram->counts[bucket] > 0)
-            report_pair(report, histogram_lower(bucket), histogram->counts[bucket]);
-    report_list_end(report);
-}
-
 static void latency_report(struct report *report, const struct paced *paced) {
-    report_count(report, "p50_ns", histogram_quantile(&paced->latency, 0.5));
-    report_count(report, "p90_ns", histogram_quantile(&paced->latency, 0.9));
-    report_count(report, "p99_ns", histogram_quantile(&paced->latency, 0.99));
-    report_count(report, "p999_ns", histogram_quantile(&paced->latency, 0.999));
-    report_count(report, "max_ns", paced->latency.max);
+    report_latency(report, &paced->latency);
     report_count(report, "send_lag_p50_ns", histogram_quantile(&paced->lag, 0.5));
     report_count(report, "send_lag_p99_ns", histogram_quantile(&paced->lag, 0.99));
     report_number(report, "offered_per_s", paced->rig.options->rate);
-    histogram_report(report, &paced->latency);
 }
 
 void paced_run(const struct options *options, struct report *report) {

@@ -11,11 +11,20 @@
 
 enum role { ROLE_PUBLISHER, ROLE_SUBSCRIBER };
 
+/* What a publisher is told of what it published. */
+enum ack {
+    ACK_NONE,
+    ACK_ROUTED, /* Roundhouse's levels, with its own numbers */
+    ACK_DISK,
+    ACK_OWN, /* the one that the protocol has: JetStream's PubAck, the answer to XADD */
+};
+
 /* Whose connection it is. */
 struct party {
     enum role role;
     uint32_t number;     /* the n-th publisher or subscriber */
     uint32_t group;      /* of the relay: what a publisher sends goes to the subscribers of its group */
+    enum ack ack;        /* which acknowledgement a publisher wants */
     uint32_t connection; /* unique in this process; net_open counts them */
 };
 
@@ -56,6 +65,10 @@ struct protocol {
     /* Sent by a publisher after its first answer: no more answers, please. NULL: not needed. */
     void (*hush)(struct buffer *out);
     enum reply (*reply)(const uint8_t *p, size_t n, size_t *used);
+    /* One answer to a publisher that wants acknowledgements: REPLY_OTHER has raised *through, the number of
+     * its events that are acknowledged so far. An event that is refused is REPLY_BAD. NULL: has none. */
+    enum reply (*acknowledged)(const uint8_t *p, size_t n, size_t *used, enum ack ack, uint64_t *through);
+    bool ack_own; /* its publishers are always answered, in its own way; else by a level */
     struct frame_places (*publish)(struct buffer *out, uint32_t topic, const struct buffer *event);
     /* What a subscriber then gets, if it asked for everything or for the single topic. */
     struct frame_places (*deliver)(struct buffer *out, uint32_t topic, const struct buffer *event,
@@ -65,6 +78,8 @@ struct protocol {
 };
 
 extern const struct protocol protocol_native, protocol_nats, protocol_redis, protocol_mqtt, protocol_relay;
+/* They store and acknowledge instead of sending on: JetStream over NATS, streams in Redis. */
+extern const struct protocol protocol_jetstream, protocol_streams;
 
 /* "erp.order.000042": all names have the same length, for any number below a million, so that all frames do.
  */

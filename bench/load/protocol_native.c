@@ -13,6 +13,7 @@ enum {
     SUBSCRIBED = 5,
     UNSUBSCRIBE = 6,
     UNSUBSCRIBED = 7,
+    PUBLISH_ACK = 8,
     PING = 13,
     PONG = 14,
 };
@@ -47,6 +48,8 @@ static void hello(struct buffer *out, const struct party *party) {
     struct buffer body = {0};
     number_field(&body, 1, 1);
     text_field(&body, 2, party->role == ROLE_PUBLISHER ? "bench publisher" : "bench subscriber");
+    if (party->ack != ACK_NONE)
+        number_field(&body, 3, party->ack);
     frame_take(out, CONNECT, &body);
 }
 
@@ -89,17 +92,29 @@ static void ask(struct buffer *out) {
     frame_take(out, PING, &body);
 }
 
-static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
-    uint64_t length;
-    int prefix = varint_read(p, n, &length);
+/* A frame that is all there: REPLY_DONE, with where its body begins and how long it is. */
+static enum reply frame_read(const uint8_t *p, size_t n, const uint8_t **body, size_t *length) {
+    uint64_t size;
+    int prefix = varint_read(p, n, &size);
     if (prefix < 0)
         return REPLY_BAD;
-    if (prefix == 0 || n - (size_t)prefix < length)
+    if (prefix == 0 || n - (size_t)prefix < size)
         return REPLY_MORE;
-    *used = (size_t)prefix + length;
+    *body = p + prefix;
+    *length = size;
+    return REPLY_DONE;
+}
+
+static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
+    const uint8_t *body;
+    size_t length;
+    enum reply whole = frame_read(p, n, &body, &length);
+    if (whole != REPLY_DONE)
+        return whole;
+    *used = (size_t)(body - p) + length;
     if (length == 0)
         return REPLY_OTHER;
-    switch (p[prefix]) {
+    switch (body[0]) {
     case TAG(PONG):
         return REPLY_DONE;
     case TAG(CONNECTED):
@@ -109,6 +124,38 @@ static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
     default:
         return REPLY_BAD;
     }
+}
+
+/* PublishAck: numbers only. An exception is an event that was not stored, or a duplicate: neither may be. */
+static bool ack_read(const uint8_t *p, size_t n, enum ack *level, uint64_t *through) {
+    uint64_t inner, number;
+    int size = n < 2 ? 0 : varint_read(p + 1, n - 1, &inner);
+    if (size <= 0 || p[0] != TAG(PUBLISH_ACK) || inner != n - 1 - (size_t)size)
+        return false;
+    for (size_t at = 1 + (size_t)size; at < n; at += (size_t)size) {
+        uint8_t tag = p[at++];
+        size = varint_read(p + at, n - at, &number);
+        if (size <= 0 || (tag != (1 << 3) && tag != (2 << 3)))
+            return false;
+        if (tag == (1 << 3))
+            *through = number;
+        else
+            *level = (enum ack)number;
+    }
+    return true;
+}
+
+static enum reply acknowledged(const uint8_t *p, size_t n, size_t *used, enum ack ack, uint64_t *through) {
+    const uint8_t *body;
+    size_t length;
+    enum ack level = ACK_NONE;
+    uint64_t before = *through;
+    enum reply whole = frame_read(p, n, &body, &length);
+    if (whole != REPLY_DONE)
+        return whole;
+    *used = (size_t)(body - p) + length;
+    bool good = ack_read(body, length, &level, through) && level == ack && *through > before;
+    return good ? REPLY_OTHER : REPLY_BAD;
 }
 
 /* The form in which the router sends it on, so that a delivery is as long as what was published. */
@@ -148,6 +195,7 @@ const struct protocol protocol_native = {.name = "native",
                                          .pattern_out = pattern_out,
                                          .ask = ask,
                                          .reply = reply,
+                                         .acknowledged = acknowledged,
                                          .publish = publish,
                                          .deliver = deliver};
 

@@ -85,13 +85,15 @@ static enum reply reply(const uint8_t *p, size_t n, size_t *used) {
     return REPLY_BAD;
 }
 
-static struct frame_places finish(struct buffer *out, size_t begin, uint32_t topic,
+/* The topic's name, what stands between it and the event, and the event. */
+static struct frame_places finish(struct buffer *out, size_t begin, uint32_t topic, const char *between,
                                   const struct buffer *event) {
     struct frame_places places = {.sequence = SEQUENCE_NONE};
     char name[TOPIC_NAME_BYTES];
     topic_name(name, topic);
     word(out, name);
     places.topic = out->length - begin - strlen(name) - 2;
+    buffer_text(out, between);
     buffer_print(out, "$%zu\r\n", event->length);
     places.event = out->length - begin;
     buffer_add(out, event->data, event->length);
@@ -102,14 +104,14 @@ static struct frame_places finish(struct buffer *out, size_t begin, uint32_t top
 static struct frame_places publish(struct buffer *out, uint32_t topic, const struct buffer *event) {
     size_t begin = out->length;
     buffer_text(out, "*3\r\n$7\r\nPUBLISH\r\n");
-    return finish(out, begin, topic, event);
+    return finish(out, begin, topic, "", event);
 }
 
 static struct frame_places deliver(struct buffer *out, uint32_t topic, const struct buffer *event,
                                    bool everything) {
     size_t begin = out->length;
     buffer_text(out, everything ? "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n" : "*3\r\n$7\r\nmessage\r\n");
-    return finish(out, begin, topic, event);
+    return finish(out, begin, topic, "", event);
 }
 
 const struct protocol protocol_redis = {.name = "redis",
@@ -121,3 +123,33 @@ const struct protocol protocol_redis = {.name = "redis",
                                         .reply = reply,
                                         .publish = publish,
                                         .deliver = deliver};
+
+/* ---- streams: an entry of one field for each event, in the stream that is called like its topic ---- */
+
+static struct frame_places streams_publish(struct buffer *out, uint32_t topic, const struct buffer *event) {
+    size_t begin = out->length;
+    buffer_text(out, "*5\r\n$4\r\nXADD\r\n");
+    return finish(out, begin, topic, "$1\r\n*\r\n$1\r\ne\r\n", event);
+}
+
+/* The id of the entry; what is not stored is answered by an error, or by nil. */
+static enum reply streams_acknowledged(const uint8_t *p, size_t n, size_t *used, enum ack ack,
+                                       uint64_t *through) {
+    (void)ack;
+    *used = reply_size(p, n);
+    if (*used == 0)
+        return REPLY_MORE;
+    if (p[0] != '$' || p[1] == '-')
+        return REPLY_BAD;
+    (*through)++;
+    return REPLY_OTHER;
+}
+
+const struct protocol protocol_streams = {.name = "streams",
+                                          .subscribe = subscribe,
+                                          .ask = ask,
+                                          .reply = reply,
+                                          .acknowledged = streams_acknowledged,
+                                          .ack_own = true,
+                                          .publish = streams_publish,
+                                          .deliver = deliver};

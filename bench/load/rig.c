@@ -14,7 +14,7 @@
 enum tag { TAG_RECEIVER, TAG_PUBLISHER };
 
 static void *many(size_t count, size_t size) {
-    void *memory = calloc(count, size);
+    void *memory = calloc(count + 1, size); /* none at all is no failure */
     if (memory == NULL)
         quit(QUIT_INTERNAL, "out of memory");
     return memory;
@@ -69,13 +69,11 @@ void rig_open(struct rig *rig, const struct plan *plan) {
     rig->progress_ns = net_now_ns();
 }
 
-static void publisher_ready(struct rig *rig, struct publisher *publisher, uint32_t events) {
+static void publisher_ready(struct publisher *publisher, uint32_t events) {
     if (events & EPOLLOUT)
         publisher->blocked = false;
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-        struct party who = {.role = ROLE_PUBLISHER, .number = publisher->number};
-        net_skip(rig->options, publisher->fd, &who);
-    }
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        publisher_read(publisher);
 }
 
 /* ---- progress ---- */
@@ -102,8 +100,22 @@ static uint64_t expected(const struct rig *rig, uint32_t subscriber) {
     return frames * rig->plan->deliver_size;
 }
 
+uint64_t rig_acknowledged(const struct rig *rig) {
+    uint64_t events = 0;
+    for (uint32_t i = 0; i < rig->options->publishers; i++)
+        events += rig->publishers[i].acknowledged;
+    return events;
+}
+
+static uint64_t owed(const struct rig *rig) {
+    uint64_t events = 0;
+    for (uint32_t i = 0; i < rig->options->publishers; i++)
+        events += publisher_owed(&rig->publishers[i]);
+    return events;
+}
+
 static _Noreturn void stalled(const struct rig *rig) {
-    uint64_t lacking = 0, most = 0;
+    uint64_t lacking = 0, most = 0, unanswered = owed(rig);
     uint32_t worst = 0;
     for (uint32_t i = 0; i < rig->options->subscribers; i++) {
         uint64_t wanted = expected(rig, i), got = rig->receivers[i].bytes;
@@ -114,12 +126,15 @@ static _Noreturn void stalled(const struct rig *rig) {
             worst = i;
         }
     }
+    if (lacking == 0 && unanswered > 0)
+        quit(QUIT_WRONG, "nothing came for %g s, and %llu events are not acknowledged",
+             rig->options->stall_seconds, (unsigned long long)unanswered);
     quit(QUIT_WRONG, "nothing came for %g s, and %llu deliveries are missing, %llu of them to subscriber %u",
          rig->options->stall_seconds, (unsigned long long)lacking, (unsigned long long)most, worst);
 }
 
 static void progress_check(struct rig *rig) {
-    uint64_t mark = rig_received(rig) + sent_bytes(rig), now_ns = net_now_ns();
+    uint64_t mark = rig_received(rig) + sent_bytes(rig) + rig_acknowledged(rig), now_ns = net_now_ns();
     if (mark != rig->progress_mark || rig->deaf) {
         rig->progress_mark = mark;
         rig->progress_ns = now_ns;
@@ -134,7 +149,7 @@ void rig_turn(struct rig *rig, int timeout_ms) {
     for (int i = 0; i < count; i++) {
         uint32_t number = (uint32_t)events[i].data.u64;
         if (events[i].data.u64 >> 32 == TAG_PUBLISHER)
-            publisher_ready(rig, &rig->publishers[number], events[i].events);
+            publisher_ready(&rig->publishers[number], events[i].events);
         else if (!rig->deaf)
             rig->read(rig->owner, &rig->receivers[number]);
     }
@@ -157,12 +172,14 @@ static void run_out(struct rig *rig) {
         rig_turn(rig, sending ? 0 : 100);
         all = true;
         for (uint32_t p = 0; p < rig->options->publishers; p++)
-            all &= publisher_done(&rig->publishers[p]);
+            all &= publisher_done(&rig->publishers[p]) && publisher_owed(&rig->publishers[p]) == 0;
         for (uint32_t i = 0; all && i < rig->options->subscribers; i++)
             all &= rig->receivers[i].bytes >= expected(rig, i);
     }
     for (uint32_t i = 0; i < rig->options->subscribers; i++)
         receiver_settle(&rig->receivers[i], expected(rig, i));
+    for (uint32_t p = 0; p < rig->options->publishers; p++)
+        publisher_settle(&rig->publishers[p]);
 }
 
 static void goals_set(struct rig *rig, uint64_t frames) {

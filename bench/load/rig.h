@@ -36,6 +36,9 @@ void rig_finish(struct rig *rig);
 /* Deliveries received by all subscribers so far, in bytes. */
 uint64_t rig_received(const struct rig *rig);
 
+/* Events of all publishers that are acknowledged so far. */
+uint64_t rig_acknowledged(const struct rig *rig);
+
 /* What was verified in all, for the report. */
 uint64_t rig_deliveries(const struct rig *rig);
 uint64_t rig_compared_bytes(const struct rig *rig);
