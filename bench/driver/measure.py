@@ -3,7 +3,9 @@
 import json
 import subprocess
 
-from driver.servers import PROTOCOLS, Failed, Server, prepare_child
+from driver import stores
+from driver.failure import Failed
+from driver.servers import Server, prepare_child
 
 RUN_SECONDS = 180
 INDEX_ENTRY_BYTES = 32
@@ -11,15 +13,14 @@ SUSTAINED_AGE_NS = 15e6  # before the pause the latest subscriber may be so late
 SLOWER_TRIES, SLOWER = 4, 0.7
 
 
-def run_load(build, cpus, server, options):
+def run_load(build, cpu, options):
     """Runs the load generator; its JSON object, or Failed with its sentence."""
-    command = [str(build / "bench" / "load"), "--protocol", PROTOCOLS[server.subject.kind], "--address", server.address,
-               "--server", str(server.pid), "--server-cpu", str(server.cpus[0])]
+    command = [str(build / "bench" / "load")]
     for name, value in options.items():
         command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=RUN_SECONDS, check=False,
-                             preexec_fn=lambda: prepare_child([cpus.generator]))
+                             preexec_fn=lambda: prepare_child([cpu]))
     except subprocess.TimeoutExpired as late:
         raise Failed(f"the load generator did not end within {RUN_SECONDS} s") from late
     try:
@@ -28,6 +29,13 @@ def run_load(build, cpus, server, options):
         raise Failed(f"the load generator ended with status {ran.returncode}: {ran.stderr.strip()[-200:]}") from error
     if ran.returncode != 0 or said.get("ok") is not True:
         raise Failed(said.get("error", f"the load generator ended with status {ran.returncode}"))
+    return said
+
+
+def _run_against(server, build, cpus, options):
+    """The load generator against a server, which must be there in the end."""
+    said = run_load(build, cpus.generator, {"protocol": server.subject.protocol, "address": server.address, "server": server.pid,
+                                            "server-cpu": server.cpus[0], **options})
     if not server.alive():
         raise Failed(f"{server.subject.title} did not survive the measurement")
     return said
@@ -42,9 +50,32 @@ def _traffic(said):
             "server_cpu_ns_per_delivery": said["server_cpu_ns"] / deliveries}
 
 
+LATENCY = ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
+
+
 def _latency(said):
-    return {name: said[name] for name in ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns", "send_lag_p50_ns",
-                                          "send_lag_p99_ns", "offered_per_s")}
+    return {name: said[name] for name in (*LATENCY, "send_lag_p50_ns", "send_lag_p99_ns", "offered_per_s")}
+
+
+def _acknowledged(said, payload):
+    """What counts acknowledgements."""
+    seconds, events = said["seconds"], said["acknowledged"]
+    if events <= 0:
+        raise Failed("no event was acknowledged within the measured stretch")
+    return {"acked_per_s": events / seconds, "stored_bytes_per_s": events * payload / seconds,
+            "server_cpu_ns_per_event": said["server_cpu_ns"] / events, **{name: said[name] for name in LATENCY}}
+
+
+def _stored(server, build, said, publishers):
+    """Everything that was acknowledged is there, and nothing else: {stored, events per group where that is known}."""
+    found, events = {}, stores.stored(server, publishers)
+    if events is None:
+        server.end()
+        found = stores.stored_by_roundhouse(build, server.stored_in)
+        events = found["events"]
+    if events != said["verified_acknowledged"]:
+        raise Failed(f"{said['verified_acknowledged']} events are acknowledged, {events} are stored")
+    return {"stored": events, **({"events_per_sync": events / found["groups"]} if found else {})}
 
 
 def _common(said):
@@ -79,7 +110,8 @@ def _roundhouse(before, after, values):
 def _verified(said):
     if "verified_connections" in said:
         return {"connections": said["verified_connections"]}
-    return {"deliveries": said["verified_deliveries"], "compared_bytes": said["compared_bytes"],
+    acknowledged = {"acknowledged": said["verified_acknowledged"]} if "verified_acknowledged" in said else {}
+    return {**acknowledged, "deliveries": said["verified_deliveries"], "compared_bytes": said["compared_bytes"],
             "published": said["published"]}
 
 
@@ -98,23 +130,45 @@ def sustained_sample(build, cpus, subject, options):
     return made, facts
 
 
-def sample(build, cpus, subject, options, server_options=None):
-    """Measures once. Returns what belongs into a sample: seconds, values, verified, and the server's facts."""
-    with Server(subject, build, cpus.server(subject.shards or 1), server_options) as server:
-        before = server.metrics()
-        said = run_load(build, cpus, server, {**options, **subject.extra})
-        after = server.metrics()
-        command = server.command
+def _values(said, options):
     values = _common(said)
-    if options.get("mode") != "idle":
+    if options.get("mode") == "acked":
+        values.update(_acknowledged(said, options["payload"]))
+    elif options.get("mode") != "idle":
         values.update(_traffic(said))
     if options.get("mode") == "paced":
         values.update(_latency(said))
+    return values
+
+
+def disk_sample(build, cpus, place, options):
+    """The disk alone, written to from the CPU on which a server would run."""
+    said = run_load(build, cpus.server()[0], {"mode": "disk", "directory": place.directory, **options})
+    values = {"stored_bytes_per_s": said["written_bytes"] / said["seconds"], **{name: said[name] for name in LATENCY}}
+    made = {"seconds": said["seconds"], "values": values, "verified": {"checked": True, "writes": said["writes"], "direct": bool(said["direct"])},
+            "histogram": said["histogram"]}
+    return made, {"io": None, "command": ["load", "--mode", "disk"]}
+
+
+def sample(build, cpus, subject, options, server_options=None, place=None):
+    """Measures once, with a `place` a server that stores there. Returns what belongs into a sample: seconds, values, verified, and
+    the server's facts."""
+    options, stored = {**options, **subject.extra}, {}
+    with Server(subject, build, cpus.server(subject.shards or 1), server_options, place) as server:
+        before = server.metrics()
+        said = _run_against(server, build, cpus, options)
+        after = server.metrics()
+        command = server.command
+        if place:
+            stored = _stored(server, build, said, options.get("publishers", 1))
+    values = _values(said, options)
+    if "events_per_sync" in stored:
+        values["events_per_sync"] = stored.pop("events_per_sync")
     if after:
         values.update(_roundhouse(before, after, values))
     if options.get("pause"):
         _recovery(said, values)
-    made = {"seconds": said["seconds"], "values": values, "verified": _verified(said)}
+    made = {"seconds": said["seconds"], "values": values, "verified": {**_verified(said), **stored}}
     if "histogram" in said:
         made["histogram"] = said["histogram"]
     return made, {"io": after.get("io"), "command": command}

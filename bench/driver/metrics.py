@@ -8,6 +8,10 @@ def _metric(title, unit, better):
 METRICS = {
     "deliveries_per_s": _metric("deliveries per second", "1/s", "higher"),
     "server_cpu_ns_per_delivery": _metric("server CPU time per delivery", "ns", "lower"),
+    "acked_per_s": _metric("events acknowledged per second", "1/s", "higher"),
+    "stored_bytes_per_s": _metric("bytes of events acknowledged per second; of the disk alone, bytes written", "bytes", "higher"),
+    "server_cpu_ns_per_event": _metric("server CPU time per event", "ns", "lower"),
+    "events_per_sync": _metric("events in one group of the journal", "count", "none"),
     "server_cpu_share": _metric("server CPU, in CPUs", "share", "none"),
     "generator_cpu_share": _metric("load generator CPU, in CPUs", "share", "none"),
     "core_busy_share": _metric("busy share of the server's first CPU, all processes", "share", "none"),

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from driver.subjects import CHURNED, PEERS, ROUTERS, STOPPED, TWO_SHARDS
+from driver.subjects import CHURNED, DISK, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
 
 RATE = "deliveries_per_s"
 CPU = "server_cpu_ns_per_delivery"
 ROUTER_METRICS = [RATE, CPU, "server_cpu_share", "generator_cpu_share", "bytes_per_send", "memory_bytes"]
+ACKED_METRICS = ["acked_per_s", "stored_bytes_per_s", "server_cpu_ns_per_event", "p50_ns", "p99_ns", "events_per_sync"]
+ACK_LATENCY_METRICS = ["p50_ns", "p99_ns", "max_ns", "acked_per_s"]
+GROUP_BYTES = 4 << 20  # the longest write of the journal
+BLOCK_BYTES = 4 << 10  # its shortest
 LATENCY_METRICS = ["p50_ns", "p99_ns", "p999_ns", "max_ns", CPU, "send_lag_p99_ns"]
 
 
@@ -27,6 +31,8 @@ class Row:
     rate_of: tuple | None = None
     curve: dict | None = None
     server: dict = field(default_factory=dict)  # further options of the server's command line (the relay's)
+    stores: bool = False  # the servers keep events on disk
+    disk_load: dict = field(default_factory=dict)  # the load generator's options for the disk alone
     full_only: bool = False
     repetitions: int | None = None
     seconds: float | None = None
@@ -157,6 +163,35 @@ def scaling_rows():
     return rows
 
 
+def _routed_row(name, title, load, **more):
+    return Row(f"ack/routed/{name}", f"{title} none/routed", "acknowledgements of level routed, all of which are read and counted, and "
+               "none, in turn", load, ["roundhouse", ROUTED], RATE, [RATE, CPU, "generator_cpu_share"], repetitions=12, seconds=0.3,
+               warm_up=0.3, **more)
+
+
+def _disk_row(publishers, payload, window=256, **more):
+    about = f"at most {window} events of each publisher on their way, one log; beside it the disk's own bandwidth" if publishers > 1 else \
+        "one event at a time: how long its acknowledgement takes; beside it one synced write of 4 KiB"
+    primary, metrics = ("acked_per_s", ACKED_METRICS) if publishers > 1 else ("p50_ns", ACK_LATENCY_METRICS)
+    return Row(f"ack/disk/{publishers}/{payload}", f"{publishers} publisher{'s' if publishers > 1 else ''}, {_size(payload)}, ack disk", about,
+               {"mode": "acked", "ack": "disk", "publishers": publishers, "topics": publishers, "payload": payload, "outstanding": window},
+               ["roundhouse", DISK] + STORES, primary, list(metrics), stores=True,
+               disk_load={"write": GROUP_BYTES if publishers > 1 else BLOCK_BYTES}, **more)
+
+
+def ack_rows():
+    rows = [
+        _routed_row("1-1", "1 → 1, 128 B, ack", {}),
+        _routed_row("64-8", "64 → 8, 128 B, ack", {"publishers": 64, "subscribers": 8, "topics": 64, "share": "split"}),
+        _routed_row("1-10", "1 → 10, 128 B, ack", {"subscribers": 10}, full_only=True),
+        _disk_row(1, 128, 1),
+        _disk_row(64, 128),
+        _disk_row(64, 1024, full_only=True),
+        _disk_row(64, 16384, 64, full_only=True),
+    ]
+    return rows + [_disk_row(count, 128, full_only=True) for count in (4, 16, 256)]
+
+
 def buffer_rows():
     """The relay with receive buffers of several sizes: what a bulk receive of 512 KiB is worth, and why not more."""
     rows = []
@@ -168,4 +203,4 @@ def buffer_rows():
 
 
 def all_rows():
-    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + scaling_rows() + buffer_rows()
+    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + ack_rows() + scaling_rows() + buffer_rows()

@@ -10,7 +10,7 @@ OPTIONAL_NUMBER = (int, float, type(None))
 OPTIONAL_LIST = (list, type(None))
 OPTIONAL_OBJECT = (dict, type(None))
 
-KINDS = ("roundhouse", "relay", "nats", "redis", "mosquitto", "micro")
+KINDS = ("roundhouse", "relay", "nats", "redis", "mosquitto", "disk", "micro")
 UNITS = ("1/s", "ns", "bytes", "share", "count", "1")
 BETTER = ("higher", "lower", "none")
 VERDICTS = ("aim", "met", "missed", "not resolved", "not measured")
@@ -22,6 +22,7 @@ RUN = {"started": TEXT, "finished": TEXT, "seconds": NUMBER, "mode": TEXT, "argu
 MACHINE = {"cpu": TEXT, "cpus": list, "server_cpus": list, "generator_cpus": list, "memory_bytes": int, "kernel": TEXT,
            "os": TEXT, "virtual": TEXT, "governor": TEXT, "load_before": NUMBER}
 NETWORK = {"namespace": bool, "congestion_control": TEXT, "tcp_rmem": TEXT, "tcp_wmem": TEXT}
+STORAGE = {"directory": TEXT, "file_system": TEXT, "device": TEXT}
 BUILD = {"commit": TEXT, "version": TEXT, "compiler": TEXT, "flags": TEXT}
 METRIC = {"title": TEXT, "unit": TEXT, "better": TEXT}
 SUBJECT = {"kind": TEXT, "title": TEXT, "version": TEXT, "io": OPTIONAL_TEXT, "shards": (int, type(None)), "command": list}
@@ -79,6 +80,7 @@ def _references(result):
             if not isinstance(value, NUMBER) or isinstance(value, bool):
                 wrong.append(f"samples[{i}].values.{metric} is {value!r}")
         if not (sample["verified"].get("deliveries", 0) > 0 or sample["verified"].get("checked") is True
+                or sample["verified"].get("acknowledged", 0) > 0
                 or "connections" in sample["verified"]):
             wrong.append(f"samples[{i}] says nothing of what was verified")
     return wrong
@@ -112,4 +114,6 @@ def mistakes(result):
         wrong += _fields(key, result[key], wanted)
     for key, wanted in (("rows", ROW), ("samples", SAMPLE), ("summary", SUMMARY), ("ratios", RATIO), ("failures", FAILURE)):
         wrong += _list(result, key, wanted)
+    if result.get("storage") is not None:
+        wrong += _fields("storage", result["storage"], STORAGE)
     return wrong or _details(result) + _references(result)

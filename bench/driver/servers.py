@@ -14,16 +14,15 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 
+from driver import stores
+from driver.failure import Failed
+
 START_SECONDS = 20
 STOP_SECONDS = 15
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
-PROTOCOLS = {"roundhouse": "native", "relay": "relay", "nats": "nats", "redis": "redis", "mosquitto": "mqtt"}
-
-
-class Failed(Exception):
-    """A measurement that gives no number, with a sentence that says why."""
+PROTOCOLS = {"roundhouse": "native", "relay": "relay", "nats": "nats", "redis": "redis", "mosquitto": "mqtt", "disk": "disk"}
 
 
 @dataclass
@@ -36,6 +35,10 @@ class Subject:
     io: str | None = None
     shards: int | None = None
     extra: dict = field(default_factory=dict)
+    protocol: str | None = None  # of the load generator; the kind's own unless it is said
+
+    def __post_init__(self):
+        self.protocol = self.protocol or PROTOCOLS[self.kind]
 
 
 ROUNDHOUSE_CONFIG = """listen: {{ native: "127.0.0.1:0", admin: "127.0.0.1:0" }}
@@ -43,11 +46,15 @@ io: {io}
 shards: {{ count: {shards}, cpus: [{cpus}] }}
 limits: {{ connections: 20000 }}
 """
+ROUNDHOUSE_JOURNAL = """journal: {{ dir: "{folder}", logs: 1 }}
+"""
 NATS_CONFIG = """listen: "127.0.0.1:{port}"
 ping_interval: "1h"
 max_pending: 1GB
 max_connections: 65000
 write_deadline: "60s"
+"""
+NATS_JETSTREAM = """jetstream {{ store_dir: "{folder}" }}
 """
 MOSQUITTO_CONFIG = """listener {port} 127.0.0.1
 allow_anonymous true
@@ -68,22 +75,30 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _command(subject, build, folder, cpus, port, options):
-    """The command line; files it needs are written into the folder."""
+def _redis_storing(storing):
+    """Every answer after its sync, or nothing on disk at all. No rewrite of the file meanwhile."""
+    if storing:
+        return ["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "0"]
+    return ["--appendonly", "no"]
+
+
+def _command(subject, build, folder, cpus, port, options, stored_in):
+    """The command line; files it needs are written into the folder. `stored_in`: where it keeps events on disk, or None."""
     config = folder / "config"
     if subject.kind == "roundhouse":
-        config.write_text(ROUNDHOUSE_CONFIG.format(io=subject.io, shards=len(cpus), cpus=", ".join(map(str, cpus))))
+        config.write_text(ROUNDHOUSE_CONFIG.format(io=subject.io, shards=len(cpus), cpus=", ".join(map(str, cpus)))
+                          + (ROUNDHOUSE_JOURNAL.format(folder=stored_in) if stored_in else ""))
         return [str(build / "roundhouse"), "serve", "--quiet", "--config", str(config)]
     if subject.kind == "relay":
         return [str(build / "bench" / "relay")] + [word for key, value in options.items() for word in (f"--{key}", str(value))]
     if subject.kind == "nats":
-        config.write_text(NATS_CONFIG.format(port=port))
+        config.write_text(NATS_CONFIG.format(port=port) + (NATS_JETSTREAM.format(folder=stored_in) if stored_in else ""))
         return ["nats-server", "-c", str(config)]
     if subject.kind == "mosquitto":
         config.write_text(MOSQUITTO_CONFIG.format(port=port))
         return ["mosquitto", "-c", str(config)]
-    return ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-            "--maxclients", "30000", "--client-output-buffer-limit", "pubsub 0 0 0", "--dir", str(folder)]
+    return ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *_redis_storing(stored_in), "--maxclients", "30000",
+            "--client-output-buffer-limit", "pubsub 0 0 0", "--dir", str(stored_in or folder)]
 
 
 def prepare_child(cpus):
@@ -97,12 +112,15 @@ def prepare_child(cpus):
 class Server:
     """A running server. Use it in a `with`: it is ended by its process id, whatever happens."""
 
-    def __init__(self, subject, build, cpus, options=None):
+    def __init__(self, subject, build, cpus, options=None, place=None):
         self.subject, self.cpus = subject, cpus
-        self._folder = tempfile.TemporaryDirectory(prefix="roundhouse-bench-")
+        self._folder = tempfile.TemporaryDirectory(prefix="roundhouse-bench-", dir=place.directory if place else None)
         folder = pathlib.Path(self._folder.name)
+        self.stored_in = folder / "stored" if place else None
+        if place:
+            self.stored_in.mkdir()
         port = _free_port()
-        self.command = _command(subject, build, folder, cpus, port, options or {})
+        self.command = _command(subject, build, folder, cpus, port, options or {}, self.stored_in)
         self._log = open(folder / "log", "w+b")
         says_ready = subject.kind in ("roundhouse", "relay")
         try:
@@ -117,6 +135,8 @@ class Server:
                 self._read_ready()
             else:
                 self._await_port(port)
+            if place:
+                stores.prepare(self)
         except BaseException:
             self.stop()
             raise
@@ -169,13 +189,17 @@ class Server:
     def alive(self):
         return self.process.poll() is None
 
-    def stop(self):
+    def end(self):
+        """Ends the process; what it stored is still there."""
         self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def stop(self):
+        self.end()
         if self.process.stdout:
             self.process.stdout.close()
         self._log.close()

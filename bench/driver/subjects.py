@@ -6,8 +6,12 @@ ROUTERS = ["roundhouse", "roundhouse-epoll"]
 TWO_SHARDS = ["roundhouse-2", "roundhouse-2-epoll"]
 PEERS = ["nats", "redis", "mosquitto"]
 
+STORES = ["jetstream", "redis-streams"]
+DISK = "disk"
+
 STOPPED = "roundhouse, one stopped"
 CHURNED = "roundhouse, churn"
+ROUTED = "roundhouse, ack routed"
 
 SUBJECTS = {s.name: s for s in [
     Subject("roundhouse", "roundhouse", "Roundhouse", io="auto", shards=1),
@@ -24,4 +28,8 @@ SUBJECTS = {s.name: s for s in [
             extra={"stopped": 1}),
     Subject(CHURNED, "roundhouse", "Roundhouse, 1,000 subscribes and unsubscribes per second", io="auto",
             shards=1, extra={"churn": 1000}),
+    Subject(ROUTED, "roundhouse", "Roundhouse, ack routed", io="auto", shards=1, extra={"ack": "routed"}),
+    Subject(DISK, "disk", "the disk alone"),
+    Subject("jetstream", "nats", "JetStream", extra={"ack": "own"}, protocol="jetstream"),
+    Subject("redis-streams", "redis", "Redis streams", extra={"ack": "own"}, protocol="streams"),
 ]}

@@ -5,10 +5,11 @@ import json
 import sys
 import time
 
-from driver import bars, machine, measure, micro, schema, stats
+from driver import bars, machine, measure, micro, schema, stats, stores
 from driver.metrics import METRICS
 from driver.rows import RATE
-from driver.servers import Failed, version
+from driver.failure import Failed
+from driver.servers import version
 from driver.subjects import SUBJECTS
 
 
@@ -19,8 +20,9 @@ def _now():
 class Suite:
     """One run, and its result as it grows. `settings` has mode, repetitions, seconds, warm_up, arguments."""
 
-    def __init__(self, rows, names, settings, build, cpus, namespace):
+    def __init__(self, rows, names, settings, build, cpus, namespace, place):
         self.rows, self.names, self.settings, self.build, self.cpus = rows, names, settings, build, cpus
+        self.place = place
         self.begin = time.monotonic()
         self.done, self.planned = 0, sum(self._repetitions(row) * len(self.subjects_of(row)) for row in rows)
         self.micro_metrics = {}
@@ -30,6 +32,7 @@ class Suite:
                     "arguments": settings["arguments"], "repetitions": settings["repetitions"],
                     "stretch_seconds": settings["seconds"], "warm_up_seconds": settings["warm_up"], "complete": False},
             "machine": machine.describe(cpus), "network": machine.network(namespace), "build": machine.built(build),
+            "storage": place.described() if place else None,
             "metrics": {}, "subjects": {}, "rows": [], "samples": [], "summary": [], "ratios": [], "bars": [], "failures": []}
 
     def subjects_of(self, row):
@@ -80,10 +83,13 @@ class Suite:
         if row.rate_of:
             load["rate"] = round(self._reached(row.rate_of[0], subject) * row.rate_of[1])
         at = time.monotonic() - self.begin
-        if "pause" in load:
+        if subject.kind == "disk":
+            made, facts = measure.disk_sample(self.build, self.cpus, self.place, {**row.disk_load, "seconds": load["seconds"]})
+        elif "pause" in load:
             made, facts = measure.sustained_sample(self.build, self.cpus, subject, load)
         else:
-            made, facts = measure.sample(self.build, self.cpus, subject, load, row.server)
+            place = self.place if row.stores else None
+            made, facts = measure.sample(self.build, self.cpus, subject, load, row.server, place)
         known = self.result["subjects"][name]
         known["io"], known["command"] = facts["io"] or known["io"], facts["command"]
         self.result["samples"].append({"row": row.id, "subject": name, "repetition": repetition, "position": position,
@@ -106,7 +112,11 @@ class Suite:
         names = self.subjects_of(row)
         if not names:
             return
-        self.result["rows"].append(row.described(names))
+        described = row.described(names)
+        if row.stores:
+            described["workload"].update(self.place.described())
+            described["states"] = {name: stores.STATES[SUBJECTS[name].protocol] for name in names}
+        self.result["rows"].append(described)
         for name in names:
             self._describe(name)
         for repetition in range(self._repetitions(row)):

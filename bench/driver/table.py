@@ -6,7 +6,7 @@ WIDTH = 33
 COLUMN = 14
 SHORT = {"roundhouse-epoll": "epoll", "roundhouse-2": "2 shards", "roundhouse-2-epoll": "2 sh. epoll",
          "roundhouse-4": "4 shards", "roundhouse-8": "8 shards", "roundhouse, one stopped": "one stopped",
-         "roundhouse, churn": "with changes"}
+         "roundhouse, churn": "with changes", "roundhouse, ack routed": "ack routed"}
 # Roundhouse beside another, at the right of the router's rows: heading, metric, whom, how it is written. CPU: how many
 # deliveries it makes of the same CPU time.
 RATIO = 9
@@ -17,7 +17,8 @@ RATIOS = [("x nats", "deliveries_per_s", "nats", lambda r: f"{r:.2f}"),
 HEADINGS = {"router": "deliveries per second, and server CPU ns per delivery", "latency": "latency in µs: 50 % / 99 %",
             "isolation": "server CPU ns per delivery, or deliveries per second", "recovery": "ms until everybody is back",
             "idle": "resident bytes per connection, or CPU share", "scaling": "server CPU ns per delivery, and deliveries per second",
-            "micro": "ns per operation"}
+            "ack": "deliveries per second and server CPU ns per delivery; events acknowledged per second and their bytes; µs until "
+            "an event is acknowledged: 50 % / 99 %", "micro": "ns per operation"}
 
 
 def number(value):
@@ -33,7 +34,9 @@ def _cell(summaries, row):
     def show(metric, factor=1.0):
         return number(summaries[metric]["median"] * factor) if metric in summaries else "-"
 
-    if row["group"] == "latency":
+    if row["primary"] == "acked_per_s":
+        return f"{show('acked_per_s')} {show('stored_bytes_per_s')}B"
+    if row["group"] == "latency" or row["primary"] == "p50_ns":
         return f"{show('p50_ns', 1e-3)} / {show('p99_ns', 1e-3)}"
     if row["group"] == "recovery":
         return show("recovered_ns", 1e-6)
@@ -48,7 +51,7 @@ class Table:
     """Prints rows as they come; a group's heading before its first row."""
 
     def __init__(self, out):
-        self.out, self.heading = out, None
+        self.out, self.heading, self.told = out, None, set()
 
     def line(self, text=""):
         print(text.rstrip(), file=self.out, flush=True)
@@ -75,6 +78,18 @@ class Table:
         self.heading = head
         self.line(" " * WIDTH + "".join(f"{name:>{COLUMN}}" for name in names) + self._ratio_heads(row))
 
+    def _states(self, row):
+        """What is synced when, and where: each sentence once in a run."""
+        if "states" not in row:
+            return
+        load = row["workload"]
+        told = [f"  stored in {load['directory']}: {load['file_system']} on {load['device']}"]
+        told += [f"  {name}: {state}" for name, state in row["states"].items()]
+        for text in told:
+            if text not in self.told:
+                self.line(text)
+                self.told.add(text)
+
     @staticmethod
     def _ratio_heads(row):
         return "".join(f"{head:>{RATIO}}" for head, _, name, _ in RATIOS if name in row["subjects"]) if row["group"] == "router" else ""
@@ -93,6 +108,7 @@ class Table:
         if row is None:
             return
         self._head(row)
+        self._states(row)
         by_subject = {}
         for summary in result["summary"]:
             if summary["row"] == row_id:
