@@ -1,16 +1,17 @@
 """The figures in a Markdown document: the text between two marks is written anew from a result file, and so are the plots that the
-document shows.
+document shows. There are two such blocks, `figures` and `acks`; one of which the result has nothing stays as it is.
 
     python3 bench/report RESULT.json --document docs/PERFORMANCE.md
 """
 
 import re
 
+from report import acks
+from report.acks import median
 from report.data import OURS, spread_of
 from report.markup import digits, number
 from report.page import make
 
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 RATE, CPU = "deliveries_per_s", "server_cpu_ns_per_delivery"
 TWO = "roundhouse-2"
 VERDICTS = {"aim": "the aim, too", "met": "yes", "missed": "**no**", "not resolved": "not resolved", "not measured": "not measured"}
@@ -26,11 +27,6 @@ def _line(*cells):
 
 def _table(heads, rows):
     return [_line(*heads), "|" + "---|" * len(heads), *(_line(*row) for row in rows), ""]
-
-
-def _median(result, row, subject, metric):
-    found = result.summary(row, subject, metric)
-    return number(found["median"], result.unit(metric)) if found else "–"
 
 
 def _ratio(pair, turned=False):
@@ -59,14 +55,14 @@ def _router(result):
              "*× per CPU* deliveries for the same CPU time.", ""]
     lines += _table(["", "Roundhouse", "relay limit", "nats", "redis", "mosquitto", "Roundhouse per second", "× deliveries of nats", "× per CPU of nats",
                      "× per CPU of redis", "per CPU, share of the relay"],
-                    [[row["title"], *(_median(result, row, name, CPU) for name in (OURS, "relay", "nats", "redis", "mosquitto")),
-                      _median(result, row, OURS, RATE), _ratio(result.ratio(row, RATE, OURS, "nats")),
+                    [[row["title"], *(median(result, row, name, CPU) for name in (OURS, "relay", "nats", "redis", "mosquitto")),
+                      median(result, row, OURS, RATE), _ratio(result.ratio(row, RATE, OURS, "nats")),
                       *(_ratio(result.ratio(row, CPU, OURS, name), True) for name in ("nats", "redis", "relay"))] for row in rows])
     return lines
 
 
-def _bars(result):
-    bars = result.raw["bars"]
+def _bars(result, of_acks):
+    bars = [bar for bar in result.raw["bars"] if bar["row"].startswith(acks.GROUP + "/") == of_acks]
     titles = {row["id"]: row["title"] for row in result.rows}
     shown = []
     for bar in bars:
@@ -97,23 +93,37 @@ def _latency(result):
     if not rows:
         return []
     names = [name for name in result.raw["subjects"] if any(name in row["subjects"] for row in rows)]
-    cells = [[row["title"], *(" / ".join(_median(result, row, name, metric) for metric in metrics) for name in names)] for row in rows]
+    cells = [[row["title"], *(" / ".join(median(result, row, name, metric) for metric in metrics) for name in names)] for row in rows]
     return ["**Latency** at a fixed rate, from the intended time of sending: half of the events, and 99 of 100, are faster", "",
             *_table(["", *(result.title(name) for name in names)], cells)]
 
 
-def figures(result):
-    """The lines between the marks."""
-    return "\n".join(_head(result) + _router(result) + _bars(result) + _shards(result) + _latency(result))
+def _blocks(result):
+    """{name: the lines between the marks}, of the blocks that this result has something for."""
+    lines = {"figures": _router(result) + _latency(result), "acks": acks.manual(result, _table, _ratio)}
+    if lines["figures"]:
+        lines["figures"] = _router(result) + _bars(result, False) + _shards(result) + _latency(result)
+    if lines["acks"]:
+        lines["acks"] += _bars(result, True)
+    return {name: "\n".join(_head(result) + found) for name, found in lines.items() if found}
+
+
+def _block_write(text, name, lines, document):
+    begin, end = (f"<!-- {name}: {what} -->" for what in ("begin", "end"))
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise NoMarks(f"{document} has not the two lines {begin} and {end}")
+    return re.sub(re.escape(begin) + ".*" + re.escape(end), lambda _: f"{begin}\n{lines}\n{end}", text, flags=re.S)
 
 
 def write(result, document, folder):
     """Writes the figures into the document, and the plots that it names into a folder; `result` is data.Result."""
     text = document.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise NoMarks(f"{document} has not the two lines {BEGIN} and {END}")
-    block = f"{BEGIN}\n{figures(result)}\n{END}"
-    document.write_text(re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: block, text, flags=re.S), encoding="utf-8")
+    blocks = _blocks(result)
+    if not blocks:
+        raise NoMarks(f"the result has nothing for {document}: neither rows of the router nor acknowledgements")
+    for name, lines in blocks.items():
+        text = _block_write(text, name, lines, document)
+    document.write_text(text, encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     for name, plot in make(result)[1].items():
         if f"/{name})" in text:

@@ -2,14 +2,14 @@
 
 import pathlib
 
-from report import parts, plot, sections
+from report import acks, parts, plot, sections
 from report.data import PEER_KINDS
 from report.figures import Figures
 from report.markup import element, escape, join, number, paragraph, table
 
 STYLE = pathlib.Path(__file__).with_name("style.css")
 NAMES = (("short", "In short"), ("peers", "Beside its peers"), ("loses", "Where it loses"), ("throughput", "Throughput"),
-         ("latency", "Latency"), ("isolation", "Isolation"), ("idle", "Idle cost"), ("scaling", "Scaling"),
+         ("latency", "Latency"), ("isolation", "Isolation"), ("idle", "Idle cost"), ("acks", "Acknowledgements"), ("scaling", "Scaling"),
          ("crossovers", "Crossovers"), ("parts", "Parts"), ("asked", "What is asked"), ("method", "Method"), ("machine", "Machine"))
 
 METHOD = (
@@ -117,7 +117,7 @@ def make(result):
     """(the page, {file name: SVG document})."""
     figures = Figures()
     title, head = _head(result)
-    body = join([sections.all_of(result, figures), parts.crossovers(result, figures), parts.micro(result, figures),
+    body = join([sections.all_of(result, figures), acks.section(result, figures), parts.crossovers(result, figures), parts.micro(result, figures),
                  sections.asked(result), _method(result), _machine(result)])
     page = _document(title, join(['<a class="skip" href="#main">To the results</a>', element("header", *head), _navigation(body),
                                   element("main", body, id="main")]), plot.STYLE)

@@ -390,7 +390,7 @@ def latency(result, figures):
 # --- Isolation, recovery, idle ------------------------------------------------------------------------------------------
 
 
-def _disturbed(result, row):
+def disturbed(result, row):
     """What the disturbed Roundhouse does, compared with the undisturbed one of the same row."""
     for subject in row["subjects"]:
         if subject == OURS or result.kind(subject) != "roundhouse" or "," not in subject:
@@ -416,7 +416,7 @@ def isolation(result, figures):
     parts = [element("h2", "Isolation and recovery"),
              paragraph("Whether a subscriber that stops, a pause of all, or many changes of subscriptions are felt by the others.")]
     for row in rows:
-        parts += [element("h3", row["title"]), paragraph(capital(row["about"]) + "."), *_disturbed(result, row),
+        parts += [element("h3", row["title"]), paragraph(capital(row["about"]) + "."), *disturbed(result, row),
                   grid(result, [row], row["metrics"], row["title"])]
     return element("section", *parts, id="isolation")
 

@@ -256,11 +256,13 @@ def test_a_missing_file_and_a_wrong_option_are_refused(tmp_path):
 def test_the_figures_of_a_document_are_written_anew_and_nothing_else(result, tmp_path):
     (tmp_path / "result.json").write_text(json.dumps(result))
     document = tmp_path / "page.md"
-    document.write_text("# Page\n\nbefore\n\n<!-- figures: begin -->\nold\n<!-- figures: end -->\n\n![](pictures/ratios.svg)\n")
+    document.write_text("# Page\n\nbefore\n\n<!-- figures: begin -->\nold\n<!-- figures: end -->\n\n![](pictures/ratios.svg)\n"
+                        "<!-- acks: begin --><!-- acks: end -->\n")
     arguments = (tmp_path / "result.json", "--document", document, "--plots", tmp_path / "pictures")
     assert command(*arguments).returncode == 0
     text = document.read_text()
-    assert text.startswith("# Page\n\nbefore\n\n<!-- figures: begin -->\n") and text.endswith("<!-- figures: end -->\n\n![](pictures/ratios.svg)\n")
+    assert text.startswith("# Page\n\nbefore\n\n<!-- figures: begin -->\n") and text.endswith("<!-- acks: end -->\n")
+    assert "<!-- figures: end -->\n\n![](pictures/ratios.svg)\n<!-- acks: begin -->\n" in text
     assert "old" not in text and result["build"]["commit"] in text
     titles = {row["title"] for row in result["rows"] if row["group"] in ("router", "latency")}
     assert titles and all(f"| {title} |" in text for title in titles)
@@ -268,6 +270,32 @@ def test_the_figures_of_a_document_are_written_anew_and_nothing_else(result, tmp
     assert tables and all(line.endswith("|") for line in tables)
     assert [path.name for path in (tmp_path / "pictures").iterdir()] == ["ratios.svg"] and not (tmp_path / "report.html").exists()
     assert command(*arguments).returncode == 0 and document.read_text() == text
+
+
+def block(text, name):
+    return re.search(rf"<!-- {name}: begin -->\n(.*)<!-- {name}: end -->", text, re.S)[1]
+
+
+def test_acknowledgements_have_figures_of_their_own(result, tmp_path):
+    """A result with nothing else leaves the other figures as they are; what is stored is told with how it is synced, and where."""
+    of_acks = {**result, "rows": [row for row in result["rows"] if row["group"] == "ack"]}
+    (tmp_path / "result.json").write_text(json.dumps(of_acks))
+    document = tmp_path / "page.md"
+    document.write_text("<!-- figures: begin -->\nold\n<!-- figures: end -->\n<!-- acks: begin -->\nold acks\n<!-- acks: end -->\n")
+    assert command(tmp_path / "result.json", "--document", document).returncode == 0
+    text = document.read_text()
+    assert block(text, "figures") == "old\n" and "old acks" not in text
+    told = block(text, "acks")
+    assert "ext4 on /dev/made-up" in told and "- JetStream: how jetstream syncs" in told
+    assert all(f"| {row['title']} |" in told for row in of_acks["rows"])
+    assert "at least half of it" in told and "nats-server's" not in told
+
+
+def test_the_page_has_acknowledgements_with_how_they_are_synced(result, tmp_path):
+    page = report.write(result, tmp_path).read_text()
+    told = section(page, "acks")
+    assert "1 publisher, ack disk" in told and "How jetstream syncs" in told and "Stored on ext4 on /dev/made-up" in told
+    assert "Acknowledgements" in section(page, "acks") and 'href="#acks"' in page
 
 
 def test_a_document_without_a_place_for_figures_is_left_alone(result, tmp_path):

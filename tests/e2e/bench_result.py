@@ -17,6 +17,9 @@ SUBJECTS = {  # kind, title, share of the speed
     "redis": ("redis", "redis-server", 0.16),
     "mosquitto": ("mosquitto", "mosquitto", 0.06),
     "roundhouse, one stopped": ("roundhouse", "Roundhouse, a tenth subscriber stopped", 0.99),
+    "roundhouse, ack routed": ("roundhouse", "Roundhouse, ack routed", 0.95),
+    "disk": ("disk", "the disk alone", 1.2),
+    "jetstream": ("nats", "JetStream", 0.2),
     "micro": ("micro", "parts of Roundhouse", 1.0),
 }
 ALL = ["roundhouse", "roundhouse-epoll", "relay", "nats", "redis", "mosquitto"]
@@ -29,6 +32,8 @@ METRICS = {
     "max_ns": ("highest latency", "ns", "lower"),
     "rss_per_connection_bytes": ("resident memory per idle subscribed connection", "bytes", "lower"),
     "recovered_ns": ("time until all subscribers are back after the pause", "ns", "lower"),
+    "acked_per_s": ("events acknowledged per second", "1/s", "higher"),
+    "stored_bytes_per_s": ("bytes of events acknowledged per second", "bytes", "higher"),
     "ns_per_op": ("time per operation", "ns", "lower"),
 }
 RATE, CPU = "deliveries_per_s", "server_cpu_ns_per_delivery"
@@ -96,6 +101,20 @@ class Maker:
             self.row(f"scaling/shards/{count}", f"{count} shards", [subject], [CPU, RATE], self.throughput(5e7 * count),
                      {"name": "scaling/shards", "axis": "shards", "value": count, "scale": "log"})
 
+    def acks(self):
+        self.row("ack/routed/1-1", "1 → 1, ack none/routed", ["roundhouse", "roundhouse, ack routed"], [RATE, CPU], self.throughput(9e6))
+        names = ["roundhouse", "disk", "jetstream"]
+        state = {"workload": {"file_system": "ext4", "device": "/dev/made-up"}}
+
+        def many(subject):
+            rate = {} if subject == "disk" else {"acked_per_s": 5e5 * self.speed(subject)}
+            return {**rate, "stored_bytes_per_s": 6.4e7 * self.speed(subject)}
+        self.row("ack/disk/64/128", "64 publishers, ack disk", names, ["acked_per_s", "stored_bytes_per_s"], many, **state)
+        self.row("ack/disk/1/128", "1 publisher, ack disk", names, ["p50_ns", "p99_ns"],
+                 lambda s: {"p50_ns": 2e5 / self.speed(s), "p99_ns": 4e5 / self.speed(s)}, histogram=True, **state)
+        for row in self.rows[-2:]:
+            row["states"] = {name: f"how {name} syncs" for name in names}
+
     def micro(self):
         for size in (64, 1024, 16384):
             for how, fixed, each in (("copied", 10, 0.1), ("iovec", 60, 0.04)):
@@ -147,7 +166,7 @@ class Maker:
                 for mine in row["subjects"]:
                     for other in row["subjects"]:
                         a, b = self.values(row["id"], mine, metric), self.values(row["id"], other, metric)
-                        if mine != other:
+                        if mine != other and a and b:
                             found.append({"row": row["id"], "metric": metric, "subject": mine, "against": other,
                                           **described([a[i] / b[i] for i in a])})
         return found
@@ -160,6 +179,7 @@ class Maker:
         aim = {"against": ["relay"], "value": 0.6, "direction": "min"}
         return [bar("router/1-1/128", "at least 3.5 × nats-server's", 3.5, 4.0, "aim", aim),
                 bar("router/1-10/128", "at least 5 × nats-server's", 5, 4.0, "missed"),
+                bar("ack/disk/64/128", "at least half of it", 0.5, 0.8, "met"),
                 bar("router/none", "something that was not measured", 1, None, "not measured")]
 
 
@@ -172,7 +192,7 @@ def described(values):
 @functools.cache
 def _made(options):
     maker = Maker(**dict(options))
-    for group in (maker.router, maker.latency, maker.rest, maker.micro):
+    for group in (maker.router, maker.latency, maker.rest, maker.acks, maker.micro):
         group()
     return json.dumps(maker.result())
 
