@@ -33,7 +33,8 @@ struct row {
 
 /* clang-format off */
 static const struct row rows[] = {
-    {"protocol", PROTOCOL, AT(protocol), 0, 0, "NAME", "native, nats, redis, mqtt, relay; jetstream or streams (of redis), which store"},
+    {"protocol", PROTOCOL, AT(protocol), 0, 0, "NAME",
+     "native, nats, redis, mqtt, relay; jetstream or streams (of redis), which store"},
     {"address", ADDRESS, AT(address), 0, 0, "IP:PORT", "where the server listens"},
     {"mode", MODE, AT(mode), 0, 0, "NAME",
      "max: as fast as deliveries come back; paced: at a fixed rate, open loop; idle: only connected; acked: "
