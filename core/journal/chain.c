@@ -224,10 +224,25 @@ void chain_drop_oldest(struct chain *chain) {
     memmove(chain->segments, chain->segments + 1, chain->segments_count * sizeof *chain->segments);
 }
 
+/* Past the page cache, where there is such a way: then one step at most is in front of a commit at the
+ * device, and not the whole file when it is synced. */
+static int spare_open(struct disk *disk, const char *name) {
+    int file = disk->calls->open(disk, name, DISK_CREATE);
+    if (file < 0)
+        return file;
+    int direct = disk->calls->open(disk, name, DISK_DIRECT);
+    if (direct == -EINVAL)
+        return file;
+    disk->calls->close(disk, file);
+    return direct;
+}
+
 static int spare_fill(struct disk *disk, int file, uint64_t bytes) {
     uint64_t step = bytes < JOURNAL_ZERO_BYTES ? bytes : JOURNAL_ZERO_BYTES;
-    uint8_t *zeros = calloc(1, step);
+    uint8_t *zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, step);
     int result = zeros != NULL ? 0 : -ENOMEM;
+    if (result == 0)
+        memset(zeros, 0, step);
     for (uint64_t at = 0; result == 0 && at < bytes; at += step) {
         uint64_t some = bytes - at < step ? bytes - at : step;
         result = disk_write_all(disk, file, zeros, some, at);
@@ -242,7 +257,7 @@ int chain_make_spare(struct chain *chain) {
     chain_file_name(chain, made, "spare.new");
     chain_file_name(chain, spare, "spare");
     chain_directory_name(chain, directory);
-    int file = disk->calls->open(disk, made, DISK_CREATE);
+    int file = spare_open(disk, made);
     if (file < 0)
         return file;
     int result = spare_fill(disk, file, chain->segment_bytes);
