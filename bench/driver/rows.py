@@ -170,12 +170,14 @@ def _routed_row(name, title, load, **more):
 
 
 def _disk_row(publishers, payload, window=256, **more):
-    about = f"at most {window} events of each publisher on their way, one log; beside it the disk's own bandwidth" if publishers > 1 else \
-        "one event at a time: how long its acknowledgement takes; beside it one synced write of 4 KiB"
+    many = f"at most {window} events of each publisher on their way, one log; beside it the disk's own bandwidth"
+    alone = ("one event at a time: how long its acknowledgement takes; beside it one synced write of 4 KiB, and the same round trip "
+             "without waiting for the disk")
+    about = many if publishers > 1 else alone
     primary, metrics = ("acked_per_s", ACKED_METRICS) if publishers > 1 else ("p50_ns", ACK_LATENCY_METRICS)
     return Row(f"ack/disk/{publishers}/{payload}", f"{publishers} publisher{'s' if publishers > 1 else ''}, {_size(payload)}, ack disk", about,
                {"mode": "acked", "ack": "disk", "publishers": publishers, "topics": publishers, "payload": payload, "outstanding": window},
-               ["roundhouse", DISK] + STORES, primary, list(metrics), stores=True,
+               ["roundhouse", DISK] + STORES + ([] if publishers > 1 else [ROUTED]), primary, list(metrics), stores=True,
                disk_load={"write": GROUP_BYTES if publishers > 1 else BLOCK_BYTES}, **more)
 
 

@@ -14,10 +14,12 @@ TOPICS = "erp.order.*"
 
 # When an event is acknowledged, and what has been synced by then. It stands beside every figure.
 STATES = {
-    "native": "ack disk: the event's group is written with O_DIRECT and RWF_DSYNC (write and fdatasync where the file system refuses them), "
+    "roundhouse": "ack disk: the event's group is written with O_DIRECT and RWF_DSYNC (write and fdatasync where the file system refuses them), "
               "then acknowledged",
+    "roundhouse, ack routed": "ack routed: in the log in memory, then acknowledged; written and synced behind it as above. What a round trip "
+                              "costs without waiting for the disk",
     "jetstream": "PubAck: written to the page cache, then acknowledged; synced every 2 minutes (sync_interval, its default)",
-    "streams": "answer to XADD: appendonly, appendfsync always: fdatasync once per turn of its loop, then acknowledged",
+    "redis-streams": "answer to XADD: appendonly, appendfsync always: fdatasync once per turn of its loop, then acknowledged",
     "disk": "sequential writes with O_DIRECT and RWF_DSYNC, one after the other, no server",
 }
 

@@ -115,7 +115,7 @@ class Suite:
         described = row.described(names)
         if row.stores:
             described["workload"].update(self.place.described())
-            described["states"] = {name: stores.STATES[SUBJECTS[name].protocol] for name in names}
+            described["states"] = {name: stores.STATES[name] for name in names}
         self.result["rows"].append(described)
         for name in names:
             self._describe(name)
