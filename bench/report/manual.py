@@ -75,13 +75,13 @@ def _bars(result, of_acks):
 def _shards(result):
     """Beside the generator's core the second shard shares one with it, so the gain in deliveries says little on two CPUs; the cost says all."""
     rows = [row for row in result.group("router") if TWO in row["subjects"] and OURS in row["subjects"]]
-    cells = [[row["title"], _median(result, row, OURS, CPU), _median(result, row, TWO, CPU), _ratio(result.ratio(row, CPU, TWO, OURS)),
+    cells = [[row["title"], median(result, row, OURS, CPU), median(result, row, TWO, CPU), _ratio(result.ratio(row, CPU, TWO, OURS)),
               _ratio(result.ratio(row, RATE, TWO, OURS))] for row in rows]
     for row in result.rows:
         if row["id"].startswith("scaling/shards/"):
             name = row["subjects"][0]
-            cells.append([row["title"], *((_median(result, row, name, CPU), "–") if name == OURS else ("–", _median(result, row, name, CPU))),
-                          "–", _median(result, row, name, RATE)])
+            cells.append([row["title"], *((median(result, row, name, CPU), "–") if name == OURS else ("–", median(result, row, name, CPU))),
+                          "–", median(result, row, name, RATE)])
     return ["**Shards**: what the second one costs and gives; with one load generator on the second CPU it shares that with the generator", "",
             *_table(["", "CPU per delivery, one shard", "two or more", "cost", "deliveries per second, against one or as they are"],
                     cells)] if cells else []
