@@ -28,7 +28,7 @@ def parties(past, durable, limit=None):
     publishers = [load.Publisher(past, "p0", TOPICS, history.ROUTED, limit), load.Publisher(past, "p1", TOPICS, history.ROUTED, limit)]
     if durable:
         publishers += [load.Publisher(past, "p2", DISK_TOPICS, history.DISK, limit),
-                       load.Publisher(past, "p3", DISK_TOPICS, history.DISK, limit, burst=3)]
+                       load.Publisher(past, "p3", DISK_TOPICS[1:2], history.DISK, limit, burst=3)]
         # It asks for what is kept in memory as on disk now and then, and is refused that.
         publishers += [load.Publisher(past, "p4", DISK_TOPICS + MEMORY_TOPICS[:1], history.DISK, limit, burst=5)]
     subscribers = [load.Subscriber(past, "s0", [">"], lambda topic: True),
