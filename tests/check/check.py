@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bare  # noqa: E402
+import docs_promises  # noqa: E402
 import harness  # noqa: E402
 import stages_proof as proof  # noqa: E402
 import stages_run as tests  # noqa: E402
@@ -36,6 +37,7 @@ STAGES = [
     ("mutants", proof.mutants, "full soak"),
     ("fuzz", proof.fuzz, "full soak"),
     ("e2e", tests.e2e, "full soak"),
+    ("promises", docs_promises.stage, "full"),
 ]
 
 
