@@ -194,6 +194,21 @@ static inline const struct log_entry *log_entry_at(const struct log *log, uint64
 /* The byte at an entry's `offset`; contiguous for any slice up to data_bytes. */
 static inline const uint8_t *log_bytes_at(const struct log *log, uint64_t offset);
 
+/* What is to be known of a log to find records in it: of a ring, or of a copy of some of its records. */
+struct log_view {
+    const struct log_entry *index;
+    const uint8_t *data;
+    uint64_t index_mask;
+    uint64_t data_mask;
+    const struct log *log; /* NULL: a copy, which ends */
+    uint64_t end;          /* ... in front of this position */
+};
+/* Of a ring, for as long as it lives; what it shows is under a gate as ever. */
+static inline struct log_view log_view_of(const struct log *log);
+static inline const struct log_entry *log_view_entry(const struct log_view *view, uint64_t position);
+static inline const uint8_t *log_view_bytes(const struct log_view *view, uint64_t offset);
+static inline uint64_t log_view_end(const struct log_view *view); /* behind what is published */
+
 /* ---- inline part: fields are private to log.c, visible only for the inline functions below ---- */
 
 /* One reader thread's words: two lines, so that the adjacent line's prefetch does not couple two readers. */
@@ -267,4 +282,20 @@ static inline const struct log_entry *log_entry_at(const struct log *log, uint64
 }
 static inline const uint8_t *log_bytes_at(const struct log *log, uint64_t offset) {
     return log->data + (offset & log->data_mask);
+}
+static inline struct log_view log_view_of(const struct log *log) {
+    return (struct log_view){.index = log->index,
+                             .data = log->data,
+                             .index_mask = log->index_mask,
+                             .data_mask = log->data_mask,
+                             .log = log};
+}
+static inline const struct log_entry *log_view_entry(const struct log_view *view, uint64_t position) {
+    return &view->index[position & view->index_mask];
+}
+static inline const uint8_t *log_view_bytes(const struct log_view *view, uint64_t offset) {
+    return view->data + (offset & view->data_mask);
+}
+static inline uint64_t log_view_end(const struct log_view *view) {
+    return view->log != NULL ? log_produced(view->log) : view->end;
 }

@@ -39,6 +39,8 @@
 #define LOGS_MAX        64u /* memory and disk logs together: one bit each in a word */
 #define DISK_LOGS_MAX   32u /* so with a journal there are at most as many shards */
 #define LOG_NUMBER_DISK 64u
+#define LOG_NUMBER_BEHIND                                                                                    \
+    (LOG_NUMBER_DISK + DISK_LOGS_MAX) /* of no log: in the ids of topics that were read behind a ring */
 static_assert(SHARDS_MAX <= LOGS_MAX && LOGS_MAX <= 64, "every shard has a memory log; a bit for each log");
 static_assert(SHARDS_MAX <= LOG_NUMBER_DISK, "no two logs have one number");
 #define TOPIC_RULES_MAX 256u /* items of `topics` in the configuration; a new topic is held against them */
@@ -112,12 +114,19 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
          */
 #define HOUSEKEEPING_NS     (100u * NS_PER_MS) /* how often timeouts of connections are looked at */
 #define CATCHUP_RECORDS_MAX 4096u              /* records routed in one catch-up step */
-#define SEARCH_WORK_MAX     16384u /* entries looked at for subscriptions that begin in the past, per turn */
-#define LAST_TOPICS_MAX     65536u /* topics of one last_per_topic; 8 bytes each until delivered, and names */
-#define LAST_PICKS_MAX      (1u << 20) /* the same, undelivered, of all connections of a worker: 8 MiB */
-#define STAGING_BYTES       (4u * MIB) /* copied slices of one turn and worker */
-#define SLICE_POOL_BYTES    (8u * MIB) /* output items of one worker's connections */
-#define PUBLISH_RUNS_MAX    1024u      /* unacknowledged runs per connection; 16 bytes each, grown on use */
+#define HISTORY_STRETCHES   8u /* of disk logs, behind their rings, that a worker has at a time; see below */
+#define HISTORY_RECORDS                                                                                      \
+    8192u /* entries of one, a power of two: 256 KiB, and at most SEND_BYTES_MAX of frames or one record */
+#define HISTORY_PICK_BYTES (4u * KIB) /* for who only needs single records of it */
+#define HISTORY_SEARCHES   2u         /* the same for searches of where subscriptions begin */
+#define HISTORY_READERS                                                                                      \
+    4u /* places in the journal that are read on from without finding them again; 8 to 16 MiB each in use */
+#define SEARCH_WORK_MAX  16384u /* entries looked at for subscriptions that begin in the past, per turn */
+#define LAST_TOPICS_MAX  65536u /* topics of one last_per_topic; 8 bytes each until delivered, and names */
+#define LAST_PICKS_MAX   (1u << 20) /* the same, undelivered, of all connections of a worker: 8 MiB */
+#define STAGING_BYTES    (4u * MIB) /* copied slices of one turn and worker */
+#define SLICE_POOL_BYTES (8u * MIB) /* output items of one worker's connections */
+#define PUBLISH_RUNS_MAX 1024u      /* unacknowledged runs per connection; 16 bytes each, grown on use */
 
 /* Delivery. */
 #define GRACE_NS_DEFAULT     (200u * NS_PER_MS) /* a writer waits so long for a laggard in all ... */

@@ -238,9 +238,11 @@ static int shards_begin(struct serve *serve) {
                                    .idle_ns = config->limits.idle_ns,
                                    .private_bytes = config->limits.private_bytes,
                                    .server = "roundhouse " RH_VERSION};
-    serve_journal_shards(&serve->journal, &shards);
+    int status = serve_journal_shards(&serve->journal, &shards);
+    if (status != CLI_OK)
+        return status;
     snprintf(error, sizeof error, "out of memory");
-    int status = CLI_INTERNAL;
+    status = CLI_INTERNAL;
     if (shards_create(&serve->shards, &shards, serve->native_fd, error) == 0) {
         status = serve_journal_start(&serve->journal, serve->shards);
         if (status != CLI_OK || shards_start(serve->shards, error) == 0)

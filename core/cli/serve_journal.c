@@ -124,9 +124,15 @@ static void recall(void *user, uint32_t disk, uint64_t since_ns, shards_take *ta
     journal_stretch_free(&stretch);
 }
 
-void serve_journal_shards(struct serve_journal *journal, struct shards_config *shards) {
+int serve_journal_shards(struct serve_journal *journal, struct shards_config *shards) {
     if (journal->journal == NULL)
-        return;
+        return CLI_OK;
+    int result = journal_history_start(&journal->history, journal->journal);
+    if (result != 0) {
+        fprintf(stderr, "roundhouse serve: the thread that reads the journal can not be started: %s\n",
+                strerror(-result));
+        return CLI_INTERNAL;
+    }
     const struct journal_facts *facts = journal_facts(journal->journal);
     shards->disk_logs = facts->logs;
     shards->disk_first = journal->first;
@@ -135,6 +141,8 @@ void serve_journal_shards(struct serve_journal *journal, struct shards_config *s
     shards->epoch = (uint16_t)facts->boot_epoch;
     shards->recall = recall;
     shards->recall_user = journal;
+    shards->history = journal_history_table(journal->history);
+    return CLI_OK;
 }
 
 int serve_journal_start(struct serve_journal *journal, struct shards *shards) {
@@ -168,6 +176,8 @@ bool serve_journal_failed(const struct serve_journal *journal) {
 }
 
 int serve_journal_stop(struct serve_journal *journal) {
+    journal_history_stop(journal->history);
+    journal->history = NULL;
     bool had_failed = journal->journal != NULL && journal_failed(journal->journal, NULL);
     if (journal->started == 0)
         return CLI_OK;

@@ -7,22 +7,25 @@
 
 #include "core/base/check.h"
 #include "core/config/config.h"
+#include "core/journal/history.h"
 #include "core/journal/journal.h"
 #include "core/shard/shard.h"
 
 #include <stdbool.h>
 
 struct serve_journal {
-    struct journal *journal; /* owns; NULL = there is none */
-    struct shards *shards;   /* borrows; NULL until they are connected */
-    uint32_t started;        /* disk logs whose commit thread runs */
+    struct journal *journal;         /* owns; NULL = there is none */
+    struct journal_history *history; /* owns; NULL = there is none */
+    struct shards *shards;           /* borrows; NULL until they are connected */
+    uint32_t started;                /* disk logs whose commit thread runs */
     uint64_t first[DISK_LOGS_MAX];
     struct wake *wakes[DISK_LOGS_MAX];
 };
 
 /* Takes over from the journal what it knows better: the number of logs. */
 int serve_journal_open(struct serve_journal *journal, struct config *config) MUST_USE;
-void serve_journal_shards(struct serve_journal *journal, struct shards_config *shards);
+/* Starts the thread that reads for the shards, too. */
+int serve_journal_shards(struct serve_journal *journal, struct shards_config *shards) MUST_USE;
 /* Before the shards' threads are started. */
 int serve_journal_start(struct serve_journal *journal, struct shards *shards) MUST_USE;
 /* The signal by which the process is told that the journal has failed. */

@@ -186,13 +186,13 @@ static bool gather_add(struct gather *gather, const uint8_t *bytes, uint32_t len
     return added && take == length;
 }
 
-uint32_t output_gather(const struct output *output, struct log *const *logs, struct staging *staging,
-                       struct iovec iov[SEND_IOV_MAX]) {
+uint32_t output_gather(const struct output *output, const struct log_view *const *views,
+                       struct staging *staging, struct iovec iov[SEND_IOV_MAX]) {
     struct gather gather = {.iov = iov, .staging = staging};
     const uint8_t *private_next = output->private_bytes + output->private_begin;
     for (const struct output_item *item = output->first; item != NULL; item = item->next) {
         bool private = item->log == OUTPUT_PRIVATE;
-        const uint8_t *bytes = private ? private_next : log_bytes_at(logs[item->log], item->offset);
+        const uint8_t *bytes = private ? private_next : log_view_bytes(views[item->log], item->offset);
         if (private)
             private_next += item->length;
         if (!gather_add(&gather, bytes, item->length))
@@ -226,12 +226,12 @@ void output_sent(struct output *output, struct output_pool *pool, uint64_t bytes
 
 /* The record of `log` that holds the byte at `offset`, from position `from` on: offsets grow with positions.
  */
-static uint64_t position_holding(const struct log *log, uint64_t from, uint64_t offset) {
+static uint64_t position_holding(const struct log_view *view, uint64_t from, uint64_t offset) {
     uint64_t low = from;
-    uint64_t high = log_produced(log);
+    uint64_t high = log_view_end(view);
     while (high - low > 1) {
         uint64_t middle = low + (high - low) / 2;
-        if (log_entry_at(log, middle)->offset <= offset)
+        if (log_view_entry(view, middle)->offset <= offset)
             low = middle;
         else
             high = middle;
@@ -239,11 +239,11 @@ static uint64_t position_holding(const struct log *log, uint64_t from, uint64_t 
     return low;
 }
 
-uint64_t output_lowest(struct output *output, const struct log *log, uint16_t index) {
+uint64_t output_lowest(struct output *output, const struct log_view *view, uint16_t index) {
     for (struct output_item *item = output->first; item != NULL; item = item->next) {
         if (item->log != index)
             continue;
-        item->first = position_holding(log, item->first, item->offset);
+        item->first = position_holding(view, item->first, item->offset);
         return item->first;
     }
     return UINT64_MAX;
@@ -251,13 +251,13 @@ uint64_t output_lowest(struct output *output, const struct log *log, uint16_t in
 
 /* A slice whose first record has been begun: the rest of that record moves into `rest`; returns the position
  * behind it. */
-static uint64_t slice_rest(const struct output_item *slice, const struct log *log, const uint8_t **rest,
+static uint64_t slice_rest(const struct output_item *slice, const struct log_view *view, const uint8_t **rest,
                            uint32_t *rest_length) {
-    uint64_t position = position_holding(log, slice->first, slice->offset);
-    const struct log_entry *entry = log_entry_at(log, position);
+    uint64_t position = position_holding(view, slice->first, slice->offset);
+    const struct log_entry *entry = log_view_entry(view, position);
     if (entry->offset == slice->offset)
         return position;
-    *rest = log_bytes_at(log, slice->offset);
+    *rest = log_view_bytes(view, slice->offset);
     *rest_length = (uint32_t)(entry->offset + entry->length - slice->offset);
     return position + 1;
 }
@@ -324,13 +324,14 @@ struct retreat {
 
 static void retreat_slice(struct retreat *retreat, const struct output *output,
                           const struct output_item *item) {
-    const struct log *log = retreat->how->logs[item->log];
+    const struct log_view *view = retreat->how->views[item->log];
+    uint32_t log = item->log % LOGS_MAX;
     uint64_t position =
-        item == output->first ? slice_rest(item, log, &retreat->rest, &retreat->rest_length) : item->first;
-    if (position < retreat->lowest[item->log])
-        retreat->lowest[item->log] = position;
-    if (position < retreat->how->next[item->log])
-        retreat->how->next[item->log] = position;
+        item == output->first ? slice_rest(item, view, &retreat->rest, &retreat->rest_length) : item->first;
+    if (position < retreat->lowest[log])
+        retreat->lowest[log] = position;
+    if (position < retreat->how->next[log])
+        retreat->how->next[log] = position;
 }
 
 /* Behind the end of a subscription slices are given up only as far as others want them. */

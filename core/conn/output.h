@@ -16,6 +16,9 @@
 #include <sys/uio.h>
 
 #define OUTPUT_PRIVATE UINT16_MAX
+/* A slice of log i may also lie in a copy of its records: then it is of view OUTPUT_COPY + i. */
+#define OUTPUT_COPY  LOGS_MAX
+#define OUTPUT_VIEWS (2 * LOGS_MAX)
 
 #define OUTPUT_ENDED   1u /* subscriptions have ended with this frame */
 #define OUTPUT_CARRIED 2u /* it is, or belongs to, a delivered event, and no reply */
@@ -26,7 +29,7 @@ struct output_item {
                         OUTPUT_ENDED and OUTPUT_CARRIED */
     uint64_t offset; /* slice: where in the log the next byte to send is */
     uint32_t length; /* bytes still to send */
-    uint16_t log;    /* index of the log, or OUTPUT_PRIVATE */
+    uint16_t log;    /* index of the log, or of its copy, or OUTPUT_PRIVATE */
     uint16_t position_at; /* private: where in the item a Position begins that goes on to its end; 0 = none,
                              or begun */
 };
@@ -76,24 +79,24 @@ struct staging {
     uint32_t used_most;
 };
 /* Fills at most SEND_IOV_MAX pieces with at most SEND_BYTES_MAX bytes from the front of the list; what is
- * smaller than SEND_COPY_MAX is copied together. `logs` by index. Returns the pieces, 0 when staging has no
+ * smaller than SEND_COPY_MAX is copied together. `views` by index. Returns the pieces, 0 when staging has no
  * room (flush, reset, try again) or nothing is there. */
-uint32_t output_gather(const struct output *output, struct log *const *logs, struct staging *staging,
-                       struct iovec iov[SEND_IOV_MAX]);
+uint32_t output_gather(const struct output *output, const struct log_view *const *views,
+                       struct staging *staging, struct iovec iov[SEND_IOV_MAX]);
 /* `bytes` were taken by the kernel. */
 void output_sent(struct output *output, struct output_pool *pool, uint64_t bytes);
 
 /* The lowest position of `log` that unsent slices still need, or UINT64_MAX. Brings the first slice's `first`
  * up to date. Under the gate. */
-uint64_t output_lowest(struct output *output, const struct log *log, uint16_t index);
+uint64_t output_lowest(struct output *output, const struct log_view *view, uint16_t index);
 /* Lowers a packed Position in a private frame: to next[i] for every log i that stands higher. */
 typedef void output_mend(uint8_t *packed, size_t length, const uint64_t *next);
 /* The last frame says that a subscription has ended: slices in front of it may be of no use behind it. */
 void output_ended(struct output *output);
 bool output_has_ended(const struct output *output); /* ... and such a frame is not sent yet */
 struct output_retreat {
-    struct log *const *logs; /* by index */
-    uint32_t count;          /* of them */
+    const struct log_view *const *views; /* OUTPUT_VIEWS, by index */
+    uint32_t count;                      /* of the logs */
     output_mend *mend;
     const uint64_t *ended; /* per log: below it nothing is due behind the last output_ended; may be NULL */
     uint64_t *next;        /* per log: in: the live end; out: where the connection goes on */

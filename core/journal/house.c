@@ -120,6 +120,7 @@ static struct commit *house_pick(struct journal *journal, uint64_t wall_ns, uint
     if (commit != NULL && !journal->failed && (much || house_too_old(journal, commit, wall_ns))) {
         *number = commit->chain.segments[0].number;
         chain_drop_oldest(&commit->chain);
+        counter_set(&commit->chain.counters.oldest, commit->chain.segments[0].first);
     } else {
         commit = NULL;
     }

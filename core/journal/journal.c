@@ -124,6 +124,7 @@ static int log_recover(struct journal *journal, uint32_t i, struct journal_troub
     counter_set(&chain->counters.segment, chain->number);
     counter_set(&chain->counters.durable, chain->next.position);
     counter_set(&chain->counters.segments, chain->segments_count);
+    counter_set(&chain->counters.oldest, chain->segments[0].first);
     counter_set(&chain->counters.direct, chain->direct);
     return 0;
 }

@@ -161,6 +161,7 @@ struct journal_counters {
     struct counter segments;       /* on disk, without the spare */
     struct counter segments_bytes; /* of them */
     struct counter trimmed;        /* segments */
+    struct counter oldest;         /* the lowest position that is still there */
     struct counter spares_refused; /* times a spare could not be made for want of room */
 };
 const struct journal_counters *journal_counters(const struct journal *journal, uint32_t log);

@@ -3,10 +3,16 @@
  * Catch-up goes by stretch, not by subscriber: the lowest stretch that a laggard needs whose socket takes
  * bytes is routed once, for all who stand there; those who meet stay together. Whatever a socket does not
  * take is given back at once (the position goes back), so no laggard holds ring memory across a turn. The
- * step works under a gate of its own, so that a lowering that comes too late leaves the live gate alone. */
+ * step works under a gate of its own, so that a lowering that comes too late leaves the live gate alone.
+ *
+ * Of a disk log with a journal nobody falls off the ring: who stands below it is served in the same way from
+ * stretches that the journal has given (history.c), up to where the ring begins by then. So the writer does
+ * not wait for such laggards either. They miss only what the journal has given up. */
 #include "core/shard/worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- entering and leaving ---- */
 
@@ -14,7 +20,7 @@
 static bool retreat(struct peer *peer, uint64_t *at) {
     struct worker *worker = peer->worker;
     struct output *out = &peer->conn.out;
-    struct output_retreat how = {.logs = worker->shards->logs,
+    struct output_retreat how = {.views = worker->views,
                                  .count = worker->shards->log_count,
                                  .mend = position_lower,
                                  .ended = peer->ended_at,
@@ -98,14 +104,14 @@ static uint64_t gap_end(const struct reader *reader) {
     return oldest >= reader->cursor ? reader->cursor : oldest + (reader->cursor - oldest) / 16;
 }
 
-static void gap_tell(struct peer *peer, uint32_t log, uint64_t from, uint64_t to) {
+static void gap_tell(struct peer *peer, uint32_t log, uint64_t from, uint64_t to, bool expired) {
     struct worker *worker = peer->worker;
     struct position position;
     struct session_gap gap = {.log = log_number(worker->readers[log].log),
                               .from = from,
                               .to = to - 1,
-                              .reason = peer->resuming ? ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED
-                                                       : ROUNDHOUSE__V1__GAP__REASON__REASON_SLOW};
+                              .reason = expired ? ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED
+                                                : ROUNDHOUSE__V1__GAP__REASON__REASON_SLOW};
     delivery_position(peer, &position);
     session_gap(&peer->session, &gap, &position);
     counter_add(&worker->stats.gaps, 1);
@@ -126,7 +132,7 @@ static void fell_off(struct peer *peer, const struct reader *reader) {
         return;
     }
     peer->at[log] = gap_end(reader);
-    gap_tell(peer, log, needed, peer->at[log]);
+    gap_tell(peer, log, needed, peer->at[log], peer->resuming);
 }
 
 static void fell_off_all(struct worker *worker, const struct reader *reader) {
@@ -146,19 +152,21 @@ static void fell_off_all(struct worker *worker, const struct reader *reader) {
 struct stretch {
     struct worker *worker;
     struct reader *reader;
+    const struct log_view *view; /* of the ring, or of a copy */
     uint32_t log;
+    uint16_t source; /* index of the view */
     uint64_t from;
     uint64_t to;
 };
 
-/* The lowest position of those who are ready, and up to where they can be served together. */
-static bool stretch_find(struct stretch *stretch) {
+/* The lowest position in [low, high) of those who are ready, and up to where they can be served together. */
+static bool stretch_find(struct stretch *stretch, uint64_t low, uint64_t high) {
     struct worker *worker = stretch->worker;
-    stretch->from = stretch->to = stretch->reader->cursor;
+    stretch->from = stretch->to = high;
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
         const struct peer *peer = LIST_OF(node, struct peer, lagging);
         uint64_t at = peer->at[stretch->log];
-        if (!peer_ready(peer) || !peer_reads(peer, stretch->log) || at >= stretch->to)
+        if (!peer_ready(peer) || !peer_reads(peer, stretch->log) || at < low || at >= stretch->to)
             continue;
         if (at < stretch->from) {
             stretch->to = stretch->from;
@@ -167,16 +175,16 @@ static bool stretch_find(struct stretch *stretch) {
             stretch->to = at;
         }
     }
-    return stretch->from < stretch->reader->cursor;
+    return stretch->from < high;
 }
 
 /* Not more than a send takes, but at least one record. Under the gate. */
 static void stretch_bound(struct stretch *stretch) {
-    const struct log *log = stretch->reader->log;
-    uint64_t begin = log_entry_at(log, stretch->from)->offset;
+    const struct log_view *view = stretch->view;
+    uint64_t begin = log_view_entry(view, stretch->from)->offset;
     uint64_t position = stretch->from + 1;
     while (position < stretch->to && position - stretch->from < CATCHUP_RECORDS_MAX &&
-           log_entry_at(log, position)->offset - begin < SEND_BYTES_MAX)
+           log_view_entry(view, position)->offset - begin < SEND_BYTES_MAX)
         position++;
     stretch->to = position;
 }
@@ -184,14 +192,14 @@ static void stretch_bound(struct stretch *stretch) {
 /* A peer with young subscriptions gets a run record by record. Returns where it could not go on, or the run's
  * end. */
 static uint64_t young_take(const struct stretch *stretch, struct peer *peer, uint64_t first, uint64_t end) {
-    const struct log *log = stretch->reader->log;
+    const struct log_view *view = stretch->view;
     for (uint64_t position = first; position < end; position++) {
-        const struct log_entry *entry = log_entry_at(log, position);
-        const uint8_t *topic = log_bytes_at(log, entry->offset) + log_flags_topic_at(entry->flags);
+        const struct log_entry *entry = log_view_entry(view, position);
+        const uint8_t *topic = log_view_bytes(view, entry->offset) + log_flags_topic_at(entry->flags);
         if (!starts_want(peer, stretch->log, position, topic, log_flags_topic_length(entry->flags)))
             continue;
-        if (output_slice(&peer->conn.out, &stretch->worker->pool, (uint16_t)stretch->log, position,
-                         entry->offset, entry->length) != 0)
+        if (output_slice(&peer->conn.out, &stretch->worker->pool, stretch->source, position, entry->offset,
+                         entry->length) != 0)
             return position;
     }
     return end;
@@ -201,7 +209,7 @@ static uint64_t run_take(const struct stretch *stretch, struct peer *peer, const
     uint64_t end = run->first + run->records;
     if (peer->young)
         return young_take(stretch, peer, run->first, end);
-    int added = output_slice(&peer->conn.out, &stretch->worker->pool, (uint16_t)stretch->log, run->first,
+    int added = output_slice(&peer->conn.out, &stretch->worker->pool, stretch->source, run->first,
                              run->offset, run->length);
     return added == 0 ? end : run->first;
 }
@@ -265,22 +273,231 @@ static void stretch_retreat(struct stretch *stretch) {
     }
 }
 
-static bool step_log(struct worker *worker, struct reader *reader) {
-    struct stretch stretch = {.worker = worker, .reader = reader, .log = reader->index};
-    if (!stretch_find(&stretch))
+static void stretch_serve(struct stretch *stretch) {
+    struct worker *worker = stretch->worker;
+    stretch_bound(stretch);
+    delivery_route(worker, stretch->view, stretch->from, stretch->to, stretch_take, stretch);
+    counter_add(&worker->stats.catch_up_records, stretch->to - stretch->from);
+    stretch_advance(stretch);
+    delivery_send(worker);
+    stretch_retreat(stretch);
+}
+
+static bool step_ring(struct worker *worker, struct reader *reader) {
+    struct stretch stretch = {.worker = worker,
+                              .reader = reader,
+                              .view = worker->views[reader->index],
+                              .log = reader->index,
+                              .source = (uint16_t)reader->index};
+    bool history = history_has(worker, reader->index);
+    if (!stretch_find(&stretch, history ? log_oldest(reader->log) : 0, reader->cursor))
         return false;
     if (!log_reader_lower(reader->log, reader->past, stretch.from)) {
-        fell_off_all(worker, reader);
+        if (!history)
+            fell_off_all(worker, reader);
         return true;
     }
-    stretch_bound(&stretch);
-    delivery_route(worker, reader, stretch.from, stretch.to, stretch_take, &stretch);
-    counter_add(&worker->stats.catch_up_records, stretch.to - stretch.from);
-    stretch_advance(&stretch);
-    delivery_send(worker);
-    stretch_retreat(&stretch);
+    stretch_serve(&stretch);
     log_reader_idle(reader->log, reader->past);
     return true;
+}
+
+/* ---- behind the ring ---- */
+
+/* Calls for those who can be served and stand in [from, to) of a log. */
+static void each_ready(struct worker *worker, uint32_t log, uint64_t from, uint64_t to,
+                       void (*call)(struct peer *, uint32_t, const struct history_request *),
+                       const struct history_request *request) {
+    struct list *next;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
+        struct peer *peer = LIST_OF(node, struct peer, lagging);
+        next = node->next;
+        if (peer_ready(peer) && peer_reads(peer, log) && peer->at[log] >= from && peer->at[log] < to)
+            call(peer, log, request);
+    }
+}
+
+/* Goes on at `to`: what is due before is nowhere any more. False: nothing was, or the peer goes. */
+static bool passes(struct peer *peer, uint32_t log, uint64_t to, uint64_t *needed) {
+    uint64_t cursor = peer->worker->readers[log].cursor;
+    *needed = starts_needed(peer, log, peer->at[log]);
+    bool misses = *needed < to;
+    if (!misses)
+        to = *needed;
+    peer->at[log] = to < cursor ? to : cursor;
+    return misses;
+}
+
+/* A cut has left a hole: that is nobody's fault who reads. */
+static void hole_tell(struct peer *peer, uint32_t log, const struct history_request *request) {
+    uint64_t needed;
+    if (passes(peer, log, request->first, &needed))
+        gap_tell(peer, log, needed, peer->at[log], true);
+}
+
+static void expired_tell(struct peer *peer, uint32_t log, const struct history_request *request) {
+    static const struct fault fault = {.code = RH_CODE_SLOW_CONSUMER,
+                                       .text = "too slow: the journal no longer keeps what you have not "
+                                               "read. Subscribe with policy SKIP to be told of gaps instead"};
+    uint64_t needed;
+    if (!passes(peer, log, request->oldest, &needed))
+        return;
+    if (peer->policy == ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP || peer->resuming) {
+        gap_tell(peer, log, needed, peer->at[log], true);
+        return;
+    }
+    counter_add(&peer->worker->stats.slow_disconnects, 1);
+    session_fail(&peer->session, &fault);
+}
+
+static void unread_tell(struct peer *peer, uint32_t log, const struct history_request *request) {
+    static const struct fault fault = {.code = RH_CODE_INTERNAL,
+                                       .text = "the journal can not be read at your position: the server's "
+                                               "log says why"};
+    (void)log;
+    (void)request;
+    counter_add(&peer->worker->stats.history_failures, 1);
+    session_fail(&peer->session, &fault);
+}
+
+static void stretch_refused(struct worker *worker, struct behind *behind) {
+    const struct history_request *request = &behind->request;
+    behind->state = BEHIND_FREE;
+    if (request->result == -ERANGE && request->oldest > request->from) {
+        each_ready(worker, behind->log, 0, request->oldest, expired_tell, request);
+        return;
+    }
+    uint32_t left_out;
+    if (logfmt_allowed(&worker->error_limit, worker->now_ns, &left_out))
+        logfmt(LOGFMT_ERROR, "the journal can not be read: subscribers who need it are disconnected",
+               "log=%u position=%llu error=\"%s\"", log_number(worker->readers[behind->log].log),
+               (unsigned long long)request->from, strerror(-request->result));
+    each_ready(worker, behind->log, request->from, request->from + 1, unread_tell, request);
+}
+
+static bool step_copy(struct worker *worker, struct reader *reader, struct behind *behind) {
+    const struct history_request *request = &behind->request;
+    uint64_t high = request->end < reader->cursor ? request->end : reader->cursor;
+    struct stretch stretch = {.worker = worker,
+                              .reader = reader,
+                              .view = &behind->view,
+                              .log = reader->index,
+                              .source = (uint16_t)(OUTPUT_COPY + reader->index)};
+    if (request->first > request->from)
+        each_ready(worker, behind->log, request->from, request->first, hole_tell, request);
+    if (!stretch_find(&stretch, request->first, high))
+        return false;
+    worker->views[stretch.source] = stretch.view;
+    stretch_serve(&stretch);
+    behind->used = counter_get(&worker->stats.turns);
+    return true;
+}
+
+/* Somebody can go on in it now. */
+static bool stretch_wanted(const struct worker *worker, const struct behind *behind) {
+    const struct history_request *request = &behind->request;
+    uint64_t oldest = log_oldest(worker->readers[behind->log].log);
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
+        const struct peer *peer = LIST_OF(node, struct peer, lagging);
+        uint64_t at = peer->at[behind->log];
+        if (peer_ready(peer) && peer_reads(peer, behind->log) && at >= request->from && at < request->end &&
+            at < oldest)
+            return true;
+    }
+    return false;
+}
+
+/* A place for another one: the one that nobody wants for the longest time. */
+static struct behind *stretch_spare(const struct worker *worker) {
+    struct behind *found = NULL;
+    for (uint32_t i = 0; i < HISTORY_STRETCHES; i++) {
+        struct behind *behind = &worker->behind[i];
+        if (behind->state == BEHIND_FREE)
+            return behind;
+        if (behind->state == BEHIND_THERE && (found == NULL || behind->used < found->used) &&
+            !stretch_wanted(worker, behind))
+            found = behind;
+    }
+    return found;
+}
+
+/* Asks for what a laggard needs; who has asked stands behind the others. False: there is no place. */
+static bool peer_asks(struct peer *peer, uint32_t log) {
+    struct worker *worker = peer->worker;
+    struct reader *reader = &worker->readers[log];
+    uint64_t needed = starts_needed(peer, log, peer->at[log]);
+    peer->at[log] = needed < reader->cursor ? needed : reader->cursor;
+    worker->worked = worker->worked || peer->at[log] >= log_oldest(reader->log);
+    if (peer->at[log] >= log_oldest(reader->log))
+        return true;
+    if (history_at(worker, log, peer->at[log]) != NULL) {
+        worker->worked = true;
+        return true;
+    }
+    struct behind *spare = stretch_spare(worker);
+    if (spare == NULL)
+        return false;
+    history_ask(worker, spare, log, HISTORY_READ, peer->at[log],
+                peer->picking ? HISTORY_PICK_BYTES : SEND_BYTES_MAX);
+    list_remove(&peer->lagging);
+    list_add(&worker->lagging, &peer->lagging);
+    return true;
+}
+
+/* False: some must wait for a place. */
+static bool peers_ask(struct worker *worker, const struct reader *reader) {
+    uint64_t oldest = log_oldest(reader->log);
+    uint32_t log = reader->index;
+    struct list *last = worker->lagging.prev; /* of those who were here; who asks comes behind it */
+    struct list *next = worker->lagging.next;
+    for (struct list *node = &worker->lagging; node != last;) {
+        node = next;
+        next = node->next;
+        struct peer *peer = LIST_OF(node, struct peer, lagging);
+        if (peer_ready(peer) && peer_reads(peer, log) && peer->at[log] < oldest &&
+            peer->at[log] < reader->cursor && history_at(worker, log, peer->at[log]) == NULL &&
+            !peer_asks(peer, log))
+            return false;
+    }
+    return true;
+}
+
+/* Behind a stretch that is being read comes the next one, while that one is sent. */
+static void stretch_ahead(struct worker *worker, const struct reader *reader, const struct behind *behind) {
+    uint64_t end = behind->request.end;
+    if (behind->state != BEHIND_THERE || behind->log != reader->index || end >= reader->cursor ||
+        end >= log_oldest(reader->log) || behind->request.bytes_max < SEND_BYTES_MAX ||
+        behind->used != counter_get(&worker->stats.turns) || history_at(worker, behind->log, end) != NULL)
+        return;
+    struct behind *spare = stretch_spare(worker);
+    if (spare != NULL && spare != behind)
+        history_ask(worker, spare, behind->log, HISTORY_READ, end, SEND_BYTES_MAX);
+}
+
+static bool step_behind(struct worker *worker, struct reader *reader) {
+    bool any = false;
+    if (!history_has(worker, reader->index))
+        return false;
+    for (uint32_t i = 0; i < HISTORY_STRETCHES; i++) {
+        struct behind *behind = &worker->behind[i];
+        if (behind->log != reader->index)
+            continue;
+        if (behind->state == BEHIND_REFUSED) {
+            stretch_refused(worker, behind);
+            any = true;
+        } else if (behind->state == BEHIND_THERE && step_copy(worker, reader, behind)) {
+            any = true;
+        }
+    }
+    bool room = peers_ask(worker, reader);
+    for (uint32_t i = 0; room && i < HISTORY_STRETCHES; i++)
+        stretch_ahead(worker, reader, &worker->behind[i]);
+    return any;
+}
+
+static bool step_log(struct worker *worker, struct reader *reader) {
+    bool behind = step_behind(worker, reader);
+    return step_ring(worker, reader) || behind;
 }
 
 /* ---- once per turn ---- */
@@ -339,8 +556,9 @@ void catchup_floors(struct worker *worker) {
     bool laggards = !list_empty(&worker->lagging);
     for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         struct reader *reader = &worker->readers[i];
-        /* nobody waits for what nobody here subscribes to any more */
-        uint64_t floor = laggards && reader->attached ? floor_of(worker, reader) : LOG_IDLE;
+        /* nobody waits for what nobody here subscribes to any more, or can be read behind the ring */
+        bool waits = laggards && reader->attached && !history_has(worker, i);
+        uint64_t floor = waits ? floor_of(worker, reader) : LOG_IDLE;
         if (floor != reader->floor)
             log_reader_laggard(reader->log, reader->past, floor);
         reader->floor = floor;

@@ -57,31 +57,31 @@ static void run_end(struct worker *worker, const struct route *route, struct run
     run->length = 0;
 }
 
-static const struct route *route_entry(struct worker *worker, const struct log *log,
+static const struct route *route_entry(struct worker *worker, const struct log_view *view,
                                        const struct log_entry *entry) {
-    const uint8_t *name = log_bytes_at(log, entry->offset) + log_flags_topic_at(entry->flags);
+    const uint8_t *name = log_view_bytes(view, entry->offset) + log_flags_topic_at(entry->flags);
     return route_of(worker->routes, entry->topic, name, log_flags_topic_length(entry->flags));
 }
 
-void delivery_route(struct worker *worker, struct reader *reader, uint64_t from, uint64_t to,
+void delivery_route(struct worker *worker, const struct log_view *view, uint64_t from, uint64_t to,
                     delivery_take *take, void *context) {
-    const struct log *log = reader->log;
     const struct route *route = NULL; /* of the run */
     const struct route *next = NULL;  /* of `topic` */
     uint64_t topic = 0;               /* no event has it */
     struct run run = {0};
     for (uint64_t position = from; position < to; position++) {
-        const struct log_entry *entry = log_entry_at(log, position);
+        const struct log_entry *entry = log_view_entry(view, position);
         bool plain = log_flags_type(entry->flags) == LOG_EVENT;
         if (UNLIKELY(!plain && !log_flags_event(entry->flags))) {
             run_end(worker, route, &run, take, context);
             continue;
         }
         if (entry->topic != topic) {
-            next = route_entry(worker, log, entry);
+            next = route_entry(worker, view, entry);
             topic = entry->topic;
         }
-        bool expired = UNLIKELY(!plain) && next != NULL && next->count > 0 && expiry_over(worker, log, entry);
+        bool expired =
+            UNLIKELY(!plain) && next != NULL && next->count > 0 && expiry_over(worker, view, entry);
         if (run.records > 0 &&
             (next != route || expired != run.expired || run.length > RUN_BYTES_MAX - entry->length ||
              run.offset + run.length != entry->offset))
@@ -156,7 +156,7 @@ void delivery_walk(struct worker *worker) {
         if (visible == reader->cursor)
             continue;
         struct live live = {.worker = worker, .log = (uint16_t)i};
-        delivery_route(worker, reader, reader->cursor, visible, live_take, &live);
+        delivery_route(worker, worker->views[i], reader->cursor, visible, live_take, &live);
         reader->cursor = visible;
         worker->worked = true;
     }
@@ -170,7 +170,7 @@ static bool peer_send(struct worker *worker, struct peer *peer) {
     if (worker->iov_used == SENDS_PER_FLUSH_MAX)
         return false;
     struct iovec *iov = worker->iov[worker->iov_used];
-    uint32_t pieces = output_gather(&peer->conn.out, worker->shards->logs, &worker->staging, iov);
+    uint32_t pieces = output_gather(&peer->conn.out, worker->views, &worker->staging, iov);
     if (pieces == 0)
         return false;
     worker->iov_used++;
@@ -264,7 +264,8 @@ static uint64_t holders_lowest(struct worker *worker, const struct reader *reade
         next = node->next;
         if (peer->conn.out.slices == 0)
             continue;
-        uint64_t position = output_lowest(&peer->conn.out, reader->log, (uint16_t)reader->index);
+        uint64_t position =
+            output_lowest(&peer->conn.out, worker->views[reader->index], (uint16_t)reader->index);
         if (position == UINT64_MAX)
             continue;
         if ((all || holds_too_much(reader, position)) && catchup_enter(peer))

@@ -13,10 +13,10 @@ static uint64_t expiry_by_rule(const struct worker *worker, const struct wire_ev
     return rule == NULL || rule->expiry_ns == 0 ? UINT64_MAX : time_ns + rule->expiry_ns;
 }
 
-bool expiry_over(const struct worker *worker, const struct log *log, const struct log_entry *entry) {
+bool expiry_over(const struct worker *worker, const struct log_view *view, const struct log_entry *entry) {
     struct wire_event event;
     uint64_t sequence, over_ns;
-    wire_record_read(log_bytes_at(log, entry->offset), entry->length, &sequence, &event);
+    wire_record_read(log_view_bytes(view, entry->offset), entry->length, &sequence, &event);
     if (!attribute_expiry(event.event, event.event_length, &over_ns))
         over_ns = expiry_by_rule(worker, &event, entry->time);
     return over_ns <= worker->wall_ns;

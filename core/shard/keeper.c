@@ -339,7 +339,8 @@ static bool step_records(struct worker *worker, struct kept *kept, struct reader
         const struct log_entry *entry = log_entry_at(reader->log, position);
         if (!wants(worker, kept, reader->log, entry))
             continue;
-        if (log_flags_type(entry->flags) != LOG_EVENT && expiry_over(worker, reader->log, entry))
+        if (log_flags_type(entry->flags) != LOG_EVENT &&
+            expiry_over(worker, worker->views[reader->index], entry))
             expired_pass(worker, kept, 1);
         else if (!offer(worker, kept, reader, position))
             return false;

@@ -11,11 +11,16 @@
  * learnt of the last ids is remembered, so that the name is read once per topic and not per record.
  *
  * The step works under the gate of catch-up steps, for its own time only. Whatever the writer overtakes
- * meanwhile is gone, for a search as for everybody: it goes on with what is left. */
+ * meanwhile is gone, for a search as for everybody: it goes on with what is left.
+ *
+ * A disk log with a journal is searched from the oldest record that the journal keeps. A time is looked for
+ * by who answers for the journal, which knows where to begin. For the last events all of it is read, forward,
+ * by stretches, and the ring behind it: that costs as long as the disk takes, and no more memory. */
 #include "core/shard/worker.h"
 
 #include "core/base/topic.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,10 +48,15 @@ struct walk {
     uint64_t first; /* TIME: all from here to below `low` was looked at */
     bool begun;
     bool done;
+    bool behind; /* TIME: the journal has answered, and it goes on in the ring; LAST: it is not yet in the
+                    ring */
 };
 
 struct search {
     struct walk walks[LOGS_MAX];
+    struct behind *stretch; /* of a log behind its ring, NULL = none; its `search` is this one */
+    uint32_t asking;        /* 1 + the log whose answer it has or will have; 0 = none that is wanted */
+    bool waits;             /* for the journal; reset by each step */
     struct last *lasts;     /* owns */
     uint32_t *places;       /* owns; of `capacity`, by hash: an index of `lasts` from 1 on, 0 = free */
     uint8_t *names;         /* owns */
@@ -59,6 +69,7 @@ struct search {
 void search_free(struct search *search) {
     if (search == NULL)
         return;
+    history_search_end(search->stretch);
     free(search->lasts);
     free(search->places);
     free(search->names);
@@ -147,14 +158,14 @@ static uint32_t topic_find(const struct worker *worker, struct search *search, c
 }
 
 static uint32_t topic_of(const struct worker *worker, const struct subscription *sub, uint32_t log,
-                         uint64_t position, uint32_t *work) {
+                         const struct log_view *view, uint64_t position, uint32_t *work) {
     struct search *search = sub->begin->search;
-    const struct log_entry *entry = log_entry_at(worker->readers[log].log, position);
+    const struct log_entry *entry = log_view_entry(view, position);
     struct remembered *remembered =
         &search->ids[entry->topic * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (IDS_REMEMBERED - 1)];
     if (remembered->id == entry->topic)
         return remembered->last;
-    const uint8_t *record = log_bytes_at(worker->readers[log].log, entry->offset);
+    const uint8_t *record = log_view_bytes(view, entry->offset);
     struct last last = {
         .position = position, .length = (uint8_t)log_flags_topic_length(entry->flags), .log = (uint8_t)log};
     uint32_t found = topic_find(worker, search, sub, last, record + log_flags_topic_at(entry->flags));
@@ -164,11 +175,11 @@ static uint32_t topic_of(const struct worker *worker, const struct subscription 
 }
 
 static void last_look(const struct worker *worker, const struct subscription *sub, uint32_t log,
-                      uint64_t position, uint32_t *work) {
+                      const struct log_view *view, uint64_t position, uint32_t *work) {
     struct search *search = sub->begin->search;
-    if (!log_flags_event(log_entry_at(worker->readers[log].log, position)->flags))
+    if (!log_flags_event(log_view_entry(view, position)->flags))
         return;
-    uint32_t found = topic_of(worker, sub, log, position, work);
+    uint32_t found = topic_of(worker, sub, log, view, position, work);
     if (found != 0 && search->lasts[found - 1].position < position)
         search->lasts[found - 1].position = position;
 }
@@ -182,7 +193,7 @@ static void last_forward(struct worker *worker, const struct subscription *sub, 
     while (walk->high < end && !log_reader_lower(reader->log, reader->past, walk->high))
         walk->high = log_oldest(reader->log); /* what lay below is gone */
     for (; walk->high < end && sub->begin->search->failed == SEARCH_DONE; walk->high++) {
-        last_look(worker, sub, log, walk->high, work);
+        last_look(worker, sub, log, worker->views[log], walk->high, work);
         *work -= *work > 0;
     }
     log_reader_idle(reader->log, reader->past);
@@ -196,15 +207,105 @@ static void last_backward(struct worker *worker, const struct subscription *sub,
     uint64_t to = walk->low > oldest && walk->low - oldest > *work ? walk->low - *work : oldest;
     walk->done = walk->low <= oldest || !log_reader_lower(reader->log, reader->past, to);
     while (!walk->done && *work > 0 && sub->begin->search->failed == SEARCH_DONE) {
-        last_look(worker, sub, log, --walk->low, work);
+        last_look(worker, sub, log, worker->views[log], --walk->low, work);
         *work -= *work > 0;
         walk->done = walk->low <= oldest;
     }
     log_reader_idle(reader->log, reader->past);
 }
 
+/* ---- behind the ring ---- */
+
+/* The answer to what was asked for, or NULL: not yet. Who can not even ask waits for others, who will go on.
+ */
+static const struct history_request *behind_answer(struct worker *worker, struct search *search, uint32_t log,
+                                                   enum history_kind kind, uint64_t from) {
+    struct behind *stretch = search->stretch;
+    if (stretch == NULL && (stretch = search->stretch = history_search(worker, search)) == NULL) {
+        search->waits = true;
+        return NULL;
+    }
+    if (search->asking != 0 && search->asking != log + 1)
+        return NULL; /* one log behind the other */
+    if (search->asking == 0 && stretch->state != BEHIND_ASKED) {
+        search->asking = log + 1;
+        history_ask(worker, stretch, log, kind, from, SEND_BYTES_MAX);
+    }
+    search->waits = stretch->state == BEHIND_ASKED;
+    return search->waits ? NULL : &stretch->request;
+}
+
+/* Its answer is of no use any more. */
+static void behind_done(struct search *search, uint32_t log) {
+    if (search->asking == log + 1)
+        search->asking = 0;
+}
+
+/* From a stretch that the journal has given: as far as it goes. */
+static void last_behind(struct worker *worker, const struct subscription *sub, uint32_t log, uint64_t end,
+                        uint32_t *work) {
+    struct search *search = sub->begin->search;
+    struct walk *walk = &search->walks[log];
+    const struct history_request *answer = behind_answer(worker, search, log, HISTORY_READ, walk->low);
+    if (answer == NULL)
+        return;
+    if (answer->result != 0) {
+        bool gone = answer->result == -ERANGE && answer->oldest > walk->low;
+        if (gone)
+            walk->low = walk->high = answer->oldest;
+        else
+            search->failed = SEARCH_UNREAD;
+        behind_done(search, log);
+        return;
+    }
+    if (walk->high < answer->first)
+        walk->high = answer->first;
+    end = answer->end < end ? answer->end : end;
+    for (; *work > 0 && walk->high < end && search->failed == SEARCH_DONE; walk->high++) {
+        last_look(worker, sub, log, &search->stretch->view, walk->high, work);
+        *work -= *work > 0;
+    }
+    if (walk->high < end)
+        return;
+    walk->low = walk->high;
+    behind_done(search, log);
+}
+
+/* Forward from the oldest record that is kept: in the ring as soon as it has what comes next. */
+static void last_kept_step(struct worker *worker, const struct subscription *sub, uint32_t log,
+                           uint32_t *work) {
+    struct reader *reader = &worker->readers[log];
+    struct walk *walk = &sub->begin->search->walks[log];
+    if (!walk->begun)
+        walk->low = walk->high = log_kept(worker, log);
+    walk->begun = true;
+    uint64_t end = delivery_live_end(reader);
+    if (walk->high < end && !log_reader_lower(reader->log, reader->past, walk->high)) {
+        walk->done = false;
+        if (!walk->behind)
+            walk->low = walk->high; /* where it asks from */
+        walk->behind = true;
+        last_behind(worker, sub, log, end, work);
+        return;
+    }
+    walk->behind = false;
+    behind_done(sub->begin->search, log);
+    for (; *work > 0 && walk->high < end && sub->begin->search->failed == SEARCH_DONE; walk->high++) {
+        last_look(worker, sub, log, worker->views[log], walk->high, work);
+        *work -= *work > 0;
+    }
+    log_reader_idle(reader->log, reader->past);
+    walk->done = walk->high >= end;
+}
+
+/* ---- the last events, from the ring ---- */
+
 static void last_step(struct worker *worker, const struct subscription *sub, uint32_t log, uint32_t *work) {
     struct walk *walk = &sub->begin->search->walks[log];
+    if (history_has(worker, log)) {
+        last_kept_step(worker, sub, log, work);
+        return;
+    }
     if (!walk->begun)
         walk->low = walk->high = delivery_live_end(&worker->readers[log]);
     walk->begun = true;
@@ -221,10 +322,42 @@ static void time_begin(struct walk *walk, const struct log *log, uint64_t from) 
     walk->begun = true;
 }
 
+/* What the journal keeps. When all of it is older the search goes on in the ring. */
+static void time_behind(struct worker *worker, const struct subscription *sub, uint32_t log) {
+    struct search *search = sub->begin->search;
+    struct walk *walk = &search->walks[log];
+    const struct history_request *answer =
+        behind_answer(worker, search, log, HISTORY_SINCE, sub->begin->value);
+    if (answer == NULL)
+        return;
+    const struct log *ring = worker->readers[log].log;
+    walk->behind = walk->begun = answer->result == -ENODATA;
+    if (answer->result == 0 && answer->first == answer->oldest && log_oldest(ring) < answer->oldest) {
+        time_begin(walk, ring, 1); /* the ring has more than is kept on disk */
+        walk->behind = true;
+    } else if (answer->result == 0) {
+        walk->found = answer->first;
+        walk->lost = answer->first == answer->oldest && answer->oldest > 1 ? 1 : 0;
+        walk->done = true;
+    } else if (walk->begun) {
+        walk->low = answer->first;
+        walk->first = 0;
+    } else if (answer->result != -ERANGE) { /* else trimmed meanwhile: it is asked again */
+        search->failed = SEARCH_UNREAD;
+    }
+    behind_done(search, log);
+}
+
 static void time_step(struct worker *worker, const struct subscription *sub, uint32_t log, uint32_t *work) {
     struct reader *reader = &worker->readers[log];
     struct walk *walk = &sub->begin->search->walks[log];
     uint64_t end = delivery_live_end(reader);
+    if (history_has(worker, log) &&
+        (!walk->behind || (walk->low < end && !log_reader_lower(reader->log, reader->past, walk->low)))) {
+        walk->behind = false;
+        time_behind(worker, sub, log);
+        return;
+    }
     if (!walk->begun)
         time_begin(walk, reader->log, 1);
     while (walk->low < end && !log_reader_lower(reader->log, reader->past, walk->low))
@@ -263,30 +396,28 @@ enum search_result search_step(struct worker *worker, struct subscription *sub, 
     if (sub->begin->search == NULL && (sub->begin->search = search_new(sub->begin->kind)) == NULL)
         return SEARCH_NO_ROOM;
     struct search *search = sub->begin->search;
+    search->waits = false;
     for (uint32_t i = 0; i < worker->shards->log_count && search->failed == SEARCH_DONE; i++) {
         if (!(logs >> i & 1u))
             continue;
         if (sub->begin->kind == START_LAST)
             last_step(worker, sub, i, work);
-        else if (!search->walks[i].done)
+        else if (search->walks[i].found == 0) /* also when it is done: something may have come since */
             time_step(worker, sub, i, work);
         done = done && search->walks[i].done;
     }
     if (search->failed != SEARCH_DONE)
         return search->failed;
+    if (!done && !search->waits)
+        worker->worked = true; /* no sleep before it goes on */
     return done ? SEARCH_DONE : SEARCH_GOES_ON;
 }
 
 /* ---- what was found ---- */
 
-/* Other logs may have taken many turns, or the journal has moved on since: what has come meanwhile is looked
- * at now. Not bounded by `work`: it is no more than what was routed in those turns. */
-uint64_t search_found(struct worker *worker, const struct subscription *sub, uint32_t log) {
+uint64_t search_found(const struct subscription *sub, uint32_t log) {
     const struct walk *walk = &sub->begin->search->walks[log];
-    uint32_t work = UINT32_MAX;
-    if (walk->found == 0)
-        time_step(worker, sub, log, &work);
-    return walk->found;
+    return walk->found != 0 ? walk->found : walk->low; /* whatever comes from there on is of that time */
 }
 
 uint64_t search_lost(const struct subscription *sub, uint32_t log) {
@@ -295,7 +426,7 @@ uint64_t search_lost(const struct subscription *sub, uint32_t log) {
 }
 
 static bool last_kept(const struct worker *worker, const struct last *last) {
-    return last->position >= log_oldest(worker->readers[last->log].log);
+    return last->position >= log_kept(worker, last->log);
 }
 
 /* One log behind the other, each in order. */
@@ -317,13 +448,27 @@ static void picks_fill(const struct worker *worker, const struct search *search,
         picks_sort(picks->positions + picks->next[log], spare, picks->end[log] - picks->next[log]);
 }
 
+/* What has come within this turn. False: the ring has lapped meanwhile, and what is behind it is not known.
+ */
+static bool last_end(struct worker *worker, const struct subscription *sub, uint32_t log, uint32_t *work) {
+    struct reader *reader = &worker->readers[log];
+    const struct walk *walk = &sub->begin->search->walks[log];
+    if (history_has(worker, log) && walk->high < delivery_live_end(reader)) {
+        if (!log_reader_lower(reader->log, reader->past, walk->high))
+            return false;
+        log_reader_idle(reader->log, reader->past);
+    }
+    last_forward(worker, sub, log, work);
+    return true;
+}
+
 enum search_result search_picks(struct worker *worker, struct subscription *sub) {
     struct search *search = sub->begin->search;
     uint64_t logs = search_logs(sub);
     uint32_t work = 0;
     for (uint32_t i = 0; i < worker->shards->log_count; i++)
-        if (logs >> i & 1u)
-            last_forward(worker, sub, i, &work);
+        if ((logs >> i & 1u) && !last_end(worker, sub, i, &work))
+            return SEARCH_NO_ROOM;
     if (search->failed != SEARCH_DONE)
         return search->failed;
     if (worker->picks + search->count > LAST_PICKS_MAX)

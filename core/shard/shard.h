@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/io/io.h"
+#include "core/shard/history.h"
 #include "core/shard/rules.h"
 #include "core/shard/stats.h"
 #include "ring/log.h"
@@ -37,6 +38,8 @@ struct shards_config {
      * the workers start, where a rule wants duplicates to be known; NULL = there is nothing from before. */
     void (*recall)(void *user, uint32_t disk, uint64_t since_ns, shards_take *take, void *context);
     void *recall_user;
+    const struct history
+        *history; /* what disk logs have behind their rings; borrowed for life; NULL: nothing */
     enum io_body body;
     bool oneshot;
     uint64_t log_data_bytes;

@@ -161,6 +161,8 @@ void starts_free(struct worker *worker, struct subscription *sub) {
 static bool missed_nothing(const struct worker *worker, const struct subscription *sub, uint32_t log,
                            uint64_t from) {
     const uint8_t *pattern = sub->pattern;
+    if (from < worker->readers[log].first)
+        return false; /* the slots know nothing of an earlier run */
     for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
         if (pattern_wild(pattern + 1, pattern[0]))
             return false;
@@ -204,7 +206,7 @@ static bool start_gone(const struct worker *worker, const struct subscription *s
     uint64_t named = start_position(worker, sub, log);
     if (named == 0)
         return search_lost(sub, log) != 0;
-    return named < log_oldest(worker->readers[log].log) && !missed_nothing(worker, sub, log, named);
+    return named < log_kept(worker, log) && !missed_nothing(worker, sub, log, named);
 }
 
 static bool to_come(const struct start *start, struct fault *fault) {
@@ -269,15 +271,15 @@ static void read_anew(struct peer *peer, const struct subscription *sub) {
 }
 
 /* Where it begins in a log; no later than at the cursor. */
-static uint64_t begins(struct worker *worker, const struct subscription *sub, uint32_t log) {
+static uint64_t begins(const struct worker *worker, const struct subscription *sub, uint32_t log) {
     const struct start *start = sub->begin;
     uint64_t live = worker->readers[log].cursor;
     uint64_t named = start == NULL ? 0 : start_position(worker, sub, log);
     bool anew = start != NULL && (!start->resumes || sub_strange(sub, log));
     if (named == 0 && anew && start->kind == START_OLDEST)
-        named = log_oldest(worker->readers[log].log);
+        named = log_kept(worker, log);
     if (named == 0 && anew && start->kind == START_TIME)
-        named = search_found(worker, sub, log);
+        named = search_found(sub, log);
     return named != 0 && named < live ? named : live;
 }
 
@@ -319,6 +321,11 @@ bool search_refused(enum search_result result, struct fault *fault) {
     if (result == SEARCH_TOO_MANY)
         return refused(fault, RH_CODE_EXHAUSTED,
                        "more than 65536 topics match, too many for last_per_topic: use narrower patterns",
+                       "subscribe.start");
+    if (result == SEARCH_UNREAD)
+        return refused(fault, RH_CODE_INTERNAL,
+                       "the journal can not be read, so it is not known where this would begin: the "
+                       "server's log says why",
                        "subscribe.start");
     return refused(fault, RH_CODE_EXHAUSTED, "the server has no room for this subscription now", NULL);
 }

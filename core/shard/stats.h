@@ -37,6 +37,9 @@
     X(catch_up_entered, counter, "times a subscriber fell back from live to catch-up")                       \
     X(catch_up_left, counter, "times a subscriber came back from catch-up to live")                          \
     X(catch_up_records, counter, "records routed for laggards")                                              \
+    X(history_requests, counter, "stretches of disk logs that were asked for from the journal")              \
+    X(history_bytes, counter, "bytes of frames that the journal has given")                                  \
+    X(history_failures, counter, "subscribers disconnected because the journal could not be read")           \
     X(gaps, counter, "Gap frames queued")                                                                    \
     X(gap_records, counter, "log positions covered by gaps, an upper bound of events not delivered")         \
     X(slow_disconnects, counter, "subscribers disconnected because they fell off the ring")                  \

@@ -268,7 +268,7 @@ static void lost_tell(struct peer *peer, const struct subscription *sub) {
                                   .reason = ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED};
         if (gap.from == 0)
             continue;
-        gap.to = search_found(peer->worker, sub, i) - 1;
+        gap.to = search_found(sub, i) - 1;
         begin_gap(peer, &gap, &position);
     }
 }
@@ -387,7 +387,6 @@ void subs_apply(struct worker *worker) {
             continue;
         list_remove(node);
         list_add(&worker->changing, node); /* in their order: the first one gets on until it is done */
-        worker->worked = true;
     }
     route_end_generation(worker->routes);
     while ((next = list_take(&now)) != NULL) {

@@ -71,6 +71,8 @@ static int worker_make_tables(struct worker *worker) {
         result = output_pool_init(&worker->pool, config->slices != 0 ? config->slices : SLICES_DEFAULT);
     if (result == 0)
         result = mpsc_create(&worker->mailbox, MAILBOX_COMMANDS);
+    if (result == 0)
+        result = history_make(worker);
     worker->staging.bytes = malloc(STAGING_BYTES);
     worker->iov = malloc(SENDS_PER_FLUSH_MAX * sizeof *worker->iov);
     return result != 0 || worker->staging.bytes == NULL || worker->iov == NULL ? -ENOMEM : 0;
@@ -127,6 +129,7 @@ void worker_destroy(struct worker *worker) {
     free(worker->peers);
     free(worker->spare);
     homes_destroy(worker);
+    history_destroy(worker);
     wake_deinit(&worker->wake);
     free(worker);
 }
@@ -142,17 +145,23 @@ static void drain(struct worker *worker) {
         conn_pause(&LIST_OF(node, struct peer, all)->conn, CONN_PAUSE_DRAIN);
 }
 
-/* What a peer is still owed, in bytes: exact for what is in its output, an upper bound for a laggard. */
+/* What a peer is still owed, in bytes: exact for what is in its output, an upper bound for what a laggard is
+ * owed of the rings. */
 static uint64_t owed_bytes(const struct peer *peer) {
     const struct worker *worker = peer->worker;
     uint64_t bytes = peer->conn.out.bytes;
     bool lags = peer->at != NULL && !peer->retired;
     for (uint32_t i = 0; lags && i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
-        if (!peer_reads(peer, i) || peer->at[i] >= reader->cursor || peer->at[i] < log_oldest(reader->log))
+        uint64_t at = peer->at[i];
+        if (!peer_reads(peer, i) || at >= reader->cursor)
             continue;
-        bytes += log_entry_at(reader->log, reader->cursor - 1)->offset -
-                 log_entry_at(reader->log, peer->at[i])->offset;
+        if (at < log_oldest(reader->log) && history_has(worker, i))
+            at = log_oldest(reader->log); /* of what lies behind the ring the length is not known here */
+        if (at >= reader->cursor || at < log_oldest(reader->log))
+            continue;
+        bytes +=
+            log_entry_at(reader->log, reader->cursor - 1)->offset - log_entry_at(reader->log, at)->offset;
     }
     return bytes;
 }
@@ -198,6 +207,9 @@ static void mailbox_read(struct worker *worker) {
             break;
         case COMMAND_LEAVE:
             leave(worker);
+            break;
+        case COMMAND_HISTORY:
+            history_came(worker, command.small);
             break;
         case COMMAND_HOLD:
         case COMMAND_RELEASE:
@@ -316,6 +328,7 @@ static void housekeeping(struct worker *worker) {
     counter_set(&worker->stats.routes, counts.routes);
     counter_set(&worker->stats.routes_evicted, counts.evicted);
     homes_housekeeping(worker);
+    history_housekeeping(worker);
 }
 
 static void parked_retry(struct worker *worker) {
@@ -362,7 +375,8 @@ int worker_turn(struct worker *worker) {
 /* Draining and nothing left: what is queued has been sent as far as sockets take it. */
 static bool worker_quiet(struct worker *worker) {
     if (!worker->draining || worker->worked || worker_held(worker) || !ingress_idle(worker) ||
-        worker_news(worker) || !durable_all(worker) || !list_empty(&worker->acking))
+        worker_news(worker) || !durable_all(worker) || !list_empty(&worker->acking) ||
+        !list_empty(&worker->changing))
         return false;
     for (struct list *node = worker->all.next; node != &worker->all; node = node->next) {
         const struct peer *peer = LIST_OF(node, struct peer, all);
@@ -378,7 +392,10 @@ int worker_attach(struct worker *worker) {
         struct reader *reader = &worker->readers[i];
         reader->index = i;
         reader->log = shards->logs[i];
+        reader->first = log_oldest(reader->log);
         reader->floor = LOG_IDLE;
+        worker->rings[i] = log_view_of(reader->log);
+        worker->views[i] = &worker->rings[i];
         reader->gate = log_reader_attach(reader->log);
         reader->past = log_reader_attach(reader->log);
         CHECK(reader->gate >= 0 && reader->past >= 0); /* LOG_READERS_MAX counts two for each worker */

@@ -41,6 +41,7 @@ enum command_kind {
     COMMAND_LEAVE,   /* say Goodbye, close, end */
     COMMAND_HOLD,    /* small = a slot of the receiver's that the sender holds from now on */
     COMMAND_RELEASE, /* ... and no longer */
+    COMMAND_HISTORY, /* small = index of a stretch that was asked for */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -165,10 +166,25 @@ struct reader {
     uint32_t index;    /* of the log */
     int gate;          /* of the live cursor and the live slices */
     int past;          /* of a catch-up step */
+    uint64_t first;    /* where its ring began */
     uint64_t cursor;   /* next position to route */
     uint64_t floor;    /* as last told to the writer */
     uint32_t interest; /* patterns that can match here */
     bool attached;
+};
+
+/* ---- what is behind a ring (history.c) ---- */
+
+enum behind_state { BEHIND_FREE, BEHIND_ASKED, BEHIND_THERE, BEHIND_REFUSED };
+
+/* A stretch of a disk log. */
+struct behind {
+    struct history_request request;
+    struct log_view view;  /* THERE */
+    struct search *search; /* whose it is; NULL = of laggards, or of a search that is no more */
+    uint64_t used;         /* the turn in which it was asked for, or read last */
+    uint16_t log;
+    uint8_t state;
 };
 
 /* Ways between workers: one for each class of topics, so that what waits for a disk holds up nothing else.
@@ -271,6 +287,10 @@ struct worker {
     struct wire_shape shape; /* of the last events received */
     struct topic_learnt learnt;
     struct reader readers[LOGS_MAX];
+    struct log_view rings[LOGS_MAX];            /* of `readers` */
+    const struct log_view *views[OUTPUT_VIEWS]; /* `rings`, and the copy that a step of catch-up reads from */
+    struct behind *behind;                      /* owns; HISTORY_STRETCHES; NULL: nothing is behind */
+    struct intern *behind_names;                /* owns; the same */
     struct link_out out[WAYS_MAX];
     struct link_in in[WAYS_MAX];
     struct durable_mark marks[DURABLE_MARKS]; /* a ring */
@@ -409,7 +429,7 @@ static inline bool expiry_asked(const struct wire_event *event, const struct top
     return event->expiring || (rule != NULL && rule->expiry_ns != 0);
 }
 /* Whether a record of type LOG_EVENT_EXPIRING is not to be delivered any more. Under the reader's gate. */
-bool expiry_over(const struct worker *worker, const struct log *log, const struct log_entry *entry);
+bool expiry_over(const struct worker *worker, const struct log_view *view, const struct log_entry *entry);
 
 /* homes.c: the logs that a worker writes */
 /* Makes them; on failure `what` says which. */
@@ -523,12 +543,12 @@ enum search_result {
     SEARCH_GOES_ON,
     SEARCH_NO_ROOM,
     SEARCH_TOO_MANY, /* topics */
+    SEARCH_UNREAD,   /* the journal can not be read */
 };
 uint64_t search_logs(const struct subscription *sub); /* one bit for each log that has to be searched */
 /* A step of a staged one; *work is what this turn may still do, in entries looked at. */
 enum search_result search_step(struct worker *worker, struct subscription *sub, uint32_t *work);
-/* Of a time; 0 = nothing so late below the cursor. */
-uint64_t search_found(struct worker *worker, const struct subscription *sub, uint32_t log);
+uint64_t search_found(const struct subscription *sub, uint32_t log); /* of a time: where it begins */
 /* Of a time: the first position in front of what was found that may be missing; 0 = nothing is. */
 uint64_t search_lost(const struct subscription *sub, uint32_t log);
 /* The last events of topics below the cursors become the subscription's picks. */
@@ -576,9 +596,9 @@ struct run {
     uint32_t records;
     bool expired; /* they are passed over */
 };
-/* Routes [from, to) of a reader's log and gives each run that somebody wants to `take`. */
+/* Routes [from, to) of a log, or of a copy, and gives each run that somebody wants to `take`. */
 typedef void delivery_take(void *context, const struct route *route, const struct run *run);
-void delivery_route(struct worker *worker, struct reader *reader, uint64_t from, uint64_t to,
+void delivery_route(struct worker *worker, const struct log_view *view, uint64_t from, uint64_t to,
                     delivery_take *take, void *context);
 void delivery_send(struct worker *worker);
 void delivery_sent(void *owner, void *user, int64_t result);
@@ -607,6 +627,24 @@ bool block_holds_back(const struct peer *peer, uint32_t slot);
 static inline bool peer_reads(const struct peer *peer, uint32_t log) {
     return (peer->logs >> log & 1u) != 0;
 }
+
+/* history.c: what disk logs have behind their rings */
+int history_make(struct worker *worker) MUST_USE;
+void history_destroy(struct worker *worker); /* when nobody answers any more */
+void history_housekeeping(struct worker *worker);
+static inline bool history_has(const struct worker *worker, uint32_t log) {
+    return log_is_disk(worker->shards, log) && worker->behind != NULL;
+}
+/* The lowest position that can be delivered from somewhere. */
+uint64_t log_kept(const struct worker *worker, uint32_t log);
+/* The stretch that has a position, will have it, or says why not; NULL = none. */
+struct behind *history_at(const struct worker *worker, uint32_t log, uint64_t position);
+void history_ask(struct worker *worker, struct behind *behind, uint32_t log, enum history_kind kind,
+                 uint64_t from, uint32_t bytes_max);
+void history_came(struct worker *worker, uint32_t index); /* COMMAND_HISTORY */
+/* A stretch of its own for a search; NULL = none is free. */
+struct behind *history_search(struct worker *worker, struct search *search);
+void history_search_end(struct behind *stretch); /* NULL is allowed */
 
 /* catchup.c */
 /* From live to a cursor: gives up its slices; one who is retired just gives them up. False: it had to be

@@ -24,6 +24,8 @@ struct part {
 
 struct world {
     struct log *logs[LOGS];
+    struct log_view views[LOGS];
+    const struct log_view *view[OUTPUT_VIEWS];
     struct output_pool pool;
     struct output output;
     struct staging staging;
@@ -39,10 +41,16 @@ static struct log *log_new(uint16_t number, uint64_t data) {
     return log;
 }
 
+static void world_log(struct world *world, uint16_t i) {
+    world->logs[i] = log_new(i, 1 << 20);
+    world->views[i] = log_view_of(world->logs[i]);
+    world->view[i] = &world->views[i];
+}
+
 static void world_start(struct world *world, uint32_t items) {
     *world = (struct world){0};
     for (uint16_t i = 0; i < LOGS; i++)
-        world->logs[i] = log_new(i, 1 << 20);
+        world_log(world, i);
     world->staging.bytes = malloc(STAGING_BYTES);
     cr_assert(world->staging.bytes != NULL && output_pool_init(&world->pool, items) == 0);
 }
@@ -139,7 +147,7 @@ static uint8_t wanted[STREAM_MAX], got[STREAM_MAX];
 static size_t gather(struct world *world, uint8_t *out) {
     struct iovec iov[SEND_IOV_MAX];
     size_t length = 0;
-    uint32_t pieces = output_gather(&world->output, world->logs, &world->staging, iov);
+    uint32_t pieces = output_gather(&world->output, world->view, &world->staging, iov);
     cr_assert(pieces <= SEND_IOV_MAX);
     for (uint32_t i = 0; i < pieces; i++) {
         memcpy(out + length, iov[i].iov_base, iov[i].iov_len);
@@ -292,7 +300,7 @@ Test(output, sends_the_same_bytes_in_every_split) {
         if (log_writer_next(world.logs[0]) > 500) { /* fresh logs before they run full */
             for (uint16_t i = 0; i < LOGS; i++) {
                 log_destroy(world.logs[i]);
-                world.logs[i] = log_new(i, 1 << 20);
+                world_log(&world, (uint16_t)i);
             }
         }
     }
@@ -316,12 +324,12 @@ Test(output, copies_small_pieces_together_and_points_at_large_ones) {
     struct iovec iov[SEND_IOV_MAX];
     world_start(&world, 16);
     add_everything(&world);
-    cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == 4);
+    cr_assert(output_gather(&world.output, world.view, &world.staging, iov) == 4);
     cr_assert(iov[0].iov_base == (void *)world.staging.bytes && iov[1].iov_len == SEND_COPY_MAX + 2 * 25);
     cr_assert(iov[3].iov_len == SEND_COPY_MAX + 1);
     uint32_t copied = world.total - (uint32_t)(iov[1].iov_len + iov[3].iov_len);
     cr_assert(world.staging.used == copied && world.staging.used_most == copied);
-    cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == 4, "it changes nothing");
+    cr_assert(output_gather(&world.output, world.view, &world.staging, iov) == 4, "it changes nothing");
     cr_assert(world.staging.used == 2 * copied && world.staging.used_most == 2 * copied);
     world_stop(&world);
 }
@@ -341,7 +349,7 @@ Test(output, gathers_no_more_pieces_and_bytes_than_one_send_may_have) {
         add_slice(&world, (uint16_t)(i % 2), 1, SEND_COPY_MAX);
     add_private(&world, "small", false);
     struct iovec iov[SEND_IOV_MAX + 1] = {{.iov_len = 0}};
-    cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == SEND_IOV_MAX);
+    cr_assert(output_gather(&world.output, world.view, &world.staging, iov) == SEND_IOV_MAX);
     cr_assert(iov[SEND_IOV_MAX].iov_base == NULL && world.staging.used == 0);
     output_deinit(&world.output, &world.pool);
     uint64_t first = log_writer_next(world.logs[0]);
@@ -358,7 +366,7 @@ Test(output, gathers_no_more_pieces_and_bytes_than_one_send_may_have) {
     output_deinit(&world.output, &world.pool);
     cr_assert(output_slice(&world.output, &world.pool, 0, first, offset, SEND_BYTES_MAX) == 0);
     add_private(&world, "reply", false);
-    cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == 1, "no piece without bytes");
+    cr_assert(output_gather(&world.output, world.view, &world.staging, iov) == 1, "no piece without bytes");
     world_stop(&world);
 }
 
@@ -370,13 +378,13 @@ Test(output, says_when_staging_has_no_room) {
     add_private(&world, "one", false);
     add_slice(&world, 1, 1, 100);
     world.staging.used = STAGING_BYTES - 3;
-    cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == 2, "what comes before fits");
+    cr_assert(output_gather(&world.output, world.view, &world.staging, iov) == 2, "what comes before fits");
     cr_assert(iov[1].iov_len == 3 && memcmp(iov[1].iov_base, "one", 3) == 0);
     output_sent(&world.output, &world.pool, SEND_COPY_MAX + 3);
     cr_assert(world.staging.used == STAGING_BYTES);
-    cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == 0);
+    cr_assert(output_gather(&world.output, world.view, &world.staging, iov) == 0);
     world.staging.used = 0;
-    cr_assert(output_gather(&world.output, world.logs, &world.staging, iov) == 1);
+    cr_assert(output_gather(&world.output, world.view, &world.staging, iov) == 1);
     world_stop(&world);
 }
 
@@ -402,7 +410,7 @@ static void mend(uint8_t *packed, size_t length, const uint64_t *next) {
 
 static int retreat(struct world *world, uint64_t next[LOGS], const uint64_t *ended) {
     struct output_retreat how = {
-        .logs = world->logs, .count = LOGS, .mend = mend, .ended = ended, .next = next};
+        .views = world->view, .count = LOGS, .mend = mend, .ended = ended, .next = next};
     return output_retreat(&world->output, &world->pool, &how);
 }
 
@@ -465,7 +473,7 @@ Test(output, retreats_at_every_byte_with_the_rest_of_what_was_begun) {
         uint64_t next[LOGS] = {UINT64_MAX, UINT64_MAX}, should[LOGS] = {UINT64_MAX, UINT64_MAX};
         size_t length = left_by_retreat(&world, sent, wanted, should);
         for (uint16_t log = 0; log < LOGS; log++)
-            cr_assert(output_lowest(&world.output, world.logs[log], (uint16_t)log) ==
+            cr_assert(output_lowest(&world.output, world.view[log], (uint16_t)log) ==
                           lowest_of(&world, sent, log),
                       "the lowest of log %u behind %u", log, sent);
         cr_assert(retreat(&world, next, NULL) == 0);
@@ -515,10 +523,10 @@ Test(output, finds_a_record_in_a_run_of_many_after_any_number_of_bytes) {
         while (offset[at + 1] - offset[0] <= sent)
             at++;
         if (sent % 3 == 0) /* not each time: it remembers where it was */
-            cr_assert(output_lowest(&world.output, world.logs[0], 0) == first + at, "behind %u", sent);
+            cr_assert(output_lowest(&world.output, world.view[0], 0) == first + at, "behind %u", sent);
         output_sent(&world.output, &world.pool, 1);
     }
-    cr_assert(output_lowest(&world.output, world.logs[0], 0) == UINT64_MAX);
+    cr_assert(output_lowest(&world.output, world.view[0], 0) == UINT64_MAX);
     world_stop(&world);
 }
 

@@ -52,11 +52,13 @@ uint64_t sim_hash(const uint8_t *bytes, size_t length);
 struct sim_setup {
     uint64_t seed;
     uint32_t workers;
-    uint32_t disks; /* disk logs */
-    bool rules;     /* some topics stay in memory; else all are kept on disk */
-    bool judged;    /* homes say something against every seventh event or so */
-    uint16_t epoch; /* of the memory logs */
-    uint64_t first; /* position of the disk logs' first record */
+    uint32_t disks;  /* disk logs */
+    bool rules;      /* some topics stay in memory; else all are kept on disk */
+    bool judged;     /* homes say something against every seventh event or so */
+    uint16_t epoch;  /* of the memory logs */
+    uint64_t first;  /* position of the disk logs' first record */
+    bool history;    /* the disk logs can be read behind their rings */
+    uint32_t retain; /* ... the last so many records of each; 0 = all */
     uint64_t log_bytes;
     uint64_t log_records;
     uint64_t grace_ns;
@@ -93,7 +95,13 @@ struct sim_log {
     int gate;
     uint16_t number;
     uint16_t epoch;
-    uint64_t first;             /* position */
+    uint64_t first; /* position */
+    uint64_t kept;  /* a disk log with a history: the lowest position that it has */
+    uint64_t hole;  /* ... and has not: a cut has left out so many from it on; 0 = none */
+    uint64_t hole_end;
+    struct log_entry *entries; /* owns; of a disk log, as `records`; offsets are from `bytes` */
+    uint8_t *bytes;            /* owns */
+    uint64_t bytes_length, bytes_capacity;
     struct sim_record *records; /* owns; from position `first` on */
     uint64_t count;
     uint64_t capacity;
@@ -120,13 +128,18 @@ struct sim_world {
     struct position positions[SIM_POSITIONS];
     uint32_t positions_count; /* so many have been told in all */
     bool stopping;
-    bool disk_stuck;  /* nothing becomes durable, */
-    bool disk_failed; /* ... and never will */
-    bool loud;        /* print everything as it happens */
+    struct history history;
+    struct history_request *asked; /* of the history, and not yet answered, in order */
+    bool history_stuck;            /* it answers nothing, */
+    int history_error;             /* ... or only this */
+    uint64_t answers;              /* that it has given */
+    bool disk_stuck;               /* nothing becomes durable, */
+    bool disk_failed;              /* ... and never will */
+    bool loud;                     /* print everything as it happens */
     struct sim_line lines[SIM_TRACE_LINES];
     uint64_t lines_count;
     uint64_t diary; /* hash over all lines: the same seed must give the same */
-    uint64_t events, gaps, resumes, slow, catch_ups, verdicts,
+    uint64_t events, gaps, expired, resumes, slow, catch_ups, verdicts,
         lasts; /* that the judge has seen, for the tests of the test */
 };
 
@@ -142,6 +155,14 @@ static inline uint64_t sim_log_end(const struct sim_log *log) {
 }
 /* The journal's turn: some, or all, of what the disk logs have becomes durable. */
 void sim_journal(struct sim_world *world, bool all);
+/* The history's turn: one question, or all, is answered. */
+void sim_history_make(struct sim_world *world);
+void sim_history(struct sim_world *world, bool all);
+/* The lowest position that a log can give. */
+uint64_t sim_kept(const struct sim_world *world, uint32_t log);
+/* At rest and without clients: the router starts anew on what its journal has. Nothing may be in memory logs.
+ */
+void sim_reboot(struct sim_world *world);
 uint64_t sim_random(struct sim_world *world);
 uint32_t sim_below(struct sim_world *world, uint32_t bound); /* 0..bound-1 */
 bool sim_chance(struct sim_world *world, uint32_t per_1024);
@@ -335,6 +356,8 @@ void sim_judge_subscribed(struct sim_client *client, const struct sim_want *want
 void sim_judge_unsubscribed(struct sim_client *client, uint64_t id);
 void sim_judge_slow(struct sim_client *client);
 void sim_judge_complete(struct sim_client *client); /* everything in the logs has been delivered */
+/* of a record that the judge has just taken up */
+void sim_history_keep(struct sim_log *seen, const struct log_entry *entry, const uint8_t *bytes);
 /* judge of publishing */
 void sim_judge_ack(struct sim_client *client, const Roundhouse__V1__PublishAck *ack);
 void sim_judge_settled(struct sim_client *client); /* all that it published, as its Goodbye or the end asks */

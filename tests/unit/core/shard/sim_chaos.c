@@ -38,6 +38,8 @@ struct sim_setup sim_setup_of(uint64_t seed) {
     setup.judged = sim_chance(&dice, 300);
     setup.epoch = (uint16_t)PICK(&dice, 0, 7);
     setup.first = PICK(&dice, 1, 1, 1000, 1000003);
+    setup.history = sim_chance(&dice, 800);
+    setup.retain = (uint32_t)PICK(&dice, 0, 0, 300, 2000);
     setup.log_bytes = PICK(&dice, 64 * KIB, 64 * KIB, 64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB);
     setup.log_records = PICK(&dice, 64, 128, 256, 1024, 4096);
     setup.grace_ns = PICK(&dice, 0, 50 * NS_PER_US, NS_PER_MS, 20 * NS_PER_MS, 200 * NS_PER_MS);
@@ -262,6 +264,8 @@ void sim_chaos(struct sim_world *world, uint32_t steps) {
     for (uint32_t i = 0; i < steps; i++) {
         if (sim_chance(world, disk))
             sim_journal(world, sim_chance(world, 300));
+        if (sim_chance(world, disk))
+            sim_history(world, sim_chance(world, 300));
         clients_step(world);
         workers_step(world);
         time_step(world);

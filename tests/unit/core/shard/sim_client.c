@@ -395,7 +395,7 @@ static void wants_floor(struct sim_client *client) {
             const struct sim_log *log = &world->logs[i];
             wanted->sub.floor[i] = i < world->setup.workers ? sim_log_end(log) : log_visible(log->log);
             if (wanted->sub.begin.kind == START_OLDEST)
-                wanted->sub.floor[i] = log_oldest(log->log);
+                wanted->sub.floor[i] = sim_kept(world, i);
         }
         client->wants_floored++;
     }

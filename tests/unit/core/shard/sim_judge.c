@@ -63,6 +63,8 @@ static void log_take(struct sim_world *world, uint32_t number, uint64_t position
     }
     struct sim_record *record = &seen->records[seen->count++];
     wire_record_read(bytes, entry->length, &sequence, &event);
+    if (log_is_disk(world->shards, number))
+        sim_history_keep(seen, entry, bytes);
     *record = (struct sim_record){
         .hash = sim_hash(bytes, entry->length), .time = entry->time, .length = entry->length};
     if (sequence != sequence_make(seen->epoch, position))

@@ -80,7 +80,7 @@ static bool lasts_gone(struct sim_client *client, struct sim_sub *sub, uint32_t 
 static void lasts_note(struct sim_client *client, struct sim_sub *sub, uint32_t log) {
     const struct sim_world *world = client->world;
     const struct sim_log *seen = &world->logs[log];
-    uint64_t oldest = log_oldest(seen->log);
+    uint64_t oldest = sim_kept(world, log);
     for (uint64_t position = seen->first; position < sub->next[log]; position++) {
         uint8_t topic = seen->records[position - seen->first].topic;
         if (!sub_matches(sub, topic))
@@ -230,7 +230,7 @@ static void begin_fail(struct sim_client *client, const struct sim_sub *sub, uin
 static void begin_time(struct sim_client *client, const struct sim_sub *sub, uint32_t log) {
     const struct sim_log *seen = &client->world->logs[log];
     uint64_t next = sub->next[log];
-    for (uint64_t position = log_oldest(seen->log); position < next; position++)
+    for (uint64_t position = sim_kept(client->world, log); position < next; position++)
         if (seen->records[position - seen->first].time >= sub->begin.value)
             begin_fail(client, sub, log, position);
     if (next < sim_log_end(seen) && next < sub->floor[log] &&
@@ -276,8 +276,8 @@ static void begin_judge(struct sim_client *client, const struct sim_sub *sub, ui
         begin_fail(client, sub, log, asked);
     else if (!sequence && sub->next[log] < sub->floor[log])
         begin_fail(client, sub, log, sub->floor[log]);
-    if (sub->begin.kind == START_OLDEST && sub->next[log] > log_oldest(world->logs[log].log))
-        begin_fail(client, sub, log, log_oldest(world->logs[log].log));
+    if (sub->begin.kind == START_OLDEST && sub->next[log] > sim_kept(world, log))
+        begin_fail(client, sub, log, sim_kept(world, log));
 }
 
 void sim_judge_subscribed(struct sim_client *client, const struct sim_want *want,
@@ -338,18 +338,24 @@ static bool gap_of_instance(struct sim_client *client, const Roundhouse__V1__Gap
     return true;
 }
 
+static bool gap_of_hole(const struct sim_log *seen, const Roundhouse__V1__Gap *gap) {
+    return gap->from >= seen->hole && gap->to < seen->hole_end;
+}
+
 static void gap_allowed(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
     const struct sim_world *world = client->world;
     bool slow = gap->reason == ROUNDHOUSE__V1__GAP__REASON__REASON_SLOW && client_skips(client);
-    bool expired = gap->reason == ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED && client->resumed;
-    if (!slow && !expired)
-        sim_fail(client->world, client, "a Gap for reason %d", (int)gap->reason);
     uint32_t log = log_index(world, gap->log);
+    bool history = world->setup.history && gap->log >= 64;
+    bool expired = gap->reason == ROUNDHOUSE__V1__GAP__REASON__REASON_EXPIRED &&
+                   (client->resumed || (history && client_skips(client)));
+    if ((!slow || history) && !expired)
+        sim_fail(client->world, client, "a Gap for reason %d", (int)gap->reason);
     if (log == world->logs_count || gap->from == 0 || gap->from > gap->to ||
         gap->to >= sim_log_end(&world->logs[log]) || gap->at_most != gap->to - gap->from + 1)
         sim_fail(client->world, client, "a Gap of %" PRIu64 " events from %" PRIu64 " to %" PRIu64,
                  gap->at_most, gap->from, gap->to);
-    if (gap->from >= log_oldest(world->logs[log].log))
+    if (gap->from >= sim_kept(world, log) && !gap_of_hole(&world->logs[log], gap))
         sim_fail(client->world, client, "a Gap from %" PRIu64 ", which the log still has", gap->from);
 }
 
@@ -414,7 +420,7 @@ void sim_judge_slow(struct sim_client *client) {
     for (uint32_t i = 0; i < client->subs_count; i++)
         for (uint32_t log = 0; log < world->logs_count; log++)
             if (sub_reads(&client->subs[i], log) && !client_skips(client) &&
-                client->subs[i].next[log] < log_oldest(world->logs[log].log)) {
+                client->subs[i].next[log] < sim_kept(world, log)) {
                 client->world->slow++;
                 return;
             }

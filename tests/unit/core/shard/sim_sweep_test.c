@@ -27,15 +27,17 @@ static void ends(struct sim_world *world) {
 }
 
 /* What the seeds have led to that is rare: a sweep without it would judge nothing of it. */
-static struct { uint64_t landed, skipped, verdicts, lasts, held; } met;
+static struct { uint64_t landed, skipped, verdicts, lasts, held, stretches, expired; } met;
 
 static void met_add(struct sim_world *world) {
     met.verdicts += world->verdicts;
     met.lasts += world->lasts;
+    met.expired += world->expired;
     for (uint32_t i = 0; i < world->setup.workers; i++) {
         const struct worker_stats *stats = &sim_worker(world, i)->stats;
         met.landed += counter_get(&stats->events_landed);
         met.held += counter_get(&stats->held_back);
+        met.stretches += counter_get(&stats->history_requests);
         met.skipped += counter_get(&stats->landing_skipped_bytes);
     }
 }
@@ -64,6 +66,9 @@ Test(sim_sweep, keeps_every_promise_for_every_seed, .timeout = 36000) {
               (unsigned long)met.skipped, (unsigned long)met.verdicts);
     cr_assert(one != 0 || seeds < SEEDS || (met.lasts > 500 && met.held > 100),
               "%lu last events, %lu times held back", (unsigned long)met.lasts, (unsigned long)met.held);
+    cr_assert(one != 0 || seeds < SEEDS || (met.stretches > 1000 && met.expired > 10),
+              "%lu stretches from behind rings, %lu times one was gone there", (unsigned long)met.stretches,
+              (unsigned long)met.expired);
     LEAKS_NONE();
 }
 

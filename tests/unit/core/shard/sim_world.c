@@ -78,12 +78,14 @@ static struct shards *shards_of(struct sim_world *world) {
     static uint64_t firsts[SIM_DISKS_MAX];
     cr_assert_not_null(shards);
     for (uint32_t i = 0; i < setup->disks; i++)
-        firsts[i] = setup->first == 0 ? 1 : setup->first + i;
+        firsts[i] = world->logs_count > 0 ? sim_log_end(&world->logs[setup->workers + i])
+                                          : (setup->first == 0 ? 1 : setup->first + i);
     shards->config = (struct shards_config){.count = setup->workers,
                                             .slots = world->slots,
                                             .slot_seed = SLOT_SEED,
                                             .disk_logs = setup->disks,
                                             .disk_first = firsts,
+                                            .history = setup->history ? &world->history : NULL,
                                             .epoch = setup->epoch,
                                             .rules = sim_rules,
                                             .rules_count = setup->rules ? sim_rules_count : 0,
@@ -166,17 +168,19 @@ static void workers_make(struct sim_world *world) {
 
 static void logs_watch(struct sim_world *world) {
     const struct sim_setup *setup = &world->setup;
+    bool again = world->logs_count > 0;
     world->logs_count = setup->workers + setup->disks;
     for (uint32_t i = 0; i < world->logs_count; i++) {
         struct sim_log *seen = &world->logs[i];
         bool disk = i >= setup->workers;
         seen->log = world->shards->logs[i];
-        seen->first = log_oldest(seen->log);
+        if (!again)
+            seen->first = seen->kept = log_oldest(seen->log);
         seen->number = (uint16_t)(disk ? 64 + i - setup->workers : i);
         seen->epoch = disk || setup->epoch == 0 ? 1 : setup->epoch;
         seen->gate = log_reader_attach(seen->log);
         cr_assert_geq(seen->gate, 0);
-        cr_assert(log_reader_lower(seen->log, seen->gate, seen->first));
+        cr_assert(log_reader_lower(seen->log, seen->gate, sim_log_end(seen)));
     }
 }
 
@@ -189,6 +193,7 @@ struct sim_world *sim_world_new(const struct sim_setup *setup) {
     logfmt_level_set(LOGFMT_ERROR);
     sim_seed_watch(setup->seed);
     slots_deal(world);
+    sim_history_make(world);
     world->shards = shards_of(world);
     workers_make(world);
     logs_watch(world);
@@ -259,6 +264,7 @@ void sim_journal(struct sim_world *world, bool all) {
 void sim_turns(struct sim_world *world, uint32_t turns) {
     for (uint32_t i = 0; i < turns; i++) {
         sim_journal(world, true);
+        sim_history(world, true);
         for (uint32_t number = 0; number < world->setup.workers; number++)
             (void)sim_turn(world, number);
         sim_time(world, NS_PER_US);
@@ -305,7 +311,7 @@ static uint64_t progress(const struct sim_world *world) {
         sum += world->clients[i]->written + world->clients[i]->decoded + world->clients[i]->consumed;
     for (uint32_t i = 0; i < world->logs_count; i++)
         sum += world->logs[i].count + log_visible(world->logs[i].log);
-    return sum;
+    return sum + world->answers;
 }
 
 /* Nobody has anything to do: the clock goes to where the next worker looks by itself. */
@@ -326,6 +332,7 @@ static void quiet_await(struct sim_world *world, uint32_t looks, bool owed) {
     for (uint32_t rounds = 0, still = 0; still < looks; rounds++) {
         clients_go_on(world);
         sim_journal(world, true);
+        sim_history(world, true);
         bool turned = workers_go_on(world);
         const struct sim_client *waiting = owed ? client_waiting(world) : NULL;
         if (progress(world) != before) {
@@ -396,18 +403,26 @@ static void worker_is_empty(struct sim_world *world, struct worker *worker) {
     }
 }
 
-static void world_free(struct sim_world *world) {
-    for (uint32_t i = 0; i < world->clients_count; i++)
-        sim_client_free(world->clients[i]);
+static void router_free(struct sim_world *world) {
     for (uint32_t i = 0; i < world->setup.workers; i++)
         worker_detach(world->shards->workers[i]);
-    for (uint32_t i = 0; i < world->logs_count; i++) {
+    for (uint32_t i = 0; i < world->logs_count; i++)
         log_reader_detach(world->logs[i].log, world->logs[i].gate);
-        free(world->logs[i].records);
-    }
     for (uint32_t i = world->setup.workers; i-- > 0;)
         worker_destroy(world->shards->workers[i]);
     free(world->shards);
+    world->asked = NULL;
+}
+
+static void world_free(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        sim_client_free(world->clients[i]);
+    router_free(world);
+    for (uint32_t i = 0; i < world->logs_count; i++) {
+        free(world->logs[i].records);
+        free(world->logs[i].entries);
+        free(world->logs[i].bytes);
+    }
     free(world);
 }
 
@@ -423,6 +438,24 @@ void sim_world_end(struct sim_world *world) {
     for (uint32_t i = 0; i < world->setup.workers; i++)
         worker_is_empty(world, world->shards->workers[i]);
     world_free(world);
+}
+
+void sim_reboot(struct sim_world *world) {
+    for (uint32_t i = 0; i < world->clients_count; i++)
+        if (world->clients[i]->peer != NULL)
+            sim_leave(world->clients[i], SIM_CLOSED);
+    quiet_await(world, LOOKS, true);
+    for (uint32_t i = 0; i < world->setup.workers; i++) {
+        worker_is_empty(world, world->shards->workers[i]);
+        cr_assert_eq(world->logs[i].count, 0);
+    }
+    router_free(world);
+    sim_note(world, NULL, "reboot", 0, 0, 0);
+    world->shards = shards_of(world);
+    workers_make(world);
+    logs_watch(world);
+    for (uint32_t i = 0; i < world->setup.workers; i++)
+        world->places[i] = (struct sim_place){0};
 }
 
 void sim_order(struct sim_world *world, enum command_kind kind) {
