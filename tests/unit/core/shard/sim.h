@@ -162,7 +162,7 @@ void sim_history(struct sim_world *world, bool all);
 uint64_t sim_kept(const struct sim_world *world, uint32_t log);
 /* At rest and without clients: the router starts anew on what its journal has. Nothing may be in memory logs.
  */
-void sim_reboot(struct sim_world *world);
+void sim_restart(struct sim_world *world);
 uint64_t sim_random(struct sim_world *world);
 uint32_t sim_below(struct sim_world *world, uint32_t bound); /* 0..bound-1 */
 bool sim_chance(struct sim_world *world, uint32_t per_1024);

@@ -169,6 +169,8 @@ static void fatal_came(struct sim_client *client, const Roundhouse__V1__Error *e
     if ((int)error->code == (int)RH_CODE_EXHAUSTED && !client->connected &&
         client->world->setup.connections < SIM_CLIENTS_MAX)
         return;
+    if ((int)error->code == (int)RH_CODE_INTERNAL && client->world->history_error != 0)
+        return;
     if ((int)error->code == (int)RH_CODE_SLOW_CONSUMER)
         sim_judge_slow(client);
     else if ((int)error->code != (int)RH_CODE_TIMEOUT || !timeout_due(client))
@@ -181,6 +183,10 @@ static void error_came(struct sim_client *client, const Roundhouse__V1__Error *e
         return;
     }
     bool event = error->ordinal != 0;
+    if ((int)error->code == (int)RH_CODE_INTERNAL && client->world->history_error != 0) {
+        (void)want_of(client, SIM_WANT_SUBSCRIBED);
+        return;
+    }
     const struct sim_want *want = want_of(client, event ? SIM_WANT_EVENT_REFUSED : SIM_WANT_REFUSED);
     if (want->number != (event ? error->ordinal : error->subscription))
         sim_fail(client->world, client, "an Error about another thing: %s", error->text);

@@ -440,7 +440,7 @@ void sim_world_end(struct sim_world *world) {
     world_free(world);
 }
 
-void sim_reboot(struct sim_world *world) {
+void sim_restart(struct sim_world *world) {
     for (uint32_t i = 0; i < world->clients_count; i++)
         if (world->clients[i]->peer != NULL)
             sim_leave(world->clients[i], SIM_CLOSED);
