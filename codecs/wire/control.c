@@ -27,7 +27,7 @@ static_assert((int)RH_CODE_DEADLINE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CO
 static_assert((int)RH_CODE_UNKNOWN_OUTCOME == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNKNOWN_OUTCOME,
               "wire codes");
 static_assert((int)WIRE_EVENT == (int)ROUNDHOUSE__V1__FRAME__BODY_EVENT &&
-                  (int)WIRE_GOODBYE == (int)ROUNDHOUSE__V1__FRAME__BODY_GOODBYE,
+                  (int)WIRE_LEASE_EXPIRED == (int)ROUNDHOUSE__V1__FRAME__BODY_LEASE_EXPIRED,
               "frame kinds are field numbers");
 
 static bool refuse(struct fault *fault, enum rh_code code, const char *text, const char *field) {

@@ -64,7 +64,7 @@ static enum wire_result body_find(struct wire_frame *out, struct fault *fault) {
         p = field_read(p, end, &field);
         if (!p)
             return bad(fault, RH_CODE_PROTOCOL, "a frame is not a serialized roundhouse.v1.Frame");
-        if (field.number > WIRE_GOODBYE) {
+        if (field.number > WIRE_KNOWN_LAST) {
             if (field.type == FIELD_BYTES && out->kind == WIRE_EMPTY)
                 out->kind = WIRE_UNKNOWN;
             continue;

@@ -31,6 +31,8 @@ enum wire_kind {
     WIRE_PING = 13,
     WIRE_PONG = 14,
     WIRE_GOODBYE = 15,
+    WIRE_LEASE_EXPIRED = 16,
+    WIRE_KNOWN_LAST = WIRE_LEASE_EXPIRED,
     WIRE_UNKNOWN = 99, /* a kind of a newer version: skipped */
 };
 

@@ -99,15 +99,11 @@ void rh_client_free(rh_client *client) {
     outbox_deinit(&client->outbox);
     subs_deinit(&client->subs);
     seen_deinit(&client->seen);
+    requests_deinit(&client->requests);
     free(client->position);
     free(client->refusals);
     free(client->duplicates);
     free(client);
-}
-
-static int client_invalid(rh_client *client, const char *what) {
-    link_error(client, "%s", what);
-    return RH_INVALID;
 }
 
 /* ---- publishing ---- */
@@ -128,7 +124,7 @@ int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, co
         return client->phase == LINK_OVER ? client->result : RH_CLOSED;
     const char *fault = publish_fault(client, topic_length, event_length);
     if (fault != NULL)
-        return client_invalid(client, fault);
+        return link_invalid(client, fault);
     struct wire_event wire = {.topic = (const uint8_t *)topic,
                               .event = event,
                               .topic_length = (uint32_t)topic_length,
@@ -170,20 +166,9 @@ static const char *options_fault(const rh_client *client, const rh_subscribe_opt
          pattern_wild((const uint8_t *)patterns[0], strlen(patterns[0]))))
         return "start: a sequence, which is not 0, is for one pattern without wildcards";
     for (size_t i = 0; i < client->subs.count; i++)
-        if (client->subs.list[i].state != SUB_LEAVING &&
+        if (client->subs.list[i].state != SUB_LEAVING && client->subs.list[i].queue == NULL &&
             client->subs.list[i].options.policy != options->policy)
             return "policy: must be the same in all subscriptions of a client";
-    return NULL;
-}
-
-static const char *patterns_fault(const char *const *patterns, size_t count) {
-    if (count == 0 || count > SUBSCRIBE_PATTERNS_MAX)
-        return "patterns: 1 to 1024 in one subscription";
-    for (size_t i = 0; i < count; i++) {
-        struct fault fault;
-        if (patterns[i] == NULL || !pattern_valid((const uint8_t *)patterns[i], strlen(patterns[i]), &fault))
-            return patterns[i] == NULL ? "patterns: one is NULL" : fault.text;
-    }
     return NULL;
 }
 
@@ -194,13 +179,14 @@ int64_t rh_subscribe_with(rh_client *client, const char *const *patterns, size_t
         return client->phase == LINK_OVER ? client->result : RH_CLOSED;
     if (options == NULL)
         options = &plain;
-    const char *fault = patterns_fault(patterns, count);
+    const char *fault =
+        count == 0 ? "patterns: 1 to 1024 in one subscription" : subs_patterns_fault(patterns, count);
     if (fault == NULL)
         fault = options_fault(client, options, patterns, count);
     if (fault != NULL)
-        return client_invalid(client, fault);
+        return link_invalid(client, fault);
     struct sub *sub;
-    if (subs_add(&client->subs, patterns, count, options, &sub) != 0)
+    if (subs_add(&client->subs, patterns, count, options, NULL, &sub) != 0)
         return RH_NO_MEMORY;
     int64_t id = sub->id;
     if (client->phase == LINK_UP)
@@ -218,7 +204,7 @@ int rh_unsubscribe(rh_client *client, int64_t subscription) {
         return client->result;
     struct sub *sub = subs_find(&client->subs, subscription);
     if (sub == NULL || sub->state == SUB_LEAVING)
-        return client_invalid(client, "subscription: there is none with this id");
+        return link_invalid(client, "subscription: there is none with this id");
     if (sub->state == SUB_WANTED || sub->state == SUB_DELAYED) {
         subs_remove(&client->subs, sub);
         return RH_OK;
@@ -283,13 +269,13 @@ static void client_send(rh_client *client) {
         link_lost(client, strerror(errno), 0);
 }
 
-/* on_writable once after RH_FULL, when at least a quarter of the buffer is free, and enough for that event.
- */
+/* on_writable once after RH_FULL, when at least a quarter of the buffer is free, enough for that event, and
+ * not too much else waits. */
 static void client_tell_writable(rh_client *client) {
     const struct outbox *box = &client->outbox;
     uint64_t room = box->capacity - (box->produced - box->kept);
     if (client->full_bytes == 0 || room < box->capacity / 4 || room < client->full_bytes ||
-        client->phase == LINK_OVER)
+        box->control_bytes > LINK_ACK_BYTES_MAX || client->phase == LINK_OVER)
         return;
     client->full_bytes = 0;
     if (client->callbacks.on_writable != NULL)
@@ -298,8 +284,8 @@ static void client_tell_writable(rh_client *client) {
 
 int rh_process(rh_client *client) {
     if (client->inside)
-        return client_invalid(client,
-                              "callbacks must not call rh_process, rh_run, rh_flush or rh_wait_connected");
+        return link_invalid(client,
+                            "callbacks must not call rh_process, rh_run, rh_flush or rh_wait_connected");
     if (client->phase == LINK_OVER)
         return client->result;
     client->inside = true;

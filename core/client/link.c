@@ -2,6 +2,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/limits.h"
+#include "core/client/queues.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -19,6 +20,11 @@ void link_error(struct rh_client *client, const char *format, ...) {
     va_start(arguments, format);
     (void)vsnprintf(client->error, sizeof client->error, format, arguments);
     va_end(arguments);
+}
+
+int link_invalid(struct rh_client *client, const char *what) {
+    link_error(client, "%s", what);
+    return RH_INVALID;
 }
 
 void link_state(struct rh_client *client, const char *why) {
@@ -56,6 +62,7 @@ static void link_hang_up(struct rh_client *client) {
     client->server_leaving = false;
     client->goodbye_sent = false;
     client->resubscribe_ns = 0;
+    client->context = (struct link_context){0};
     inbox_reset(&client->inbox);
 }
 
@@ -67,8 +74,10 @@ static void link_keep_positions(struct rh_client *client) {
             subs_remove(&client->subs, sub);
             continue;
         }
-        if (sub->state == SUB_LIVE && client->pongs > sub->pongs &&
-            sub_position_set(sub, client->position, client->position_length) != 0)
+        if (sub->queue != NULL)
+            sub->queue->base = sub->queue->last; /* what was delivered is no longer ours */
+        else if (sub->state == SUB_LIVE && client->pongs > sub->pongs &&
+                 sub_position_set(sub, client->position, client->position_length) != 0)
             link_error(client, "out of memory: subscription %lld resumes further back", (long long)sub->id);
         sub->state = SUB_WANTED;
     }
@@ -83,6 +92,7 @@ void link_over(struct rh_client *client, int result, const char *why) {
     client->phase = LINK_OVER;
     client->result = result;
     link_state(client, client->error);
+    requests_end(client, RH_CODE_UNAVAILABLE, client->error);
 }
 
 void link_lost(struct rh_client *client, const char *why, uint64_t pause_ns) {
@@ -199,6 +209,7 @@ static void link_abandon(struct rh_client *client) {
         outbox_abandon(box, ack.through);
         if (client->callbacks.on_ack != NULL)
             client->callbacks.on_ack(client->user, &ack);
+        requests_refused(client, &ack);
     }
 }
 
@@ -317,6 +328,11 @@ void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
     Roundhouse__V1__Frame frame = ROUNDHOUSE__V1__FRAME__INIT;
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_SUBSCRIBE;
     frame.subscribe = &subscribe;
+    Roundhouse__V1__Queue queue = ROUNDHOUSE__V1__QUEUE__INIT;
+    if (sub->queue != NULL) {
+        queues_terms(sub->queue, &queue);
+        subscribe.queue = &queue;
+    }
     /* Without memory the next timer asks again. */
     bool asked = outbox_control(&client->outbox, &frame, first) == 0;
     sub->state = asked ? SUB_ASKED : SUB_DELAYED;
@@ -382,6 +398,7 @@ static void link_late(struct rh_client *client) {
 }
 
 void link_timers(struct rh_client *client, uint64_t now) {
+    requests_timer(client, now);
     if (client->phase == LINK_WAITING && now >= client->retry_ns)
         link_start(client);
     if (client->deadline_ns != 0 && now >= client->deadline_ns)
@@ -399,9 +416,9 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 uint64_t link_next_timer(const struct rh_client *client) {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = requests_next_timer(&client->requests);
     if (client->phase == LINK_WAITING)
-        next = client->retry_ns;
+        next = earlier(next, client->retry_ns);
     if (client->deadline_ns != 0)
         next = earlier(next, client->deadline_ns);
     if (client->phase != LINK_UP)

@@ -10,6 +10,7 @@
 #include "core/client/dial.h"
 #include "core/client/inbox.h"
 #include "core/client/outbox.h"
+#include "core/client/requests.h"
 #include "core/client/seen.h"
 #include "core/client/subs.h"
 
@@ -26,9 +27,20 @@
     (10 * NS_PER_S) /* after a Goodbye, without a sign of life: longer than the server's drain */
 #define LINK_DOUBT_NS                                                                                        \
     (60 * NS_PER_S) /* repetitions that could not be noted are told apart no more after this */
-#define LINK_CONTROL_MAX (1u * MIB)  /* replies the server does not read; then the connection is given up */
+#define LINK_CONTROL_MAX (1u * MIB) /* replies the server does not read; then the connection is given up */
+#define LINK_ACK_BYTES_MAX                                                                                   \
+    (256u * KIB) /* acknowledgements of deliveries on their way; more of them are refused with RH_FULL */
 #define LINK_FRAME_SLACK (64u * KIB) /* what a delivered frame may exceed the server's frame_bytes_max by */
 #define LINK_FRAME_MAX   (1u * GIB)  /* whatever the server says */
+
+/* What the last Context said: whose the events behind it are. */
+struct link_context {
+    uint64_t subscription; /* 0 = of those without a queue */
+    uint64_t delivery;     /* the server's number of the next one; 0 = none may follow */
+    uint64_t lease_ms;
+    uint32_t attempt;
+    bool replay;
+};
 
 enum link_phase { LINK_WAITING, LINK_DIALING, LINK_HANDSHAKE, LINK_UP, LINK_OVER };
 
@@ -63,11 +75,13 @@ struct rh_client {
     bool ping_waiting;   /* no Pong yet */
     bool server_leaving; /* its Goodbye came */
     bool goodbye_sent;
+    struct link_context context;
 
     /* Over all connections. */
     struct outbox outbox;
     struct subs subs;
     struct seen seen;
+    struct requests requests;
     uint8_t instance[16];
     bool connected_once;
     bool closing;            /* rh_close was called */
@@ -89,6 +103,8 @@ struct rh_client {
 };
 
 void link_error(struct rh_client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Sets the error and returns RH_INVALID. */
+int link_invalid(struct rh_client *client, const char *what);
 /* Tells on_state. Callbacks may publish, subscribe and close: whoever calls this looks at the phase again. */
 void link_state(struct rh_client *client, const char *why);
 

@@ -2,6 +2,7 @@
 
 #include "codecs/proto/field.h"
 #include "core/base/clock.h"
+#include "core/client/queues.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +43,28 @@ static bool event_read(const struct wire_frame *frame, rh_event *event) {
     return event->topic_length > 0 && event->event != NULL;
 }
 
+/* Events of a queue are told apart by their numbers, not by what was seen. */
+static void receive_queued(struct rh_client *client, rh_event *event) {
+    const struct sub *sub;
+    const char *fault = queues_event(client, event, &sub);
+    if (fault != NULL) {
+        receive_bad(client, fault);
+        return;
+    }
+    if (sub == NULL)
+        return;
+    if (sub->id == client->requests.inbox)
+        requests_reply(client, event);
+    else if (client->callbacks.on_event != NULL)
+        client->callbacks.on_event(client->user, (uint64_t)sub->id, event);
+}
+
+static void receive_context(struct rh_client *client, const Roundhouse__V1__Context *context) {
+    const char *fault = queues_context(client, context);
+    if (fault != NULL)
+        receive_bad(client, fault);
+}
+
 static void receive_event(struct rh_client *client, const struct wire_frame *frame) {
     rh_event event = {0};
     if (!event_read(frame, &event)) {
@@ -49,6 +72,15 @@ static void receive_event(struct rh_client *client, const struct wire_frame *fra
         return;
     }
     client->events_since_ping++;
+    if (client->context.subscription != 0) {
+        receive_queued(client, &event);
+        return;
+    }
+    if (subs_all_queues(&client->subs)) {
+        /* Perhaps a server that does not know queues takes them for subscriptions. */
+        receive_bad(client, "an event of a queue without its Context");
+        return;
+    }
     const uint8_t *topic = (const uint8_t *)event.topic;
     if (!client->reconnect_off) {
         enum seen_verdict verdict = seen_note(&client->seen, topic, event.topic_length, event.sequence);
@@ -101,36 +133,44 @@ static void receive_connected(struct rh_client *client, const Roundhouse__V1__Co
 
 /* ---- subscriptions ---- */
 
-static void receive_subscribed(struct rh_client *client, const Roundhouse__V1__Subscribed *subscribed) {
-    struct sub *sub = subs_find(&client->subs, (int64_t)subscribed->id);
-    if (sub == NULL || sub->state != SUB_ASKED)
-        return; /* we have unsubscribed meanwhile */
-    if (subscribed->position.len > RECEIVE_POSITION_MAX) {
+/* Where the subscription begins, and would resume. false: the connection is gone. */
+static bool subscribed_position(struct rh_client *client, struct sub *sub,
+                                const ProtobufCBinaryData *position) {
+    if (position->len > RECEIVE_POSITION_MAX) {
         receive_bad(client, "a Position of more than 4 KiB");
-        return;
+        return false;
     }
     /* The connection goes back for it: others' events come again. */
     bool resumes = sub->position_length > 0 || sub->options.start != RH_START_LIVE;
-    if (sub_position_set(sub, subscribed->position.data, subscribed->position.len) != 0) {
+    if (sub_position_set(sub, position->data, position->len) != 0) {
         link_lost(client, "out of memory", 0);
-        return;
+        return false;
     }
     if (resumes) {
         seen_carry(&client->seen, true);
         client->doubt_ns = clock_mono_ns();
     }
+    return true;
+}
+
+static void receive_subscribed(struct rh_client *client, const Roundhouse__V1__Subscribed *subscribed) {
+    struct sub *sub = subs_find(&client->subs, (int64_t)subscribed->id);
+    if (sub == NULL || sub->state != SUB_ASKED)
+        return; /* we have unsubscribed meanwhile */
+    if (sub->queue == NULL && !subscribed_position(client, sub, &subscribed->position))
+        return;
     sub->state = SUB_LIVE;
     sub->lived = true;
     sub->pongs = client->pongs;
     client->backoff_ns = LINK_BACKOFF_NS_MIN;
-    if (client->callbacks.on_subscribed != NULL)
+    if (client->callbacks.on_subscribed != NULL && sub->id != client->requests.inbox)
         client->callbacks.on_subscribed(client->user, subscribed->id);
 }
 
 static void receive_unsubscribed(struct rh_client *client, const Roundhouse__V1__Unsubscribed *unsubscribed) {
     struct sub *sub = subs_find(&client->subs, (int64_t)unsubscribed->id);
     if (sub == NULL || sub->state != SUB_LEAVING)
-        return;
+        return; /* one that was put out of its queue has been told by an Error */
     subs_remove(&client->subs, sub);
     /* One that waits may need what comes while nobody asks for it. */
     if (subs_delayed(&client->subs))
@@ -145,12 +185,14 @@ static void receive_gap(struct rh_client *client, const Roundhouse__V1__Gap *gap
 
 /* ---- what became of published events ---- */
 
+/* Refused without asking for acknowledgements. */
 static void receive_refusal(struct rh_client *client, const rh_ack *ack) {
     if (client->callbacks.on_ack != NULL)
         client->callbacks.on_ack(client->user, ack);
     else if (client->callbacks.on_error != NULL)
         for (size_t i = 0; i < ack->refused_count; i++)
             client->callbacks.on_error(client->user, ack->refused[i].code, ack->refused[i].text, false, 0);
+    requests_refused(client, ack);
 }
 
 static bool exceptions_reserve(struct rh_client *client, size_t count) {
@@ -198,6 +240,7 @@ static void receive_publish_ack(struct rh_client *client, const Roundhouse__V1__
     client->backoff_ns = LINK_BACKOFF_NS_MIN;
     if (client->callbacks.on_ack != NULL)
         client->callbacks.on_ack(client->user, &told);
+    requests_refused(client, &told);
 }
 
 /* ---- errors ---- */
@@ -215,10 +258,12 @@ static uint64_t error_pause(const Roundhouse__V1__Error *error) {
     return ms * NS_PER_MS;
 }
 
-/* Refused for want of room although it lived before: the server still counts our last connection. Asked for
- * again later. */
+/* Refused for want of room, or because the queue is held, although it lived before: the server still counts
+ * our last connection. Asked for again later. */
 static bool error_delays(struct rh_client *client, const Roundhouse__V1__Error *error, struct sub *sub) {
-    if (!sub->lived || error->code != ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_EXHAUSTED)
+    bool held = sub->queue != NULL && sub->state == SUB_ASKED &&
+                error->code == ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNAVAILABLE;
+    if (!sub->lived || (error->code != ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_EXHAUSTED && !held))
         return false;
     uint64_t pause = error_pause(error);
     sub->state = SUB_DELAYED;
@@ -254,6 +299,23 @@ static void receive_error_fatal(struct rh_client *client, const Roundhouse__V1__
         link_over(client, RH_REFUSED, client->error);
 }
 
+/* What is said against an Ack leaves the subscription as it is; all else ends it, or it waits, or begins
+ * anew. false: the program is not to be told. */
+static bool receive_error_of_sub(struct rh_client *client, const Roundhouse__V1__Error *error) {
+    int64_t id = (int64_t)error->subscription;
+    struct sub *sub = subs_find(&client->subs, id);
+    bool of_ack = sub != NULL && sub->queue != NULL && strncmp(error->field, "ack.", 4) == 0;
+    if (sub != NULL && error_begins_anew(client, error, sub))
+        return false;
+    if (sub != NULL && !of_ack && (sub->state == SUB_LEAVING || !error_delays(client, error, sub)))
+        subs_remove(&client->subs, sub);
+    if (id != client->requests.inbox)
+        return true;
+    if (subs_find(&client->subs, id) == NULL)
+        requests_inbox_refused(client, (int)error->code, error->text);
+    return false; /* it knows nothing of the inbox */
+}
+
 static void receive_error(struct rh_client *client, const Roundhouse__V1__Error *error) {
     if (error->ordinal != 0 && !error->fatal) {
         struct rh_refusal refusal = {client->ordinal_base + error->ordinal, (int)error->code, error->text,
@@ -263,11 +325,8 @@ static void receive_error(struct rh_client *client, const Roundhouse__V1__Error 
                                           .refused = &refusal});
         return;
     }
-    struct sub *sub = subs_find(&client->subs, (int64_t)error->subscription);
-    if (sub != NULL && !error->fatal && error_begins_anew(client, error, sub))
+    if (error->subscription != 0 && !error->fatal && !receive_error_of_sub(client, error))
         return;
-    if (sub != NULL && !error->fatal && (sub->state == SUB_LEAVING || !error_delays(client, error, sub)))
-        subs_remove(&client->subs, sub);
     if (!error->fatal)
         link_error(client, "%s (%s)", error->text, rh_code_name((enum rh_code)error->code));
     enum link_phase phase = client->phase;
@@ -338,6 +397,12 @@ static void receive_unpacked(struct rh_client *client, const Roundhouse__V1__Fra
     case ROUNDHOUSE__V1__FRAME__BODY_PUBLISH_ACK:
         receive_publish_ack(client, frame->publish_ack);
         break;
+    case ROUNDHOUSE__V1__FRAME__BODY_CONTEXT:
+        receive_context(client, frame->context);
+        break;
+    case ROUNDHOUSE__V1__FRAME__BODY_LEASE_EXPIRED:
+        queues_lease_expired(client, frame->lease_expired);
+        break;
     case ROUNDHOUSE__V1__FRAME__BODY_GAP:
         receive_gap(client, frame->gap);
         break;
@@ -353,7 +418,7 @@ static void receive_unpacked(struct rh_client *client, const Roundhouse__V1__Fra
     case ROUNDHOUSE__V1__FRAME__BODY_GOODBYE:
         receive_goodbye(client, frame->goodbye);
         break;
-    default: /* Context and what newer versions say: nothing to do */
+    default: /* what newer versions say: nothing to do */
         break;
     }
 }

@@ -1,5 +1,6 @@
 #include "core/client/subs.h"
 
+#include "core/base/limits.h"
 #include "core/base/topic.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 
 static void sub_deinit(struct sub *sub) {
     free(sub->patterns);
+    free(sub->queue);
     free(sub->position);
 }
 
@@ -34,6 +36,31 @@ static char **patterns_copy(const char *const *patterns, size_t count) {
     return copy;
 }
 
+static size_t text_size(const char *text) {
+    return (text != NULL ? strlen(text) : 0) + 1;
+}
+
+static char *text_copy(char **room, const char *text) {
+    char *copy = *room;
+    *room = stpcpy(copy, text != NULL ? text : "") + 1;
+    return copy;
+}
+
+/* Struct and texts in one piece. */
+static struct sub_queue *queue_copy(const rh_queue *terms) {
+    size_t texts = text_size(terms->name) + text_size(terms->dead_letter) + text_size(terms->key);
+    struct sub_queue *copy = malloc(sizeof *copy + texts);
+    if (copy == NULL)
+        return NULL;
+    char *room = (char *)(copy + 1);
+    *copy = (struct sub_queue){.terms = *terms};
+    copy->terms.name = copy->terms.dead_letter = copy->terms.key = NULL;
+    copy->name = text_copy(&room, terms->name);
+    copy->dead_letter = text_copy(&room, terms->dead_letter);
+    copy->key = text_copy(&room, terms->key);
+    return copy;
+}
+
 static int subs_grow(struct subs *subs) {
     if (subs->count < subs->capacity)
         return 0;
@@ -46,15 +73,35 @@ static int subs_grow(struct subs *subs) {
     return 0;
 }
 
+const char *subs_patterns_fault(const char *const *patterns, size_t count) {
+    if (count > SUBSCRIBE_PATTERNS_MAX)
+        return "patterns: at most 1024 in one subscription";
+    for (size_t i = 0; i < count; i++) {
+        struct fault fault;
+        if (patterns[i] == NULL)
+            return "patterns: one is NULL";
+        if (!pattern_valid((const uint8_t *)patterns[i], strlen(patterns[i]), &fault))
+            return fault.text;
+    }
+    return NULL;
+}
+
 int subs_add(struct subs *subs, const char *const *patterns, size_t count,
-             const rh_subscribe_options *options, struct sub **out) {
+             const rh_subscribe_options *options, const rh_queue *queue, struct sub **out) {
+    struct sub made = {.options = *options, .count = count};
     if (subs_grow(subs) != 0)
         return -ENOMEM;
-    char **copy = patterns_copy(patterns, count);
-    if (copy == NULL)
+    if (count > 0)
+        made.patterns = patterns_copy(patterns, count);
+    if (queue != NULL)
+        made.queue = queue_copy(queue);
+    if ((count > 0 && made.patterns == NULL) || (queue != NULL && made.queue == NULL)) {
+        sub_deinit(&made);
         return -ENOMEM;
+    }
+    made.id = ++subs->id_last;
     *out = &subs->list[subs->count++];
-    **out = (struct sub){.id = ++subs->id_last, .options = *options, .patterns = copy, .count = count};
+    **out = made;
     return 0;
 }
 
@@ -109,12 +156,19 @@ static bool sub_matches(const struct sub *sub, const uint8_t *topic, size_t leng
     return false;
 }
 
+bool subs_all_queues(const struct subs *subs) {
+    for (size_t i = 0; i < subs->count; i++)
+        if (subs->list[i].queue == NULL)
+            return false;
+    return subs->count > 0;
+}
+
 int64_t subs_match(const struct subs *subs, const uint8_t *topic, size_t length) {
-    if (subs->count == 1 && subs->leaving == 0)
+    if (subs->count == 1 && subs->leaving == 0 && subs->list[0].queue == NULL)
         return subs->list[0].id;
     for (size_t i = 0; i < subs->count; i++) {
         const struct sub *sub = &subs->list[i];
-        if (sub->state != SUB_LEAVING && sub_matches(sub, topic, length))
+        if (sub->state != SUB_LEAVING && sub->queue == NULL && sub_matches(sub, topic, length))
             return sub->id;
     }
     return 0;

@@ -21,6 +21,15 @@ enum sub_state {
     SUB_LEAVING, /* Unsubscribe is on its way */
 };
 
+/* Of a subscription to a queue. Delivery numbers are the server's, which begin anew with each connection,
+ * plus `base`. */
+struct sub_queue {
+    rh_queue terms;                 /* but for its texts, which are these: */
+    char *name, *dead_letter, *key; /* lie behind this struct; "" = none */
+    uint64_t base;                  /* the last delivery of earlier connections */
+    uint64_t last;                  /* the last one that was delivered */
+};
+
 struct sub {
     int64_t id;
     enum sub_state state;
@@ -28,7 +37,8 @@ struct sub {
     bool lived;      /* Subscribed came on some connection */
     char **patterns; /* owns, in one allocation with the texts */
     size_t count;
-    uint8_t *position; /* owns; where it resumes, NULL = as its options say */
+    struct sub_queue *queue; /* owns; NULL = none */
+    uint8_t *position;       /* owns; where it resumes, NULL = as its options say */
     size_t position_length;
     uint64_t pongs; /* of the client, when Subscribed came: a later Pong's Position replaces this one */
 };
@@ -43,14 +53,19 @@ struct subs {
 
 void subs_deinit(struct subs *subs); /* takes zeroed memory, too */
 
-/* Copies the patterns and the options. The new one in *out, valid until the next add or remove. */
+/* What is wrong with one of them, or NULL. */
+const char *subs_patterns_fault(const char *const *patterns, size_t count);
+/* Copies the patterns, the options and the queue's terms (NULL = no queue). The new one in *out, valid until
+ * the next add or remove. */
 int subs_add(struct subs *subs, const char *const *patterns, size_t count,
-             const rh_subscribe_options *options, struct sub **out) MUST_USE;
+             const rh_subscribe_options *options, const rh_queue *queue, struct sub **out) MUST_USE;
 void subs_remove(struct subs *subs, struct sub *sub);
 bool subs_delayed(const struct subs *subs);           /* some are SUB_DELAYED */
 struct sub *subs_find(struct subs *subs, int64_t id); /* NULL = none */
 int sub_position_set(struct sub *sub, const uint8_t *position, size_t length) MUST_USE;
 
-/* The lowest id that a topic belongs to; 0 = none. With one subscription everything that comes belongs to it.
- */
+/* Whether all that there are belong to queues, and there are some. */
+bool subs_all_queues(const struct subs *subs);
+/* The lowest id that a topic belongs to; 0 = none. Those of queues are left out: their events come with a
+ * Context. With one subscription everything that comes belongs to it. */
 int64_t subs_match(const struct subs *subs, const uint8_t *topic, size_t length);

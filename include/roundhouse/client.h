@@ -29,6 +29,7 @@ enum rh_result {
     RH_REFUSED = -5, /* the server refused for good (a fatal Error frame) */
     RH_NO_MEMORY = -6,
     RH_UNREACHABLE = -7, /* no connection could be made */
+    RH_STALE = -8, /* this delivery ended with its connection: the event comes again, with a new number */
 };
 
 /* ROUTED: in the server's memory; a crash loses it. DISK: synced in its journal; only for topics that it
@@ -63,6 +64,11 @@ typedef struct rh_event {
     size_t event_length;
     uint64_t sequence;    /* opaque, grows per topic within one instance of the server */
     bool maybe_duplicate; /* came again after a reconnect, and the client can not tell */
+    /* Of an event of a queue (rh_join); else 0. */
+    uint64_t delivery; /* what rh_ack_done and its like are given; grows, over reconnects, too */
+    uint32_t attempt;  /* 1 = delivered for the first time */
+    uint32_t lease_ms; /* how long it may take; then it is delivered again */
+    bool replay;       /* delivered again because somebody asked for a replay */
 } rh_event;
 
 typedef struct rh_subscribe_options {
@@ -116,6 +122,8 @@ typedef struct rh_callbacks {
      * default, NULL: true but with RH_ACK_NONE, which makes duplicates possible and loss not; they keep their
      * CloudEvents id). */
     bool (*on_resend)(void *user, uint64_t unacknowledged);
+    /* The time for this delivery is over: acknowledging it is refused, and the event is delivered again. */
+    void (*on_lease_expired)(void *user, uint64_t subscription, uint64_t delivery);
 } rh_callbacks;
 
 typedef struct rh_options {
@@ -156,6 +164,63 @@ int64_t rh_subscribe(rh_client *client, const char *const *patterns, size_t coun
 int64_t rh_subscribe_with(rh_client *client, const char *const *patterns, size_t count,
                           const rh_subscribe_options *options);
 int rh_unsubscribe(rh_client *client, int64_t subscription);
+
+/* ---- queues: what is delivered until it is acknowledged ---- */
+
+/* 0 and NULL stand for what the queue has, or for the default when it is made. Texts are copied. */
+typedef struct rh_queue {
+    const char *name;        /* 1 to 64 letters, digits, '-', '_' and '.'; or '@' and a name: a mailbox */
+    bool is_volatile;        /* in the server's memory only: it ends with the server, and gaps are possible */
+    bool group;              /* several members share the events; else one connection holds the name */
+    bool take_over;          /* whoever holds the name loses it, each time that this client connects */
+    bool ephemeral;          /* volatile, and removed with the connection that made it */
+    uint32_t window;         /* events that this member may hold unacknowledged; default 256 */
+    uint64_t lease_ms;       /* how long a member may take for one; default 30,000 */
+    uint32_t attempts;       /* deliveries before an event becomes a dead letter; default 5 */
+    uint64_t backoff_ms;     /* pause before the second delivery, doubled each time; default 1,000 */
+    const char *dead_letter; /* topic of what could not be handled; default $dlq.NAME */
+    const char *key;         /* attribute whose equal values come one after the other; default partitionkey */
+    uint64_t capacity;       /* of a mailbox: events it holds before senders are refused; default 10,000 */
+} rh_queue;
+
+/* Becomes a member of a queue, which the first one makes: with patterns, or none to join one that is there.
+ * A mailbox never has patterns. Kept over reconnects: what was not acknowledged comes again. Returns the
+ * subscription's id (> 0) or a negative rh_result. A name that somebody else holds is refused (on_error). */
+int64_t rh_join(rh_client *client, const char *const *patterns, size_t count, const rh_queue *queue);
+
+/* What became of a delivery; from callbacks or later. RH_OK: it is on its way (what the server has against it
+ * comes as on_error). RH_STALE: see there; there is nothing to do. RH_FULL: process, then try again.
+ * RH_INVALID: there is no such delivery. */
+int rh_ack_done(rh_client *client, uint64_t subscription, uint64_t delivery);
+/* Done with it and all that were delivered before it on this connection. */
+int rh_ack_done_through(rh_client *client, uint64_t subscription, uint64_t delivery);
+/* Not now: again after `after_ms`; 0 = after the queue's pause. `reason` (at most 256 bytes) may be NULL. */
+int rh_ack_retry(rh_client *client, uint64_t subscription, uint64_t delivery, uint64_t after_ms,
+                 const char *reason);
+/* Never: it becomes a dead letter. */
+int rh_ack_refuse(rh_client *client, uint64_t subscription, uint64_t delivery, const char *reason);
+/* Still at it: the lease begins anew. */
+int rh_ack_extend(rh_client *client, uint64_t subscription, uint64_t delivery);
+
+/* ---- requests and replies ---- */
+
+/* The end of a request, once. `code` 0: `reply` is there, valid during the call. Else a
+ * roundhouse.v1.ErrorCode, and `text` says why: 11 no reply came in time; 2 or 4 nobody has made the mailbox
+ * that was asked, or it is full; 5 the client has ended. */
+typedef void rh_on_reply(void *user, int code, const char *text, const rh_event *reply);
+
+/* Publishes `event` with the attributes replyto, correlationid and expirytime, which it must not have yet.
+ * The reply comes to an inbox of this client that is made with the first request. `timeout_ms` 0 = 30,000.
+ * At most 1,024 requests may be open: then RH_FULL. Returns the request's number (> 0) or a negative
+ * rh_result. Takes one ordinal of rh_publish. */
+int64_t rh_request(rh_client *client, const char *topic, size_t topic_length, const uint8_t *event,
+                   size_t event_length, uint32_t timeout_ms, rh_on_reply *on_reply, void *user);
+/* `on_reply` is not called any more. */
+int rh_request_cancel(rh_client *client, int64_t request);
+/* Publishes `reply` to whoever has sent `request`, of which topic and event are looked at; the reply gets the
+ * request's correlationid and expirytime. Returns an ordinal as rh_publish does; RH_INVALID: nobody waits for
+ * a reply. That the requester is gone is told by on_ack. */
+int64_t rh_reply(rh_client *client, const rh_event *request, const uint8_t *reply, size_t reply_length);
 
 /* Says Goodbye; the state becomes RH_STATE_CLOSED when the server has settled everything and answered. */
 int rh_close(rh_client *client);

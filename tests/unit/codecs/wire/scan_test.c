@@ -62,13 +62,14 @@ Test(wire_next, tells_empty_and_unknown_frames_from_known_ones) {
     expect_kind("00", WIRE_EMPTY, 1, 0);
     expect_kind("00 02 1200", WIRE_EMPTY, 1, 0);
     expect_kind("02 1200", WIRE_CONNECT, 3, 0);
-    expect_kind("03 820100", WIRE_UNKNOWN, 4, 0);   /* field 16 */
+    expect_kind("03 820100", WIRE_LEASE_EXPIRED, 4, 0);
+    expect_kind("03 9a0100", WIRE_UNKNOWN, 4, 0);   /* field 19 */
     expect_kind("04 9a060161", WIRE_UNKNOWN, 5, 0); /* field 99 */
     expect_kind("03 900601", WIRE_EMPTY, 4, 0);     /* only a number: no body of any version */
-    expect_kind("06 900601 820100", WIRE_UNKNOWN, 7, 0);
+    expect_kind("06 900601 9a0100", WIRE_UNKNOWN, 7, 0);
     expect_kind("05 6a00 900601", WIRE_PING, 6, 0); /* unknown fields behind ... */
     expect_kind("05 900601 6a00", WIRE_PING, 6, 0); /* ... before ... */
-    expect_kind("09 820100 6a0161 9a0600", WIRE_PING, 10, 1);
+    expect_kind("09 9a0100 6a0161 9a0600", WIRE_PING, 10, 1);
 }
 
 Test(wire_next, takes_longer_lengths_than_needed) {

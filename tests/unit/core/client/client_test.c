@@ -90,8 +90,14 @@ static void told_start(struct told *told, rh_options options) {
     options.server = told->fake.address;
     options.name = "told";
     options.user = told;
-    options.callbacks = (rh_callbacks){told_event, told_gap,   told_ack,      told_subscribed,
-                                       told_state, told_error, told_writable, told_resend};
+    options.callbacks = (rh_callbacks){.on_event = told_event,
+                                       .on_gap = told_gap,
+                                       .on_ack = told_ack,
+                                       .on_subscribed = told_subscribed,
+                                       .on_state = told_state,
+                                       .on_error = told_error,
+                                       .on_writable = told_writable,
+                                       .on_resend = told_resend};
     told->client = rh_client_new(&options, &error);
     cr_assert(told->client != NULL, "%s", error);
     cr_assert(rh_client_state(told->client) == RH_STATE_CONNECTING);

@@ -194,15 +194,43 @@ void fake_pong(struct fake *fake, const char *position) {
     fake_send(fake, &frame);
 }
 
+void fake_event_of(struct fake *fake, const char *topic, uint64_t sequence, const void *event,
+                   size_t length) {
+    struct wire_event wire = {.topic = (const uint8_t *)topic,
+                              .event = event,
+                              .topic_length = (uint32_t)strlen(topic),
+                              .event_length = (uint32_t)length};
+    uint8_t record[2048];
+    uint32_t size = wire_record_size(wire.topic_length, wire.event_length);
+    cr_assert(size <= sizeof record);
+    (void)wire_record_write(record, sequence, &wire);
+    fake_send_bytes(fake, record, size);
+}
+
 void fake_event(struct fake *fake, const char *topic, uint64_t sequence) {
-    static const uint8_t body[] = "event";
-    struct wire_event event = {.topic = (const uint8_t *)topic,
-                               .event = body,
-                               .topic_length = (uint32_t)strlen(topic),
-                               .event_length = sizeof body - 1};
-    uint8_t record[512];
-    (void)wire_record_write(record, sequence, &event);
-    fake_send_bytes(fake, record, wire_record_size(event.topic_length, event.event_length));
+    fake_event_of(fake, topic, sequence, "event", 5);
+}
+
+void fake_context(struct fake *fake, uint64_t subscription, uint64_t delivery) {
+    Roundhouse__V1__Context context = ROUNDHOUSE__V1__CONTEXT__INIT;
+    context.subscription = subscription;
+    context.delivery = delivery;
+    context.attempt = subscription != 0;
+    context.lease_ms = subscription != 0 ? 30000 : 0;
+    fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
+    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_CONTEXT;
+    frame.context = &context;
+    fake_send(fake, &frame);
+}
+
+void fake_lease_expired(struct fake *fake, uint64_t subscription, uint64_t delivery) {
+    Roundhouse__V1__LeaseExpired expired = ROUNDHOUSE__V1__LEASE_EXPIRED__INIT;
+    expired.subscription = subscription;
+    expired.delivery = delivery;
+    fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
+    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_LEASE_EXPIRED;
+    frame.lease_expired = &expired;
+    fake_send(fake, &frame);
 }
 
 static Roundhouse__V1__Error fake_fault(int code) {
@@ -248,6 +276,18 @@ void fake_error(struct fake *fake, int code, bool fatal, uint64_t ordinal, uint6
     Roundhouse__V1__Error error = fake_fault(code);
     error.fatal = fatal;
     error.ordinal = ordinal;
+    error.subscription = subscription;
+    fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
+    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_ERROR;
+    frame.error = &error;
+    fake_send(fake, &frame);
+}
+
+void fake_error_of(struct fake *fake, int code, const char *field, uint64_t subscription) {
+    char copy[64];
+    Roundhouse__V1__Error error = fake_fault(code);
+    (void)snprintf(copy, sizeof copy, "%s", field);
+    error.field = copy;
     error.subscription = subscription;
     fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_ERROR;

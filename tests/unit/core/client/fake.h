@@ -50,10 +50,17 @@ void fake_connected(struct fake *fake);
 void fake_subscribed(struct fake *fake, uint64_t id, const char *position);
 void fake_pong(struct fake *fake, const char *position);
 void fake_event(struct fake *fake, const char *topic, uint64_t sequence);
+/* The same with an event of the test's own. */
+void fake_event_of(struct fake *fake, const char *topic, uint64_t sequence, const void *event, size_t length);
+/* What follows are deliveries of a queue, from this number on, for the first time. 0, 0: no longer. */
+void fake_context(struct fake *fake, uint64_t subscription, uint64_t delivery);
+void fake_lease_expired(struct fake *fake, uint64_t subscription, uint64_t delivery);
 void fake_ack(struct fake *fake, uint64_t through, uint64_t refused);
 /* The last one was stored before, with that sequence. */
 void fake_ack_duplicate(struct fake *fake, uint64_t through, uint64_t sequence);
 void fake_error(struct fake *fake, int code, bool fatal, uint64_t ordinal, uint64_t subscription);
+/* The same, with a field. */
+void fake_error_of(struct fake *fake, int code, const char *field, uint64_t subscription);
 void fake_goodbye(struct fake *fake);
 
 /* Lets the client work until `done` is not 0. */

@@ -51,7 +51,8 @@ Test(session, wants_a_connect_first_whatever_comes) {
                                          "4200",
                                          "5200",
                                          "5a00", /* what only servers say */
-                                         "6200"};
+                                         "6200",
+                                         "820100"};
     for (size_t i = 0; i < sizeof firsts / sizeof firsts[0]; i++) {
         struct world world;
         struct stream stream = {.length = 0};
