@@ -76,3 +76,21 @@ bool args_rate(const char *text, double *rate) {
     *rate = value;
     return true;
 }
+
+bool args_duration(const char *text, uint64_t *ns) {
+    static const struct {
+        const char *name;
+        double ns;
+    } units[] = {{"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12}};
+    if (!isdigit((unsigned char)*text))
+        return false;
+    char *end;
+    double value = strtod(text, &end);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(end, units[i].name) == 0) {
+            value *= units[i].ns;
+            *ns = value < 9e18 ? (uint64_t)value : 0;
+            return *ns > 0;
+        }
+    return false;
+}

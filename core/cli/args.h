@@ -23,3 +23,5 @@ int args_no_client(const char *command, const char *server, const char *error);
 bool args_number(const char *text, uint64_t least, uint64_t most, uint64_t *number);
 /* "100", "2.5" or "100/s": events per second, over 0. */
 bool args_rate(const char *text, double *rate);
+/* "500ms", "30s", "1.5h": in us, ms, s, m, h; over 0. */
+bool args_duration(const char *text, uint64_t *ns);

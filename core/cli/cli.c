@@ -1,8 +1,11 @@
 #include "core/cli/cli.h"
 
 #include "core/cli/config_check.h"
+#include "core/cli/dlq.h"
 #include "core/cli/journal.h"
 #include "core/cli/pub.h"
+#include "core/cli/reply.h"
+#include "core/cli/request.h"
 #include "core/cli/serve.h"
 #include "core/cli/sub.h"
 
@@ -21,7 +24,10 @@ static const char cli_usage[] =
     "\n"
     "  serve          run the router in the foreground\n"
     "  pub            publish events on a topic\n"
-    "  sub            print the events of some patterns as they come\n"
+    "  sub            print the events of some patterns, of a queue or of a mailbox as they come\n"
+    "  request        ask a question and print the reply\n"
+    "  reply          answer requests\n"
+    "  dlq            look at dead letters, which nobody could handle; send them again, or drop them\n"
     "  config check   find every mistake in a configuration file\n"
     "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
@@ -62,6 +68,7 @@ struct cli_command {
 
 static const struct cli_command cli_commands[] = {
     {"serve", serve_command},       {"pub", pub_command},         {"sub", sub_command},
+    {"request", request_command},   {"reply", reply_command},     {"dlq", dlq_command},
     {"config", config_command},     {"journal", journal_command}, {"version", version_command},
     {"help", help_command},         {"--help", help_command},     {"-h", help_command},
     {"--version", version_command},

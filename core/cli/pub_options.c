@@ -1,10 +1,10 @@
 #include "core/cli/pub_options.h"
 
-#include "codecs/event/json_text.h"
 #include "core/base/limits.h"
 #include "core/base/topic.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
+#include "core/cli/event_args.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define PUB_DATA_BYTES_MAX FRAME_BYTES_MAX           /* no server takes more */
@@ -227,24 +226,6 @@ static int pub_topic(struct pub_options *options, const char *topic) {
     return args_mistake("pub", "'%s' is no topic: %s", topic, fault.text);
 }
 
-static void pub_random_id(char out[40]) {
-    uint8_t r[16];
-    CHECK(getrandom(r, sizeof r, 0) == (ssize_t)sizeof r);
-    r[6] = (uint8_t)((r[6] & 0x0f) | 0x40);
-    r[8] = (uint8_t)((r[8] & 0x3f) | 0x80);
-    (void)snprintf(out, 40, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0],
-                   r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
-                   r[15]);
-}
-
-static const char *pub_guess_type(const struct event_parts *parts) {
-    if (parts->binary || parts->data_length == 0)
-        return NULL;
-    if (json_text_fault((const char *)parts->data, parts->data_length, false) == NULL)
-        return "application/json";
-    return utf8_valid(parts->data, parts->data_length) ? "text/plain" : NULL;
-}
-
 static int pub_one_event(struct pub_options *options, int count, char **arguments) {
     struct event_parts *parts = &options->source.parts;
     int wanted = options->file_name != NULL ? 1 : 2;
@@ -269,7 +250,7 @@ static int pub_one_event(struct pub_options *options, int count, char **argument
         parts->data_length = strlen(arguments[1]);
     }
     if (parts->contenttype == NULL && status == CLI_OK)
-        parts->contenttype = pub_guess_type(parts);
+        parts->contenttype = event_args_type(parts);
     return status;
 }
 
@@ -305,7 +286,7 @@ static void pub_defaults(struct pub_options *options) {
     if (parts->source == NULL)
         parts->source = "/roundhouse/cli";
     if (parts->id == NULL) {
-        pub_random_id(options->id);
+        event_args_id(options->id);
         parts->id = options->id;
     }
     if (options->source.count == 0)

@@ -7,9 +7,12 @@
 #include "codecs/proto/field.h"
 #include "core/base/logfmt.h"
 #include "core/base/utf8.h"
+#include "core/cli/args.h"
+#include "core/cli/cli.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SHOW_TEXT_DATA_BYTES 200u /* of the data, quoted, in a line for people */
 
@@ -102,4 +105,14 @@ bool show_event(FILE *out, enum show_format format, const rh_event *event, struc
     if (format == SHOW_JSON)
         return show_json(out, event, fault);
     return format == SHOW_TEXT ? show_text(out, event, fault) : show_raw(out, event);
+}
+
+int show_format_read(const char *command, const char *text, enum show_format *format) {
+    static const char *const names[] = {[SHOW_JSON] = "json", [SHOW_TEXT] = "text", [SHOW_RAW] = "raw"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *format = (enum show_format)i;
+            return CLI_OK;
+        }
+    return args_mistake(command, "--format is json, text or raw, not '%s'", text);
 }

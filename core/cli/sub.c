@@ -6,21 +6,21 @@
 #include "core/base/topic.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
+#include "core/cli/exec.h"
 #include "core/cli/from.h"
-#include "core/cli/out.h"
-#include "core/cli/said.h"
+#include "core/cli/loop.h"
+#include "core/cli/queue_args.h"
 #include "core/cli/show.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char sub_usage[] =
-    "usage: roundhouse sub [OPTION...] PATTERN...\n"
+    "usage: roundhouse sub [OPTION...] PATTERN...                 print what comes from now on\n"
+    "       roundhouse sub [OPTION...] --queue NAME [PATTERN...]  ... and acknowledge it\n"
+    "       roundhouse sub [OPTION...] @NAME                      receive from a mailbox\n"
     "\n"
     "Prints each event whose topic matches a pattern, from now on or as --from says. In a pattern '*' stands "
     "for\n"
@@ -53,12 +53,31 @@ static const char sub_usage[] =
     "may\n"
     "                               overwrite what it has not read\n"
     "  --no-reconnect               end when the connection ends, instead of connecting again and resuming\n"
+    "  --exec COMMAND               run COMMAND with each event on its standard input instead of printing "
+    "it, "
+    "one at a\n"
+    "                               time; $ROUNDHOUSE_TOPIC and $ROUNDHOUSE_ATTEMPT tell more\n"
+    "\n";
+
+static const char sub_usage_rest[] =
+    "\n"
+    "A queue is kept by the router, with what has been acknowledged, while nobody is there; a mailbox is the "
+    "queue of\n"
+    "one receiver, which gets what is published to @NAME. An event is acknowledged when it has been printed "
+    "and the\n"
+    "reader has it; with --exec by the exit status: 0 is done, 65 refuses it (a dead letter), all else tries "
+    "it again.\n"
+    "With --from oldest a queue that is made begins with what is kept; who joins one goes on where it "
+    "stands.\n"
     "\n"
     "On standard error: `subscribed PATTERN...` when it is in force, then gaps, reconnects and errors.\n"
     "SIGINT and SIGTERM end it with status 0.\n"
     "\n"
     "Examples:\n"
     "  roundhouse sub 'orders.>'\n"
+    "  roundhouse sub --queue billing 'orders.>'          # durable: goes on where it was acknowledged\n"
+    "  roundhouse sub --queue work --group --exec ./ship 'orders.>'   # start it several times: they share\n"
+    "  roundhouse sub @crm                                # what others publish to @crm\n"
     "  roundhouse sub --format raw --count 1 raw.edifact.invoic > invoice.edi   # and a line end\n"
     "  roundhouse sub --from last --format text 'erp.order.>'     # how things stand, and then what changes\n"
     "  roundhouse sub --from -10m 'erp.>'\n"
@@ -66,7 +85,16 @@ static const char sub_usage[] =
     "\n"
     "Exit status: 0 ended as asked, 64 usage, 65 refused, 69 server unavailable, 70 internal.\n";
 
-enum sub_option { SUB_SERVER = 256, SUB_COUNT, SUB_FORMAT, SUB_FROM, SUB_GONE, SUB_POLICY, SUB_NO_RECONNECT };
+enum sub_option {
+    SUB_SERVER = 256,
+    SUB_COUNT,
+    SUB_FORMAT,
+    SUB_FROM,
+    SUB_GONE,
+    SUB_POLICY,
+    SUB_NO_RECONNECT,
+    SUB_EXEC
+};
 
 static const struct option sub_long_options[] = {
     {"server", required_argument, NULL, SUB_SERVER},
@@ -76,6 +104,8 @@ static const struct option sub_long_options[] = {
     {"gone", required_argument, NULL, SUB_GONE},
     {"policy", required_argument, NULL, SUB_POLICY},
     {"no-reconnect", no_argument, NULL, SUB_NO_RECONNECT},
+    {"exec", required_argument, NULL, SUB_EXEC},
+    QUEUE_ARGS_OPTIONS,
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -85,6 +115,8 @@ struct sub_options {
     uint64_t count; /* 0 = no end */
     enum show_format format;
     rh_subscribe_options subscribe;
+    struct queue_args queue;
+    const char *exec; /* NULL = print */
     bool reconnect_off;
     bool help;
     char **patterns; /* borrows from argv */
@@ -95,32 +127,19 @@ struct sub {
     struct sub_options options;
     rh_client *client;
     struct out out;
-    struct said said; /* why the connection is away */
+    struct exec exec;
+    sigset_t while_waiting;
+    uint64_t printed;    /* the last delivery of a queue that was printed and is not acknowledged; 0 = none */
+    uint64_t printed_of; /* its subscription */
+    struct loop_link link;
     uint64_t shown;
     uint64_t unshown; /* events that could not be shown in the format asked for */
-    bool connected_once;
     bool subscribed_once;
     bool ended; /* as asked: by --count, a signal, or because nobody reads the output */
     int status;
 };
 
-static volatile sig_atomic_t sub_signalled;
-
-static void sub_on_signal(int number) {
-    sub_signalled = number;
-}
-
 /* ---- arguments ---- */
-
-static int sub_format(struct sub_options *options, const char *text) {
-    static const char *const names[] = {[SHOW_JSON] = "json", [SHOW_TEXT] = "text", [SHOW_RAW] = "raw"};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(text, names[i]) == 0) {
-            options->format = (enum show_format)i;
-            return CLI_OK;
-        }
-    return args_mistake("sub", "--format is json, text or raw, not '%s'", text);
-}
 
 static int sub_policy(struct sub_options *options, const char *text) {
     static const char *const names[] = {
@@ -157,7 +176,7 @@ static int sub_option(struct sub_options *options, int option, const char *text)
             return CLI_OK;
         return args_mistake("sub", "--count is a whole number from 1 on, not '%s'", text);
     case SUB_FORMAT:
-        return sub_format(options, text);
+        return show_format_read("sub", text, &options->format);
     case SUB_FROM:
         return sub_from(options, text);
     case SUB_GONE:
@@ -167,15 +186,40 @@ static int sub_option(struct sub_options *options, int option, const char *text)
     case SUB_NO_RECONNECT:
         options->reconnect_off = true;
         return CLI_OK;
-    default:
+    case SUB_EXEC:
+        options->exec = text;
+        return CLI_OK;
+    case 'h':
         options->help = true;
         fputs(sub_usage, stdout);
+        fputs(queue_args_usage, stdout);
+        fputs(sub_usage_rest, stdout);
         return CLI_OK;
+    default:
+        return queue_args_take(&options->queue, "sub", option, text);
     }
 }
 
+/* What goes with a queue, and what does not. */
+static int sub_queue(struct sub_options *options) {
+    rh_queue *queue = &options->queue.queue;
+    int status = queue_args_settle(&options->queue, "sub", options->patterns, &options->pattern_count);
+    if (status != CLI_OK || queue->name == NULL)
+        return status;
+    if (options->subscribe.start != RH_START_LIVE && options->subscribe.start != RH_START_OLDEST)
+        return args_mistake("sub", "a queue begins live, or with --from oldest when it is made");
+    if (options->subscribe.policy != RH_SLOW_DISCONNECT || options->subscribe.gone != RH_GONE_GAP)
+        return args_mistake("sub", "--policy and --gone do not go with a queue: it waits for its members");
+    if (options->exec != NULL && queue->window > 1)
+        return args_mistake("sub", "--exec takes one event at a time: leave --window out");
+    queue->oldest = options->subscribe.start == RH_START_OLDEST;
+    if (options->exec != NULL)
+        queue->window = 1;
+    return CLI_OK;
+}
+
 static int sub_patterns(struct sub_options *options, int count, char **patterns) {
-    if (count == 0)
+    if (count == 0 && options->queue.queue.name == NULL)
         return args_mistake("sub", "a PATTERN is missing, such as 'orders.>'; see roundhouse sub --help");
     if (count > (int)SUBSCRIBE_PATTERNS_MAX)
         return args_mistake("sub", "more than %u patterns", SUBSCRIBE_PATTERNS_MAX);
@@ -186,7 +230,10 @@ static int sub_patterns(struct sub_options *options, int count, char **patterns)
         if (!pattern_valid((const uint8_t *)patterns[i], strlen(patterns[i]), &fault))
             return args_mistake("sub", "'%s' is no pattern: %s", patterns[i], fault.text);
     }
-    return CLI_OK;
+    int status = sub_queue(options);
+    if (status == CLI_OK && options->exec != NULL && options->queue.queue.name == NULL)
+        return args_mistake("sub", "--exec goes with a queue, which waits for it: add --queue NAME");
+    return status;
 }
 
 static int sub_options_read(struct sub_options *options, int argc, char **argv) {
@@ -206,10 +253,21 @@ static int sub_options_read(struct sub_options *options, int argc, char **argv) 
 
 /* ---- what the client library says ---- */
 
+/* With --exec the command gets what would be printed. */
+static void sub_execute(struct sub *sub, uint64_t subscription, const rh_event *event) {
+    struct out *out = &sub->out;
+    int result = fflush(out->stream) == 0 ? 0 : -ENOMEM;
+    if (result == 0)
+        result = exec_take(&sub->exec, subscription, event, (const uint8_t *)out->bytes, out->size);
+    if (result != 0 || fseeko(out->stream, 0, SEEK_SET) != 0) {
+        fprintf(stderr, "roundhouse sub: the command can not be run: %s\n", strerror(-result));
+        sub->status = CLI_INTERNAL;
+    }
+}
+
 static void sub_on_event(void *user, uint64_t subscription, const rh_event *event) {
     struct sub *sub = user;
     struct fault fault;
-    (void)subscription;
     if (sub->ended)
         return;
     if (!show_event(sub->out.stream, sub->options.format, event, &fault)) {
@@ -217,29 +275,27 @@ static void sub_on_event(void *user, uint64_t subscription, const rh_event *even
         fprintf(stderr, "roundhouse sub: an event of %.*s can not be shown: %s\n", (int)event->topic_length,
                 event->topic, fault.text);
     }
+    if (sub->options.exec != NULL) {
+        sub_execute(sub, subscription, event);
+        return;
+    }
+    sub->printed = event->delivery;
+    sub->printed_of = subscription;
     sub->ended = ++sub->shown == sub->options.count;
 }
 
 static void sub_on_gap(void *user, const rh_gap *gap) {
-    static const char *const reasons[] = {"no reason given", "this subscriber was too slow",
-                                          "the server has been started anew: what it had in memory is gone",
-                                          "the server no longer keeps them"};
     (void)user;
-    unsigned reason = gap->reason >= 0 && gap->reason <= 3 ? (unsigned)gap->reason : 0;
-    if (gap->at_most == 0) {
-        fprintf(stderr, "gap: events may be missing, nobody knows how many: %s\n", reasons[reason]);
-        return;
-    }
-    fprintf(stderr,
-            "gap: at most %" PRIu64 " events are missing from log %" PRIu32 ", positions %" PRIu64
-            " to %" PRIu64 ": %s\n",
-            gap->at_most, gap->log, gap->from, gap->to, reasons[reason]);
+    loop_tell_gap(gap);
 }
 
 static void sub_on_subscribed(void *user, uint64_t subscription) {
     struct sub *sub = user;
     (void)subscription;
     fputs(sub->subscribed_once ? "subscribed again" : "subscribed", stderr);
+    if (sub->options.queue.queue.name != NULL)
+        fprintf(stderr, " %s %s", sub->options.queue.queue.name[0] == '@' ? "mailbox" : "queue",
+                sub->options.queue.queue.name);
     for (size_t i = 0; i < sub->options.pattern_count; i++)
         fprintf(stderr, " %s", sub->options.patterns[i]);
     fputc('\n', stderr);
@@ -248,82 +304,92 @@ static void sub_on_subscribed(void *user, uint64_t subscription) {
 
 static void sub_on_state(void *user, enum rh_state state, const char *why) {
     struct sub *sub = user;
-    if (state == RH_STATE_CONNECTED) {
-        sub->connected_once = true;
-        said_forget(&sub->said);
-    }
-    if (state != RH_STATE_WAITING)
-        return;
-    if (sub->connected_once) {
-        if (said_anew(&sub->said, why))
-            fprintf(stderr, "reconnecting: %s\n", why);
-        return;
-    }
-    fprintf(stderr, "roundhouse sub: %s\n", why);
-    sub->status = CLI_UNAVAILABLE;
+    loop_link_state(&sub->link, state, why);
 }
 
 static void sub_on_error(void *user, int code, const char *text, bool fatal, uint64_t subscription) {
     struct sub *sub = user;
     if (fatal)
         return; /* the end of the connection tells it, too */
+    const char *hint = sub->subscribed_once ? NULL : queue_args_hint(&sub->options.queue, code);
     fprintf(stderr, "error: %s (%s)\n", text, rh_code_name((enum rh_code)code));
-    /* Without its subscription there is nothing to wait for, unless it comes back by itself. */
-    if (subscription != 0 && !(sub->subscribed_once && code == RH_CODE_EXHAUSTED))
+    if (hint != NULL)
+        fprintf(stderr, "roundhouse sub: %s\n", hint);
+    if (subscription != 0 && rh_subscribed(sub->client, (int64_t)subscription))
+        return; /* an acknowledgement came too late, or it comes back by itself */
+    if (subscription != 0)
         sub->status = CLI_DATA;
 }
 
 /* ---- the loop ---- */
 
-/* SIGINT and SIGTERM arrive only while waiting, so none is missed between looking and waiting. */
-static void sub_catch_signals(sigset_t *while_waiting) {
-    struct sigaction action = {.sa_handler = sub_on_signal};
-    sigset_t blocked;
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGTERM);
-    CHECK(sigprocmask(SIG_BLOCK, &blocked, while_waiting) == 0);
-    sigdelset(while_waiting, SIGINT);
-    sigdelset(while_waiting, SIGTERM);
-    CHECK(sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0);
-    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-}
-
-static void sub_wait(struct sub *sub, const sigset_t *while_waiting) {
-    struct pollfd ready[2] = {{.fd = rh_fd(sub->client), .events = rh_events(sub->client)},
-                              {.fd = sub->out.file, .events = 0}}; /* its reader's end comes as POLLERR */
-    int ms = rh_timeout_ms(sub->client);
-    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    if (ppoll(ready, 2, ms < 0 ? NULL : &wait, while_waiting) > 0 && (ready[1].revents & POLLERR) != 0)
+static void sub_wait(struct sub *sub) {
+    struct pollfd ready[3] = {{.fd = sub->out.file, .events = 0}}; /* its reader's end comes as POLLERR */
+    int most_ms;
+    size_t count = 1 + exec_poll(&sub->exec, ready + 1, &most_ms);
+    loop_wait(sub->client, ready, count, most_ms, &sub->while_waiting);
+    if ((ready[0].revents & POLLERR) != 0)
         sub->ended = true;
 }
 
-/* Gives the batch to whoever reads. A reader that has gone away is an end as good as any. */
-static void sub_flush(struct sub *sub, const sigset_t *while_waiting) {
-    int result = out_flush(&sub->out, while_waiting, &sub_signalled);
-    if (result == 0)
+/* Gives the batch to whoever reads, and says that it is done. A reader that has gone away is an end as good
+ * as any. */
+static void sub_flush(struct sub *sub) {
+    enum loop_flushed flushed = loop_flush(&sub->out, "sub", &sub->while_waiting);
+    if (flushed == LOOP_FAILED)
+        sub->status = CLI_INTERNAL;
+    if (flushed != LOOP_FLUSHED) {
+        sub->ended = true;
         return;
-    if (result != -EPIPE && result != -EINTR) {
-        fprintf(stderr, "roundhouse sub: standard output: %s\n", strerror(-result));
+    }
+    if (sub->printed == 0)
+        return;
+    int result = rh_ack_done_through(sub->client, sub->printed_of, sub->printed);
+    if (result != RH_FULL)
+        sub->printed = 0; /* stale ones come again */
+}
+
+static void sub_exec(struct sub *sub) {
+    uint64_t before = sub->exec.done;
+    int result = exec_work(&sub->exec);
+    if (result != 0) {
+        fprintf(stderr, "roundhouse sub: the command can not be run: %s\n", strerror(-result));
         sub->status = CLI_INTERNAL;
     }
-    sub->ended = true;
+    sub->shown += sub->exec.done - before;
+    sub->ended = sub->ended || (sub->options.count != 0 && sub->shown >= sub->options.count);
 }
 
 static int sub_loop(struct sub *sub) {
-    sigset_t while_waiting;
     int result = RH_OK;
-    sub_catch_signals(&while_waiting);
-    while (result == RH_OK && !sub->ended && sub->status == CLI_OK && !sub_signalled) {
+    loop_catch_signals(&sub->while_waiting);
+    while (result == RH_OK && !sub->ended && sub->status == CLI_OK && sub->link.status == CLI_OK &&
+           !loop_signalled) {
         result = rh_process(sub->client);
-        sub_flush(sub, &while_waiting);
-        if (result == RH_OK && !sub->ended && sub->status == CLI_OK)
-            sub_wait(sub, &while_waiting);
+        if (sub->options.exec != NULL)
+            sub_exec(sub);
+        else
+            sub_flush(sub);
+        if (result == RH_OK && !sub->ended && sub->status == CLI_OK && sub->link.status == CLI_OK)
+            sub_wait(sub);
     }
-    if (sub->status != CLI_OK || sub->ended || sub_signalled)
+    exec_stop(&sub->exec);
+    if (sub->options.queue.queue.name != NULL)
+        loop_farewell(sub->client);
+    if (sub->link.status != CLI_OK)
+        return sub->link.status;
+    if (sub->status != CLI_OK || sub->ended || loop_signalled)
         return sub->status;
     fprintf(stderr, "roundhouse sub: %s\n", rh_client_error(sub->client));
     return result == RH_REFUSED ? CLI_DATA : CLI_UNAVAILABLE;
+}
+
+static int64_t sub_subscribe(struct sub *sub) {
+    const struct sub_options *options = &sub->options;
+    const char *const *patterns = (const char *const *)options->patterns;
+    if (options->queue.queue.name != NULL)
+        return rh_join(sub->client, patterns, options->pattern_count, &options->queue.queue);
+    return rh_subscribe_with(sub->client, patterns, options->pattern_count, &options->subscribe);
 }
 
 static int sub_run(struct sub *sub) {
@@ -341,9 +407,11 @@ static int sub_run(struct sub *sub) {
     sub->client = rh_client_new(&options, &error);
     if (sub->client == NULL)
         return args_no_client("sub", sub->options.server, error);
-    const char *const *patterns = (const char *const *)sub->options.patterns;
-    int64_t id =
-        rh_subscribe_with(sub->client, patterns, sub->options.pattern_count, &sub->options.subscribe);
+    exec_init(&sub->exec);
+    sub->exec.command = sub->options.exec;
+    sub->exec.program = "sub";
+    sub->exec.client = sub->client;
+    int64_t id = sub_subscribe(sub);
     int status = id > 0 ? sub_loop(sub) : CLI_INTERNAL;
     if (id == RH_INVALID)
         status = args_mistake("sub", "%s", rh_client_error(sub->client));
@@ -354,7 +422,7 @@ static int sub_run(struct sub *sub) {
 }
 
 int sub_command(int argc, char **argv) {
-    struct sub sub = {.status = CLI_OK};
+    struct sub sub = {.status = CLI_OK, .link.command = "sub"};
     int status = sub_options_read(&sub.options, argc, argv);
     if (status != CLI_OK || sub.options.help)
         return status;

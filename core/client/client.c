@@ -215,6 +215,11 @@ int rh_unsubscribe(rh_client *client, int64_t subscription) {
     return RH_OK;
 }
 
+bool rh_subscribed(const rh_client *client, int64_t subscription) {
+    const struct sub *sub = subs_find(&client->subs, subscription);
+    return sub != NULL && sub->state != SUB_LEAVING && client->phase != LINK_OVER;
+}
+
 int rh_close(rh_client *client) {
     if (client->phase == LINK_OVER || client->closing)
         return RH_OK;

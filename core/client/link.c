@@ -328,7 +328,8 @@ void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
     Roundhouse__V1__Frame frame = ROUNDHOUSE__V1__FRAME__INIT;
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_SUBSCRIBE;
     frame.subscribe = &subscribe;
-    Roundhouse__V1__Queue queue = ROUNDHOUSE__V1__QUEUE__INIT;
+    Roundhouse__V1__Queue queue;
+    roundhouse__v1__queue__init(&queue);
     if (sub->queue != NULL) {
         queues_terms(sub->queue, &queue);
         subscribe.queue = &queue;

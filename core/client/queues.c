@@ -36,9 +36,9 @@ int64_t rh_join(rh_client *client, const char *const *patterns, size_t count, co
     const char *fault = join_fault(patterns, count, queue);
     if (fault != NULL)
         return link_invalid(client, fault);
-    static const rh_subscribe_options plain = {0};
+    rh_subscribe_options options = {.start = queue->oldest ? RH_START_OLDEST : RH_START_LIVE};
     struct sub *sub;
-    if (subs_add(&client->subs, patterns, count, &plain, queue, &sub) != 0)
+    if (subs_add(&client->subs, patterns, count, &options, queue, &sub) != 0)
         return RH_NO_MEMORY;
     int64_t id = sub->id;
     if (client->phase == LINK_UP)
@@ -149,7 +149,8 @@ static int ack_send(rh_client *client, Roundhouse__V1__Ack *ack, const char *rea
 }
 
 static Roundhouse__V1__Ack ack_of(uint64_t subscription, uint64_t delivery, Roundhouse__V1__Ack__Kind kind) {
-    Roundhouse__V1__Ack ack = ROUNDHOUSE__V1__ACK__INIT;
+    Roundhouse__V1__Ack ack;
+    roundhouse__v1__ack__init(&ack);
     ack.subscription = subscription;
     ack.delivery = delivery;
     ack.kind = kind;

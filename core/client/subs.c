@@ -121,7 +121,7 @@ bool subs_delayed(const struct subs *subs) {
     return false;
 }
 
-struct sub *subs_find(struct subs *subs, int64_t id) {
+struct sub *subs_find(const struct subs *subs, int64_t id) {
     size_t low = 0, high = subs->count;
     while (low < high) {
         size_t middle = (low + high) / 2;

@@ -60,8 +60,8 @@ const char *subs_patterns_fault(const char *const *patterns, size_t count);
 int subs_add(struct subs *subs, const char *const *patterns, size_t count,
              const rh_subscribe_options *options, const rh_queue *queue, struct sub **out) MUST_USE;
 void subs_remove(struct subs *subs, struct sub *sub);
-bool subs_delayed(const struct subs *subs);           /* some are SUB_DELAYED */
-struct sub *subs_find(struct subs *subs, int64_t id); /* NULL = none */
+bool subs_delayed(const struct subs *subs);                 /* some are SUB_DELAYED */
+struct sub *subs_find(const struct subs *subs, int64_t id); /* NULL = none */
 int sub_position_set(struct sub *sub, const uint8_t *position, size_t length) MUST_USE;
 
 /* Whether all that there are belong to queues, and there are some. */

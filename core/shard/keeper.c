@@ -133,6 +133,16 @@ static bool of_member_room(struct keeper *keeper, uint32_t capacity) {
     return true;
 }
 
+/* A new queue begins with the oldest event that is kept, and comes to what is live by its own cursor. */
+static bool cursors_begin_oldest(struct worker *worker, struct kept *kept) {
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+        const struct log *log = worker->readers[i].log;
+        if ((kept->logs >> i & 1u) != 0 && queue_begin(kept->queue, log_number(log), log_oldest(log)) != 0)
+            return false;
+    }
+    return true;
+}
+
 static bool cursors_begin(struct worker *worker, struct kept *kept) {
     for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
@@ -486,6 +496,11 @@ static void join(struct worker *worker, struct note *note) {
     uint64_t lost;
     bool made;
     struct kept *kept = join_find(worker, &note->as.join.terms, &made, &fault);
+    if (kept != NULL && made && note->as.join.oldest && !cursors_begin_oldest(worker, kept)) {
+        kept_destroy(worker, kept);
+        kept = NULL;
+        fault = exhausted();
+    }
     if (kept == NULL || !join_do(worker, kept, note, &lost, &fault)) {
         if (kept != NULL && made)
             kept_destroy(worker, kept);

@@ -53,6 +53,7 @@ struct note {
             void *texts; /* owns */
             uint32_t window;
             bool take_over;
+            bool oldest; /* a queue that is made begins with the oldest event that is kept */
         } join;
         struct {
             uint64_t delivery;

@@ -115,6 +115,14 @@ static struct fault no_memory_now(void) {
                           .text = "the server has no memory for this subscription now"};
 }
 
+static bool start_valid(const Roundhouse__V1__Start *start, struct fault *fault) {
+    *fault = (struct fault){
+        .code = RH_CODE_INVALID,
+        .field = "subscribe.start",
+        .text = "a queue begins live, or when it is made with the oldest event; not elsewhere"};
+    return start == NULL || (start->from_case == ROUNDHOUSE__V1__START__FROM_OLDEST && start->oldest);
+}
+
 static bool join_valid(const struct peer *peer, const Roundhouse__V1__Subscribe *subscribe,
                        const struct queue_terms *terms, struct fault *fault) {
     *fault = (struct fault){.code = RH_CODE_INVALID, .field = "subscribe.id"};
@@ -132,7 +140,7 @@ static bool join_valid(const struct peer *peer, const Roundhouse__V1__Subscribe 
                                 .text = "a queue knows by itself where it goes on: leave the Position out"};
         return false;
     }
-    if (!terms_valid(terms, fault))
+    if (!start_valid(subscribe->start, fault) || !terms_valid(terms, fault))
         return false;
     if (terms->is_volatile)
         return true;
@@ -159,6 +167,7 @@ static struct fault joined_send(struct peer *peer, const Roundhouse__V1__Subscri
     uint32_t window = subscribe->queue->window;
     note->as.join.window = window == 0 ? QUEUE_WINDOW_DEFAULT : window;
     note->as.join.take_over = subscribe->queue->take_over;
+    note->as.join.oldest = subscribe->start != NULL;
     *membership =
         (struct membership){.id = subscribe->id, .owner = owner, .keeper = keeper_shard(worker, terms->name)};
     list_init(&membership->node);

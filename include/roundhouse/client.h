@@ -164,6 +164,8 @@ int64_t rh_subscribe(rh_client *client, const char *const *patterns, size_t coun
 int64_t rh_subscribe_with(rh_client *client, const char *const *patterns, size_t count,
                           const rh_subscribe_options *options);
 int rh_unsubscribe(rh_client *client, int64_t subscription);
+/* Whether there still is one: not when it was refused, or put out of its queue. */
+bool rh_subscribed(const rh_client *client, int64_t subscription);
 
 /* ---- queues: what is delivered until it is acknowledged ---- */
 
@@ -171,6 +173,7 @@ int rh_unsubscribe(rh_client *client, int64_t subscription);
 typedef struct rh_queue {
     const char *name;        /* 1 to 64 letters, digits, '-', '_' and '.'; or '@' and a name: a mailbox */
     bool is_volatile;        /* in the server's memory only: it ends with the server, and gaps are possible */
+    bool oldest;             /* when it is made, it begins with the oldest event that is kept; else live */
     bool group;              /* several members share the events; else one connection holds the name */
     bool take_over;          /* whoever holds the name loses it, each time that this client connects */
     bool ephemeral;          /* volatile, and removed with the connection that made it */

@@ -19,9 +19,9 @@ class Member:
             answer = self.join(name, *patterns, **queue)
             assert answer.WhichOneof("body") == "subscribed", answer
 
-    def join(self, name, *patterns, **queue):
+    def join(self, name, *patterns, start=None, **queue):
         queue.setdefault("volatile", True)
-        self.client.send(subscribe=pb.Subscribe(id=self.id, patterns=patterns, queue=pb.Queue(name=name, **queue)))
+        self.client.send(subscribe=pb.Subscribe(id=self.id, patterns=patterns, start=start, queue=pb.Queue(name=name, **queue)))
         return self.next()
 
     def next(self, seconds=None):
@@ -215,6 +215,28 @@ def test_a_name_that_somebody_holds_is_refused_or_taken_over(router, shards):
     assert first.refused(1).field == "ack.subscription"
     second.ack(1)
     second.silent()
+
+
+def test_a_queue_may_begin_with_the_oldest_event_when_it_is_made(router, shards):
+    made = router(shards=shards)
+    publisher = made.client(ack=ROUTED)
+    for topic in ("o.a", "o.b", "o.c"):
+        publish(publisher, topic, 1, 2)
+    member = Member(made, "o.>", name="old", start=pb.Start(oldest=True))
+    assert sorted(number for number, _, _ in member.events(6)) == [1, 1, 1, 2, 2, 2]
+    publish(publisher, "o.a", 3)
+    assert member.event()[0] == 3
+    member.ack(7, THROUGH)
+    member.client.round_trip()
+    member.close()
+    made.await_metric("roundhouse_connections", lambda n: n == 1)
+    again = Member(made, name="old", start=pb.Start(oldest=True))
+    again.silent()
+    late = Member(made, "o.>", name="live")
+    late.silent()
+    other = Member(made, join=False)
+    for start in (pb.Start(sequence=1), pb.Start(time_ns=1), pb.Start(last_per_topic=True), pb.Start()):
+        assert other.join("new", "o.>", start=start).error.field == "subscribe.start"
 
 
 @pytest.mark.parametrize("queue, field", [

@@ -15,12 +15,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ACKS = 1, TWO_SUBSCRIPTIONS = 2, HANDSHAKE = 4, CLOSING = 8, NO_RECONNECT = 16, PUBLISHES = 32 };
+enum {
+    ACKS = 1,
+    TWO_SUBSCRIPTIONS = 2,
+    HANDSHAKE = 4,
+    CLOSING = 8,
+    NO_RECONNECT = 16,
+    PUBLISHES = 32,
+    JOINS = 64, /* a queue, as subscription 1 */
+    ASKS = 128, /* a request, whose inbox is subscription 3, or 2 without TWO_SUBSCRIPTIONS */
+};
 #define EVENTS 3 /* published before the server says anything */
 
 static uint64_t read_all; /* so that reading is not left out */
 static bool publishes;
 static rh_client *current;
+static int replies;
+static uint64_t delivery_last;
 
 static void read_bytes(const void *bytes, size_t length) {
     const uint8_t *p = bytes;
@@ -34,6 +45,14 @@ static void on_event(void *user, uint64_t subscription, const rh_event *event) {
     CHECK(event->topic_length > 0);
     read_bytes(event->topic, event->topic_length);
     read_bytes(event->event, event->event_length);
+    if (event->delivery != 0) {
+        CHECK(subscription == 1 && event->delivery > delivery_last);
+        delivery_last = event->delivery;
+        CHECK(rh_ack_done(current, subscription, event->delivery + 1) < 0); /* was never delivered */
+        (void)rh_ack_refuse(current, subscription, event->delivery, "fuzz");
+        (void)rh_reply(current, event, (const uint8_t *)"\x0a\x01i", 3);
+        (void)rh_reply(current, event, event->event, event->event_length);
+    }
     if (publishes)
         (void)rh_publish(current, "from.inside", 11, (const uint8_t *)"event", 5);
 }
@@ -44,6 +63,20 @@ static void on_ack(void *user, const rh_ack *ack) {
         read_bytes(ack->refused[i].text, strlen(ack->refused[i].text));
         read_bytes(ack->refused[i].field, strlen(ack->refused[i].field));
     }
+}
+
+static void on_reply(void *user, int code, const char *text, const rh_event *reply) {
+    (void)user;
+    CHECK((code == 0) == (reply != NULL) && ++replies == 1);
+    read_bytes(text, strlen(text));
+    if (reply != NULL)
+        read_bytes(reply->event, reply->event_length);
+}
+
+static void on_lease_expired(void *user, uint64_t subscription, uint64_t delivery) {
+    (void)user;
+    CHECK(subscription == 1 && delivery <= delivery_last);
+    (void)rh_ack_extend(current, subscription, delivery);
 }
 
 static void on_gap(void *user, const rh_gap *gap) {
@@ -89,14 +122,22 @@ static rh_client *client_new(uint8_t how, int socket) {
                                         .on_gap = on_gap,
                                         .on_subscribed = on_subscribed,
                                         .on_error = on_error,
-                                        .on_resend = on_resend}};
+                                        .on_resend = on_resend,
+                                        .on_lease_expired = on_lease_expired}};
     rh_client *client = rh_client_new(&options, NULL);
     CHECK(client != NULL);
-    CHECK(rh_subscribe(client, patterns, 2, RH_SLOW_SKIP) == 1);
+    if (how & JOINS)
+        CHECK(rh_join(client, patterns, 2, &(rh_queue){.name = "q"}) == 1);
+    else
+        CHECK(rh_subscribe(client, patterns, 2, RH_SLOW_SKIP) == 1);
     if (how & TWO_SUBSCRIPTIONS)
         CHECK(rh_subscribe(client, patterns + 1, 1, RH_SLOW_SKIP) == 2);
     for (int i = 1; i <= EVENTS; i++)
         CHECK(rh_publish(client, "a", 1, (const uint8_t *)"event", 5) == i);
+    if (how & ASKS) {
+        CHECK(rh_request(client, "a", 1, (const uint8_t *)"\x0a\x01i", 3, 0, on_reply, NULL) > 0);
+        memcpy(client->requests.tag, "0123456789abcdef", sizeof client->requests.tag); /* for seeds to know */
+    }
     struct epoll_event watched = {.events = EPOLLOUT};
     CHECK(epoll_ctl(client->poller, EPOLL_CTL_ADD, socket, &watched) == 0);
     client->socket = socket;
@@ -123,6 +164,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
     publishes = (data[0] & PUBLISHES) != 0;
+    replies = 0;
+    delivery_last = 0;
     current = client_new(data[0], ends[0]);
     size_t cut = data[1] < size - 2 ? data[1] : size - 2;
     (void)rh_process(current); /* sends what there is */
