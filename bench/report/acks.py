@@ -53,6 +53,12 @@ def _routed(result, rows, line_table, ratio):
             *line_table(["", "none", "routed", "routed / none"], cells)]
 
 
+def _rates(result, row, name):
+    """Events per second and their bytes; the disk alone has only bytes."""
+    events, stored = (median(result, row, name, metric) for metric in ("acked_per_s", "stored_bytes_per_s"))
+    return "–" if stored == "–" else ", ".join([events] * (events != "–") + [f"{stored}/s"])
+
+
 def _stored(result, rows, line_table):
     names = [name for name in result.raw["subjects"] if any(name in row["subjects"] for row in rows)]
     cells = []
@@ -60,7 +66,7 @@ def _stored(result, rows, line_table):
         if row["primary"] == "p50_ns":
             shown = [" / ".join(median(result, row, name, metric) for metric in ("p50_ns", "p99_ns")) for name in names]
         else:
-            shown = [f"{median(result, row, name, 'acked_per_s')}, {median(result, row, name, 'stored_bytes_per_s')}/s" for name in names]
+            shown = [_rates(result, row, name) for name in names]
         cells.append([row["title"], *shown])
     places = sorted({place_words(row) for row in rows})
     told = [f"- {name}: {state}" for name, state in states(result, rows).items()]
