@@ -25,7 +25,8 @@ def new_seed():
 
 def parties(past, durable, limit=None):
     """Publishers of both levels and subscribers of all kinds, with the one that tells the end."""
-    publishers = [load.Publisher(past, "p0", TOPICS, history.ROUTED, limit), load.Publisher(past, "p1", TOPICS, history.ROUTED, limit)]
+    publishers = [load.Publisher(past, "p0", TOPICS, history.ROUTED, limit),
+                  load.Publisher(past, "p1", TOPICS, history.ROUTED, limit)]
     if durable:
         publishers += [load.Publisher(past, "p2", DISK_TOPICS, history.DISK, limit),
                        load.Publisher(past, "p3", DISK_TOPICS[1:2], history.DISK, limit, burst=3)]
