@@ -7,6 +7,7 @@ thread and no locks: it works inside subscribe, publish, flush, run and close, a
 import collections
 import logging
 import random
+import secrets
 import select
 import socket
 import time
@@ -49,13 +50,16 @@ class Client:
     on_gap(gap)                        events may be missing here
     on_subscribed(id)                  a subscription has begun, or goes on after a lost connection
     on_refused(number, error)          the event that publish gave this number was not routed
+    on_delivery(delivery)              for each event of a queue: delivery.event, .topic, .attempt; answer it by ack
+    on_expired(delivery)               it took too long, and is delivered again
 
-    A callback may publish; it calls nothing else of the client.
+    A callback may publish and ack; it calls nothing else of the client.
     """
 
     def __init__(self, server="127.0.0.1:4470", name="", **callbacks):
         host, _, port = server.rpartition(":")
         self._address, self._name, self._callbacks = (host.strip("[]"), int(port)), name, callbacks
+        self._last_id = 0
         self._subscriptions = {}  # by id; of each, among others, the Position to resume at and when to ask for it
         self._unsettled = collections.deque()  # frames of published events, oldest first
         self._unsettled_bytes = self._settled = 0  # settled: how many events, over all connections
@@ -63,6 +67,8 @@ class Client:
         self._seen = collections.OrderedDict()  # topic and sequence of events that came, oldest first
         self._pause = PAUSE_SECONDS[0]
         self._closing = self._inside = False
+        self._connections = 0  # so far: a delivery belongs to one of them
+        self._inbox = self._replies = None  # for requests
         self._limits = wire.Connected()
         self._connect()
 
@@ -81,12 +87,48 @@ class Client:
     def subscribe(self, *patterns, policy=wire.SLOW_POLICY_SKIP, start=None, gone=wire.GONE_POLICY_GAP, seconds=30):
         """Returns the subscription's id when it is in force. `start` is where it begins: wire.Start(last_per_topic=True),
         wire.Start(time_ns=...); None is live."""
-        id = max(self._subscriptions, default=0) + 1
-        self._subscriptions[id] = SimpleNamespace(patterns=patterns, policy=policy, start=start, gone=gone, position=b"",
-                                                  begun=False, ask_at=0)
-        if not self.run(seconds, until=lambda: self._subscriptions[id].begun):
-            raise TimeoutError("no answer to Subscribe")
-        return id
+        return self._begin(seconds, SimpleNamespace(patterns=patterns, policy=policy, start=start, gone=gone, queue=None))
+
+    def join(self, name, *patterns, seconds=30, **terms):
+        """Becomes a member of a queue; a name that begins with '@' is a mailbox, which has no patterns. Terms are those of
+        wire.Queue: volatile=True, group=True, window=..., lease_ms=... Returns the subscription's id."""
+        return self._begin(seconds, SimpleNamespace(patterns=patterns, policy=wire.SLOW_POLICY_DISCONNECT, start=None,
+                                                    gone=wire.GONE_POLICY_GAP, queue=wire.Queue(name=name, **terms)))
+
+    def ack(self, delivery, kind=wire.Ack.KIND_DONE, reason="", after_ms=0):
+        """What became of a delivery. One of an earlier connection comes again by itself, with another number."""
+        if delivery.connection == self._connections and self._socket and not self._closing:
+            self._send(ack=wire.Ack(subscription=delivery.subscription, delivery=delivery.number, kind=kind, reason=reason,
+                                    after_ms=after_ms))
+
+    def request(self, topic, event, seconds=30):
+        """Publishes an event and returns the one that answers it. Raises TimeoutError, or Refused. Not in a callback."""
+        if self._inbox is None:
+            self._inbox, self._replies = "@inbox-" + secrets.token_hex(16), {}
+            self.join(self._inbox, volatile=True, ephemeral=True, take_over=True)
+        question, correlation = cloudevents_pb2.CloudEvent(), secrets.token_hex(8)
+        question.CopyFrom(event)
+        question.attributes["replyto"].ce_string = self._inbox
+        question.attributes["correlationid"].ce_string = correlation
+        question.attributes["expirytime"].ce_timestamp.FromNanoseconds(time.time_ns() + int(seconds * 1e9))
+        self._replies[correlation] = None
+        self._asked = self.publish(topic, question), correlation
+        try:
+            if not self.run(seconds, until=lambda: self._replies[correlation]):
+                raise TimeoutError(f"no reply on {topic} within {seconds} s")
+            answer = self._replies[correlation]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        finally:
+            del self._replies[correlation]
+
+    def reply(self, question, event):
+        """Publishes the answer to an event that has a replyto. Returns its number, as publish does."""
+        for name in ("correlationid", "expirytime"):
+            if name in question.attributes:
+                event.attributes[name].CopyFrom(question.attributes[name])
+        return self.publish(question.attributes["replyto"].ce_string, event)
 
     def publish(self, topic, event):
         """Takes one event and returns its number: 1, 2, 3, ... Waits when too much is unsettled (not in a callback)."""
@@ -127,12 +169,22 @@ class Client:
         if not getattr(self._over, "settled", False):  # of a callback that published meanwhile nothing is known
             log.warning("the connection ended without the server's answer to Goodbye")
 
+    def _begin(self, seconds, subscription):
+        id = self._last_id = self._last_id + 1  # never used again
+        subscription.position, subscription.begun, subscription.lived, subscription.ask_at = b"", False, False, 0
+        self._subscriptions[id] = subscription
+        if not self.run(seconds, until=lambda: subscription.begun):
+            raise TimeoutError("no answer to Subscribe")
+        return id
+
     # --- The connection ---
 
     def _connect(self):
         """Connects and shakes hands, and waits for that."""
         self._in, self._out = bytearray(), bytearray()
         self._connected = False
+        self._connections += 1
+        self._context = wire.Context()  # whose the events are that come next
         self._over = None  # the fatal Error or the Goodbye that came
         self._heard = self._pinged = time.monotonic()
         self._events = 0  # since the last Ping
@@ -194,7 +246,7 @@ class Client:
             if one.ask_at is not None and one.ask_at <= now:
                 one.ask_at = None
                 self._send(subscribe=wire.Subscribe(id=id, patterns=one.patterns, policy=one.policy, position=one.position,
-                                                    start=one.start, gone=one.gone))
+                                                    start=one.start, gone=one.gone, queue=one.queue))
         if self._pinged > self._heard:
             if now - self._pinged > SILENCE_SECONDS:
                 raise ConnectionError("the server is silent")
@@ -261,12 +313,41 @@ class Client:
 
     def _on_subscribed(self, subscribed):
         subscription = self._subscriptions[subscribed.id]
-        subscription.position, subscription.begun = subscribed.position, True
+        subscription.begun = subscription.lived = True
+        if not subscription.queue:  # a queue knows by itself where it goes on
+            subscription.position = subscribed.position
         self._pause = PAUSE_SECONDS[0]
-        self._tell("on_subscribed", subscribed.id)
+        if not (subscription.queue and subscription.queue.name == self._inbox):
+            self._tell("on_subscribed", subscribed.id)
+
+    def _on_context(self, context):
+        self._context = context
+
+    def _on_delivery(self, event):
+        """An event of a queue: the Context says whose, and counts on with each."""
+        delivery = SimpleNamespace(topic=event.topic, event=cloudevents_pb2.CloudEvent.FromString(event.event),
+                                   attempt=self._context.attempt, lease_ms=self._context.lease_ms,
+                                   subscription=self._context.subscription, number=self._context.delivery,
+                                   connection=self._connections)
+        self._context.delivery += 1
+        subscription = self._subscriptions.get(delivery.subscription)
+        if subscription and subscription.queue.name == self._inbox:
+            correlation = delivery.event.attributes["correlationid"].ce_string
+            if correlation in self._replies:
+                self._replies[correlation] = delivery.event
+            self.ack(delivery)
+        elif subscription:
+            self._tell("on_delivery", delivery)
+
+    def _on_lease_expired(self, expired):
+        self._tell("on_expired", SimpleNamespace(subscription=expired.subscription, number=expired.delivery,
+                                                 connection=self._connections))
 
     def _on_event(self, event):
         self._events += 1
+        if self._context.subscription:
+            self._on_delivery(event)
+            return
         key = event.topic, event.sequence
         if key in self._seen:
             return
@@ -286,13 +367,16 @@ class Client:
 
     def _resume_at(self, position):
         for subscription in self._subscriptions.values():
-            if subscription.begun:
+            if subscription.begun and not subscription.queue:
                 subscription.position = position
 
     def _on_publish_ack(self, ack):
         for exception in ack.exceptions:
             if exception.HasField("error"):
-                self._tell("on_refused", self._base + exception.ordinal, exception.error)
+                number = self._base + exception.ordinal
+                if self._replies and self._asked[0] == number:
+                    self._replies[self._asked[1]] = Refused(exception.error.text)
+                self._tell("on_refused", number, exception.error)
         while self._settled < self._base + ack.through and self._unsettled:
             self._unsettled_bytes -= len(self._unsettled.popleft())
             self._settled += 1
@@ -306,7 +390,11 @@ class Client:
             self._over = error
             return
         subscription = self._subscriptions.get(error.subscription)
-        if subscription and error.code == wire.ERROR_CODE_EXHAUSTED:
+        held = (subscription and subscription.queue and subscription.lived and not subscription.begun
+                and error.code == wire.ERROR_CODE_UNAVAILABLE)  # by our own last connection, perhaps
+        if error.field.startswith("ack."):
+            log.warning("an acknowledgement came too late: %s", error.text)
+        elif subscription and (error.code == wire.ERROR_CODE_EXHAUSTED or held):
             subscription.ask_at = time.monotonic() + 1
             log.warning("Subscribe is refused and tried again in a second: %s", error.text)
         elif (subscription and error.field == "subscribe.position" and subscription.position

@@ -80,3 +80,49 @@ def test_the_subscriber_comes_again_after_a_restart(router, subscriber, tmp_path
     assert publish(again.address, "a", "two").returncode == 0
     output, errors = printing.communicate(timeout=30)
     assert printing.returncode == 0 and output == "a two\n", errors
+
+
+@pytest.fixture
+def background():
+    """A function that starts a program and waits for its first line."""
+    programs = []
+
+    def start(first, *arguments):
+        program = subprocess.Popen([os.path.join(BUILD, "examples", arguments[0]), *map(str, arguments[1:])],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        programs.append(program)
+        line = program.stdout.readline()
+        assert line == first, program.stderr.read() if not line else line
+        return program
+
+    yield start
+    for program in programs:
+        if program.poll() is None:
+            program.kill()
+        program.communicate()
+
+
+def test_the_consumer_goes_on_where_it_has_acknowledged(router, background):
+    made = router(shards=2)
+    first = background("subscribed\n", "consume", "--volatile", made.address, "q", 2, "a.>")
+    assert publish(made.address, "a.b", "x", 5).returncode == 0
+    output, errors = first.communicate(timeout=30)
+    assert first.returncode == 0 and output.count("a.b ") == 2, errors
+    second = background("subscribed\n", "consume", "--volatile", made.address, "q", 3)
+    output, errors = second.communicate(timeout=30)
+    assert second.returncode == 0 and output.count("a.b ") == 3, errors
+    held = background("subscribed\n", "consume", "--volatile", made.address, "q", 1)
+    refused = subprocess.run([os.path.join(BUILD, "examples", "consume"), "--volatile", made.address, "q", "1"],
+                             capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 1 and "holds this queue" in refused.stderr
+    assert held.poll() is None
+
+
+def test_a_request_is_answered_or_refused(router, background):
+    made = router(shards=2)
+    background("answering\n", "request", made.address, "--answer", "@oracle")
+    program = os.path.join(BUILD, "examples", "request")
+    done = subprocess.run([program, made.address, "@oracle", "rain?"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("a reply of"), done.stderr
+    done = subprocess.run([program, made.address, "@nobody", "rain?"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "no mailbox" in done.stderr

@@ -312,3 +312,59 @@ def test_a_subscription_begins_as_it_is_told(router, folder):
     done = subprocess.run(["/usr/bin/python3", "-B", "-c", BEGINS, folder, made.address], text=True, capture_output=True, timeout=60)
     first, second = done.stdout.splitlines()
     assert first == "[('a', '3'), ('b', '2')]" and "no longer kept" in second, done
+
+
+@pytest.fixture
+def program(folder):
+    """A function that starts one of the example's programs, and waits for its first line."""
+    programs = []
+
+    def start(first, name, *arguments):
+        made = subprocess.Popen(["/usr/bin/python3", "-B", folder / name, *map(str, arguments)], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+        programs.append(made)
+        line = made.stdout.readline()
+        assert line == first, made.stderr.read() if not line else line
+        return made
+
+    yield start
+    for made in programs:
+        if made.poll() is None:
+            made.kill()
+        made.communicate()
+
+
+def test_the_consumer_goes_on_where_it_has_acknowledged(router, program, publish):
+    made = router(shards=2)
+    first = program("subscribed\n", "consume.py", "--volatile", made.address, "q", 2, "a.>")
+    assert publish(made.address, "a.b", "x", 5).returncode == 0
+    output, errors = first.communicate(timeout=30)
+    assert first.returncode == 0 and output == "a.b x\n" * 2, errors
+    second = program("subscribed\n", "consume.py", "--volatile", made.address, "q", 3)
+    output, errors = second.communicate(timeout=30)
+    assert second.returncode == 0 and output == "a.b x\n" * 3, errors
+
+
+def test_the_consumer_loses_nothing_when_its_connection_breaks(router, program, publish, breaker):
+    made = router(shards=2)
+    between = breaker(made.address, "server", [400, 900, 2000])
+    printing = program("subscribed\n", "consume.py", "--volatile", between.address, "q", 1000, "a.>")
+    publisher = made.client(ack=wire.pb.ACK_LEVEL_ROUTED)
+    for n in range(60):
+        publisher.send_bytes(wire.event_frame("a.b", wire.cloud_event(f"number {n}".encode(), id=str(n))))
+    assert publisher.settle(60) == {}
+    seen = set()
+    while len(seen) < 60:  # at least once
+        line = printing.stdout.readline()
+        assert line, printing.stderr.read()
+        seen |= set(re.findall(r"number \d+", line))
+    assert between.broken >= 2
+
+
+def test_a_request_is_answered_or_refused(router, program, folder):
+    made = router(shards=2)
+    program("answering\n", "request.py", made.address, "--answer", "@capitals")
+    for mailbox, output, error in (("@capitals", "WHO?\n", ""), ("@nobody", "", "no mailbox")):
+        done = subprocess.run(["/usr/bin/python3", "-B", folder / "request.py", made.address, mailbox, "who?"], text=True,
+                              capture_output=True, timeout=60, check=False)
+        assert done.stdout == output and error in done.stderr and (done.returncode == 0) == (error == ""), done.stderr
