@@ -1,6 +1,8 @@
 /* event_args.h: what the commands that make an event from their arguments share: its id, its content type,
- * its data from a file. Owner: the main thread. Pure functions but for event_args_read. Blocks only to read a
- * file to its end. The result is an exit status; what is wrong has been told then. */
+ * its data from a file.
+ * Owner: the main thread.
+ * Pure functions but for event_args_read, which blocks to read a file to its end.
+ * The result is an exit status; what is wrong has been told then. */
 #pragma once
 
 #include "codecs/event/json.h"

@@ -116,6 +116,7 @@ static bool run_settled(const struct peer *peer, const struct ack_run *run) {
 static bool run_moved(const struct peer *peer, const struct ack_run *run) {
     if (run->by >= ACK_LOG)
         return run_settled(peer, run);
+    CHECK(run->by < WAYS_MAX);
     const struct spsc *ring = peer->worker->out[run->by].ring;
     return (peer->session.disk ? spsc_settled(ring) : spsc_consumed(ring)) >= run->until;
 }
