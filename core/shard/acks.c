@@ -108,6 +108,7 @@ static bool run_settled(const struct peer *peer, const struct ack_run *run) {
         return true;
     if (run->by >= ACK_LOG)
         return log_done(worker->home_of[run->by - ACK_LOG]->log, run, peer->session.disk);
+    CHECK(run->by < WAYS_MAX);
     const struct link_out *link = &worker->out[run->by];
     return (peer->session.disk ? link->settled : link->consumed) >= run->until;
 }
