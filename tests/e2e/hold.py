@@ -38,11 +38,21 @@ class Hold:
     """Threads of a process, by the beginning of their names. Only the thread of ours that made it may use it."""
 
     def __init__(self, pid, prefix):
+        self.pid, self.over = pid, False
         self.threads = threads_named(pid, prefix)
         self.held = set()
         for thread in self.threads:
             ptrace(SEIZE, thread, 0, SYSGOOD)
             ptrace(INTERRUPT, thread)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """A test that fails in between must not leave a process behind that nobody can end."""
+        if not self.over:
+            os.kill(self.pid, signal.SIGKILL)
+            self.bury()
 
     def at_writes(self, meanwhile):
         """Lets them go on, each to the beginning of its next pwritev2; calls meanwhile() now and then."""
@@ -72,11 +82,13 @@ class Hold:
 
     def release(self):
         """They go on as if nothing had been; all must be held."""
+        self.over = True
         for thread in self.threads:
             ptrace(DETACH, thread)
 
     def bury(self):
         """Behind a SIGKILL: takes note of their ends, without which the process does not end for anybody."""
+        self.over = True
         for thread in self.threads:
             try:
                 while os.WIFSTOPPED(os.waitpid(thread, WALL)[1]):

@@ -229,29 +229,30 @@ def test_what_is_not_written_yet_is_neither_acknowledged_nor_shown(router, run, 
     for publisher in publishers:
         publisher.publish(20)
         publisher.settle()
-    held = hold.Hold(made.pid, "rh-journal-")
-    assert len(held.threads) == 3
-    held.at_writes(lambda: [publisher.publish(3) for publisher in publishers if len(publisher.sent) < 20_000])
-    at_hold = [len(publisher.sent) for publisher in publishers]
-    for publisher in publishers:
-        publisher.publish(50)
-    routed.publish(200)
-    routed.settle()  # in memory it is, and that is all that it asks for
-    seen = {key for _, _, key in subscriber.stream.raw}
-    for publisher, most in zip(publishers, at_hold):
-        for _ in range(3):  # the router has had every occasion to tell too much
-            publisher.listen(publisher.client.round_trip())
-        assert publisher.through <= most
-    late = {publication.key for publisher, most in zip(publishers, at_hold) for publication in publisher.sent[most:]}
-    late |= {publication.key for publication in routed.sent}
+    with hold.Hold(made.pid, "rh-journal-") as held:
+        assert len(held.threads) == 3
+        held.at_writes(lambda: [publisher.publish(3) for publisher in publishers if len(publisher.sent) < 20_000])
+        at_hold = [len(publisher.sent) for publisher in publishers]
+        for publisher in publishers:
+            publisher.publish(50)
+        routed.publish(200)
+        routed.settle()  # in memory it is, and that is all that it asks for
+        for publisher, most in zip(publishers, at_hold):
+            for _ in range(3):  # the router has had every occasion to tell too much
+                publisher.listen(publisher.client.round_trip())
+            assert publisher.through <= most
+        late = {publication.key for publisher, most in zip(publishers, at_hold) for publication in publisher.sent[most:]}
+        late |= {publication.key for publication in routed.sent}
+        seen = {key for _, _, key in subscriber.stream.raw}
+        if killed:
+            made.signal(signal.SIGKILL)
+            held.bury()
+        else:
+            held.release()
     if killed:
-        made.signal(signal.SIGKILL)
-        held.bury()
         assert made.wait() == -signal.SIGKILL
         subscriber.join()
     else:
-        seen = {key for _, _, key in subscriber.stream.raw}
-        held.release()
         for publisher in publishers:
             publisher.settle()
         subscriber.wanted = late - {key for _, _, key in subscriber.stream.raw}
