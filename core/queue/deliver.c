@@ -82,6 +82,11 @@ void queue_lost(struct queue *queue, uint64_t owner, uint64_t delivery) {
     queue->counts.lost++;
 }
 
+bool queue_holds(const struct queue *queue, uint64_t owner, uint64_t delivery) {
+    const struct member *member = member_of(queue, owner);
+    return member && entry_of(queue, member, delivery) != NO_ENTRY;
+}
+
 /* The queue's pause after this attempt: doubled each time, up to an end. */
 static uint64_t entry_pause(const struct queue *queue, const struct entry *entry) {
     uint64_t pause_ns = queue->terms.backoff_ns;

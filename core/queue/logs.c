@@ -84,3 +84,13 @@ void queue_pass(struct queue *queue, uint32_t number, uint64_t position) {
     if (log->cursor < position)
         log_cursor(log, position);
 }
+
+void queue_forget_below(struct queue *queue, uint32_t number) {
+    uint32_t gone = log_place(queue, number);
+    CHECK(queue->outstanding == 0);
+    for (uint32_t i = 0; i < gone; i++)
+        heap_give(queue->logs[i].runs);
+    for (uint32_t i = gone; gone > 0 && i < queue->log_count; i++)
+        queue->logs[i - gone] = queue->logs[i];
+    queue->log_count -= gone;
+}

@@ -107,6 +107,10 @@ void queue_hold(struct queue *queue, uint64_t held) {
     queue->held = held;
 }
 
+uint64_t queue_held(const struct queue *queue) {
+    return queue->held;
+}
+
 /* What was outstanding when the state was saved, and lies before the cursor still. */
 static uint64_t log_restored(const struct queue_log *log) {
     uint64_t count = 0;

@@ -114,6 +114,8 @@ enum queue_offer queue_offer(struct queue *queue, const struct queue_event *even
 bool queue_take(struct queue *queue, struct queue_time now, struct queue_delivery *delivery) MUST_USE;
 /* The event of this delivery is no longer kept anywhere: it is done with, and counted. */
 void queue_lost(struct queue *queue, uint64_t owner, uint64_t delivery);
+/* Whether the owner still holds what that delivery gave it. */
+bool queue_holds(const struct queue *queue, uint64_t owner, uint64_t delivery);
 
 /* ---- acknowledgement ---- */
 
@@ -166,6 +168,7 @@ enum queue_answer queue_admit(struct queue *queue) MUST_USE;
 bool queue_full(const struct queue *queue);
 /* What was counted anew: after a restart or a Gap. */
 void queue_hold(struct queue *queue, uint64_t held);
+uint64_t queue_held(const struct queue *queue);
 
 /* ---- to be seen ---- */
 
@@ -183,12 +186,18 @@ struct queue_counts queue_counts(const struct queue *queue);
 
 /* ---- its durable state: version 1 ---- */
 
-/* Bytes that queue_save writes at most. */
+/* Bytes that queue_save writes at most when it has all the room it wants, and that it needs in any case. */
 size_t queue_save_bound(const struct queue *queue);
-/* Writes terms, floors, holes and attempts; the number of bytes. */
-size_t queue_save(const struct queue *queue, uint8_t *p);
+size_t queue_save_least(const struct queue *queue);
+/* Writes terms, floors, holes and attempts in at most `most` bytes, not less than queue_save_least; the
+ * number of bytes. Where the holes do not fit, what lies above the last that does counts as not seen yet. */
+size_t queue_save(const struct queue *queue, uint8_t *p, size_t most);
 /* The queue that was saved, without members. -ENOMEM, or -EBADMSG with what is wrong with the bytes in
  * `fault`. */
 int queue_restore(struct queue **out, const uint8_t *p, size_t n, struct fault *fault) MUST_USE;
+
+/* Right behind queue_restore: the logs below this number are of an earlier run, and their positions mean
+ * nothing any more. */
+void queue_forget_below(struct queue *queue, uint32_t log);
 
 void queue_check(const struct queue *queue);

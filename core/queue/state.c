@@ -118,14 +118,18 @@ static uint64_t log_end(const struct queue_log *log) {
     return log->runs ? log->restored_to : log->cursor;
 }
 
-static uint8_t *put_log(uint8_t *p, const struct queue *queue, const struct queue_log *log) {
+/* At most `most` runs: the cursor is written as if it stood at the first one that is left out. */
+static uint8_t *put_log(uint8_t *p, const struct queue *queue, const struct queue_log *log, uint64_t most) {
     struct hole_walk walk = hole_walk(queue, log);
-    struct hole_run run = {.from = log_end(log)};
+    struct hole_run run;
+    uint64_t at = log_end(log), end = at;
     uint32_t runs = 0;
-    while (run_next(&walk, &run))
-        runs++;
+    for (; run_next(&walk, &run); runs++)
+        if (runs == most) {
+            at = end = run.from;
+            break;
+        }
     walk = hole_walk(queue, log);
-    uint64_t at = log_end(log);
     p = put_number(p, log->log);
     for (uint32_t i = 0; i < runs; i++) {
         CHECK(run_next(&walk, &run));
@@ -140,23 +144,32 @@ static uint8_t *put_log(uint8_t *p, const struct queue *queue, const struct queu
     }
     if (runs == 0)
         p = put_number(put_number(p, at), 0);
-    return put_number(p, log_end(log) - at);
+    return put_number(p, end - at);
+}
+
+size_t queue_save_least(const struct queue *queue) {
+    const struct queue_terms *terms = &queue->terms;
+    return TERMS_BYTES_MAX + (size_t)terms->name.n + terms->dead_letter.n + terms->key.n + terms->patterns.n +
+           (size_t)queue->log_count * LOG_BYTES_MAX;
 }
 
 size_t queue_save_bound(const struct queue *queue) {
-    const struct queue_terms *terms = &queue->terms;
-    size_t bytes =
-        TERMS_BYTES_MAX + (size_t)terms->name.n + terms->dead_letter.n + terms->key.n + terms->patterns.n;
-    bytes += (size_t)queue->log_count * LOG_BYTES_MAX + (size_t)queue->outstanding * RUN_BYTES_MAX;
+    size_t bytes = queue_save_least(queue) + (size_t)queue->outstanding * RUN_BYTES_MAX;
     for (uint32_t i = 0; i < queue->log_count; i++)
         bytes += (size_t)(queue->logs[i].run_count - queue->logs[i].run_at) * RUN_BYTES_MAX;
     return bytes;
 }
 
-size_t queue_save(const struct queue *queue, uint8_t *p) {
+size_t queue_save(const struct queue *queue, uint8_t *p, size_t most) {
+    size_t least = queue_save_least(queue);
+    CHECK(most >= least);
+    uint64_t runs = queue_save_bound(queue) <= most ? UINT64_MAX
+                    : queue->log_count == 0         ? 0
+                                                    : (most - least) / RUN_BYTES_MAX / queue->log_count;
     uint8_t *end = put_number(put_terms(p, &queue->terms), queue->log_count);
     for (uint32_t i = 0; i < queue->log_count; i++)
-        end = put_log(end, queue, &queue->logs[i]);
+        end = put_log(end, queue, &queue->logs[i], runs);
+    CHECK((size_t)(end - p) <= most);
     return (size_t)(end - p);
 }
 

@@ -21,7 +21,7 @@ static void same_bytes(const struct queue *queue, const uint8_t *data, size_t si
     CHECK(bound >= size);
     uint8_t *again = malloc(bound);
     CHECK(again);
-    CHECK(queue_save(queue, again) == size && memcmp(again, data, size) == 0);
+    CHECK(queue_save(queue, again, SIZE_MAX) == size && memcmp(again, data, size) == 0);
     free(again);
 }
 

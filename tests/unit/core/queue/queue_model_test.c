@@ -352,7 +352,7 @@ static void step_member(struct model *model) {
 static size_t saved(const struct queue *queue, uint8_t **bytes) {
     size_t bound = queue_save_bound(queue);
     *bytes = malloc(bound);
-    size_t n = queue_save(queue, *bytes);
+    size_t n = queue_save(queue, *bytes, SIZE_MAX);
     cr_assert_leq(n, bound);
     return n;
 }

@@ -11,7 +11,7 @@ enum { ANNA = 11 };
 
 static size_t save(const struct world *world, uint8_t *bytes, size_t room) {
     cr_assert_leq(queue_save_bound(world->queue), room);
-    return queue_save(world->queue, bytes);
+    return queue_save(world->queue, bytes, SIZE_MAX);
 }
 
 /* Positions 1 to 8: done, delivered, delivered, done, failed once, parked behind it, done, passed over. */
@@ -54,6 +54,50 @@ Test(state, is_written_as_it_always_was) {
     size_t n = save(&world, bytes, sizeof bytes);
     cr_assert_eq(n, sizeof golden, "%zu bytes", n);
     cr_assert_arr_eq(bytes, golden, sizeof golden);
+    world_end(&world);
+}
+
+/* What does not fit counts as not seen: it is offered again, nothing is taken for done. */
+Test(state, fits_into_what_there_is_by_leaving_the_last_holes_out) {
+    struct world world = world_make();
+    struct queue *again;
+    struct fault fault;
+    uint8_t bytes[8192];
+    world_join(&world, ANNA, 200);
+    for (uint64_t i = 1; i <= 100; i++)
+        cr_assert_eq(world_offer(&world, i, 0), OFFER_GIVEN);
+    for (uint64_t i = 2; i <= 100; i += 2)
+        cr_assert_eq(world_ack(&world, ANNA, i, QUEUE_ACK_DONE), QUEUE_OK);
+    size_t least = queue_save_least(world.queue);
+    for (size_t room = least; room < queue_save_bound(world.queue); room += 7) {
+        size_t n = queue_save(world.queue, bytes, room);
+        cr_assert_leq(n, room);
+        cr_assert_eq(queue_restore(&again, bytes, n, &fault), 0, "%zu: %s", room, fault.text);
+        struct queue_counts counts = queue_counts(again);
+        cr_assert_eq(queue_cursor(again, 0), 1);
+        cr_assert_leq(counts.restored, 50);
+        cr_assert(counts.restored >= (room - least) / 64, "%zu", room);
+        queue_check(again);
+        queue_destroy(again);
+    }
+    world_end(&world);
+}
+
+Test(state, forgets_the_logs_of_an_earlier_run) {
+    struct world world = some_state();
+    struct queue *again;
+    struct fault fault;
+    uint8_t bytes[1024];
+    cr_assert_eq(queue_begin(world.queue, 64, 5), 0);
+    size_t n = save(&world, bytes, sizeof bytes);
+    cr_assert_eq(queue_restore(&again, bytes, n, &fault), 0);
+    queue_forget_below(again, 64);
+    cr_assert_eq(queue_cursor(again, 64), 5);
+    cr_assert_eq(queue_counts(again).restored, 0);
+    cr_assert_eq(queue_begin(again, 0, 77), 0);
+    cr_assert_eq(queue_cursor(again, 0), 77);
+    queue_check(again);
+    queue_destroy(again);
     world_end(&world);
 }
 
@@ -141,7 +185,7 @@ Test(state, is_read_in_one_form_only) {
         accepted++;
         queue_check(queue);
         cr_assert_leq(queue_save_bound(queue), sizeof again);
-        cr_assert_eq(queue_save(queue, again), sizeof changed);
+        cr_assert_eq(queue_save(queue, again, SIZE_MAX), sizeof changed);
         cr_assert_arr_eq(again, changed, sizeof changed);
         queue_destroy(queue);
     }
