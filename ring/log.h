@@ -29,11 +29,12 @@ struct log_entry {
     uint64_t time;   /* wall clock when received, nanoseconds */
 };
 
-/* 3 and 5..15 are reserved; readers skip types that they do not know. */
+/* 5..15 are reserved; readers skip types that they do not know. */
 enum log_type {
     LOG_EVENT = 0,
     LOG_CLOSE = 1,
     LOG_OPEN = 2,
+    LOG_STATE = 3,          /* of a queue, by its keeper; delivered to nobody */
     LOG_EVENT_EXPIRING = 4, /* an event whose time may be over: who delivers it looks */
 };
 

@@ -119,6 +119,7 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
     8192u /* entries of one, a power of two: 256 KiB, and at most SEND_BYTES_MAX of frames or one record */
 #define HISTORY_PICK_BYTES (4u * KIB) /* for who only needs single records of it */
 #define HISTORY_SEARCHES   2u         /* the same for searches of where subscriptions begin */
+#define HISTORY_QUEUES     4u         /* the same for queues */
 #define HISTORY_READERS                                                                                      \
     4u /* places in the journal that are read on from without finding them again; 8 to 16 MiB each in use */
 #define SEARCH_WORK_MAX  16384u /* entries looked at for subscriptions that begin in the past, per turn */
@@ -169,6 +170,8 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define QUEUE_PATTERNS_BYTES_MAX                                                                             \
     (SUBSCRIBE_PATTERNS_MAX * (TOPIC_BYTES_MAX + 1u)) /* all patterns of one queue, a length before each */
 #define QUEUE_STATE_BYTES_MAX (896u * KIB)            /* the whole state of one queue, as it is kept */
+#define QUEUE_SAVE_NS         (100u * NS_PER_MS) /* from a change to its record: what may be done twice */
+#define QUEUE_SAVES_MAX       256u               /* states that a worker writes in one turn */
 static_assert(QUEUE_PARKED_MAX < QUEUE_OUTSTANDING_MAX && QUEUE_WINDOW_MAX < QUEUE_OUTSTANDING_MAX,
               "what is put aside leaves room for what is given out");
 static_assert(QUEUE_STATE_BYTES_MAX < FRAME_BYTES_DEFAULT, "a queue's state is one record of its log");

@@ -124,6 +124,38 @@ static void recall(void *user, uint32_t disk, uint64_t since_ns, shards_take *ta
     journal_stretch_free(&stretch);
 }
 
+static bool queues_give(const struct journal_stretch *stretch, shards_take_queue *take, void *context) {
+    for (uint32_t i = 0; i < stretch->count; i++) {
+        const struct log_entry *entry = &stretch->entries[i];
+        const uint8_t *record = stretch->frames + entry->offset;
+        bool state = log_flags_type(entry->flags) == LOG_STATE;
+        if (!state && (!log_flags_event(entry->flags) || record[log_flags_topic_at(entry->flags)] != '@'))
+            continue;
+        if (!take(context, record, entry->length, state))
+            return false;
+    }
+    return true;
+}
+
+/* All that the log has: the last state of a queue may be anywhere in it. */
+static int recall_queues(void *user, uint32_t disk, shards_take_queue *take, void *context) {
+    const struct serve_journal *journal = user;
+    struct journal_stretch stretch = {0};
+    uint64_t at = journal_oldest(journal->journal, disk);
+    int result = 0;
+    while (at < journal->first[disk] && (result = journal_read(journal->journal, disk, at, &stretch)) == 0) {
+        if (!queues_give(&stretch, take, context))
+            break;
+        at = stretch.next;
+    }
+    journal_stretch_free(&stretch);
+    return result;
+}
+
+static uint64_t segment(void *user, uint32_t disk) {
+    return journal_segment(((const struct serve_journal *)user)->journal, disk);
+}
+
 int serve_journal_shards(struct serve_journal *journal, struct shards_config *shards) {
     if (journal->journal == NULL)
         return CLI_OK;
@@ -140,6 +172,8 @@ int serve_journal_shards(struct serve_journal *journal, struct shards_config *sh
     shards->instance = facts->instance;
     shards->epoch = (uint16_t)facts->boot_epoch;
     shards->recall = recall;
+    shards->recall_queues = recall_queues;
+    shards->segment = segment;
     shards->recall_user = journal;
     shards->history = journal_history_table(journal->history);
     return CLI_OK;

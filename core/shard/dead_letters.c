@@ -79,7 +79,7 @@ static void topic_of(const struct kept *kept, uint8_t topic[TOPIC_BYTES_MAX], ui
 }
 
 /* False: there is no room for it now. */
-static bool send(struct worker *worker, const struct kept *kept, const struct queue_dead *dead,
+static bool send(struct worker *worker, struct kept *kept, const struct queue_dead *dead,
                  const struct wire_event *event) {
     uint8_t topic[TOPIC_BYTES_MAX];
     struct wire_event letter = {.topic = topic};
@@ -91,30 +91,43 @@ static bool send(struct worker *worker, const struct kept *kept, const struct qu
     letter.event = bytes;
     letter.event_length = (uint32_t)length;
     bool fits = wire_record_size_of(&letter) <= log_record_max(worker->shards->logs[worker->number]);
-    bool sent = fits && ingress_own(worker, &letter);
+    bool sent = fits && ingress_own(worker, &letter, &kept->letter);
     free(bytes);
     return sent || (!fits && event != NULL && send(worker, kept, dead, NULL));
 }
 
-static bool send_one(struct worker *worker, const struct kept *kept, const struct queue_dead *dead) {
-    struct reader *reader = reader_of_number(worker, dead->log);
+static bool send_one(struct worker *worker, struct kept *kept, const struct queue_dead *dead) {
+    struct look_at look;
     struct wire_event event;
     uint64_t sequence;
-    if (!log_reader_lower(reader->log, reader->past, dead->position))
-        return send(worker, kept, dead, NULL);
-    const struct log_entry *entry = log_entry_at(reader->log, dead->position);
-    wire_record_read(log_bytes_at(reader->log, entry->offset), entry->length, &sequence, &event);
-    bool sent = send(worker, kept, dead, &event);
-    log_reader_idle(reader->log, reader->past);
+    enum look found = look_begin(worker, reader_of_number(worker, dead->log), dead->position, &look);
+    if (found == LOOK_LATER)
+        return false;
+    bool there = found == LOOK_THERE && look.first == dead->position;
+    if (there) {
+        const struct log_entry *entry = log_view_entry(look.view, dead->position);
+        wire_record_read(log_view_bytes(look.view, entry->offset), entry->length, &sequence, &event);
+    }
+    bool sent = send(worker, kept, dead, there ? &event : NULL);
+    look_end(&look);
     return sent;
+}
+
+/* The state of a durable queue must not say that it is done before its letter is where nothing gets lost. */
+static bool settled(const struct worker *worker, const struct kept *kept) {
+    return kept->home == NULL || ingress_own_settled(worker, &kept->letter);
 }
 
 bool dead_letters_send(struct worker *worker, struct kept *kept) {
     struct queue_dead dead;
     while (queue_dead(kept->queue, &dead)) {
-        if (!send_one(worker, kept, &dead))
+        if (!kept->burying && !send_one(worker, kept, &dead))
+            return false;
+        kept->burying = !settled(worker, kept);
+        if (kept->burying)
             return false;
         queue_buried(kept->queue);
+        states_changed(worker, kept);
     }
     return true;
 }

@@ -73,7 +73,8 @@ static bool answered(struct history_request *request) {
     return true;
 }
 
-#define PLACES (HISTORY_STRETCHES + HISTORY_SEARCHES)
+#define SEARCHES_END (HISTORY_STRETCHES + HISTORY_SEARCHES)
+#define PLACES       (SEARCHES_END + HISTORY_QUEUES)
 
 int history_make(struct worker *worker) {
     const struct shards_config *config = &worker->shards->config;
@@ -172,8 +173,9 @@ void history_came(struct worker *worker, uint32_t index) {
     struct history_request *request = &behind->request;
     CHECK(behind->state == BEHIND_ASKED);
     behind->state = request->result == 0 ? BEHIND_THERE : BEHIND_REFUSED;
-    if (index >= HISTORY_STRETCHES && behind->search == NULL)
+    if (index >= HISTORY_STRETCHES && index < SEARCHES_END && behind->search == NULL)
         behind->state = BEHIND_FREE;
+    behind->used = counter_get(&worker->stats.turns);
     if (request->result != 0 || request->kind != HISTORY_READ)
         return;
     counter_add(&worker->stats.history_bytes, request->bytes);
@@ -188,7 +190,7 @@ void history_came(struct worker *worker, uint32_t index) {
 /* ---- searches ---- */
 
 struct behind *history_search(struct worker *worker, struct search *search) {
-    for (uint32_t i = HISTORY_STRETCHES; i < PLACES; i++) {
+    for (uint32_t i = HISTORY_STRETCHES; i < SEARCHES_END; i++) {
         struct behind *stretch = &worker->behind[i];
         if (stretch->state != BEHIND_FREE || stretch->search != NULL)
             continue;
@@ -207,4 +209,34 @@ void history_search_end(struct behind *stretch) {
         return; /* free when it comes */
     stretch->state = BEHIND_FREE;
     history_free(&stretch->request);
+}
+
+/* ---- queues ---- */
+
+static bool stretch_has(const struct behind *behind, uint32_t log, uint64_t position) {
+    const struct history_request *request = &behind->request;
+    return behind->state != BEHIND_FREE && behind->log == log && position >= request->from &&
+           (position == request->from || (behind->state == BEHIND_THERE && position < request->end));
+}
+
+/* One that came in this turn, or was read in it, is left to who asked for it. */
+static bool place_spare(const struct worker *worker, const struct behind *behind) {
+    return behind->state == BEHIND_FREE ||
+           (behind->state != BEHIND_ASKED && behind->used + 1 < counter_get(&worker->stats.turns));
+}
+
+struct behind *history_queue(struct worker *worker, uint32_t log, uint64_t position) {
+    struct behind *spare = NULL;
+    for (uint32_t i = SEARCHES_END; i < PLACES; i++) {
+        struct behind *behind = &worker->behind[i];
+        if (stretch_has(behind, log, position)) {
+            behind->used = counter_get(&worker->stats.turns);
+            return behind->state == BEHIND_ASKED ? NULL : behind;
+        }
+        if (place_spare(worker, behind) && (spare == NULL || behind->used < spare->used))
+            spare = behind;
+    }
+    if (spare != NULL)
+        history_ask(worker, spare, log, HISTORY_READ, position, SEND_BYTES_MAX);
+    return NULL;
 }

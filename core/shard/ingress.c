@@ -399,7 +399,8 @@ enum session_verdict ingress_refused(void *user, const struct fault *fault) {
     return SESSION_GO;
 }
 
-bool ingress_own(struct worker *worker, const struct wire_event *event) {
+bool ingress_own(struct worker *worker, const struct wire_event *event, struct own_placed *placed) {
+    struct own_placed unasked;
     struct topic_learnt found;
     const struct topic_learnt *topic = topic_find(worker, event, &found);
     struct home *home = topic->home;
@@ -409,8 +410,16 @@ bool ingress_own(struct worker *worker, const struct wire_event *event) {
                               .log = topic->log,
                               .expiring = expiry_asked(event, topic->rule),
                               .topic_length = (uint8_t)event->topic_length};
-    if (home == NULL)
-        return append_there(worker, NULL, topic->way, &forward, event) == PLACED;
+    if (placed == NULL)
+        placed = &unasked;
+    placed->disk = log_is_disk(worker->shards, topic->log);
+    if (home == NULL) {
+        placed->by = topic->way;
+        if (append_there(worker, NULL, topic->way, &forward, event) != PLACED)
+            return false;
+        placed->until = spsc_committed(worker->out[topic->way].ring);
+        return true;
+    }
     (void)landing_clear(home, NULL, NULL);
     uint8_t *out = log_room(worker, home, forward.length);
     if (out == NULL)
@@ -418,6 +427,34 @@ bool ingress_own(struct worker *worker, const struct wire_event *event) {
     forward.topic_at =
         (uint8_t)wire_record_write(out, sequence_make(home->epoch, log_writer_next(home->log)), event);
     log_add(worker, home, &forward, topic_id(worker, home, event, forward.hash));
+    placed->by = (uint16_t)(ACK_LOG + home->index);
+    placed->until = log_writer_next(home->log);
+    return true;
+}
+
+bool ingress_own_settled(const struct worker *worker, const struct own_placed *placed) {
+    if (placed->by >= ACK_LOG) {
+        const struct log *log = worker->home_of[placed->by - ACK_LOG]->log;
+        return (placed->disk ? log_visible(log) : log_produced(log)) >= placed->until;
+    }
+    const struct spsc *ring = worker->out[placed->by].ring;
+    return (placed->disk ? spsc_settled(ring) : spsc_consumed(ring)) >= placed->until;
+}
+
+bool ingress_state(struct worker *worker, struct home *home, const struct wire_event *state) {
+    uint64_t hash = topic_hash(state->topic, state->topic_length, worker->shards->config.slot_seed);
+    uint32_t length = wire_record_size_of(state);
+    (void)landing_clear(home, NULL, NULL);
+    uint8_t *out = log_room(worker, home, length);
+    if (out == NULL)
+        return false;
+    uint32_t topic_at = wire_record_write(out, sequence_make(home->epoch, log_writer_next(home->log)), state);
+    uint32_t flags = log_flags(LOG_STATE, topic_slot(hash), topic_at, state->topic_length);
+    log_writer_commit(home->log, length, flags, 0, worker->wall_ns);
+    if (log_writer_news(home->log))
+        home_publish(worker, home);
+    worker->worked = true;
+    counter_add(&worker->stats.queue_states, 1);
     return true;
 }
 

@@ -3,8 +3,9 @@
  * A queue with members stands in the route table like a connection. While it is live in a log it is offered
  * each event as it is routed; when its members have no credit it stops there, and comes back by its own
  * cursor (keeper_turn), a bounded step in each turn. Without members it is in no table and costs nothing per
- * event. It holds positions only: what is delivered again is read from the log again, and what is there no
- * more is lost, with a Gap. It holds no writer back. */
+ * event. It holds positions only: what is delivered again is read from the log again, from the journal where
+ * the ring has it no more (look.c), and what is nowhere is lost, with a Gap. It holds no writer back. What is
+ * durable of it is in states.c. */
 #include "core/shard/worker.h"
 
 #include "codecs/event/attributes.h"
@@ -32,7 +33,7 @@ static bool name_is(const struct kept *kept, struct queue_text name) {
     return own->n == name.n && memcmp(own->p, name.p, name.n) == 0;
 }
 
-static struct kept *kept_find(const struct worker *worker, struct queue_text name) {
+struct kept *keeper_find(const struct worker *worker, struct queue_text name) {
     const struct keeper *keeper = &worker->keeper;
     uint32_t slot = lookup_find(&keeper->names, name_hash(worker, name));
     struct kept *kept = slot == LOOKUP_NONE ? NULL : keeper->slots[slot];
@@ -85,37 +86,100 @@ static void kept_logs(const struct worker *worker, struct kept *kept) {
         kept->only = topic_slot(topic_hash(patterns + 1, patterns[0], worker->shards->config.slot_seed));
 }
 
-static struct kept *kept_make(struct worker *worker, struct queue_terms *terms) {
+static void queues_count(struct worker *worker) {
+    counter_set(&worker->stats.queues, worker->keeper.count);
+    counter_set(&worker->stats.queues_durable, worker->keeper.durable);
+}
+
+/* Takes the queue over. NULL: there is no room. */
+static struct kept *kept_add(struct worker *worker, struct queue *queue) {
     struct keeper *keeper = &worker->keeper;
+    const struct queue_terms *terms = queue_terms(queue);
     uint64_t hash = name_hash(worker, terms->name);
     struct kept *kept = calloc(1, sizeof *kept);
-    terms_settle(terms);
     if (kept == NULL || keeper->count == QUEUES_MAX || lookup_find(&keeper->names, hash) != LOOKUP_NONE ||
-        !keeper_room(keeper) || queue_create(&kept->queue, terms) != 0) {
+        !keeper_room(keeper)) {
         free(kept);
         return NULL;
     }
     list_init(&kept->pumping);
+    list_init(&kept->saving);
+    kept->queue = queue;
     memcpy(kept->key, terms->key.p, terms->key.n);
     kept->hash = hash;
     kept->slot = slot_free(keeper);
     keeper->slots[kept->slot] = kept;
     lookup_put(&keeper->names, hash, kept->slot);
     keeper->count++;
+    if (!terms->is_volatile)
+        kept->home = worker->home_of[queue_log_of(worker, terms->name)];
+    keeper->durable += kept->home != NULL;
     kept_logs(worker, kept);
+    queues_count(worker);
     return kept;
+}
+
+static struct kept *kept_make(struct worker *worker, struct queue_terms *terms) {
+    struct queue *queue;
+    terms_settle(terms);
+    if (queue_create(&queue, terms) != 0)
+        return NULL;
+    struct kept *kept = kept_add(worker, queue);
+    if (kept == NULL)
+        queue_destroy(queue);
+    return kept;
+}
+
+/* Where it begins in the logs that it has no cursor in yet. */
+static bool kept_begin(struct worker *worker, const struct kept *kept, bool oldest) {
+    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+        uint64_t position = oldest ? log_kept(worker, i) : delivery_live_end(&worker->readers[i]);
+        if ((kept->logs >> i & 1u) != 0 &&
+            queue_begin(kept->queue, log_number(worker->readers[i].log), position) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* What it got of memory logs went with the run before. */
+static bool restored_begin(const struct shards *shards, const struct kept *kept) {
+    queue_forget_below(kept->queue, LOG_NUMBER_DISK);
+    for (uint32_t i = 0; i < shards->log_count; i++)
+        if ((kept->logs >> i & 1u) != 0 &&
+            queue_begin(kept->queue, log_number(shards->logs[i]), log_oldest(shards->logs[i])) != 0)
+            return false;
+    return true;
+}
+
+struct kept *keeper_restore(struct worker *worker, struct queue *queue) {
+    struct kept *kept = keeper_find(worker, queue_terms(queue)->name);
+    struct queue *before = NULL;
+    if (kept == NULL) {
+        kept = kept_add(worker, queue);
+    } else {
+        before = kept->queue;
+        kept->queue = queue;
+    }
+    if (kept == NULL)
+        return NULL;
+    queue_destroy(before);
+    kept->stated = 1;
+    return restored_begin(worker->shards, kept) ? kept : NULL;
 }
 
 static void kept_destroy(struct worker *worker, struct kept *kept) {
     struct keeper *keeper = &worker->keeper;
     CHECK(!kept->attached);
     list_remove(&kept->pumping);
+    list_remove(&kept->saving);
+    keeper->durable -= kept->home != NULL;
     timers_drop(&keeper->timers, kept->slot);
     lookup_drop(&keeper->names, kept->hash);
     keeper->slots[kept->slot] = NULL;
     keeper->count--;
     queue_destroy(kept->queue);
     free(kept);
+    queues_count(worker);
 }
 
 /* ---- in the route table, and out of it ---- */
@@ -130,16 +194,6 @@ static bool of_member_room(struct keeper *keeper, uint32_t capacity) {
            (capacity - keeper->of_member_capacity) * sizeof(struct kept *));
     keeper->of_member = of_member;
     keeper->of_member_capacity = capacity;
-    return true;
-}
-
-/* A new queue begins with the oldest event that is kept, and comes to what is live by its own cursor. */
-static bool cursors_begin_oldest(struct worker *worker, struct kept *kept) {
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
-        const struct log *log = worker->readers[i].log;
-        if ((kept->logs >> i & 1u) != 0 && queue_begin(kept->queue, log_number(log), log_oldest(log)) != 0)
-            return false;
-    }
     return true;
 }
 
@@ -169,6 +223,7 @@ static void detach(struct worker *worker, struct kept *kept) {
     peer_member_give(worker, kept->member);
     kept->attached = false;
     kept->live = 0;
+    kept->owes = false; /* whoever it was for has left */
     list_remove(&kept->pumping);
     queue_trim(kept->queue);
 }
@@ -203,9 +258,9 @@ static void fault_send(struct worker *worker, uint64_t owner, enum note_kind kin
 
 /* Without memory nothing is sent: the lease ends, and the event comes again. */
 static void deliver(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery,
-                    const struct log *log, const struct log_entry *entry) {
+                    const struct log_view *view, const struct log_entry *entry) {
     struct note *note =
-        note_new(NOTE_DELIVER, delivery->owner, log_bytes_at(log, entry->offset), entry->length);
+        note_new(NOTE_DELIVER, delivery->owner, log_view_bytes(view, entry->offset), entry->length);
     if (note == NULL)
         return;
     note->as.deliver.delivery = delivery->delivery;
@@ -231,9 +286,10 @@ static uint64_t key_of(const struct worker *worker, const struct kept *kept, con
 }
 
 /* False: nobody has credit. */
-static bool offer(struct worker *worker, struct kept *kept, const struct reader *reader, uint64_t position) {
-    const struct log_entry *entry = log_entry_at(reader->log, position);
-    const uint8_t *record = log_bytes_at(reader->log, entry->offset);
+static bool offer(struct worker *worker, struct kept *kept, const struct reader *reader,
+                  const struct log_view *view, uint64_t position) {
+    const struct log_entry *entry = log_view_entry(view, position);
+    const uint8_t *record = log_view_bytes(view, entry->offset);
     struct queue_delivery delivery;
     struct queue_event event = {.position = position,
                                 .key = key_of(worker, kept, record, entry->length),
@@ -242,7 +298,7 @@ static bool offer(struct worker *worker, struct kept *kept, const struct reader 
                                 .size = entry->length};
     enum queue_offer answer = queue_offer(kept->queue, &event, now_of(worker), &delivery);
     if (answer == OFFER_GIVEN)
-        deliver(worker, kept, &delivery, reader->log, entry);
+        deliver(worker, kept, &delivery, view, entry);
     if (answer != OFFER_WAIT)
         return true;
     queue_pass(kept->queue, event.log, position);
@@ -272,8 +328,9 @@ void keeper_offer(struct worker *worker, route_member member, uint32_t log, cons
         expired_pass(worker, kept, run->records);
         return;
     }
+    states_changed(worker, kept);
     for (uint32_t i = 0; i < run->records; i++)
-        if (!offer(worker, kept, &worker->readers[log], run->first + i)) {
+        if (!offer(worker, kept, &worker->readers[log], worker->views[log], run->first + i)) {
             kept->live &= ~(UINT64_C(1) << log);
             break;
         }
@@ -295,6 +352,13 @@ static void gap_tell(struct worker *worker, const struct kept *kept, const struc
         talk_send(worker, owner_shard(owner), note);
     }
     counter_add(&worker->stats.gap_records, to - from);
+    counter_add(&worker->stats.queue_lost_records, to - from);
+    uint32_t left_out;
+    const struct queue_text *name = &queue_terms(kept->queue)->name;
+    if (kept->home != NULL && logfmt_allowed(&worker->slow_limit, worker->now_ns, &left_out))
+        logfmt(LOGFMT_WARN, "a durable queue had not seen all when it was given up: its members get a Gap",
+               "queue=%.*s log=%u from=%llu to=%llu more=%u", (int)name->n, (const char *)name->p,
+               log_number(reader->log), (unsigned long long)from, (unsigned long long)to - 1, left_out);
 }
 
 static bool route_has(const struct route *route, route_member member) {
@@ -309,50 +373,67 @@ static bool route_has(const struct route *route, route_member member) {
     return low < route->count && route->members[low] == member;
 }
 
-static bool wants(struct worker *worker, const struct kept *kept, const struct log *log,
+static bool wants(struct worker *worker, const struct kept *kept, const struct log_view *view,
                   const struct log_entry *entry) {
     if (!log_flags_event(entry->flags))
         return false;
-    const uint8_t *name = log_bytes_at(log, entry->offset) + log_flags_topic_at(entry->flags);
+    const uint8_t *name = log_view_bytes(view, entry->offset) + log_flags_topic_at(entry->flags);
     return route_has(route_of(worker->routes, entry->topic, name, log_flags_topic_length(entry->flags)),
                      kept->member);
 }
 
 /* Counts anew what a mailbox holds, after some of it was lost. Under the gate. */
 static void mailbox_count(struct worker *worker, const struct kept *kept, const struct reader *reader) {
+    const struct log_view *view = worker->views[reader->index];
     struct queue_counts counts = queue_counts(kept->queue);
     uint64_t held = counts.out + counts.parked + counts.dead;
     uint64_t end = log_produced(reader->log);
     for (uint64_t at = queue_cursor(kept->queue, log_number(reader->log)); at < end; at++)
-        held += wants(worker, kept, reader->log, log_entry_at(reader->log, at));
+        held += wants(worker, kept, view, log_view_entry(view, at));
     queue_hold(kept->queue, held);
 }
 
+/* The same when it has seen all that was sent to it. */
+static void mailbox_recount(struct worker *worker, struct kept *kept) {
+    uint32_t log = (uint32_t)__builtin_ctzll(kept->logs);
+    bool all =
+        kept->live == kept->logs && worker->readers[log].cursor == log_writer_next(worker->home_of[log]->log);
+    struct queue_counts counts = queue_counts(kept->queue);
+    if (all)
+        queue_hold(kept->queue, counts.out + counts.parked + counts.dead);
+    kept->recount = !all;
+}
+
 /* Some of what it has not seen yet is no longer there. */
-static void step_gap(struct worker *worker, struct kept *kept, struct reader *reader, uint64_t from) {
-    uint64_t oldest = log_oldest(reader->log);
-    uint64_t to = oldest < reader->cursor ? oldest : reader->cursor;
+static void step_gap(struct worker *worker, struct kept *kept, struct reader *reader, uint64_t from,
+                     uint64_t to) {
+    if (to > reader->cursor)
+        to = reader->cursor;
     if (to <= from)
         return;
     queue_pass(kept->queue, log_number(reader->log), to);
     gap_tell(worker, kept, reader, from, to);
-    if (terms_mailbox(queue_terms(kept->queue)) && log_reader_lower(reader->log, reader->past, to)) {
-        mailbox_count(worker, kept, reader);
-        log_reader_idle(reader->log, reader->past);
-    }
+    if (!terms_mailbox(queue_terms(kept->queue)))
+        return;
+    kept->recount = !log_reader_lower(reader->log, reader->past, to);
+    if (kept->recount)
+        return;
+    mailbox_count(worker, kept, reader);
+    log_reader_idle(reader->log, reader->past);
 }
 
-/* At most so many records; false: it waits for credit. Under the gate. */
-static bool step_records(struct worker *worker, struct kept *kept, struct reader *reader, uint64_t from) {
-    uint64_t to = reader->cursor - from > CATCHUP_RECORDS_MAX ? from + CATCHUP_RECORDS_MAX : reader->cursor;
+/* At most so many records; false: it waits for credit. */
+static bool step_records(struct worker *worker, struct kept *kept, const struct reader *reader,
+                         const struct look_at *look, uint64_t from) {
+    uint64_t end = look->end < reader->cursor ? look->end : reader->cursor;
+    uint64_t to = end - from > CATCHUP_RECORDS_MAX ? from + CATCHUP_RECORDS_MAX : end;
     for (uint64_t position = from; position < to; position++) {
-        const struct log_entry *entry = log_entry_at(reader->log, position);
-        if (!wants(worker, kept, reader->log, entry))
+        const struct log_entry *entry = log_view_entry(look->view, position);
+        if (!wants(worker, kept, look->view, entry))
             continue;
-        if (log_flags_type(entry->flags) != LOG_EVENT &&
-            expiry_over(worker, worker->views[reader->index], entry))
+        if (log_flags_type(entry->flags) != LOG_EVENT && expiry_over(worker, look->view, entry))
             expired_pass(worker, kept, 1);
-        else if (!offer(worker, kept, reader, position))
+        else if (!offer(worker, kept, reader, look->view, position))
             return false;
     }
     queue_pass(kept->queue, log_number(reader->log), to);
@@ -363,46 +444,73 @@ static bool step_records(struct worker *worker, struct kept *kept, struct reader
 static bool step(struct worker *worker, struct kept *kept, struct reader *reader) {
     uint32_t number = log_number(reader->log);
     uint64_t from = queue_cursor(kept->queue, number);
-    if (from < reader->cursor && kept->only != SLOT_COUNT && log_slot_last(reader->log, kept->only) < from)
+    struct look_at look;
+    if (from < reader->cursor && kept->only != SLOT_COUNT && from >= reader->first &&
+        log_slot_last(reader->log, kept->only) < from)
         queue_pass(kept->queue, number, from = reader->cursor);
     if (from >= reader->cursor) {
         kept->live |= UINT64_C(1) << reader->index;
         return false;
     }
+    enum look found = look_begin(worker, reader, from, &look);
+    if (found == LOOK_LATER)
+        return true;
     worker->worked = true;
-    if (!log_reader_lower(reader->log, reader->past, from)) {
-        step_gap(worker, kept, reader, from);
+    states_changed(worker, kept);
+    if (found == LOOK_GONE || look.first > from) {
+        look_end(&look);
+        step_gap(worker, kept, reader, from, look.first);
         return true;
     }
-    bool more = step_records(worker, kept, reader, from);
-    log_reader_idle(reader->log, reader->past);
+    bool more = step_records(worker, kept, reader, &look, from);
+    look_end(&look);
     return more;
 }
 
-/* What has to be delivered again is read again; false: it is gone. */
-static bool deliver_again(struct worker *worker, struct kept *kept, const struct queue_delivery *delivery) {
-    struct reader *reader = reader_of_number(worker, delivery->log);
-    if (!log_reader_lower(reader->log, reader->past, delivery->position)) {
-        queue_lost(kept->queue, delivery->owner, delivery->delivery);
-        gap_tell(worker, kept, reader, delivery->position, delivery->position + 1);
-        return false;
+static void owed_deliver(struct worker *worker, struct kept *kept, const struct reader *reader,
+                         const struct look_at *look, bool there) {
+    const struct queue_delivery *owed = &kept->owed;
+    if (there && look->first == owed->position) {
+        deliver(worker, kept, owed, look->view, log_view_entry(look->view, owed->position));
+        return;
     }
-    deliver(worker, kept, delivery, reader->log, log_entry_at(reader->log, delivery->position));
-    log_reader_idle(reader->log, reader->past);
-    return true;
+    queue_lost(kept->queue, owed->owner, owed->delivery);
+    gap_tell(worker, kept, reader, owed->position, owed->position + 1);
+}
+
+/* What has to be delivered again is read again, one after the other. False: it waits for the journal. */
+static bool deliver_again(struct worker *worker, struct kept *kept) {
+    for (;;) {
+        if (!kept->owes && !queue_take(kept->queue, now_of(worker), &kept->owed))
+            return true;
+        const struct queue_delivery *owed = &kept->owed;
+        struct reader *reader = reader_of_number(worker, owed->log);
+        struct look_at look;
+        kept->owes = queue_holds(kept->queue, owed->owner, owed->delivery); /* its lease may be over */
+        if (!kept->owes)
+            continue;
+        states_changed(worker, kept);
+        enum look found = look_begin(worker, reader, owed->position, &look);
+        if (found == LOOK_LATER)
+            return false;
+        owed_deliver(worker, kept, reader, &look, found == LOOK_THERE);
+        kept->owes = false;
+        look_end(&look);
+    }
 }
 
 /* True: again in the next turn. */
 static bool pump(struct worker *worker, struct kept *kept) {
-    struct queue_delivery delivery;
     bool more = !dead_letters_send(worker, kept);
     if (!kept->attached)
         return more;
-    while (queue_take(kept->queue, now_of(worker), &delivery))
-        (void)deliver_again(worker, kept, &delivery);
+    if (!deliver_again(worker, kept))
+        more = true;
     for (uint32_t i = 0; i < worker->shards->log_count; i++)
         if (((kept->logs & ~kept->live) >> i & 1u) != 0 && step(worker, kept, &worker->readers[i]))
             more = true;
+    if (kept->recount)
+        mailbox_recount(worker, kept);
     return more;
 }
 
@@ -423,13 +531,17 @@ static void expire(struct worker *worker) {
                 note->as.delivery = expired.delivery;
             talk_send(worker, owner_shard(expired.owner), note);
         }
+        states_changed(worker, kept);
         pump_later(worker, kept);
     }
 }
 
+static void joins_try(struct worker *worker);
+
 void keeper_turn(struct worker *worker) {
     struct list now;
     struct list *node;
+    joins_try(worker);
     expire(worker);
     list_move(&worker->keeper.pumping, &now);
     while ((node = list_take(&now)) != NULL) {
@@ -438,10 +550,13 @@ void keeper_turn(struct worker *worker) {
             list_add(&worker->keeper.pumping, &kept->pumping);
         timer_set(worker, kept);
     }
+    states_turn(worker);
 }
 
 uint64_t keeper_due_ns(const struct worker *worker) {
     uint64_t due_ns = timers_due(&worker->keeper.timers);
+    if (states_due_ns(worker) < due_ns)
+        due_ns = states_due_ns(worker);
     uint64_t retry_ns = worker->now_ns + NS_PER_MS; /* a dead letter that had no room */
     return !list_empty(&worker->keeper.pumping) && retry_ns < due_ns ? retry_ns : due_ns;
 }
@@ -454,17 +569,43 @@ static struct fault exhausted(void) {
                           .field = "subscribe.queue"};
 }
 
+static bool join_made(struct worker *worker, struct kept *kept, const struct note *note,
+                      struct fault *fault) {
+    if (kept->home != NULL && !states_fit(kept)) {
+        *fault = (struct fault){.code = RH_CODE_TOO_LARGE,
+                                .text = "what is to be kept of this queue is longer than a record of the "
+                                        "journal may be here (logs.data): give it fewer patterns",
+                                .field = "subscribe.patterns"};
+        return false;
+    }
+    if (kept->home != NULL && note->as.join.window > QUEUE_WINDOW_MAX) {
+        *fault = queue_fault(QUEUE_NO_WINDOW);
+        return false;
+    }
+    if (kept->home == NULL && !note->as.join.oldest)
+        return true; /* it begins when it is attached */
+    if (!kept_begin(worker, kept, note->as.join.oldest))
+        return false;
+    if (kept->home != NULL)
+        states_made(worker, kept);
+    return true;
+}
+
 /* NULL: refused, as `fault` says. `made`: it is new. */
-static struct kept *join_find(struct worker *worker, struct queue_terms *terms, bool *made,
-                              struct fault *fault) {
-    struct kept *kept = kept_find(worker, terms->name);
+static struct kept *join_find(struct worker *worker, struct note *note, bool *made, struct fault *fault) {
+    struct queue_terms *terms = &note->as.join.terms;
+    struct kept *kept = keeper_find(worker, terms->name);
     *made = kept == NULL;
     if (kept != NULL)
         return terms_agree(queue_terms(kept->queue), terms, fault) ? kept : NULL;
     if (!terms_whole(terms, fault))
         return NULL;
     *fault = exhausted();
-    return kept_make(worker, terms);
+    kept = kept_make(worker, terms);
+    if (kept == NULL || join_made(worker, kept, note, fault))
+        return kept;
+    kept_destroy(worker, kept);
+    return NULL;
 }
 
 static bool join_do(struct worker *worker, struct kept *kept, const struct note *note, uint64_t *lost,
@@ -487,6 +628,21 @@ static bool join_do(struct worker *worker, struct kept *kept, const struct note 
     return false;
 }
 
+/* Nobody is told that a queue is there which a crash could still forget. */
+static void join_later(struct worker *worker, struct note *note) {
+    struct note *held = note_new(NOTE_JOIN, note->owner, NULL, 0);
+    if (held == NULL) {
+        fault_send(worker, note->owner, NOTE_REFUSED, exhausted());
+        return;
+    }
+    held->as = note->as;
+    note->as.join.texts = NULL;
+    struct note **last = &worker->keeper.joining;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = held;
+}
+
 static void join(struct worker *worker, struct note *note) {
     static const struct fault taken = {
         .code = RH_CODE_UNAVAILABLE,
@@ -495,11 +651,10 @@ static void join(struct worker *worker, struct note *note) {
     struct fault fault;
     uint64_t lost;
     bool made;
-    struct kept *kept = join_find(worker, &note->as.join.terms, &made, &fault);
-    if (kept != NULL && made && note->as.join.oldest && !cursors_begin_oldest(worker, kept)) {
-        kept_destroy(worker, kept);
-        kept = NULL;
-        fault = exhausted();
+    struct kept *kept = join_find(worker, note, &made, &fault);
+    if (kept != NULL && !states_durable(kept)) {
+        join_later(worker, note);
+        return;
     }
     if (kept == NULL || !join_do(worker, kept, note, &lost, &fault)) {
         if (kept != NULL && made)
@@ -514,6 +669,49 @@ static void join(struct worker *worker, struct note *note) {
     pump_later(worker, kept);
 }
 
+static bool join_ready(const struct worker *worker, const struct note *note) {
+    const struct kept *kept = keeper_find(worker, note->as.join.terms.name);
+    return kept == NULL || states_durable(kept);
+}
+
+static void joins_try(struct worker *worker) {
+    struct note *left = NULL, **last = &left;
+    struct note *note = worker->keeper.joining;
+    worker->keeper.joining = NULL;
+    while (note != NULL) {
+        struct note *next = note->next;
+        note->next = NULL;
+        if (join_ready(worker, note)) {
+            join(worker, note);
+            talk_free(note);
+        } else {
+            *last = note;
+            last = &note->next;
+        }
+        note = next;
+    }
+    worker->keeper.joining = left;
+}
+
+bool keeper_news(const struct worker *worker) {
+    for (const struct note *note = worker->keeper.joining; note != NULL; note = note->next)
+        if (join_ready(worker, note))
+            return true;
+    return false;
+}
+
+static void join_forget(struct worker *worker, uint64_t owner) {
+    struct note **at = &worker->keeper.joining;
+    while (*at != NULL && (*at)->owner != owner)
+        at = &(*at)->next;
+    struct note *note = *at;
+    if (note == NULL)
+        return;
+    *at = note->next;
+    note->next = NULL;
+    talk_free(note);
+}
+
 /* The queue that the owner is a member of, or NULL. */
 static struct kept *kept_of_owner(const struct worker *worker, uint64_t owner) {
     uint32_t slot = lookup_find(&worker->keeper.owners, owner);
@@ -522,6 +720,7 @@ static struct kept *kept_of_owner(const struct worker *worker, uint64_t owner) {
 
 static void leave(struct worker *worker, uint64_t owner) {
     struct kept *kept = kept_of_owner(worker, owner);
+    join_forget(worker, owner);
     if (kept == NULL)
         return;
     lookup_drop(&worker->keeper.owners, owner);
@@ -545,7 +744,7 @@ static void acked(struct worker *worker, const struct note *note) {
     if (answer != QUEUE_OK)
         fault_send(worker, note->owner, NOTE_ANSWER, queue_fault(answer));
     else
-        pump_later(worker, kept);
+        states_changed(worker, kept), pump_later(worker, kept);
 }
 
 void keeper_note(struct worker *worker, struct note *note) {
@@ -575,7 +774,7 @@ bool keeper_refuses(struct worker *worker, const struct wire_event *event, struc
     static const struct fault gone = {.code = RH_CODE_UNAVAILABLE,
                                       .text = "the requester is gone: nobody waits for this reply any more",
                                       .field = "topic"};
-    struct kept *kept = kept_find(worker, (struct queue_text){event->topic, event->topic_length});
+    struct kept *kept = keeper_find(worker, (struct queue_text){event->topic, event->topic_length});
     if (kept != NULL && !queue_full(kept->queue))
         return false;
     bool inbox = event->topic_length >= sizeof INBOX - 1 && !memcmp(event->topic, INBOX, sizeof INBOX - 1);
@@ -584,12 +783,16 @@ bool keeper_refuses(struct worker *worker, const struct wire_event *event, struc
 }
 
 void keeper_admit(struct worker *worker, const struct wire_event *event) {
-    struct kept *kept = kept_find(worker, (struct queue_text){event->topic, event->topic_length});
+    struct kept *kept = keeper_find(worker, (struct queue_text){event->topic, event->topic_length});
     CHECK(kept != NULL && queue_admit(kept->queue) == QUEUE_OK); /* keeper_refuses has been asked */
 }
 
 void keeper_init(struct keeper *keeper) {
     list_init(&keeper->pumping);
+    list_init(&keeper->urgent);
+    list_init(&keeper->saving);
+    for (uint32_t i = 0; i < DISK_LOGS_MAX; i++)
+        keeper->segments[i] = UINT64_MAX; /* all is written once after a start */
 }
 
 void keeper_deinit(struct worker *worker) {
@@ -600,6 +803,7 @@ void keeper_deinit(struct worker *worker) {
         queue_destroy(keeper->slots[i]->queue);
         free(keeper->slots[i]);
     }
+    talk_free(keeper->joining);
     free(keeper->slots);
     free(keeper->of_member);
     lookup_deinit(&keeper->names);

@@ -53,7 +53,7 @@ struct note {
             void *texts; /* owns */
             uint32_t window;
             bool take_over;
-            bool oldest; /* a queue that is made begins with the oldest event that is kept */
+            bool oldest; /* one that is made begins with what is there */
         } join;
         struct {
             uint64_t delivery;
@@ -117,8 +117,19 @@ static inline uint32_t owner_shard(uint64_t owner) {
 
 /* ---- queues: at their keeper (keeper.c) ---- */
 
+/* Where an event of the router itself went (ingress.c). */
+struct own_placed {
+    uint64_t until;
+    uint16_t by; /* as in ack_run */
+    bool disk;   /* ... and its topic is on disk */
+};
+
 struct kept {
     struct list pumping; /* has something to be delivered, or stands behind a live end */
+    struct list saving;  /* durable: its state is to be written, */
+    uint64_t save_ns;    /* ... then */
+    uint64_t stated;     /* durable: behind its first state in that log; 0 = it is not written yet */
+    struct home *home;   /* durable: of the log that has its state; else NULL */
     struct queue *queue; /* owns */
     uint64_t hash;       /* of its name, as in `names` */
     uint64_t logs;       /* one bit for each log where it can match */
@@ -127,6 +138,11 @@ struct kept {
     uint32_t only;       /* the slot of the only topic that it can match, or SLOT_COUNT */
     route_member member; /* while it is attached */
     bool attached;       /* has members: its patterns are in the route table */
+    bool recount;        /* a mailbox of which some was lost: what it holds is counted when it is live */
+    bool owes;           /* `owed` has been given out, and its bytes are still looked for */
+    bool burying;        /* the oldest dead letter has been sent, and is settled as `letter` says */
+    struct queue_delivery owed;
+    struct own_placed letter;
     char key[QUEUE_KEY_BYTES_MAX + 1];
 };
 
@@ -137,6 +153,11 @@ struct keeper {
     struct lookup owners; /* of its members -> slot */
     struct timers timers; /* of slots */
     struct list pumping;
-    struct kept **of_member; /* owns; by route_member, NULL = a peer's */
+    struct list urgent, saving;       /* states to be written: now, and in the order of their times */
+    struct note *joining;             /* owns; joins of queues that are not on disk yet, oldest first */
+    uint64_t segments[DISK_LOGS_MAX]; /* of disk logs, as last seen */
+    uint64_t segments_ns;             /* when that is to be looked at again */
+    uint32_t durable;                 /* how many of the queues are */
+    struct kept **of_member;          /* owns; by route_member, NULL = a peer's */
     uint32_t of_member_capacity;
 };

@@ -65,6 +65,13 @@ static bool patterns_pack(const Roundhouse__V1__Subscribe *subscribe, uint8_t **
             fault->field = "subscribe.patterns";
             return false;
         }
+        if (subscribe->patterns[i][0] == '@' && subscribe->queue->name[0] != '@') {
+            *fault = (struct fault){.code = RH_CODE_NOT_ALLOWED,
+                                    .field = "subscribe.patterns",
+                                    .text = "this is a mailbox, which only its receiver reads: join it as a "
+                                            "queue of this name"};
+            return false;
+        }
         bytes += 1 + length;
     }
     *patterns = malloc(bytes + 1);
@@ -98,16 +105,7 @@ static void terms_read(const Roundhouse__V1__Queue *queue, struct queue_terms *t
 
 /* The worker that keeps a queue of this name. */
 static uint32_t keeper_shard(const struct worker *worker, struct queue_text name) {
-    static const char prefix[] = "$queue.";
-    const struct shards *shards = worker->shards;
-    uint8_t topic[TOPIC_BYTES_MAX + sizeof prefix];
-    if (name.p[0] == '@')
-        return log_home(
-            shards, topic_log(worker, name.p, name.n, topic_hash(name.p, name.n, shards->config.slot_seed)));
-    memcpy(topic, prefix, sizeof prefix - 1);
-    memcpy(topic + sizeof prefix - 1, name.p, name.n);
-    uint32_t length = (uint32_t)sizeof prefix - 1 + name.n;
-    return shards->slots[topic_slot(topic_hash(topic, length, shards->config.slot_seed))];
+    return log_home(worker->shards, queue_log_of(worker, name));
 }
 
 static struct fault no_memory_now(void) {
@@ -115,12 +113,41 @@ static struct fault no_memory_now(void) {
                           .text = "the server has no memory for this subscription now"};
 }
 
-static bool start_valid(const Roundhouse__V1__Start *start, struct fault *fault) {
-    *fault = (struct fault){
-        .code = RH_CODE_INVALID,
-        .field = "subscribe.start",
-        .text = "a queue begins live, or when it is made with the oldest event; not elsewhere"};
-    return start == NULL || (start->from_case == ROUNDHOUSE__V1__START__FROM_OLDEST && start->oldest);
+static bool start_oldest(const Roundhouse__V1__Subscribe *subscribe) {
+    return subscribe->start != NULL && subscribe->start->from_case == ROUNDHOUSE__V1__START__FROM_OLDEST;
+}
+
+/* What a Subscribe says of its start holds for a queue that it makes; how a member that is too slow is
+ * treated is said by the window. */
+static bool start_valid(const Roundhouse__V1__Subscribe *subscribe, const struct queue_terms *terms,
+                        struct fault *fault) {
+    *fault = (struct fault){.code = RH_CODE_INVALID, .field = "subscribe.start"};
+    fault->text =
+        "a queue that is made begins live or at the oldest event there is: nothing else can be said";
+    if (subscribe->start != NULL && subscribe->start->from_case != ROUNDHOUSE__V1__START__FROM_OLDEST &&
+        subscribe->start->from_case != ROUNDHOUSE__V1__START__FROM__NOT_SET)
+        return false;
+    fault->text = "a mailbox begins when it is made: leave the start out";
+    if (start_oldest(subscribe) && terms_mailbox(terms))
+        return false;
+    fault->field = "subscribe.policy";
+    fault->text = "a queue holds back or skips nothing, its window says how much a member gets: leave it out";
+    if (subscribe->policy != ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT)
+        return false;
+    fault->field = "subscribe.gone";
+    fault->text = "a queue tells what is gone by a Gap: leave this out";
+    return subscribe->gone == 0;
+}
+
+static bool kept_valid(const struct worker *worker, const struct queue_terms *terms, struct fault *fault) {
+    if (terms->is_volatile || worker->shards->config.disk_logs > 0)
+        return true;
+    *fault =
+        (struct fault){.code = RH_CODE_UNSUPPORTED,
+                       .field = "subscribe.queue.volatile",
+                       .text = "this server has no journal, so it keeps queues in memory only: ask for a "
+                               "volatile one, or start it with --journal"};
+    return false;
 }
 
 static bool join_valid(const struct peer *peer, const Roundhouse__V1__Subscribe *subscribe,
@@ -140,14 +167,8 @@ static bool join_valid(const struct peer *peer, const Roundhouse__V1__Subscribe 
                                 .text = "a queue knows by itself where it goes on: leave the Position out"};
         return false;
     }
-    if (!start_valid(subscribe->start, fault) || !terms_valid(terms, fault))
-        return false;
-    if (terms->is_volatile)
-        return true;
-    *fault = (struct fault){.code = RH_CODE_UNSUPPORTED,
-                            .field = "subscribe.queue.volatile",
-                            .text = "this server keeps queues in memory only: ask for a volatile one"};
-    return false;
+    return start_valid(subscribe, terms, fault) && terms_valid(terms, fault) &&
+           kept_valid(peer->worker, terms, fault);
 }
 
 static struct fault joined_send(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe,
@@ -167,7 +188,7 @@ static struct fault joined_send(struct peer *peer, const Roundhouse__V1__Subscri
     uint32_t window = subscribe->queue->window;
     note->as.join.window = window == 0 ? QUEUE_WINDOW_DEFAULT : window;
     note->as.join.take_over = subscribe->queue->take_over;
-    note->as.join.oldest = subscribe->start != NULL;
+    note->as.join.oldest = start_oldest(subscribe);
     *membership =
         (struct membership){.id = subscribe->id, .owner = owner, .keeper = keeper_shard(worker, terms->name)};
     list_init(&membership->node);

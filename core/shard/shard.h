@@ -20,6 +20,8 @@ struct shards;
 
 /* One record of a log, whole, and when it came. */
 typedef void shards_take(void *context, const uint8_t *record, uint32_t length, uint64_t time_ns);
+/* The same of queues; false ends it. `state`: it is the state of one, else an event. */
+typedef bool shards_take_queue(void *context, const uint8_t *record, uint32_t length, bool state);
 
 struct shards_config {
     uint32_t count;
@@ -37,7 +39,13 @@ struct shards_config {
     /* Gives the events of a disk log that came at `since_ns` or later to `take`, in their order. Asked before
      * the workers start, where a rule wants duplicates to be known; NULL = there is nothing from before. */
     void (*recall)(void *user, uint32_t disk, uint64_t since_ns, shards_take *take, void *context);
-    void *recall_user;
+    /* Gives the states of queues and the events of mailboxes that a disk log has to `take`, in their order,
+     * before the workers start. 0, or negative errno: not all could be read. NULL = there is nothing. */
+    int (*recall_queues)(void *user, uint32_t disk, shards_take_queue *take, void *context);
+    /* A number that grows when the journal begins a new segment of the disk log; any thread. NULL = it never
+     * does. */
+    uint64_t (*segment)(void *user, uint32_t disk);
+    void *recall_user; /* of these three */
     const struct history
         *history; /* what disk logs have behind their rings; borrowed for life; NULL: nothing */
     enum io_body body;

@@ -68,6 +68,8 @@ int shards_create(struct shards **out, const struct shards_config *config, int l
     int result = facts_init(shards);
     for (uint32_t i = 0; i < config->count && result == 0; i++)
         result = worker_create(&shards->workers[i], shards, i, error);
+    if (result == 0)
+        result = states_recall(shards, error);
     if (result == 0) {
         known_recall(shards);
         *out = shards;

@@ -79,6 +79,11 @@ bool subs_has(const struct peer *peer, uint64_t id) {
     return find(&peer->subscriptions, id) != NULL;
 }
 
+static bool fault_set(struct fault *fault, enum rh_code code, const char *text, const char *field) {
+    *fault = (struct fault){.code = code, .text = text, .field = field};
+    return false;
+}
+
 static bool patterns_valid(const Roundhouse__V1__Subscribe *subscribe, struct fault *fault) {
     for (size_t i = 0; i < subscribe->n_patterns; i++) {
         const char *pattern = subscribe->patterns[i];
@@ -86,13 +91,13 @@ static bool patterns_valid(const Roundhouse__V1__Subscribe *subscribe, struct fa
             fault->field = "subscribe.patterns";
             return false;
         }
+        if (pattern[0] == '@')
+            return fault_set(
+                fault, RH_CODE_NOT_ALLOWED,
+                "this is a mailbox, which only its receiver reads: join it as a queue of this name",
+                "subscribe.patterns");
     }
     return true;
-}
-
-static bool fault_set(struct fault *fault, enum rh_code code, const char *text, const char *field) {
-    *fault = (struct fault){.code = code, .text = text, .field = field};
-    return false;
 }
 
 static bool subscribe_valid(const struct peer *peer, const Roundhouse__V1__Subscribe *subscribe,

@@ -224,7 +224,7 @@ static void mailbox_read(struct worker *worker) {
 /* Something that needs no event of the kernel to be done. */
 static bool worker_news(struct worker *worker) {
     if (mpsc_pending(worker->mailbox) || acks_waiting(worker) || verdicts_news(worker) ||
-        durable_news(worker))
+        durable_news(worker) || keeper_news(worker))
         return true;
     for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
@@ -376,7 +376,7 @@ int worker_turn(struct worker *worker) {
 static bool worker_quiet(struct worker *worker) {
     if (!worker->draining || worker->worked || worker_held(worker) || !ingress_idle(worker) ||
         worker_news(worker) || !durable_all(worker) || !list_empty(&worker->acking) ||
-        !list_empty(&worker->changing))
+        !list_empty(&worker->changing) || !states_idle(worker))
         return false;
     for (struct list *node = worker->all.next; node != &worker->all; node = node->next) {
         const struct peer *peer = LIST_OF(node, struct peer, all);

@@ -464,8 +464,12 @@ bool ingress_links(struct worker *worker);
 void ingress_publish_all(struct worker *worker);
 /* Parked connections try again. */
 void ingress_retry(struct worker *worker);
-/* An event of the router itself; its bytes are copied. False: there is no room now. */
-bool ingress_own(struct worker *worker, const struct wire_event *event) MUST_USE;
+/* An event of the router itself; its bytes are copied. False: there is no room now. `placed` (or NULL) says
+ * where it went: it is routed, or on disk when its topic is, as soon as ingress_own_settled says so. */
+bool ingress_own(struct worker *worker, const struct wire_event *event, struct own_placed *placed) MUST_USE;
+bool ingress_own_settled(const struct worker *worker, const struct own_placed *placed);
+/* A record of type LOG_STATE in a log of this worker. False: there is no room now. */
+bool ingress_state(struct worker *worker, struct home *home, const struct wire_event *state) MUST_USE;
 void ingress_link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command);
 bool ingress_idle(const struct worker *worker); /* nothing on its way in or out to other workers */
 void ingress_deinit(struct worker *worker);
@@ -645,6 +649,9 @@ void history_came(struct worker *worker, uint32_t index); /* COMMAND_HISTORY */
 /* A stretch of its own for a search; NULL = none is free. */
 struct behind *history_search(struct worker *worker, struct search *search);
 void history_search_end(struct behind *stretch); /* NULL is allowed */
+/* For a queue: the stretch that has a position, or why there is none. NULL: it has been asked for, or no
+ * place is free; ask again in a later turn. A refusal is told once. */
+struct behind *history_queue(struct worker *worker, uint32_t log, uint64_t position);
 
 /* catchup.c */
 /* From live to a cursor: gives up its slices; one who is retired just gives them up. False: it had to be
@@ -685,10 +692,45 @@ void keeper_offer(struct worker *worker, route_member member, uint32_t log, cons
 /* Leases, pauses, what is to be delivered again, and the queues that are not live. */
 void keeper_turn(struct worker *worker);
 uint64_t keeper_due_ns(const struct worker *worker); /* when it has something to do; UINT64_MAX = never */
+bool keeper_news(const struct worker *worker);       /* a definition is on disk that somebody waits for */
+/* A queue that was restored takes the place of the one of its name, or is new; the queue is taken over. NULL:
+ * no memory, nothing is taken over. */
+struct kept *keeper_restore(struct worker *worker, struct queue *queue);
+struct kept *keeper_find(const struct worker *worker, struct queue_text name);
 /* Whether an event for a mailbox is not taken, and why. At the mailbox's home. */
 bool keeper_refuses(struct worker *worker, const struct wire_event *event, struct verdict *verdict);
 /* It is about to be stored, and counts as held from now on. */
 void keeper_admit(struct worker *worker, const struct wire_event *event);
+
+/* What lies at a position of a log that a queue reads. LOOK_THERE: `look_end` is to be called. */
+enum look { LOOK_THERE, LOOK_LATER, LOOK_GONE };
+struct look_at {
+    const struct log_view *view;
+    struct reader *reader; /* under its gate `past`, or NULL */
+    uint64_t first;        /* THERE: above the position where a cut has left a hole. GONE: the lowest kept */
+    uint64_t end;          /* behind the last one that is there */
+};
+enum look look_begin(struct worker *worker, struct reader *reader, uint64_t position, struct look_at *at);
+void look_end(struct look_at *at);
+
+/* states.c: what of queues is in the journal */
+/* A durable queue that was just made: its state is written. */
+void states_made(struct worker *worker, struct kept *kept);
+/* Whether the queue that was made is known to be on disk; a volatile one needs not be. */
+bool states_durable(const struct kept *kept);
+/* Something has changed that its state says. */
+void states_changed(struct worker *worker, struct kept *kept);
+void states_forget(struct kept *kept);
+/* Writes what is due; behind all that changes queues in a turn. */
+void states_turn(struct worker *worker);
+uint64_t states_due_ns(const struct worker *worker);
+/* Whether a state of this queue can be a record of its log. */
+bool states_fit(const struct kept *kept);
+bool states_idle(const struct worker *worker); /* nothing is to be written */
+/* The index of the log that a queue's state would be in, whose home keeps it. */
+uint32_t queue_log_of(const struct worker *worker, struct queue_text name);
+/* Before the workers start: the queues that the disk logs have. Negative errno with one sentence. */
+int states_recall(const struct shards *shards, char *error) MUST_USE;
 
 /* dead_letters.c */
 /* False: not all, there is no room now. */

@@ -353,6 +353,7 @@ REFUSED_SUBSCRIPTIONS = {
     "a wildcard in a token": subscribe(patterns=["a*"]),
     "a rest in the middle": subscribe(patterns=["a.>.b"]),
     "a mailbox with a dot": subscribe(patterns=["@a.b"]),
+    "a mailbox": subscribe(patterns=["@a"]),
     "an unknown policy": subscribe(policy=17),
     "an id in use": subscribe(id=7, policy=pb.SLOW_POLICY_SKIP),
     "another policy": subscribe(policy=pb.SLOW_POLICY_DISCONNECT),

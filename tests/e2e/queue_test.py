@@ -420,7 +420,6 @@ def test_beside_a_journal_queues_read_the_disk_logs_and_forget_what_has_expired(
     sender = made.client(ack=pb.ACK_LEVEL_DISK)
     box = Member(made, name="@crm", capacity=3, window=1)
     durable = Member(made, join=False)
-    assert durable.join("work", "order.>", volatile=False).error.code == pb.ERROR_CODE_UNSUPPORTED
     assert durable.join("work", "order.>").WhichOneof("body") == "subscribed"
     assert publish(sender, "order.a", 1, 2) == {} and durable.events(2) == [(1, 1, 1), (2, 2, 1)]
     assert publish(sender, "@crm", 3) == {} and box.event() == (3, 1, 1)

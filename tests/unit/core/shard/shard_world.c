@@ -70,13 +70,85 @@ static void worker_begin(struct world *world, uint32_t shard, const struct world
     worker->now_ns = clock_mono_ns();
 }
 
+/* --- What is on disk ------------------------------------------------------------------------------------ */
+
+void world_disk_free(struct world_disk *disk) {
+    for (uint32_t i = 0; i < DISK_LOGS_MAX; i++) {
+        free(disk->logs[i].entries);
+        free(disk->logs[i].bytes);
+    }
+}
+
+static void disk_keep(struct world_disk_log *kept, const struct log *log) {
+    for (uint64_t at = kept->count + 1; at < log_produced(log); at++) {
+        struct log_entry entry = *log_entry_at(log, at);
+        kept->entries = realloc(kept->entries, (kept->count + 1) * sizeof entry);
+        kept->bytes = realloc(kept->bytes, kept->length + entry.length);
+        cr_assert(kept->entries != NULL && kept->bytes != NULL);
+        memcpy(kept->bytes + kept->length, log_bytes_at(log, entry.offset), entry.length);
+        entry.offset = kept->length;
+        entry.topic = 0;
+        kept->length += entry.length;
+        kept->entries[kept->count++] = entry;
+    }
+}
+
+static int disk_recall(void *user, uint32_t disk, shards_take_queue *take, void *context) {
+    const struct world_disk_log *kept = &((struct world_disk *)user)->logs[disk];
+    for (uint64_t i = 0; i < kept->count; i++) {
+        const struct log_entry *entry = &kept->entries[i];
+        const uint8_t *record = kept->bytes + entry->offset;
+        bool state = log_flags_type(entry->flags) == LOG_STATE;
+        if (state || (log_flags_event(entry->flags) && record[log_flags_topic_at(entry->flags)] == '@'))
+            cr_assert(take(context, record, entry->length, state));
+    }
+    return 0;
+}
+
+static uint64_t disk_segment(void *user, uint32_t disk) {
+    (void)disk;
+    return ((struct world_disk *)user)->segment;
+}
+
+static void disk_ask(void *user, struct history_request *request) {
+    const struct world_disk_log *kept = &((struct world_disk *)user)->logs[request->disk];
+    uint64_t from = request->from;
+    request->oldest = 1;
+    request->result = -ENODATA;
+    if (from <= kept->count)
+        request->result = history_fill(request, from, kept->entries + (from - 1),
+                                       (uint32_t)(kept->count - (from - 1)), kept->bytes);
+    cr_assert(request->answered(request));
+}
+
+static uint64_t disk_oldest(void *user, uint32_t disk) {
+    (void)user;
+    (void)disk;
+    return 1;
+}
+
+static void disk_connect(struct world_disk *disk, struct shards_config *config) {
+    for (uint32_t i = 0; i < config->disk_logs; i++)
+        disk->next[i] = disk->logs[i].count + 1;
+    disk->history = (struct history){.user = disk, .ask = disk_ask, .oldest = disk_oldest};
+    config->disk_first = disk->next;
+    config->recall_queues = disk_recall;
+    config->segment = disk_segment;
+    config->recall_user = disk;
+    config->history = &disk->history;
+}
+
 struct world *world_new(const struct world_config *config) {
     struct world *world = calloc(1, sizeof *world);
     char error[200];
     cr_assert_not_null(world);
     world->shards = shards_make(world, config);
+    world->disk = config->disk;
+    if (world->disk != NULL)
+        disk_connect(world->disk, &world->shards->config);
     for (uint32_t i = 0; i < world->shards->config.count; i++)
         cr_assert_eq(worker_create(&world->shards->workers[i], world->shards, i, error), 0, "%s", error);
+    cr_assert_eq(states_recall(world->shards, error), 0, "%s", error);
     for (uint32_t i = 0; i < world->shards->config.count; i++)
         worker_begin(world, i, config);
     return world;
@@ -180,6 +252,8 @@ const char *world_topic(const struct world *world, uint32_t log, char topic[16])
 
 void world_journal(struct world *world) {
     const struct shards *shards = world->shards;
+    for (uint32_t i = shards->config.count; world->disk != NULL && i < shards->log_count; i++)
+        disk_keep(&world->disk->logs[i - shards->config.count], shards->logs[i]);
     for (uint32_t i = shards->config.count; i < shards->log_count; i++)
         log_visible_set(shards->logs[i], log_produced(shards->logs[i]));
     shards_log_moved(shards);
@@ -256,8 +330,8 @@ void client_subscribe(struct world_client *client, uint64_t id, const char *patt
     client_send(client, &made);
 }
 
-void client_join(struct world_client *client, uint64_t id, const char *name, const char *pattern,
-                 uint32_t window) {
+static void join(struct world_client *client, uint64_t id, const char *name, const char *pattern,
+                 uint32_t window, bool is_volatile) {
     Roundhouse__V1__Subscribe subscribe;
     Roundhouse__V1__Queue queue;
     char copies[2][TOPIC_BYTES_MAX + 1];
@@ -266,7 +340,7 @@ void client_join(struct world_client *client, uint64_t id, const char *name, con
     (void)snprintf(copies[1], sizeof copies[1], "%s", pattern == NULL ? "" : pattern);
     roundhouse__v1__queue__init(&queue);
     queue.name = copies[0];
-    queue.volatile_ = 1;
+    queue.volatile_ = is_volatile;
     queue.group = name[0] != '@';
     queue.window = window;
     queue.backoff_ms = 1;
@@ -278,6 +352,16 @@ void client_join(struct world_client *client, uint64_t id, const char *name, con
     subscribe.queue = &queue;
     FRAME_MAKE(made, subscribe, subscribe, SUBSCRIBE);
     client_send(client, &made);
+}
+
+void client_join(struct world_client *client, uint64_t id, const char *name, const char *pattern,
+                 uint32_t window) {
+    join(client, id, name, pattern, window, true);
+}
+
+void client_join_durable(struct world_client *client, uint64_t id, const char *name, const char *pattern,
+                         uint32_t window) {
+    join(client, id, name, pattern, window, false);
 }
 
 void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind) {

@@ -19,13 +19,29 @@ struct world_config {
     uint32_t landing_bytes;         /* 0 = LANDING_BYTES_MIN */
     uint32_t socket_bytes;          /* what a simulated socket holds in each direction; 0 = 4 KiB */
     bool early;                     /* every flush tells other things, too */
+    struct world_disk *disk;        /* what outlives the world; NULL = nothing does */
     const struct topic_rule *rules; /* NULL = topics d.> on disk, the others in memory */
     uint32_t rules_count;
 };
 
+/* The disk logs as a journal has them: longer than any world. Zero it; world_disk_free frees it. */
+struct world_disk_log {
+    struct log_entry *entries; /* owns; from position 1 on, offsets are from `bytes` */
+    uint8_t *bytes;            /* owns */
+    uint64_t count, length;
+};
+struct world_disk {
+    struct world_disk_log logs[DISK_LOGS_MAX];
+    uint64_t next[DISK_LOGS_MAX]; /* when the world began */
+    uint64_t segment;             /* of all logs */
+    struct history history;
+};
+void world_disk_free(struct world_disk *disk);
+
 struct world_client;
 
 struct world {
+    struct world_disk *disk; /* borrows */
     struct shards *shards;
     uint8_t slots[SLOT_COUNT];
     uint32_t clients_count;
@@ -60,6 +76,9 @@ void client_subscribe(struct world_client *client, uint64_t id, const char *patt
 /* A member of a volatile queue, which is a group unless it is a mailbox. `pattern`: NULL = none. */
 void client_join(struct world_client *client, uint64_t id, const char *name, const char *pattern,
                  uint32_t window);
+/* The same, durable. */
+void client_join_durable(struct world_client *client, uint64_t id, const char *name, const char *pattern,
+                         uint32_t window);
 void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind);
 void client_unsubscribe(struct world_client *client, uint64_t id);
 void client_goodbye(struct world_client *client);

@@ -1,0 +1,52 @@
+/* Where a queue finds what lies at a position: in the ring, or, behind it, in what the journal gives. */
+#include "core/shard/worker.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What the journal has no more is gone; what it can not read is tried again, as the queue waits for it. */
+static enum look refused(struct worker *worker, struct behind *behind, uint64_t position,
+                         struct look_at *at) {
+    const struct history_request *request = &behind->request;
+    uint32_t left_out;
+    behind->state = BEHIND_FREE;
+    at->first = request->oldest;
+    if (request->result == -ERANGE && request->oldest > position)
+        return LOOK_GONE;
+    if (request->result != -ENODATA && logfmt_allowed(&worker->error_limit, worker->now_ns, &left_out))
+        logfmt(LOGFMT_ERROR, "the journal can not be read: queues that need it wait",
+               "log=%u position=%llu error=\"%s\"", log_number(worker->readers[behind->log].log),
+               (unsigned long long)position, strerror(-request->result));
+    return LOOK_LATER;
+}
+
+static enum look look_behind(struct worker *worker, uint32_t log, uint64_t position, struct look_at *at) {
+    struct behind *behind = history_queue(worker, log, position);
+    if (behind == NULL)
+        return LOOK_LATER;
+    if (behind->state == BEHIND_REFUSED)
+        return refused(worker, behind, position, at);
+    const struct history_request *request = &behind->request;
+    at->view = &behind->view;
+    at->first = request->first > position ? request->first : position;
+    at->end = request->end;
+    return LOOK_THERE;
+}
+
+enum look look_begin(struct worker *worker, struct reader *reader, uint64_t position, struct look_at *at) {
+    *at = (struct look_at){.first = position, .end = reader->cursor};
+    if (log_reader_lower(reader->log, reader->past, position)) {
+        at->reader = reader;
+        at->view = worker->views[reader->index];
+        return LOOK_THERE;
+    }
+    if (history_has(worker, reader->index))
+        return look_behind(worker, reader->index, position, at);
+    at->first = log_oldest(reader->log);
+    return LOOK_GONE;
+}
+
+void look_end(struct look_at *at) {
+    if (at->reader != NULL)
+        log_reader_idle(at->reader->log, at->reader->past);
+}
