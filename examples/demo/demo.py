@@ -16,6 +16,10 @@ the manifest's SHA-256 digests say what, and matching.py, which shares no code w
 Missing, extra, altered and repeated documents are wrong, and so is another order than that of publishing
 within a topic.
 
+Then comes an act with a router that has a journal (mailbox.py): an order is sent to the mailbox of a system that is
+away; the router is killed by SIGKILL and started again; the system comes, gets its order byte for byte, and answers a
+request.
+
 With --break one byte of one document is flipped after its digest was taken and before it is published.
 The demo must then find it, name the document and fail.
 
@@ -29,6 +33,7 @@ import os
 import sys
 import time
 
+import mailbox
 import report
 from compare import Subscriber, expected_for, judge
 from documents import DataError, flip_one_byte, from_line, load, to_line
@@ -149,6 +154,7 @@ def main():
         report.say(f"{len(documents)} documents, {sum(len(d.data) for d in documents)} bytes, "
                    f"{len({d.topic for d in documents})} topics")
         carry_out(options, documents, people)
+        lost = mailbox.carry_out(options.binary, options.io, documents, DELIVERY_SECONDS)
     except BrokenPipeError:
         raise
     except (Trouble, DataError, OSError) as error:
@@ -156,7 +162,8 @@ def main():
         return 2
     verdicts = [judge(person, documents) for person in people]
     report.summary(people, verdicts)
-    right = all(verdict.right for verdict in verdicts)
+    report.complaints(lost)
+    right = all(verdict.right for verdict in verdicts) and not lost
     report.last_word(right, time.monotonic() - begin, len(documents), sum(v.received for v in verdicts))
     return 0 if right else 1
 

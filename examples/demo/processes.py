@@ -66,6 +66,14 @@ class Program:
             self.process.send_signal(signal.SIGTERM)
         return self.wait(seconds)
 
+    def said(self, text, seconds):
+        """Waits until it has written this to standard error."""
+        end = time.monotonic() + seconds
+        while text not in self.errors():
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise Trouble(f"{self.name} did not say '{text}'; it said:\n{self.errors()}")
+            time.sleep(0.02)
+
     def kill(self):
         if self.process.poll() is None:
             self.process.kill()
@@ -75,13 +83,14 @@ class Program:
 class Demo:
     """The programs of one demo; a context manager, so that none of them survives it."""
 
-    def __init__(self, binary, io):
+    def __init__(self, binary, io, journal=None):
         self.binary = binary
         self._programs = []
         self._config = tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="roundhouse-demo-")
         self._config.write(CONFIG)
         self._config.flush()
-        self.router = self._start("the router", ["serve", "--config", self._config.name, "--io", io])
+        self._serve = ["serve", "--config", self._config.name, "--io", io, *(["--journal", journal] if journal else [])]
+        self.router = self._start("the router", self._serve)
         self.native = self.admin = self.facts = None
 
     def __enter__(self):
@@ -108,6 +117,19 @@ class Demo:
             raise Trouble(f"the router printed no ready line but {line!r}; it said:\n{self.router.errors()}")
         self.native, self.admin = found.group(1), found.group(2)
         self.facts = line.strip()
+
+    def kill_router(self):
+        """As a crash or the power would: SIGKILL, without any chance to write something down."""
+        self.router.kill()
+
+    def restart_router(self, seconds):
+        """The same again: from its journal it knows what was acknowledged."""
+        self.router = self._start("the router", self._serve)
+        self.await_ready(seconds)
+
+    def start(self, name, command, *arguments):
+        """Starts a program that connects to the router."""
+        return self._start(name, [command, "--server", self.native, *arguments])
 
     def subscribe(self, name, patterns):
         """Starts a subscriber; the program prints one line of JSON per delivery."""

@@ -21,11 +21,15 @@ def say(text):
     print(text, flush=True)
 
 
+def mark(right, good, bad):
+    return _paint(good, GREEN) if right else _paint(bad, RED)
+
+
 def delivery(name, item, document):
     """One line: subscriber, topic, file, bytes, and whether the digest is the manifest's."""
     right = document is not None and item.sha256 == document.sha256
-    mark = _paint("digest ok", GREEN) if right else _paint("DIGEST DIFFERS", RED)
-    print(f"  {name:<9} {item.topic:<38} {item.subject:<58} {len(item.data):>7} B  {mark}", flush=True)
+    print(f"  {name:<9} {item.topic:<38} {item.subject:<58} {len(item.data):>7} B  "
+          f"{mark(right, 'digest ok', 'DIGEST DIFFERS')}", flush=True)
 
 
 def summary(subscribers, verdicts):
@@ -42,9 +46,14 @@ def summary(subscribers, verdicts):
             print(f"  {_paint('WRONG', RED)} {subscriber.name}: {kind}: {sentence}")
 
 
+def complaints(sentences):
+    for sentence in sentences:
+        print(f"  {_paint('WRONG', RED)} {sentence}")
+
+
 def last_word(right, seconds, documents, deliveries):
     text = f"{documents} documents published, {deliveries} deliveries, {seconds:.1f} s"
     if right:
-        say(_paint(f"\nRIGHT: every subscriber got exactly what it asked for, byte for byte ({text}).", GREEN))
+        say(_paint(f"\nRIGHT: every subscriber got exactly what it asked for, byte for byte, and the killed router lost nothing ({text}).", GREEN))
     else:
         say(_paint(f"\nWRONG: not every subscriber got what it asked for ({text}).", RED))
