@@ -359,12 +359,12 @@ int dlq_command(int argc, char **argv) {
     if (status != CLI_OK || dlq.help)
         return status;
     dlq.letters = calloc(DLQ_LETTERS, sizeof(struct letter *));
-    if (dlq.letters != NULL && out_init(&dlq.out, STDOUT_FILENO) == 0) {
-        status = dlq_run(&dlq);
-    } else {
+    if (dlq.letters == NULL || out_init(&dlq.out, STDOUT_FILENO) != 0) {
         (void)args_mistake("dlq", "out of memory");
-        status = CLI_INTERNAL;
+        free(dlq.letters);
+        return CLI_INTERNAL;
     }
+    status = dlq_run(&dlq);
     for (size_t i = 0; i < dlq.count; i++)
         free(dlq.letters[i]);
     free(dlq.letters);

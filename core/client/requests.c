@@ -38,17 +38,19 @@ static int requests_grow(struct requests *requests) {
     return RH_OK;
 }
 
-/* A free place with a number, or why there is none. */
-static int requests_take(struct requests *requests, struct request **out) {
+/* A free place with a number; NULL: there is none, and why. */
+static struct request *requests_take(struct requests *requests, int64_t *why) {
     int result = requests->open == requests->capacity ? requests_grow(requests) : RH_OK;
-    if (result != RH_OK)
-        return result;
+    if (result != RH_OK) {
+        *why = result;
+        return NULL;
+    }
     while (requests->list[requests->place].number != 0)
         requests->place = (requests->place + 1) % requests->capacity;
-    *out = &requests->list[requests->place];
-    (*out)->number = ++requests->rounds * REQUESTS_MAX + requests->place;
+    struct request *request = &requests->list[requests->place];
+    request->number = ++requests->rounds * REQUESTS_MAX + requests->place;
     requests->open++;
-    return RH_OK;
+    return request;
 }
 
 static struct request *requests_find(const struct requests *requests, uint64_t number) {
@@ -145,10 +147,10 @@ int64_t rh_request(rh_client *client, const char *topic, size_t topic_length, co
     if (fault != NULL)
         return link_invalid(client, fault);
     int64_t result = requests_inbox(client);
-    struct request *request = NULL;
-    if (result > 0)
-        result = requests_take(requests, &request);
     if (result < 0)
+        return result;
+    struct request *request = requests_take(requests, &result);
+    if (request == NULL)
         return result;
     uint64_t wait_ns = (timeout_ms != 0 ? timeout_ms : REQUEST_MS_DEFAULT) * NS_PER_MS;
     struct bytes bytes = {0};
