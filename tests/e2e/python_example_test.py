@@ -279,10 +279,10 @@ def test_a_publisher_whose_connection_breaks_loses_nothing(router, publish, brea
 
 
 def test_the_example_needs_nothing_but_python_and_protobuf(folder):
-    for name in ("roundhouse.py", "publish.py", "subscribe.py"):
+    for name in ("roundhouse.py", "publish.py", "subscribe.py", "consume.py", "request.py"):
         text = (folder / name).read_text()
         imported = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
-        assert set(imported) <= {"collections", "logging", "random", "select", "socket", "sys", "time", "types", "uuid",
+        assert set(imported) <= {"collections", "logging", "publish", "random", "secrets", "select", "socket", "sys", "time", "types", "uuid",
                                  "google", "roundhouse", "cloudevents_pb2", "wire_pb2"}
 
 
