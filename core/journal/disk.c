@@ -53,6 +53,11 @@ static int64_t real_size(struct disk *disk, int file) {
     return S_ISREG(stat.st_mode) ? stat.st_size : -EINVAL;
 }
 
+static void real_ahead(struct disk *disk, int file, uint64_t bytes, uint64_t offset) {
+    (void)disk;
+    (void)posix_fadvise(file, (off_t)offset, (off_t)bytes, POSIX_FADV_WILLNEED);
+}
+
 static int64_t real_read(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset) {
     (void)disk;
     ssize_t got = pread(file, out, bytes < SSIZE_MAX ? bytes : SSIZE_MAX, (off_t)offset);
@@ -141,6 +146,7 @@ static const struct disk_calls disk_real_calls = {
     .close = real_close,
     .size = real_size,
     .read = real_read,
+    .ahead = real_ahead,
     .write = real_write,
     .sync = real_sync,
     .forget = real_forget,

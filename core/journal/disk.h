@@ -30,6 +30,8 @@ struct disk_calls {
     void (*close)(struct disk *disk, int file);
     int64_t (*size)(struct disk *disk, int file);
     int64_t (*read)(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset);
+    /* These bytes will be read soon: the disk may begin. May be NULL. */
+    void (*ahead)(struct disk *disk, int file, uint64_t bytes, uint64_t offset);
     /* `durable`: returns when the bytes are on the medium (RWF_DSYNC); -EOPNOTSUPP where that is unknown. On
      * a DISK_DIRECT file address, offset and bytes are multiples of JOURNAL_BLOCK_BYTES. May be short. */
     int64_t (*write)(struct disk *disk, int file, const void *from, uint64_t bytes, uint64_t offset,

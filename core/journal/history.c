@@ -18,6 +18,7 @@
 
 #define HISTORY_REQUESTS 2048u /* a power of two, and more than all workers have */
 #define HISTORY_KEEP_MS  2000
+#define HISTORY_AHEAD    (4 * JOURNAL_GROUP_BYTES) /* the disk reads on while answers are sent */
 static_assert(HISTORY_REQUESTS >= SHARDS_MAX * (HISTORY_STRETCHES + HISTORY_SEARCHES), "none is refused");
 
 enum order { ORDER_REQUEST, ORDER_STOP };
@@ -64,6 +65,7 @@ static struct place *place_pick(struct journal_history *history, uint32_t log, u
 }
 
 static int place_read(struct journal_history *history, struct place *place, uint32_t log, uint64_t from) {
+    place->stretch.ahead = HISTORY_AHEAD;
     int result = journal_read(history->journal, log, from, &place->stretch);
     place->log = log;
     place->valid = result == 0;

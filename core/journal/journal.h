@@ -106,6 +106,7 @@ bool journal_failed(const struct journal *journal, struct journal_trouble *troub
 struct journal_stretch {
     /* the caller's */
     uint64_t bytes_max;    /* frames of one read, 0 = JOURNAL_GROUP_BYTES; one record is given in any case */
+    uint64_t ahead;        /* so many bytes of the files, from where it begins, will be read soon; 0 = none */
     const uint64_t *slots; /* NULL, or 64 words with a bit per slot: stretches without any may be left out */
     /* the answer */
     uint64_t first; /* position of entries[0]; above `from` by what `slots` left out, or a cut has lost */

@@ -156,6 +156,13 @@ static int fill_groups(struct window *window, struct place *place, struct fill *
     return fill->stretch->count > 0 ? 0 : -EBADMSG;
 }
 
+/* Not beyond what is durable: what lies behind it would be read before it is written. */
+static void ahead(const struct window *window, uint64_t offset, uint64_t bytes) {
+    uint64_t most = window->limit - offset;
+    if (bytes > 0 && window->disk->calls->ahead != NULL)
+        window->disk->calls->ahead(window->disk, window->file, bytes < most ? bytes : most, offset);
+}
+
 static int stretch_fill(struct commit *commit, struct place *place, struct journal_stretch *stretch) {
     char name[DISK_NAME_BYTES];
     struct window window;
@@ -171,6 +178,7 @@ static int stretch_fill(struct commit *commit, struct place *place, struct journ
         result = -EBADMSG;
     if (result == 0) {
         window.limit = place->end;
+        ahead(&window, place->offset, stretch->ahead);
         result = fill_groups(&window, place, &fill);
     }
     stretch->block = window.bytes;
