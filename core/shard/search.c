@@ -101,15 +101,18 @@ static uint32_t *place_of(struct search *search, const struct last *last, const 
 
 static bool topics_grow(struct search *search) {
     uint32_t capacity = search->capacity == 0 ? 2 * FIRST_TOPICS : 2 * search->capacity;
-    struct last *lasts = realloc(search->lasts, capacity / 2 * sizeof *lasts);
+    struct last *lasts = calloc(capacity / 2, sizeof *lasts);
     uint32_t *places = calloc(capacity, sizeof *places);
-    if (lasts != NULL)
-        search->lasts = lasts;
     if (lasts == NULL || places == NULL) {
+        free(lasts);
         free(places);
         return false;
     }
+    if (search->count > 0)
+        memcpy(lasts, search->lasts, search->count * sizeof *lasts);
+    free(search->lasts);
     free(search->places);
+    search->lasts = lasts;
     search->places = places;
     search->capacity = capacity;
     for (uint32_t i = 0; i < search->count; i++)
