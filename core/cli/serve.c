@@ -242,7 +242,6 @@ static int shards_begin(struct serve *serve) {
     if (status != CLI_OK)
         return status;
     snprintf(error, sizeof error, "out of memory");
-    status = CLI_INTERNAL;
     if (shards_create(&serve->shards, &shards, serve->native_fd, error) == 0) {
         status = serve_journal_start(&serve->journal, serve->shards);
         if (status != CLI_OK || shards_start(serve->shards, error) == 0)
