@@ -39,13 +39,13 @@
     X(catch_up_records, counter, "records routed for laggards")                                              \
     X(history_requests, counter, "stretches of disk logs that were asked for from the journal")              \
     X(history_bytes, counter, "bytes of frames that the journal has given")                                  \
+    X(history_failures, counter, "subscribers disconnected because the journal could not be read")           \
+    X(gaps, counter, "Gap frames queued")                                                                    \
+    X(gap_records, counter, "log positions covered by gaps, an upper bound of events not delivered")         \
     X(queues, gauge, "queues kept by this worker")                                                           \
     X(queues_durable, gauge, "... of these, those kept in the journal")                                      \
     X(queue_states, counter, "states of queues written to the journal")                                      \
     X(queue_lost_records, counter, "log positions that queues had not seen and that are no longer kept")     \
-    X(history_failures, counter, "subscribers disconnected because the journal could not be read")           \
-    X(gaps, counter, "Gap frames queued")                                                                    \
-    X(gap_records, counter, "log positions covered by gaps, an upper bound of events not delivered")         \
     X(slow_disconnects, counter, "subscribers disconnected because they fell off the ring")                  \
     X(blocking, gauge, "slow subscribers with policy block that hold back publishers now")                   \
     X(blocks, counter, "times a slow subscriber began to hold back publishers")                              \
