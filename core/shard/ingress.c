@@ -437,6 +437,7 @@ bool ingress_own_settled(const struct worker *worker, const struct own_placed *p
         const struct log *log = worker->home_of[placed->by - ACK_LOG]->log;
         return (placed->disk ? log_visible(log) : log_produced(log)) >= placed->until;
     }
+    CHECK(placed->by < WAYS_MAX);
     const struct spsc *ring = worker->out[placed->by].ring;
     return (placed->disk ? spsc_settled(ring) : spsc_consumed(ring)) >= placed->until;
 }
