@@ -91,8 +91,12 @@ def background():
         program = subprocess.Popen([os.path.join(BUILD, "examples", arguments[0]), *map(str, arguments[1:])],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         programs.append(program)
-        line = program.stdout.readline()
-        assert line == first, program.stderr.read() if not line else line
+        line = b""
+        while not line.endswith(b"\n"):  # byte by byte: what comes behind it is for communicate()
+            byte = os.read(program.stdout.fileno(), 1)
+            assert byte, program.stderr.read()
+            line += byte
+        assert line.decode() == first
         return program
 
     yield start

@@ -1,5 +1,6 @@
 """The Python example, made as its README says, does what its README says: also when connections break."""
 
+import os
 import pathlib
 import re
 import select
@@ -323,8 +324,12 @@ def program(folder):
         made = subprocess.Popen(["/usr/bin/python3", "-B", folder / name, *map(str, arguments)], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
         programs.append(made)
-        line = made.stdout.readline()
-        assert line == first, made.stderr.read() if not line else line
+        line = b""
+        while not line.endswith(b"\n"):  # byte by byte: what comes behind it is for communicate()
+            byte = os.read(made.stdout.fileno(), 1)
+            assert byte, made.stderr.read()
+            line += byte
+        assert line.decode() == first
         return made
 
     yield start
