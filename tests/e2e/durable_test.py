@@ -205,7 +205,7 @@ def test_states_are_written_anew_before_their_segments_go(journalled):
     held.silent()
     killed(made)
     made = journalled(config_text=config)
-    assert made.metric("roundhouse_queues_durable") == 2
+    made.await_metric("roundhouse_queues_durable", lambda n: n == 2)
     assert publish(made.client(ack=DISK), "@away", 1) == {}
     idle = Durable(made, name="idle")
     idle.silent()  # no Gap: it had seen everything

@@ -307,7 +307,9 @@ class Judge:
             due = at < len(places) or publication.step < stream.read_to
             after_begin = at > 0 or publication.step > stream.begin
         else:
-            due = publication.step < stream.read_to and publication.outcome == ACKNOWLEDGED
+            # In no journal and shown to nobody, what was only routed went with its run: nobody knows of a hole.
+            went = self.history.journal_read and self.history.durable(publication.topic) and publication.level != DISK
+            due = publication.step < stream.read_to and publication.outcome == ACKNOWLEDGED and not went
             after_begin = publication.step > stream.begin
         if not due or not after_begin:
             return False

@@ -235,7 +235,7 @@ def test_a_queue_may_begin_with_the_oldest_event_when_it_is_made(router, shards)
     late = Member(made, "o.>", name="live")
     late.silent()
     other = Member(made, join=False)
-    for start in (pb.Start(sequence=1), pb.Start(time_ns=1), pb.Start(last_per_topic=True), pb.Start()):
+    for start in (pb.Start(sequence=1), pb.Start(time_ns=1), pb.Start(last_per_topic=True)):
         assert other.join("new", "o.>", start=start).error.field == "subscribe.start"
 
 
