@@ -33,13 +33,15 @@ void loop_wait(rh_client *client, struct pollfd *others, size_t count, int most_
                const sigset_t *while_waiting) {
     struct pollfd ready[1 + LOOP_OTHERS_MAX] = {{.fd = rh_fd(client), .events = rh_events(client)}};
     CHECK(count <= LOOP_OTHERS_MAX);
-    memcpy(ready + 1, others, count * sizeof *others);
+    for (size_t i = 0; i < count; i++)
+        ready[1 + i] = others[i];
     int ms = rh_timeout_ms(client);
     if (ms < 0 || (most_ms >= 0 && most_ms < ms))
         ms = most_ms;
     struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     if (ppoll(ready, 1 + count, ms < 0 ? NULL : &wait, while_waiting) > 0)
-        memcpy(others, ready + 1, count * sizeof *others);
+        for (size_t i = 0; i < count; i++)
+            others[i] = ready[1 + i];
 }
 
 enum loop_flushed loop_flush(struct out *out, const char *command, const sigset_t *while_waiting) {
