@@ -18,7 +18,8 @@ DEMO = [sys.executable, "-B", os.path.join(wire.ROOT, "examples", "demo", "demo.
 @pytest.fixture
 def demo():
     """A demo whose router runs and that has all deliveries before it, in a process group of its own."""
-    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as made:
+    with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                          preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as made:  # a shell's jobs ignore it
         line = "..."
         while line and "the router says" not in line:
             line = made.stdout.readline()
