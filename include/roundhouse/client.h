@@ -225,7 +225,8 @@ int rh_request_cancel(rh_client *client, int64_t request);
  * a reply. That the requester is gone is told by on_ack. */
 int64_t rh_reply(rh_client *client, const rh_event *request, const uint8_t *reply, size_t reply_length);
 
-/* Says Goodbye; the state becomes RH_STATE_CLOSED when the server has settled everything and answered. */
+/* Says Goodbye; the state becomes RH_STATE_CLOSED when the server has settled everything and answered. Open
+ * requests end with it. */
 int rh_close(rh_client *client);
 
 int rh_fd(const rh_client *client); /* -1 while there is none; may change after each process (epoll users: an

@@ -135,6 +135,21 @@ def test_without_a_journal_a_durable_queue_is_refused_and_it_is_said_what_to_do(
     assert done.returncode == 65 and "--volatile" in done.stderr and "--journal" in done.stderr
 
 
+def test_with_a_journal_a_queue_and_a_mailbox_outlive_a_router_that_is_killed(router, run, spawn, publish, tmp_path):
+    journal = ["--journal", str(tmp_path / "journal")]
+    made = router(arguments=journal)
+    for arguments in (["--queue", "billing", "o.>"], ["@crm"]):
+        Member(spawn, made, "sub", *arguments, says="subscribed").stop()
+    publish(made, "o.a", "1", "--ack", "disk")
+    publish(made, "@crm", "2", "--ack", "disk")
+    made.process.kill()
+    made.wait()
+    again = router(arguments=journal)
+    for arguments, data in ((["--queue", "billing"], 1), (["@crm"], 2)):
+        done = run("sub", "--server", again.address, *arguments, "--count", "1")
+        assert done.returncode == 0 and events(done.stdout)[0]["data"] == data, done.stderr
+
+
 EXEC = {"exit 0": (1, None), "exit 65": (1, "refused"), "exit 1": (3, "attempts"), "kill -9 $$": (3, "attempts")}
 
 
