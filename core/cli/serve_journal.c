@@ -78,6 +78,7 @@ int serve_journal_open(struct serve_journal *journal, struct config *config) {
                                    .record_max = (uint32_t)config->limits.frame_bytes + FRAME_OVERHEAD_MAX,
                                    .retain_bytes = config->journal_retain_bytes,
                                    .retain_ns = config->journal_retain_ns,
+                                   .keeps = true,
                                    .failed = failed,
                                    .failed_user = journal};
     if (!config_journalled(config))
@@ -156,6 +157,10 @@ static uint64_t segment(void *user, uint32_t disk) {
     return journal_segment(((const struct serve_journal *)user)->journal, disk);
 }
 
+static void keep(void *user, uint32_t disk, uint64_t position) {
+    journal_keep(((const struct serve_journal *)user)->journal, disk, position);
+}
+
 int serve_journal_shards(struct serve_journal *journal, struct shards_config *shards) {
     if (journal->journal == NULL)
         return CLI_OK;
@@ -174,6 +179,7 @@ int serve_journal_shards(struct serve_journal *journal, struct shards_config *sh
     shards->recall = recall;
     shards->recall_queues = recall_queues;
     shards->segment = segment;
+    shards->keep = keep;
     shards->recall_user = journal;
     shards->history = journal_history_table(journal->history);
     return CLI_OK;

@@ -79,10 +79,10 @@ static void house_mark(struct commit *commit) {
 
 /* ---- trimming ---- */
 
-/* The current segment and the one before it stay: state that is written anew in each may not be in the newest
- * yet. */
-static bool segment_may_go(const struct chain *chain) {
-    return chain->segments_count > 2;
+/* The current segment and the one before it stay, and what somebody needs. */
+static bool segment_may_go(const struct commit *commit) {
+    const struct chain *chain = &commit->chain;
+    return chain->segments_count > 2 && chain->segments[1].first <= counter_get(&commit->keep);
 }
 
 static uint64_t house_bytes(const struct journal *journal) {
@@ -100,7 +100,7 @@ static struct commit *house_oldest(const struct journal *journal) {
     struct commit *found = NULL;
     for (uint32_t i = 0; i < journal->facts.logs; i++) {
         struct commit *commit = &journal->logs[i];
-        if (segment_may_go(&commit->chain) &&
+        if (segment_may_go(commit) &&
             (found == NULL || commit->chain.segments[0].time < found->chain.segments[0].time))
             found = commit;
     }

@@ -223,6 +223,8 @@ int journal_open(struct journal **out, const struct journal_config *config, stru
         journal_close(journal);
         return -1;
     }
+    for (uint32_t i = 0; i < journal->facts.logs; i++)
+        journal_keep(journal, i, config->keeps ? 0 : UINT64_MAX);
     *out = journal;
     return 0;
 }
@@ -278,6 +280,10 @@ uint64_t journal_oldest(const struct journal *journal, uint32_t log) {
     uint64_t oldest = commit->chain.segments[0].first;
     unlock(commit);
     return oldest;
+}
+
+void journal_keep(struct journal *journal, uint32_t log, uint64_t position) {
+    counter_set(&log_of(journal, log)->keep, position);
 }
 
 uint64_t journal_segment(const struct journal *journal, uint32_t log) {

@@ -35,6 +35,7 @@ struct journal_config {
     uint32_t record_max;    /* the longest record that a ring may bring; 0 = FRAME_BYTES_MAX's */
     uint64_t retain_bytes;  /* closed segments of all logs together; 0 = no limit */
     uint64_t retain_ns;     /* age of a closed segment's last record; 0 = no limit */
+    bool keeps; /* somebody says by journal_keep what he needs; nothing is trimmed before he has */
     void (*failed)(void *); /* called once, by a thread of the journal, when it has failed; may be NULL */
     void *failed_user;      /* for `failed` */
 };
@@ -67,9 +68,12 @@ uint64_t journal_next(const struct journal *journal, uint32_t log);
 /* The lowest position that is still there; journal_next when there is none. Moves only up (trimming). Any
  * thread. */
 uint64_t journal_oldest(const struct journal *journal, uint32_t log);
-/* Number of the segment that is written to. Who keeps state in a log writes it all again when this has moved:
- * the segment before the current one is never trimmed, those before it may be. Any thread. */
+/* Number of the segment that is written to. Who keeps state in a log writes it all again when this has moved.
+ * Any thread. */
 uint64_t journal_segment(const struct journal *journal, uint32_t log);
+/* From this position on the log is needed: no segment with such a record is trimmed, whatever `retain_bytes`
+ * and `retain_ns` say. For who asked by journal_config.keeps; one thread for each log. Blocks nobody. */
+void journal_keep(struct journal *journal, uint32_t log, uint64_t position);
 /* A position at or before the first record that was received at `time_ns` or later (wall clock); at most
  * JOURNAL_WAYPOINT_BYTES of records before it. journal_next when all are older. Any thread. */
 uint64_t journal_since(const struct journal *journal, uint32_t log, uint64_t time_ns);

@@ -27,6 +27,7 @@ struct commit {
     void (*moved)(void *);
     void *user;
     /* shared */
+    struct counter keep; /* records from this position on are needed (journal_keep) */
     bool stopping;
     bool spare_refused; /* there is no room for one now */
     /* the housekeeping thread's */

@@ -129,7 +129,10 @@ struct kept {
     struct list saving;  /* durable: its state is to be written, */
     uint64_t save_ns;    /* ... then */
     uint64_t stated;     /* durable: behind its first state in that log; 0 = it is not written yet */
-    struct home *home;   /* durable: of the log that has its state; else NULL */
+    uint64_t state_at;   /* durable: position of its last state, */
+    uint64_t
+        state_safe;    /* ... and of the last one that is known to be on disk; 0 = any of before the start */
+    struct home *home; /* durable: of the log that has its state; else NULL */
     struct queue *queue; /* owns */
     uint64_t hash;       /* of its name, as in `names` */
     uint64_t logs;       /* one bit for each log where it can match */
@@ -156,7 +159,8 @@ struct keeper {
     struct list urgent, saving;       /* states to be written: now, and in the order of their times */
     struct note *joining;             /* owns; joins of queues that are not on disk yet, oldest first */
     uint64_t segments[DISK_LOGS_MAX]; /* of disk logs, as last seen */
-    uint64_t segments_ns;             /* when that is to be looked at again */
+    uint64_t segments_ns;             /* when that is to be looked at again, */
+    uint64_t keep_ns;                 /* ... and when the journal is told again what it must keep */
     uint32_t durable;                 /* how many of the queues are */
     struct kept **of_member;          /* owns; by route_member, NULL = a peer's */
     uint32_t of_member_capacity;

@@ -45,7 +45,10 @@ struct shards_config {
     /* A number that grows when the journal begins a new segment of the disk log; any thread. NULL = it never
      * does. */
     uint64_t (*segment)(void *user, uint32_t disk);
-    void *recall_user; /* of these three */
+    /* Queues need their states from this position of the disk log on: the journal must keep them. Called by
+     * its home worker. NULL = the journal gives up nothing. */
+    void (*keep)(void *user, uint32_t disk, uint64_t position);
+    void *recall_user; /* of these four */
     const struct history
         *history; /* what disk logs have behind their rings; borrowed for life; NULL: nothing */
     enum io_body body;

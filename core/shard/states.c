@@ -3,8 +3,9 @@
  * A queue that is made is written at once, and nobody is told of it before that is on disk. What changes it
  * later is written together, QUEUE_SAVE_NS behind the first change: what was done in the meantime is done
  * again after a crash, nothing is lost. When the journal begins a new segment all that have their states in
- * that log are written again, and those that read it: the segment before is kept, so the last state of each
- * is always there, and says of no log that it is further behind than it is.
+ * that log are written again, and those that read it, so that no state says of a log that it is further
+ * behind than it is. The journal is told from where on the states on disk lie, and gives up nothing of that:
+ * the last state of each is always there, however late it is written again.
  *
  * A record is a frame as of an event: its topic is the mailbox or $queue.NAME; its event are the 8 bytes of
  * how many events a mailbox held when it was written, little-endian, and queue_save. The events of a mailbox
@@ -22,6 +23,7 @@
 #define PREFIX_BYTES    (sizeof PREFIX - 1)
 #define HELD_BYTES      8u
 #define SEGMENT_LOOK_NS (10u * NS_PER_MS)
+#define KEEP_TELL_NS    (100u * NS_PER_MS)
 #define RETRY_NS        NS_PER_MS /* the log had no room */
 static_assert(PREFIX_BYTES + QUEUE_NAME_BYTES_MAX <= TOPIC_BYTES_MAX, "a queue's name is a part of a topic");
 
@@ -92,13 +94,24 @@ static bool state_append(struct worker *worker, const struct kept *kept, uint8_t
     return ingress_state(worker, kept->home, &state);
 }
 
+/* The position of its last state that is on disk. */
+static uint64_t state_safe(struct kept *kept) {
+    if (log_visible(kept->home->log) > kept->state_at)
+        kept->state_safe = kept->state_at;
+    return kept->state_safe;
+}
+
 /* False: not now. */
 static bool state_write(struct worker *worker, struct kept *kept) {
+    uint64_t at = log_writer_next(kept->home->log);
     passed_note(worker, kept);
+    (void)state_safe(kept);
     uint64_t room = state_room(kept), bound = queue_save_bound(kept->queue);
     uint8_t *bytes = malloc(HELD_BYTES + (bound < room ? bound : room));
     bool written = bytes != NULL && state_append(worker, kept, bytes, bound < room ? bound : room);
     free(bytes);
+    if (written)
+        kept->state_at = at;
     if (written && kept->stated == 0)
         kept->stated = log_writer_next(kept->home->log);
     return written;
@@ -170,8 +183,31 @@ static struct kept *next_due(const struct worker *worker) {
     return due(worker, kept) ? kept : NULL;
 }
 
+/* The journal may give up what lies in front of the states of all queues of a log. One that was made, or
+ * written anew, meanwhile has its state behind what was told. */
+static void keep_tell(struct worker *worker) {
+    const struct shards_config *config = &worker->shards->config;
+    struct keeper *keeper = &worker->keeper;
+    uint64_t from[LOGS_MAX];
+    if (config->keep == NULL || worker->now_ns < keeper->keep_ns)
+        return;
+    keeper->keep_ns = worker->now_ns + KEEP_TELL_NS;
+    for (uint32_t i = 0; i < worker->homes_count; i++)
+        from[worker->homes[i].index] = log_visible(worker->homes[i].log);
+    for (uint32_t i = 0; keeper->durable > 0 && i < keeper->capacity; i++) {
+        struct kept *kept = keeper->slots[i];
+        if (kept != NULL && kept->home != NULL && state_safe(kept) < from[kept->home->index])
+            from[kept->home->index] = kept->state_safe;
+    }
+    for (uint32_t i = 0; i < worker->homes_count; i++)
+        if (log_is_disk(worker->shards, worker->homes[i].index))
+            config->keep(config->recall_user, worker->homes[i].index - config->count,
+                         from[worker->homes[i].index]);
+}
+
 void states_turn(struct worker *worker) {
     struct kept *kept;
+    keep_tell(worker);
     if (worker->keeper.durable == 0)
         return;
     segments_look(worker);

@@ -272,6 +272,44 @@ Test(journal, trims_by_bytes_and_says_what_is_gone) {
     LEAKS_NONE();
 }
 
+/* Until `counter` is above `value`. */
+static void await_above(const struct counter *counter, uint64_t value) {
+    uint64_t until_ns = clock_mono_ns() + PATIENCE_MS * NS_PER_MS;
+    while (counter_get(counter) <= value && clock_mono_ns() < until_ns)
+        poll(NULL, 0, 10);
+    cr_assert_gt(counter_get(counter), value);
+}
+
+/* The house counts segments behind its trimming: it has looked when there are more than may be retained. */
+Test(journal, trims_nothing_that_somebody_needs) {
+    struct field field;
+    struct journal_config config = config_of(&field);
+    config.retain_bytes = 4 * JOURNAL_SEGMENT_MIN;
+    config.keeps = true;
+    field_make(&field);
+    field_open(&field, &config);
+    field_start(&field);
+    for (uint64_t i = 1; i <= 6000; i++)
+        append(&field, i, 1);
+    settle(&field);
+    const struct journal_counters *counters = journal_counters(field.journal, 0);
+    await_above(&counters->segments, 6);
+    cr_assert_eq(counter_get(&counters->trimmed), 0, "nobody has said yet what he needs");
+    journal_keep(field.journal, 0, 3000);
+    for (uint64_t i = 6001; i <= 6500; i++)
+        append(&field, i, 1);
+    settle(&field);
+    await_above(&counters->trimmed, 0);
+    field_stop(&field);
+    field_open(&field, &config);
+    uint64_t oldest = journal_oldest(field.journal, 0);
+    cr_assert(oldest > 1 && oldest <= 3000, "from %lu on", (unsigned long)oldest);
+    read_all(&field, oldest, 6501, 0);
+    journal_close(field.journal);
+    field_unmake(&field);
+    LEAKS_NONE();
+}
+
 Test(journal, trims_by_age_and_keeps_the_segment_before_the_current_one) {
     struct field field;
     struct journal_config config = config_of(&field);
