@@ -83,27 +83,9 @@ def test_the_subscriber_comes_again_after_a_restart(router, subscriber, tmp_path
 
 
 @pytest.fixture
-def background():
-    """A function that starts a program and waits for its first line."""
-    programs = []
-
-    def start(first, *arguments):
-        program = subprocess.Popen([os.path.join(BUILD, "examples", arguments[0]), *map(str, arguments[1:])],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        programs.append(program)
-        line = b""
-        while not line.endswith(b"\n"):  # byte by byte: what comes behind it is for communicate()
-            byte = os.read(program.stdout.fileno(), 1)
-            assert byte, program.stderr.read()
-            line += byte
-        assert line.decode() == first
-        return program
-
-    yield start
-    for program in programs:
-        if program.poll() is None:
-            program.kill()
-        program.communicate()
+def background(begun):
+    """A function that starts an example and waits for its first line."""
+    return lambda first, name, *arguments: begun(first, os.path.join(BUILD, "examples", name), *arguments)
 
 
 def test_the_consumer_goes_on_where_it_has_acknowledged(router, background):

@@ -196,6 +196,29 @@ def router(body, tmp_path):
 
 
 @pytest.fixture
+def begun():
+    """A function that starts a program and waits for its first line; what comes behind that is left for communicate()."""
+    programs = []
+
+    def start(first, *command):
+        program = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        programs.append(program)
+        line = b""
+        while not line.endswith(b"\n"):  # byte by byte
+            byte = os.read(program.stdout.fileno(), 1)
+            assert byte, program.stderr.read()
+            line += byte
+        assert line.decode() == first
+        return program
+
+    yield start
+    for program in programs:
+        if program.poll() is None:
+            program.kill()
+        program.communicate()
+
+
+@pytest.fixture
 def run(tmp_path):
     """A function that runs the binary to its end: run("version") -> CompletedProcess with text output."""
 

@@ -1,6 +1,5 @@
 """The Python example, made as its README says, does what its README says: also when connections break."""
 
-import os
 import pathlib
 import re
 import select
@@ -316,27 +315,9 @@ def test_a_subscription_begins_as_it_is_told(router, folder):
 
 
 @pytest.fixture
-def program(folder):
+def program(folder, begun):
     """A function that starts one of the example's programs, and waits for its first line."""
-    programs = []
-
-    def start(first, name, *arguments):
-        made = subprocess.Popen(["/usr/bin/python3", "-B", folder / name, *map(str, arguments)], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
-        programs.append(made)
-        line = b""
-        while not line.endswith(b"\n"):  # byte by byte: what comes behind it is for communicate()
-            byte = os.read(made.stdout.fileno(), 1)
-            assert byte, made.stderr.read()
-            line += byte
-        assert line.decode() == first
-        return made
-
-    yield start
-    for made in programs:
-        if made.poll() is None:
-            made.kill()
-        made.communicate()
+    return lambda first, name, *arguments: begun(first, "/usr/bin/python3", "-B", folder / name, *arguments)
 
 
 def test_the_consumer_goes_on_where_it_has_acknowledged(router, program, publish):
