@@ -163,8 +163,8 @@ void log_visible_set(struct log *log, uint64_t position);
 /* Lowest position whose entry and bytes both survive; moves only up. A hint but for positions under the
  * caller's gate. */
 uint64_t log_oldest(const struct log *log);
-/* Highest published position of that slot, 0 = none. Never behind a `produced` read before this call, but
- * perhaps ahead of it: so read `produced` first. */
+/* Highest published position of that slot; one below the first that the log can have = none. Never behind a
+ * `produced` read before this call, but perhaps ahead of it: so read `produced` first. */
 uint64_t log_slot_last(const struct log *log, uint32_t slot);
 
 /* ---- readers: one gate per thread ---- */

@@ -445,8 +445,7 @@ static bool step(struct worker *worker, struct kept *kept, struct reader *reader
     uint32_t number = log_number(reader->log);
     uint64_t from = queue_cursor(kept->queue, number);
     struct look_at look;
-    if (from < reader->cursor && kept->only != SLOT_COUNT && from >= reader->first &&
-        log_slot_last(reader->log, kept->only) < from)
+    if (from < reader->cursor && kept->only != SLOT_COUNT && log_slot_last(reader->log, kept->only) < from)
         queue_pass(kept->queue, number, from = reader->cursor);
     if (from >= reader->cursor) {
         kept->live |= UINT64_C(1) << reader->index;

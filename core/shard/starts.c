@@ -161,8 +161,6 @@ void starts_free(struct worker *worker, struct subscription *sub) {
 static bool missed_nothing(const struct worker *worker, const struct subscription *sub, uint32_t log,
                            uint64_t from) {
     const uint8_t *pattern = sub->pattern;
-    if (from < worker->readers[log].first)
-        return false; /* the slots know nothing of an earlier run */
     for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
         if (pattern_wild(pattern + 1, pattern[0]))
             return false;

@@ -68,8 +68,7 @@ static bool nothing_came(const struct kept *kept, const struct reader *reader) {
     uint64_t cursor = queue_cursor(kept->queue, log_number(reader->log));
     if (terms_mailbox(queue_terms(kept->queue)))
         return queue_held(kept->queue) == 0;
-    return kept->only != SLOT_COUNT && cursor >= reader->first &&
-           log_slot_last(reader->log, kept->only) < cursor;
+    return kept->only != SLOT_COUNT && log_slot_last(reader->log, kept->only) < cursor;
 }
 
 /* Where it is live it has seen all that the reader has routed; and also where there was nothing for it, so

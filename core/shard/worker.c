@@ -392,7 +392,6 @@ int worker_attach(struct worker *worker) {
         struct reader *reader = &worker->readers[i];
         reader->index = i;
         reader->log = shards->logs[i];
-        reader->first = log_oldest(reader->log);
         reader->floor = LOG_IDLE;
         worker->rings[i] = log_view_of(reader->log);
         worker->views[i] = &worker->rings[i];

@@ -166,7 +166,6 @@ struct reader {
     uint32_t index;    /* of the log */
     int gate;          /* of the live cursor and the live slices */
     int past;          /* of a catch-up step */
-    uint64_t first;    /* where its ring began */
     uint64_t cursor;   /* next position to route */
     uint64_t floor;    /* as last told to the writer */
     uint32_t interest; /* patterns that can match here */
