@@ -86,8 +86,12 @@ static uint64_t spsc_record_bytes(uint32_t length) {
     return SPSC_HEADER_BYTES + (((uint64_t)length + 7u) & ~UINT64_C(7));
 }
 
+uint32_t spsc_record_most(const struct spsc *ring) {
+    return (uint32_t)(ring->bytes / SPSC_RECORD_FRACTION);
+}
+
 enum ring_result spsc_reserve(struct spsc *ring, uint32_t length, uint8_t **out) {
-    CHECK(length != 0 && length <= ring->bytes / SPSC_RECORD_FRACTION);
+    CHECK(length != 0 && length <= spsc_record_most(ring));
     uint64_t end = ring->committed + spsc_record_bytes(length);
     if (end - ring->consumed_seen > ring->bytes) {
         ring->consumed_seen = __atomic_load_n(&ring->consumed, __ATOMIC_ACQUIRE); /* SPSC_RELEASE */

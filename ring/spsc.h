@@ -18,7 +18,8 @@ struct spsc;
 int spsc_create(struct spsc **out, uint64_t bytes) MUST_USE; /* power of two, at least a page */
 void spsc_destroy(struct spsc *ring);
 
-/* Producer. A record of length 1..bytes/4. */
+/* Producer. A record of length 1..spsc_record_most. */
+uint32_t spsc_record_most(const struct spsc *ring);
 enum ring_result spsc_reserve(struct spsc *ring, uint32_t length, uint8_t **out);
 /* At most the reserved length; not visible before publish. */
 void spsc_commit(struct spsc *ring, uint32_t length);

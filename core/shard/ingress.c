@@ -1,42 +1,12 @@
-/* From a publisher into a log: here, or through a link to the worker that is its home.
- *
- * A link is a byte ring (ring/spsc.h); there is one for each class of topics, as a log that waits for its
- * disk must not hold up what goes into memory. Each of its records is a `struct forward`, the publisher's
- * address if the event is judged (verdicts.c), and the frame as the log will hold it, or, when that is larger
- * than SPSC_INLINE_MAX, the address of a buffer that holds it. Such a buffer is lent: it is freed when the
- * home has consumed past it, which is also when its publisher is told. Addresses take little of the ring, so
- * what is lent has a bound of its own. */
+/* From a publisher into a log: here, or through a link (links.c) to the worker that is its home.
+ */
 #include "core/shard/worker.h"
 
 #include "core/base/topic.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-struct forward {
-    uint64_t hash;
-    uint64_t time_ns;
-    const uint8_t *large; /* the record when it is not inline */
-    uint32_t length;      /* of the record */
-    uint8_t log;
-    bool judged : 1; /* a struct forward_from follows */
-    bool expiring : 1;
-    uint8_t topic_at;
-    uint8_t topic_length;
-};
-static_assert(sizeof(struct forward) == 32, "little beside the frame");
-
-struct lent {
-    struct lent *next;
-    uint64_t until;
-    uint32_t length;
-    uint8_t bytes[];
-};
-
 /* ---- at home ---- */
 
-/* Where a record of `length` goes; NULL = not now. What landed there has been cleared away. */
-static uint8_t *log_room(struct worker *worker, struct home *home, uint32_t length) {
+uint8_t *home_room(struct worker *worker, struct home *home, uint32_t length) {
     uint8_t *out;
     uint64_t retry_ns = 0;
     if (log_writer_reserve(home->log, length, worker->now_ns, &out, &retry_ns) == RING_OK)
@@ -65,14 +35,34 @@ void home_publish(struct worker *worker, struct home *home) {
         wake_signal(home->journal);
 }
 
-static void log_add(struct worker *worker, struct home *home, const struct forward *forward, uint64_t id) {
-    uint32_t flags = log_flags(forward->expiring ? LOG_EVENT_EXPIRING : LOG_EVENT, topic_slot(forward->hash),
-                               forward->topic_at, forward->topic_length);
-    log_writer_commit(home->log, forward->length, flags, id, forward->time_ns);
+static uint32_t forward_flags(const struct forward *forward) {
+    return log_flags(forward->expiring ? LOG_EVENT_EXPIRING : LOG_EVENT, topic_slot(forward->hash),
+                     forward->topic_at, forward->topic_length);
+}
+
+static void home_added(struct worker *worker, struct home *home, uint32_t count) {
     if (UNLIKELY(log_writer_news(home->log)))
         home_publish(worker, home); /* the turn may still be long, and the ring full before its end */
-    counter_add(&worker->stats.events_appended, 1);
+    counter_add(&worker->stats.events_appended, count);
     worker->worked = true;
+}
+
+void home_add(struct worker *worker, struct home *home, const struct forward *forward, uint64_t id) {
+    log_writer_commit(home->log, forward->length, forward_flags(forward), id, forward->time_ns);
+    home_added(worker, home, 1);
+}
+
+void home_add_train(struct worker *worker, struct home *home, const struct forward *forward,
+                    const uint8_t *records, uint64_t id) {
+    struct log_train train = {.count = forward->count,
+                              .length = forward->length,
+                              .flags = forward_flags(forward),
+                              .sequence_at = wire_record_sequence_at(records),
+                              .sequence = sequence_make(home->epoch, log_writer_next(home->log)),
+                              .topic = id,
+                              .time_ns = forward->time_ns};
+    log_writer_train(home->log, &train);
+    home_added(worker, home, forward->count);
 }
 
 static uint64_t topic_id(struct worker *worker, struct home *home, const struct wire_event *event,
@@ -89,10 +79,8 @@ static uint64_t topic_id(struct worker *worker, struct home *home, const struct 
     return id;
 }
 
-/* Whether there is something against it. A home may take what it lets pass for stored, so it is asked last;
- * what is stored for a mailbox counts as held there. */
-static bool judged(struct worker *worker, struct home *home, const struct wire_event *event, uint64_t hash,
-                   uint64_t sequence, struct verdict *verdict) {
+bool home_judged(struct worker *worker, struct home *home, const struct wire_event *event, uint64_t hash,
+                 uint64_t sequence, struct verdict *verdict) {
     bool mailbox = event->topic[0] == '@';
     if (mailbox && keeper_refuses(worker, event, verdict))
         return true;
@@ -118,12 +106,12 @@ static enum placed append_here(struct peer *peer, struct home *home, struct forw
                                const struct wire_event *event) {
     struct worker *worker = peer->worker;
     bool landed = landing_clear(home, peer, event->record);
-    uint8_t *out = log_room(worker, home, forward->length);
+    uint8_t *out = home_room(worker, home, forward->length);
     struct verdict verdict;
     if (out == NULL)
         return PLACED_NOT;
     uint64_t sequence = sequence_make(home->epoch, log_writer_next(home->log));
-    if (UNLIKELY(forward->judged) && judged(worker, home, event, forward->hash, sequence, &verdict)) {
+    if (UNLIKELY(forward->judged) && home_judged(worker, home, event, forward->hash, sequence, &verdict)) {
         note_answered(peer, home, &verdict);
         verdict_tell(peer, peer->session.ordinal, &verdict);
         return PLACED_ANSWERED;
@@ -136,141 +124,7 @@ static enum placed append_here(struct peer *peer, struct home *home, struct forw
         log_writer_warm(home->log, forward->length);
         forward->topic_at = (uint8_t)wire_record_write(out, sequence, event);
     }
-    log_add(worker, home, forward, topic_id(worker, home, event, forward->hash));
-    return PLACED;
-}
-
-/* ---- to another home ---- */
-
-static struct link_out *link_to(struct worker *worker, uint32_t way) {
-    const struct shards *shards = worker->shards;
-    struct link_out *link = &worker->out[way];
-    uint64_t bytes = shards->config.link_bytes;
-    if (link->ring == NULL && spsc_create(&link->ring, bytes != 0 ? bytes : SPSC_BYTES) != 0)
-        return NULL;
-    if (link->back == NULL && spsc_create(&link->back, VERDICT_BYTES) != 0)
-        return NULL;
-    if (!link->announced) {
-        struct worker *other = way_worker(shards, way);
-        struct mpsc_command command = {.kind = COMMAND_LINK, .small = way - other->number + worker->number};
-        command.word[0] = (uint64_t)(uintptr_t)link->ring;
-        command.word[1] = (uint64_t)(uintptr_t)link->back;
-        link->announced = mpsc_push(other->mailbox, &command) == RING_OK;
-        wake_signal(&other->wake);
-    }
-    return link->announced ? link : NULL;
-}
-
-/* Asks the home for a wake, and remembers how far it was: worker_news compares before a sleep. The caller
- * looks for room again after this. */
-static void link_want(struct link_out *link) {
-    wanted_set(spsc_wanted(link->ring));
-    if (!link->refused)
-        link->refused_at = spsc_consumed(link->ring);
-    link->refused = true;
-}
-
-static enum ring_result link_reserve(struct link_out *link, uint32_t length, uint8_t **out) {
-    if (spsc_reserve(link->ring, length, out) == RING_OK)
-        return RING_OK;
-    link_want(link);
-    return spsc_reserve(link->ring, length, out);
-}
-
-static void lent_free_until(struct link_out *link, uint64_t consumed) {
-    while (link->lent != NULL && link->lent->until <= consumed) {
-        struct lent *next = link->lent->next;
-        link->lent_bytes -= link->lent->length;
-        free(link->lent);
-        link->lent = next;
-    }
-}
-
-/* One may always be lent, however large. */
-static bool lent_fits(struct link_out *link, uint32_t length) {
-    lent_free_until(link, spsc_consumed(link->ring));
-    return link->lent_bytes == 0 || link->lent_bytes + length <= LENT_BYTES_MAX;
-}
-
-static bool lent_room(struct link_out *link, uint32_t length) {
-    if (lent_fits(link, length))
-        return true;
-    link_want(link);
-    return lent_fits(link, length);
-}
-
-static struct lent *lent_new(const struct forward *forward) {
-    struct lent *lent = malloc(sizeof(struct lent) + forward->length);
-    if (lent != NULL)
-        lent->length = forward->length;
-    return lent;
-}
-
-static void lent_add(struct link_out *link, struct lent *lent) {
-    lent->until = spsc_committed(link->ring);
-    lent->next = NULL;
-    link->lent_bytes += lent->length;
-    if (link->lent == NULL)
-        link->lent = lent;
-    else
-        link->lent_last->next = lent;
-    link->lent_last = lent;
-}
-
-/* Bytes in front of the frame. */
-static uint32_t forward_head(const struct forward *forward) {
-    return (uint32_t)(sizeof *forward + (forward->judged ? sizeof(struct forward_from) : 0));
-}
-
-static void forward_write(uint8_t *out, const struct forward *forward, const struct peer *peer) {
-    memcpy(out, forward, sizeof *forward);
-    if (!forward->judged)
-        return;
-    struct forward_from from = verdict_address(peer, peer->session.ordinal);
-    memcpy(out + sizeof *forward, &from, sizeof from);
-}
-
-static bool forward_large(const struct peer *peer, struct link_out *link, struct forward *forward,
-                          const struct wire_event *event) {
-    uint8_t *out;
-    uint32_t head = forward_head(forward);
-    if (!lent_room(link, forward->length) || link_reserve(link, head, &out) != RING_OK)
-        return false;
-    struct lent *lent = lent_new(forward);
-    if (lent == NULL)
-        return false;
-    forward->topic_at = (uint8_t)wire_record_write(lent->bytes, 1, event);
-    forward->large = lent->bytes;
-    forward_write(out, forward, peer);
-    spsc_commit(link->ring, head);
-    lent_add(link, lent);
-    return true;
-}
-
-static bool forward_inline(const struct peer *peer, struct link_out *link, struct forward *forward,
-                           const struct wire_event *event) {
-    uint8_t *out;
-    uint32_t head = forward_head(forward);
-    if (link_reserve(link, head + forward->length, &out) != RING_OK)
-        return false;
-    forward->topic_at = (uint8_t)wire_record_write(out + head, 1, event);
-    forward_write(out, forward, peer);
-    spsc_commit(link->ring, head + forward->length);
-    return true;
-}
-
-/* `peer` is NULL for an event of the router itself, which nobody judges. */
-static enum placed append_there(struct worker *worker, const struct peer *peer, uint32_t way,
-                                struct forward *forward, const struct wire_event *event) {
-    struct link_out *link = link_to(worker, way);
-    if (link == NULL)
-        return PLACED_NOT;
-    bool large = forward->length > SPSC_INLINE_MAX;
-    if (!(large ? forward_large(peer, link, forward, event) : forward_inline(peer, link, forward, event)))
-        return PLACED_NOT;
-    link->fresh = true;
-    worker->worked = true; /* perhaps behind this turn's publishing: no sleep before the next one */
-    counter_add(&worker->stats.events_forwarded, 1);
+    home_add(worker, home, forward, topic_id(worker, home, event, forward->hash));
     return PLACED;
 }
 
@@ -349,6 +203,19 @@ static enum session_verdict disk_refused(struct peer *peer) {
     return ingress_refused(peer, over ? &failed : &memory);
 }
 
+static struct forward ingress_forward(const struct worker *worker, const struct topic_learnt *topic,
+                                      const struct wire_event *event) {
+    return (struct forward){.hash = topic->hash,
+                            .time_ns = worker->wall_ns,
+                            .length = wire_record_size_of(event),
+                            .count = 1,
+                            .log = topic->log,
+                            .judged = topic->judged,
+                            .expiring = expiry_asked(event, topic->rule),
+                            .topic_at = (uint8_t)(event->record != NULL ? event->topic - event->record : 0),
+                            .topic_length = (uint8_t)event->topic_length};
+}
+
 enum session_verdict ingress_publish(void *user, const struct wire_event *event) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
@@ -357,19 +224,14 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
     struct home *home = topic->home;
     if (UNLIKELY(peer->session.disk) && !disk_can(worker, topic))
         return disk_refused(peer);
-    struct forward forward = {.hash = topic->hash,
-                              .time_ns = worker->wall_ns,
-                              .length = wire_record_size_of(event),
-                              .log = topic->log,
-                              .judged = topic->judged,
-                              .expiring = expiry_asked(event, topic->rule),
-                              .topic_length = (uint8_t)event->topic_length};
+    struct forward forward = ingress_forward(worker, topic, event);
     if (UNLIKELY(block_holds_back(peer, topic_slot(topic->hash))))
         return park_held(peer, topic_slot(topic->hash));
     if (!acks_ready(peer))
         return park(peer);
     enum placed placed = home != NULL ? append_here(peer, home, &forward, event)
-                                      : append_there(worker, peer, topic->way, &forward, event);
+                         : link_give(worker, peer, topic->way, &forward, event) ? PLACED
+                                                                                : PLACED_NOT;
     if (placed == PLACED_NOT)
         return park(peer);
     if (placed == PLACED_ANSWERED)
@@ -382,6 +244,31 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
     counter_add(&worker->stats.events_in, 1);
     counter_add(&worker->stats.events_in_bytes, forward.length);
     return SESSION_GO;
+}
+
+uint32_t ingress_train_most(void *user, const struct wire_event *first) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    const struct topic_learnt *topic = &worker->learnt;
+    if (topic->judged || (peer->session.disk && !disk_can(worker, topic)) ||
+        block_holds_back(peer, topic_slot(topic->hash)) || !acks_ready(peer))
+        return 0;
+    return topic->home != NULL ? landing_train_most(peer, first)
+                               : link_train_most(worker, topic->way, wire_record_size_of(first));
+}
+
+void ingress_train(void *user, const struct wire_event *first, uint32_t count) {
+    struct peer *peer = user;
+    struct worker *worker = peer->worker;
+    const struct topic_learnt *topic = &worker->learnt;
+    struct forward forward = ingress_forward(worker, topic, first);
+    forward.count = count;
+    if (topic->home != NULL)
+        landing_train(peer, &forward, first->record);
+    else
+        link_train(peer, topic->way, &forward, first->record);
+    counter_add(&worker->stats.events_in, count);
+    counter_add(&worker->stats.events_in_bytes, (uint64_t)count * forward.length);
 }
 
 enum session_verdict ingress_refused(void *user, const struct fault *fault) {
@@ -404,29 +291,25 @@ bool ingress_own(struct worker *worker, const struct wire_event *event, struct o
     struct topic_learnt found;
     const struct topic_learnt *topic = topic_find(worker, event, &found);
     struct home *home = topic->home;
-    struct forward forward = {.hash = topic->hash,
-                              .time_ns = worker->wall_ns,
-                              .length = wire_record_size_of(event),
-                              .log = topic->log,
-                              .expiring = expiry_asked(event, topic->rule),
-                              .topic_length = (uint8_t)event->topic_length};
+    struct forward forward = ingress_forward(worker, topic, event);
+    forward.judged = false;
     if (placed == NULL)
         placed = &unasked;
     placed->disk = log_is_disk(worker->shards, topic->log);
     if (home == NULL) {
         placed->by = topic->way;
-        if (append_there(worker, NULL, topic->way, &forward, event) != PLACED)
+        if (!link_give(worker, NULL, topic->way, &forward, event))
             return false;
         placed->until = spsc_committed(worker->out[topic->way].ring);
         return true;
     }
     (void)landing_clear(home, NULL, NULL);
-    uint8_t *out = log_room(worker, home, forward.length);
+    uint8_t *out = home_room(worker, home, forward.length);
     if (out == NULL)
         return false;
     forward.topic_at =
         (uint8_t)wire_record_write(out, sequence_make(home->epoch, log_writer_next(home->log)), event);
-    log_add(worker, home, &forward, topic_id(worker, home, event, forward.hash));
+    home_add(worker, home, &forward, topic_id(worker, home, event, forward.hash));
     placed->by = (uint16_t)(ACK_LOG + home->index);
     placed->until = log_writer_next(home->log);
     return true;
@@ -446,7 +329,7 @@ bool ingress_state(struct worker *worker, struct home *home, const struct wire_e
     uint64_t hash = topic_hash(state->topic, state->topic_length, worker->shards->config.slot_seed);
     uint32_t length = wire_record_size_of(state);
     (void)landing_clear(home, NULL, NULL);
-    uint8_t *out = log_room(worker, home, length);
+    uint8_t *out = home_room(worker, home, length);
     if (out == NULL)
         return false;
     uint32_t topic_at = wire_record_write(out, sequence_make(home->epoch, log_writer_next(home->log)), state);
@@ -474,107 +357,7 @@ void ingress_retry(struct worker *worker) {
     }
 }
 
-/* ---- from other workers ---- */
-
-void ingress_link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command) {
-    worker->in[way].ring = (struct spsc *)(uintptr_t)command->word[0];
-    worker->in[way].back = (struct spsc *)(uintptr_t)command->word[1];
-}
-
-/* Whether the home has something against it; *said: the publisher's worker will know. */
-static bool link_judge(struct worker *worker, struct home *home, struct link_in *link,
-                       const struct forward *forward, const uint8_t *frame, const struct forward_from *from,
-                       bool *said) {
-    struct wire_event event;
-    struct verdict verdict;
-    uint64_t none;
-    wire_record_read(frame, forward->length, &none, &event);
-    if (!judged(worker, home, &event, forward->hash, sequence_make(home->epoch, log_writer_next(home->log)),
-                &verdict))
-        return false;
-    *said = verdict_send(link, from, &verdict);
-    return true;
-}
-
-static bool link_append(struct worker *worker, struct link_in *link, const uint8_t *bytes) {
-    struct forward forward;
-    struct forward_from from;
-    memcpy(&forward, bytes, sizeof forward);
-    struct home *home = worker->home_of[forward.log];
-    const uint8_t *frame = forward.large != NULL ? forward.large : bytes + forward_head(&forward);
-    (void)landing_clear(home, NULL, NULL);
-    uint8_t *out = log_room(worker, home, forward.length);
-    if (out == NULL)
-        return false;
-    if (UNLIKELY(forward.judged)) {
-        memcpy(&from, bytes + sizeof forward, sizeof from);
-        bool said = true;
-        if (link_judge(worker, home, link, &forward, frame, &from, &said)) {
-            link->appended |= said;
-            return said;
-        }
-    }
-    log_writer_warm(home->log, forward.length);
-    memcpy(out, frame, forward.length);
-    wire_record_sequence(out, sequence_make(home->epoch, log_writer_next(home->log)));
-    log_add(worker, home, &forward,
-            intern_id(home->intern, out + forward.topic_at, forward.topic_length, forward.hash));
-    link->appended = true;
-    return true;
-}
-
-static bool link_drain(struct worker *worker, struct link_in *link) {
-    bool any = false;
-    for (;;) {
-        if (link->held == NULL)
-            link->held = spsc_peek(link->ring, &link->held_length);
-        if (link->held == NULL || !link_append(worker, link, link->held))
-            return any;
-        link->held = NULL;
-        any = true;
-    }
-}
-
-bool ingress_links(struct worker *worker) {
-    bool any = false;
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
-        if (worker->in[i].ring != NULL && link_drain(worker, &worker->in[i]))
-            any = true;
-    return any;
-}
-
 /* ---- once per turn ---- */
-
-static void links_release(struct worker *worker) {
-    bool disk = false;
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
-        struct link_in *link = &worker->in[i];
-        if (link->ring == NULL || !link->appended || link->held != NULL)
-            continue; /* with a record in hand nothing is released: it lies in the ring */
-        spsc_consume(link->ring);
-        link->appended = false;
-        disk |= i >= worker->shards->config.count;
-        if (wanted_take(spsc_wanted(link->ring)))
-            wake_signal(&way_worker(worker->shards, i)->wake);
-    }
-    if (disk)
-        durable_note(worker);
-    if (worker->marks_count > 0)
-        durable_settle(worker);
-}
-
-static void links_publish(struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
-        struct link_out *link = &worker->out[i];
-        if (link->lent != NULL)
-            lent_free_until(link, spsc_consumed(link->ring));
-        if (!link->fresh)
-            continue;
-        link->fresh = false;
-        if (spsc_publish(link->ring))
-            wake_signal(&way_worker(worker->shards, i)->wake);
-    }
-}
 
 void ingress_publish_all(struct worker *worker) {
     for (uint32_t i = 0; i < worker->homes_count; i++)
@@ -582,24 +365,4 @@ void ingress_publish_all(struct worker *worker) {
     verdicts_publish(worker);
     links_release(worker);
     links_publish(worker);
-}
-
-bool ingress_idle(const struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
-        const struct link_out *out = &worker->out[i];
-        const struct link_in *in = &worker->in[i];
-        if (out->ring != NULL && spsc_consumed(out->ring) != spsc_committed(out->ring))
-            return false;
-        if (in->ring != NULL && (in->held != NULL || spsc_pending(in->ring)))
-            return false;
-    }
-    return true;
-}
-
-void ingress_deinit(struct worker *worker) {
-    for (uint32_t i = 0; i < WAYS_MAX; i++) {
-        lent_free_until(&worker->out[i], UINT64_MAX);
-        spsc_destroy(worker->out[i].ring);
-        spsc_destroy(worker->out[i].back);
-    }
 }

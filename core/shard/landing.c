@@ -97,47 +97,26 @@ void landing_forget(struct peer *peer) {
     peer->landed = NULL;
 }
 
-uint32_t landing_train_most(void *user, const struct wire_event *first) {
-    struct peer *peer = user;
-    const struct worker *worker = peer->worker;
+uint32_t landing_train_most(struct peer *peer, const struct wire_event *first) {
+    struct worker *worker = peer->worker;
     const struct topic_learnt *topic = &worker->learnt;
     const struct home *home = peer->landed;
     uint8_t *out;
     uint64_t retry_ns;
     uint32_t length = wire_record_size_of(first);
-    if (home == NULL || topic->home != home || home->judge != NULL || topic->judged ||
-        (peer->session.disk && !disk_can(worker, topic)) || !log_writer_is_next(home->log, first->record) ||
-        topic->id == 0 || topic->generation != intern_generation(home->intern) ||
-        block_holds_back(peer, topic_slot(topic->hash)) || !acks_ready(peer) ||
+    if (home == NULL || topic->home != home || home->judge != NULL ||
+        !log_writer_is_next(home->log, first->record) || topic->id == 0 ||
+        topic->generation != intern_generation(home->intern) ||
         log_writer_reserve(home->log, length, worker->now_ns, &out, &retry_ns) != RING_OK)
         return 0;
     uint64_t most = log_writer_train_most(home->log, length);
     return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
 }
 
-void landing_train(void *user, const struct wire_event *first, uint32_t count) {
-    struct peer *peer = user;
+void landing_train(struct peer *peer, const struct forward *train, const uint8_t *records) {
     struct worker *worker = peer->worker;
-    const struct topic_learnt *topic = &worker->learnt;
-    struct home *home = topic->home;
-    uint32_t length = wire_record_size_of(first);
-    uint32_t topic_at = (uint32_t)(first->topic - first->record);
-    struct log_train train = {.count = count,
-                              .length = length,
-                              .flags =
-                                  log_flags(expiry_asked(first, topic->rule) ? LOG_EVENT_EXPIRING : LOG_EVENT,
-                                            topic_slot(topic->hash), topic_at, first->topic_length),
-                              .sequence_at = wire_record_sequence_at(first->record),
-                              .sequence = sequence_make(home->epoch, log_writer_next(home->log)),
-                              .topic = topic->id,
-                              .time_ns = worker->wall_ns};
-    log_writer_train(home->log, &train);
-    if (log_writer_news(home->log))
-        home_publish(worker, home); /* the turn may still be long, and the ring full before its end */
+    struct home *home = worker->learnt.home;
+    home_add_train(worker, home, train, records, worker->learnt.id);
     acks_note(peer, peer->session.ordinal, ACK_LOG + home->index, log_writer_next(home->log));
-    counter_add(&worker->stats.events_in, count);
-    counter_add(&worker->stats.events_in_bytes, (uint64_t)count * length);
-    counter_add(&worker->stats.events_appended, count);
-    counter_add(&worker->stats.events_landed, count);
-    worker->worked = true;
+    counter_add(&worker->stats.events_landed, train->count);
 }

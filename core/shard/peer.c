@@ -20,8 +20,8 @@ static bool peer_admit(void *user, struct fault *fault) {
 const struct session_host peer_host = {
     .admit = peer_admit,
     .publish = ingress_publish,
-    .train_most = landing_train_most,
-    .publish_train = landing_train,
+    .train_most = ingress_train_most,
+    .publish_train = ingress_train,
     .refused = ingress_refused,
     .subscribe = subs_subscribe,
     .unsubscribe = subs_unsubscribe,

@@ -3,7 +3,7 @@
  *
  * THE TURN, in this order and no other:
  *   1. receive    io_turn's callbacks: sessions scan frames, events are appended to a home log or put on a
- * link (ingress.c)
+ * link (links.c)
  *   2. mailbox    new connections, new links, the orders of the main thread
  *   3. links in   what other workers sent is appended
  *   4. publish    `produced` moves once, links are published, readers and homes are woken
@@ -117,7 +117,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
 void worker_destroy(struct worker *worker) {
     if (worker == NULL)
         return;
-    ingress_deinit(worker);
+    links_deinit(worker);
     talk_deinit(worker);
     keeper_deinit(worker);
     io_destroy(worker->io);
@@ -197,7 +197,7 @@ static void mailbox_read(struct worker *worker) {
             peer_adopt(worker, (int)command.word[0], command.small != 0);
             break;
         case COMMAND_LINK:
-            ingress_link_add(worker, command.small, &command);
+            link_add(worker, command.small, &command);
             break;
         case COMMAND_NOTES:
             talk_take(worker, (struct note *)(uintptr_t)command.word[0]);
@@ -346,7 +346,7 @@ int worker_wake(struct worker *worker, uint64_t wait_ns) {
     mailbox_read(worker);
     talk_own(worker);
     memberships_turn(worker);
-    if (ingress_links(worker))
+    if (links_take(worker))
         worker->worked = true;
     ingress_publish_all(worker);
     acks_settle(worker);
@@ -374,7 +374,7 @@ int worker_turn(struct worker *worker) {
 
 /* Draining and nothing left: what is queued has been sent as far as sockets take it. */
 static bool worker_quiet(struct worker *worker) {
-    if (!worker->draining || worker->worked || worker_held(worker) || !ingress_idle(worker) ||
+    if (!worker->draining || worker->worked || worker_held(worker) || !links_idle(worker) ||
         worker_news(worker) || !durable_all(worker) || !list_empty(&worker->acking) ||
         !list_empty(&worker->changing) || !states_idle(worker))
         return false;

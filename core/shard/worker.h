@@ -191,6 +191,22 @@ struct behind {
 #define WAYS_MAX (TOPIC_CLASSES * SHARDS_MAX)
 static_assert(WAYS_MAX <= ACK_LOG, "ways and logs are told apart");
 
+/* What is known of a record, or of `count` records of one length and topic, before it is in a log. It also
+ * travels in front of them to another worker. */
+struct forward {
+    uint64_t hash;
+    uint64_t time_ns;
+    const uint8_t *large; /* the record when it does not follow */
+    uint32_t length;      /* of a record */
+    uint32_t count;
+    uint8_t log;
+    bool judged : 1; /* a struct forward_from follows */
+    bool expiring : 1;
+    uint8_t topic_at;
+    uint8_t topic_length;
+};
+static_assert(sizeof(struct forward) == 40, "little beside the frame");
+
 /* Frames on the way to another worker's logs. */
 struct link_out {
     struct spsc *ring;   /* owns; NULL until first use */
@@ -210,9 +226,10 @@ struct link_in {
     struct spsc *back;   /* borrows; verdicts go there */
     const uint8_t *held; /* peeked and not appended: the log was full */
     uint32_t held_length;
-    bool appended;   /* since the last consume */
-    bool said;       /* verdicts are committed and not published */
-    bool back_waits; /* ... or had no room since the last look */
+    uint32_t held_done; /* records of `held` that are appended */
+    bool appended;      /* since the last consume */
+    bool said;          /* verdicts are committed and not published */
+    bool back_waits;    /* ... or had no room since the last look */
 };
 
 /* Bytes that were received straight into a log, beyond its last record (landing.c). */
@@ -408,9 +425,9 @@ uint64_t workers_sum(const struct shards *shards,
                      size_t counter_offset); /* of one counter in worker_stats over all workers */
 
 /* landing.c: bytes that are received where they may become records */
-/* Of events that lie in their places: see session_host. */
-uint32_t landing_train_most(void *peer, const struct wire_event *first);
-void landing_train(void *peer, const struct wire_event *first, uint32_t count);
+/* Of events that lie in their places, on the topic that was learnt: see session_host. */
+uint32_t landing_train_most(struct peer *peer, const struct wire_event *first);
+void landing_train(struct peer *peer, const struct forward *train, const uint8_t *records);
 uint8_t *landing_place(void *owner, void *peer, size_t *size);
 bool landing_stays(void *peer, const uint8_t *bytes);
 /* So many bytes have come there. */
@@ -457,8 +474,6 @@ enum session_verdict ingress_refused(void *peer, const struct fault *fault);
 bool disk_can(const struct worker *worker, const struct topic_learnt *topic);
 /* Publishes one home log, where there is something new. */
 void home_publish(struct worker *worker, struct home *home);
-/* Appends what other workers have sent. True if there was something. */
-bool ingress_links(struct worker *worker);
 /* Publishes the home logs and the links out, wakes those who wait for it, releases the links in. */
 void ingress_publish_all(struct worker *worker);
 /* Parked connections try again. */
@@ -469,9 +484,35 @@ bool ingress_own(struct worker *worker, const struct wire_event *event, struct o
 bool ingress_own_settled(const struct worker *worker, const struct own_placed *placed);
 /* A record of type LOG_STATE in a log of this worker. False: there is no room now. */
 bool ingress_state(struct worker *worker, struct home *home, const struct wire_event *state) MUST_USE;
-void ingress_link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command);
-bool ingress_idle(const struct worker *worker); /* nothing on its way in or out to other workers */
-void ingress_deinit(struct worker *worker);
+/* Where a record of `length` goes; NULL = not now. What landed there has been cleared away. */
+uint8_t *home_room(struct worker *worker, struct home *home, uint32_t length);
+/* The record that was written there, or `count` of them that lie one behind the other. */
+void home_add(struct worker *worker, struct home *home, const struct forward *forward, uint64_t id);
+void home_add_train(struct worker *worker, struct home *home, const struct forward *forward,
+                    const uint8_t *records, uint64_t id);
+/* Whether there is something against an event. A home may take what it lets pass for stored, so it is asked
+ * last; what is stored for a mailbox counts as held there. */
+bool home_judged(struct worker *worker, struct home *home, const struct wire_event *event, uint64_t hash,
+                 uint64_t sequence, struct verdict *verdict);
+/* Events of one shape that follow each other: see session_host. */
+uint32_t ingress_train_most(void *peer, const struct wire_event *first);
+void ingress_train(void *peer, const struct wire_event *first, uint32_t count);
+
+/* links.c: to the homes of other workers, and from other workers */
+/* `peer` is NULL for an event of the router itself, which nobody judges. False: there is no room now. */
+bool link_give(struct worker *worker, const struct peer *peer, uint32_t way, struct forward *forward,
+               const struct wire_event *event) MUST_USE;
+/* How many records of `length` bytes on the way can go as one train; 0 = none now. */
+uint32_t link_train_most(struct worker *worker, uint32_t way, uint32_t length);
+/* forward->count records, the first of which is at `records`; no more than link_train_most. */
+void link_train(struct peer *peer, uint32_t way, const struct forward *train, const uint8_t *records);
+void link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command);
+/* Appends what other workers have sent. True if there was something. */
+bool links_take(struct worker *worker);
+void links_release(struct worker *worker);
+void links_publish(struct worker *worker);
+bool links_idle(const struct worker *worker); /* nothing on its way in or out to other workers */
+void links_deinit(struct worker *worker);
 
 /* verdicts.c: what homes say against events */
 struct forward_from { /* whose event it is, for the way back */

@@ -86,6 +86,43 @@ Test(landing, takes_many_of_one_shape_at_once) {
     LEAKS_NONE();
 }
 
+/* What is for another worker's log goes there as a train, and comes as it was sent, also when that log has
+ * room for a part of it only. */
+Test(landing, sends_many_of_one_shape_to_another_home_at_once) {
+    struct world *world =
+        world_new(&(struct world_config){.shards = 2, .log_records = 64, .grace_ns = 3600 * NS_PER_S});
+    char topic[16];
+    (void)world_topic(world, 1, topic);
+    struct world_client *subscriber = client_new(world, 0, false);
+    struct world_client *publisher = client_new(world, 0, false);
+    const struct worker *home = world_worker(world, 1);
+    struct world_frame frame;
+    client_subscribe(subscriber, 1, ">", true);
+    client_expect(subscriber, WIRE_SUBSCRIBED, &frame);
+    uint64_t number = 0, last = 0;
+    for (uint32_t round = 0; round < 50; round++) {
+        uint64_t from = number;
+        for (uint32_t i = 0; i < 120; i++) {
+            client_publish(publisher, topic, number++, 40);
+            if (i % 40 == 39)
+                world_turn(world, 0);
+        }
+        world_turns(world, 2);
+        for (; from < number; from++) {
+            client_expect(subscriber, WIRE_EVENT, &frame);
+            cr_assert_eq(frame.number, from);
+            cr_assert(last == 0 || frame.sequence == last + 1);
+            last = frame.sequence;
+            if (from % 10 == 0)
+                world_turns(world, 1); /* the home goes on with what waits */
+        }
+    }
+    cr_assert_eq(counter_get(&home->stats.events_appended), number);
+    cr_assert_eq(counter_get(&world_worker(world, 0)->stats.events_forwarded), number);
+    world_free(world);
+    LEAKS_NONE();
+}
+
 /* Two publishers whose frames are not all there write in turn: each byte that lies in the log is moved out of
  * the other's way. */
 Test(landing, moves_out_of_the_way_of_another_publisher) {
