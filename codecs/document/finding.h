@@ -24,7 +24,7 @@ enum finding_code {
 
 /* What is fixed about a code's severity. */
 enum finding_rule {
-    FINDING_IS_NOTE,   /* always a note */
+    FINDING_IS_NOTE,   /* a note, unless the profile refuses it: then an error */
     FINDING_TOLERABLE, /* an error, unless the profile names it: then a warning */
     FINDING_IS_ERROR,  /* always an error: nobody can go on from it */
 };
@@ -50,9 +50,11 @@ struct finding {
 
 #define FINDING_VALUE_MAX 64u
 
-/* What a partner's profile tolerates: one bit for each code. Zeroed: nothing, the strict profile. */
+/* What a partner's profile tolerates: one bit for each code. Zeroed: nothing, the strict profile; with a 0
+ * all limits are the defaults that profile_limits fills in. */
 struct profile {
     uint64_t tolerated[(FINDING_CODES + 63) / 64];
+    uint64_t refused[(FINDING_CODES + 63) / 64]; /* of those that are notes */
     uint16_t pivot;        /* a year of two digits above it is of the last century; 0: 70 */
     uint32_t findings_max; /* of one message; 0: 100; what comes then is counted, not told */
     uint32_t segment_max;  /* bytes; 0: 64 KiB */
@@ -69,7 +71,13 @@ enum finding_code finding_named(const char *name);
 /* false: this code can not be tolerated, or is a note anyway. */
 bool profile_tolerate(struct profile *profile, enum finding_code code);
 
+/* Makes an error of a note; false: this code is an error anyway, unless it is tolerated. */
+bool profile_refuse(struct profile *profile, enum finding_code code);
+
 /* Tolerates all that can be: what an inspection of an unknown file begins with. */
 void profile_tolerate_all(struct profile *profile);
+
+/* The profile with a number for each 0; NULL: the strict one. */
+struct profile profile_limits(const struct profile *profile);
 
 enum finding_severity finding_severity(const struct profile *profile, enum finding_code code);

@@ -17,11 +17,13 @@ struct value {
 
 /* Where something stands in its file; counts from 1, 0 where the format has no such thing. */
 struct place {
-    uint64_t offset;    /* byte in the file, from 0 */
-    uint32_t length;    /* in bytes; 0: a point */
-    uint32_t line;      /* by LF */
-    uint32_t segment;   /* in its message: UNH, ST, the control record and the first row are 1 */
-    uint32_t element;   /* after the tag; a column of a table; a field of a record */
+    uint64_t offset;  /* byte in the file, from 0 */
+    uint32_t length;  /* in bytes; 0: a point */
+    uint32_t line;    /* by LF */
+    uint32_t segment; /* in its message: UNH, ST, the control record and the first row are 1 */
+    uint32_t in_file; /* the same counted over the whole file: UNB, ISA and the first row are 1, UNA does not
+                         count */
+    uint32_t element; /* after the tag; a column of a table; a field of a record */
     uint32_t component; /* in its element */
 };
 
@@ -42,6 +44,13 @@ struct segment {
     uint8_t release; /* the release character; 0: the format has none */
     char decimal;    /* the decimal mark of this file */
 };
+
+/* Writes what the value means, without its release characters, at most `size` bytes of it; returns how many
+ * it has in all. */
+size_t value_text(struct value value, uint8_t release, char *text, size_t size);
+
+/* Whether the value is this text, as it stands there. */
+bool value_is(struct value value, const char *text);
 
 /* The component of the first repetition of an element, both from 1. */
 static inline struct value segment_value(const struct segment *segment, uint32_t element,

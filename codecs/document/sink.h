@@ -39,9 +39,8 @@ struct document_head {
     struct value interchange_ref;
     struct value group_ref;
     struct value message_ref;
-    struct value
-        date; /* as written: YYMMDD or CCYYMMDD; what else it is, the reader has made CCYYMMDD of it */
-    struct value time; /* as written: HHMM or HHMMSS */
+    struct value date; /* CCYYMMDD; empty where what is written is none */
+    struct value time; /* HHMM or HHMMSS; empty where what is written is none */
     bool test;
     bool acknowledge; /* the sender asks for CONTRL, TA1 */
     uint64_t offset;  /* of the scope's first byte */
@@ -55,6 +54,9 @@ struct document_tail {
     uint32_t errors;   /* findings of this scope that no profile tolerates: more than none means refused */
 };
 
+/* Segments are those of the messages, without what makes the envelope: of UNB, UNH, ISA, ST and their
+ * trailers `begin` and `end` say what they say. A segment outside of a message comes only where the format
+ * has one (TA1). A finding comes between `begin` and `end` of its scope. */
 struct document_sink {
     void *context;
     void (*begin)(void *context, enum document_scope scope, const struct document_head *head);
