@@ -1,0 +1,342 @@
+#include "codecs/edi/edi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int edi_init(struct edi *edi, const struct document_sink *sink, const struct profile *profile) {
+    *edi = (struct edi){0};
+    report_init(&edi->report, sink, profile);
+    if (tokens_init(&edi->tokens, edi->report.profile.segment_max) != 0)
+        return -ENOMEM;
+    edi->scratch = malloc(3 * ((size_t)edi->tokens.segment_max + MARKS_SLACK));
+    if (!edi->scratch) {
+        tokens_deinit(&edi->tokens);
+        return -ENOMEM;
+    }
+    edi_restart(edi);
+    return 0;
+}
+
+void edi_deinit(struct edi *edi) {
+    tokens_deinit(&edi->tokens);
+    seen_deinit(&edi->seen);
+    free(edi->scratch);
+    edi->scratch = NULL;
+}
+
+void edi_restart(struct edi *edi) {
+    tokens_restart(&edi->tokens);
+    memset(edi->scopes, 0, sizeof edi->scopes);
+    seen_clear(&edi->seen);
+    (void)charset_named(&edi->charset, (const uint8_t *)"US-ASCII", 8);
+    edi->in_file = 0;
+    edi->told = 0;
+    edi->garbage = 0;
+    for (unsigned scope = 0; scope < EDI_SCOPES; scope++)
+        report_begin(&edi->report, (enum document_scope)scope);
+}
+
+/* ---- findings ---- */
+
+enum document_scope edi_scope_now(const struct edi *edi) {
+    if (edi->scopes[DOCUMENT_MESSAGE].open)
+        return DOCUMENT_MESSAGE;
+    return edi->scopes[DOCUMENT_GROUP].open ? DOCUMENT_GROUP : DOCUMENT_INTERCHANGE;
+}
+
+struct place edi_place(const struct edi *edi) {
+    struct place place = edi->tokens.segment.place;
+    place.segment = edi->scopes[DOCUMENT_MESSAGE].open ? edi_segments(edi, DOCUMENT_MESSAGE) : 0;
+    place.in_file = edi->in_file;
+    return place;
+}
+
+void edi_find(struct edi *edi, enum finding_code code, enum document_scope scope) {
+    struct finding finding = {
+        .code = code, .place = edi_place(edi), .scope = (uint8_t)scope, .segment = edi->tokens.segment.name};
+    (void)report_finding(&edi->report, &finding);
+}
+
+/* Where the component is, or where it would be. */
+static void place_at(const struct edi *edi, uint32_t element, uint32_t component, struct place *place) {
+    struct value value = edi_value(edi, element, component);
+    place->element = element;
+    place->component = component;
+    if (value.bytes) {
+        place->offset = tokens_offset(&edi->tokens, value.bytes);
+        place->length = value.length;
+    }
+}
+
+void edi_find_at(struct edi *edi, enum finding_code code, enum document_scope scope, uint32_t element,
+                 uint32_t component, struct value expected) {
+    struct finding finding = {.code = code,
+                              .place = edi_place(edi),
+                              .scope = (uint8_t)scope,
+                              .segment = edi->tokens.segment.name,
+                              .found = edi_value(edi, element, component),
+                              .expected = expected};
+    place_at(edi, element, component, &finding.place);
+    (void)report_finding(&edi->report, &finding);
+}
+
+struct place edi_before(const struct edi *edi) {
+    struct place place = edi_place(edi);
+    place.length = 0;
+    return place;
+}
+
+struct place edi_here(const struct edi *edi) {
+    struct place place = edi_place(edi);
+    place.offset = tokens_at(&edi->tokens);
+    place.line = edi->tokens.line;
+    place.length = 0;
+    return place;
+}
+
+void edi_find_here(struct edi *edi, enum finding_code code, uint32_t length) {
+    struct finding finding = {.code = code, .place = edi_here(edi), .scope = (uint8_t)edi_scope_now(edi)};
+    finding.place.length = length;
+    (void)report_finding(&edi->report, &finding);
+}
+
+void edi_find_last(struct edi *edi, enum finding_code code) {
+    edi->in_file++;
+    edi_find(edi, code, edi_scope_now(edi));
+    edi->in_file--;
+}
+
+/* One separator, which stands before this component. */
+static void trailing_tell(struct edi *edi, enum finding_code code, enum document_scope scope,
+                          uint32_t element, uint32_t component, const uint8_t *at) {
+    struct finding finding = {.code = code,
+                              .place = edi_place(edi),
+                              .scope = (uint8_t)scope,
+                              .segment = edi->tokens.segment.name,
+                              .found = {.bytes = at - 1, .length = 1}};
+    finding.place.element = element;
+    finding.place.component = component;
+    finding.place.offset = tokens_offset(&edi->tokens, at - 1);
+    finding.place.length = 1;
+    (void)report_finding(&edi->report, &finding);
+}
+
+void edi_find_trailing(struct edi *edi, enum finding_code code, enum document_scope scope) {
+    const struct segment *segment = &edi->tokens.segment;
+    uint32_t last = segment->element_count;
+    for (uint32_t i = 0; i < segment->element_count; i++) {
+        const struct element *element = &segment->elements[i];
+        const struct value *values = segment->components + element->first;
+        uint32_t kept = element->count;
+        while (kept > 1 && values[kept - 1].length == 0)
+            kept--;
+        if (kept < element->count)
+            trailing_tell(edi, code, scope, element->number, kept + 1, values[kept].bytes);
+    }
+    while (last > 0 && segment->elements[last - 1].count == 1 &&
+           segment->components[segment->elements[last - 1].first].length == 0)
+        last--;
+    if (last < segment->element_count)
+        trailing_tell(edi, code, scope, segment->elements[last].number, 0,
+                      segment->components[segment->elements[last].first].bytes);
+}
+
+/* Whether this is the first time. */
+static bool once(struct edi *edi, enum edi_once what) {
+    bool first = !(edi->told & what);
+    edi->told |= what;
+    return first;
+}
+
+/* ---- text ---- */
+
+static uint8_t *unwrapped(const uint8_t *bytes, uint32_t n, uint8_t *out) {
+    for (uint32_t i = 0; i < n; i++)
+        if (bytes[i] != '\r' && bytes[i] != '\n')
+            *out++ = bytes[i];
+    return out;
+}
+
+/* By component: separators may be control characters. */
+static void odd_look(struct edi *edi) {
+    const struct segment *segment = &edi->tokens.segment;
+    for (uint32_t i = 0; i < segment->component_count && !edi->odd; i++) {
+        struct value value = segment->components[i];
+        uint32_t at = (uint32_t)charset_bad(&edi->charset, value.bytes, value.length);
+        edi->beyond_a |= charset_beyond_level_a(value.bytes, value.length) < value.length;
+        if (at == value.length)
+            continue;
+        edi->odd = true;
+        edi->bad = (struct value){.bytes = value.bytes + at, .length = 1};
+        edi->bad_at = (struct place){.offset = tokens_offset(&edi->tokens, value.bytes + at), .length = 1};
+    }
+    for (uint32_t i = 0; i < segment->element_count && edi->odd; i++) {
+        const struct element *element = &segment->elements[i];
+        for (uint32_t j = 0; j < element->count; j++) {
+            struct value value = segment->components[element->first + j];
+            if (edi->bad.bytes >= value.bytes && edi->bad.bytes < value.bytes + value.length) {
+                edi->bad_at.element = element->number;
+                edi->bad_at.component = j + 1;
+            }
+        }
+    }
+}
+
+static bool has_high(const uint8_t *bytes, uint32_t n) {
+    uint8_t all = 0;
+    for (uint32_t i = 0; i < n; i++)
+        all |= bytes[i];
+    return all >= 0x80;
+}
+
+/* A segment that is not as it should be handed over is made anew in the scratch. */
+static void mend(struct edi *edi) {
+    struct tokens *tokens = &edi->tokens;
+    const uint8_t *bytes = tokens->bytes + (tokens->segment.place.offset - tokens->base);
+    uint32_t n = tokens->segment.place.length;
+    if (tokens->odd)
+        odd_look(edi);
+    bool high = tokens->odd && has_high(bytes, n);
+    if (!high && !tokens->wrapped)
+        return;
+    uint8_t *third = edi->scratch + 2 * ((size_t)tokens->segment_max + MARKS_SLACK);
+    if (tokens->wrapped) {
+        uint8_t *to = high ? third : edi->scratch; /* the text grows over what is read */
+        n = (uint32_t)(unwrapped(bytes, n, to) - to);
+        bytes = to;
+    }
+    if (high) {
+        n = (uint32_t)charset_utf8(&edi->charset, bytes, n, edi->scratch);
+        bytes = edi->scratch;
+    }
+    tokens_again(tokens, bytes, n);
+}
+
+void edi_mend(struct edi *edi) {
+    edi->odd = edi->beyond_a = false;
+    if (UNLIKELY(edi->tokens.odd || edi->tokens.wrapped))
+        mend(edi);
+}
+
+static void charset_complain(struct edi *edi, enum document_scope scope) {
+    struct finding finding = {.code = FINDING_CHARSET_VIOLATED,
+                              .place = edi_place(edi),
+                              .scope = (uint8_t)scope,
+                              .segment = edi->tokens.segment.name,
+                              .found = edi->bad};
+    finding.place.offset = edi->bad_at.offset;
+    finding.place.length = edi->bad_at.length;
+    finding.place.element = edi->bad_at.element;
+    finding.place.component = edi->bad_at.component;
+    (void)report_finding(&edi->report, &finding);
+}
+
+void edi_complain(struct edi *edi, enum document_scope scope) {
+    const struct tokens *tokens = &edi->tokens;
+    if (LIKELY(!(tokens->indented | tokens->wrapped | tokens->too_many | edi->odd | edi->beyond_a)))
+        return;
+    if (tokens->indented && once(edi, EDI_INDENTED))
+        edi_find(edi, FINDING_INDENTED, scope);
+    if (tokens->wrapped && once(edi, EDI_WRAPPED))
+        edi_find(edi, FINDING_WRAPPED, scope);
+    if (edi->odd && once(edi, EDI_CHARSET))
+        charset_complain(edi, scope);
+    if (edi->beyond_a && edi->charset.level_a && once(edi, EDI_LEVEL_A)) {
+        edi_find(edi, FINDING_EDIFACT_LEVEL_A, scope);
+        tokens_separate(&edi->tokens, &tokens->separators, false);
+    }
+    if (tokens->too_many)
+        edi_find(edi, FINDING_TOO_MANY_ELEMENTS, scope);
+}
+
+/* ---- scopes ---- */
+
+void edi_begin(struct edi *edi, enum document_scope scope) {
+    struct edi_scope *begun = &edi->scopes[scope];
+    const struct document_sink *sink = edi->report.sink;
+    begun->open = true;
+    begun->first = edi->in_file;
+    begun->groups = begun->messages = begun->single = 0;
+    begun->head.offset = edi->tokens.segment.place.offset;
+    edi->told &= ~(unsigned)(EDI_WRAPPED | EDI_CHARSET | EDI_OUTSIDE);
+    if (scope == DOCUMENT_INTERCHANGE) {
+        edi->told = 0;
+        seen_clear(&edi->seen);
+    }
+    report_begin(&edi->report, scope);
+    if (!begun->muted)
+        sink->begin(sink->context, scope, &begun->head);
+}
+
+void edi_end(struct edi *edi, enum document_scope scope, uint64_t end) {
+    struct edi_scope *ended = &edi->scopes[scope];
+    const struct document_sink *sink = edi->report.sink;
+    struct document_tail tail = {.length = end - ended->head.offset,
+                                 .segments = edi_segments(edi, scope),
+                                 .messages = ended->messages,
+                                 .errors = edi->report.errors[scope]};
+    if (!ended->muted)
+        sink->end(sink->context, scope, &tail);
+    ended->open = ended->muted = false;
+    ended->messages = 0;
+    report_begin(&edi->report, scope);
+}
+
+void edi_break_off(struct edi *edi, enum document_scope scope, enum finding_code code, struct place where) {
+    struct finding finding = {.code = code, .place = where, .scope = (uint8_t)scope};
+    if (!edi->scopes[scope].open)
+        return;
+    (void)report_finding(&edi->report, &finding);
+    edi_end(edi, scope, where.offset);
+}
+
+void edi_large(struct edi *edi) {
+    edi->in_file++;
+    edi_find(edi, FINDING_TOO_LARGE, edi_scope_now(edi));
+}
+
+void edi_count_message(struct edi *edi) {
+    struct edi_scope *interchange = &edi->scopes[DOCUMENT_INTERCHANGE];
+    edi->scopes[DOCUMENT_GROUP].messages++;
+    if (++interchange->messages <= edi->report.profile.messages_max)
+        return;
+    if (once(edi, EDI_MANY))
+        edi_find(edi, FINDING_TOO_LARGE, DOCUMENT_INTERCHANGE);
+    edi->scopes[DOCUMENT_MESSAGE].muted = true;
+}
+
+void edi_hand_over(struct edi *edi) {
+    const struct edi_scope *message = &edi->scopes[DOCUMENT_MESSAGE];
+    struct segment *segment = &edi->tokens.segment;
+    uint32_t number = edi_segments(edi, DOCUMENT_MESSAGE);
+    segment->place.segment = number;
+    segment->place.in_file = edi->in_file;
+    if (UNLIKELY(number > edi->report.profile.segments_max)) {
+        if (number == edi->report.profile.segments_max + 1)
+            edi_find(edi, FINDING_TOO_LARGE, DOCUMENT_MESSAGE);
+        return;
+    }
+    if (LIKELY(!message->muted))
+        edi->report.sink->segment(edi->report.sink->context, segment);
+}
+
+/* ---- garbage ---- */
+
+void edi_garbage(struct edi *edi, uint32_t n) {
+    if (edi->garbage == 0)
+        edi->garbage_at = (struct place){
+            .offset = tokens_at(&edi->tokens), .line = edi->tokens.line, .in_file = edi->in_file};
+    edi->garbage += n;
+    tokens_consume(&edi->tokens, n);
+}
+
+void edi_garbage_tell(struct edi *edi) {
+    if (edi->garbage == 0)
+        return;
+    struct finding finding = {
+        .code = FINDING_GARBAGE, .place = edi->garbage_at, .scope = DOCUMENT_INTERCHANGE};
+    finding.place.length = edi->garbage < UINT32_MAX ? (uint32_t)edi->garbage : UINT32_MAX;
+    edi->garbage = 0;
+    (void)report_finding(&edi->report, &finding);
+}
