@@ -37,7 +37,7 @@ static void step_add(struct churn *churn) {
 static void unsent_send(struct churn *churn) {
     ssize_t n = send(churn->fd, churn->unsent.data, churn->unsent.length, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno != EAGAIN && errno != EINTR)
-        quit(QUIT_UNAVAILABLE, "the connection that subscribes broke: %s", strerror(errno));
+        quit(QUIT_WRONG, "the connection that subscribes broke: %s", strerror(errno));
     if (n <= 0)
         return;
     churn->unsent.length -= (size_t)n;

@@ -150,15 +150,16 @@ int net_open(const struct options *options, const struct party *who, const struc
     return fd;
 }
 
-void net_skip(const struct options *options, int fd, const struct party *who) {
+bool net_skip(const struct options *options, int fd, const struct party *who) {
     uint8_t bytes[4096];
     size_t used;
     ssize_t n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        quit(QUIT_UNAVAILABLE, "the server closed the connection of %s %u", role_name(who), who->number);
+        return false;
     if (n > 0 && options->protocol->reply(bytes, (size_t)n, &used) == REPLY_BAD)
         quit(QUIT_WRONG, "the server told %s %u: %s", role_name(who), who->number,
              net_shown(bytes, (size_t)n));
+    return true;
 }
 
 void net_await_noise(const struct options *options, const int *fds, uint32_t count) {

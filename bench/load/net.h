@@ -21,8 +21,8 @@ size_t net_ask(const struct options *options, int fd, const struct party *who, s
 /* The first bytes of what came, as text on one line; valid until the next call. */
 const char *net_shown(const uint8_t *p, size_t n);
 
-/* Reads what is there and passes over it, but for refusals. */
-void net_skip(const struct options *options, int fd, const struct party *who);
+/* Reads what is there and passes over it, but for refusals. False: the server has closed. */
+bool net_skip(const struct options *options, int fd, const struct party *who);
 
 /* nats-server: waits for the one noise that comes some time after a connect, on each of the connections. */
 void net_await_noise(const struct options *options, const int *fds, uint32_t count);

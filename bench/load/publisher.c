@@ -15,6 +15,12 @@ void publisher_open(struct publisher *publisher, const struct plan *plan, uint32
     publisher->fd = net_open(plan->options, &me, NULL);
 }
 
+static _Noreturn void closed(const struct publisher *publisher, const char *why) {
+    quit(QUIT_WRONG, "the connection of publisher %u ended after %llu events, %llu of them acknowledged: %s",
+         publisher->number, (unsigned long long)publisher_frames(publisher),
+         (unsigned long long)publisher->acknowledged, why);
+}
+
 size_t publisher_send(struct publisher *publisher, size_t most) {
     const struct plan *plan = publisher->plan;
     size_t cycle = (size_t)plan->frames * plan->publish_size;
@@ -32,8 +38,7 @@ size_t publisher_send(struct publisher *publisher, size_t most) {
         return (size_t)taken;
     }
     if (errno != EAGAIN && errno != EINTR)
-        quit(QUIT_UNAVAILABLE, "the connection of publisher %u broke: %s", publisher->number,
-             strerror(errno));
+        closed(publisher, strerror(errno));
     return 0;
 }
 
@@ -89,10 +94,7 @@ static bool answers_read(struct publisher *publisher) {
         memcpy(shared, publisher->answer.data, held);
     ssize_t n = recv(publisher->fd, shared + held, ANSWERS_BYTES, MSG_DONTWAIT);
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        quit(QUIT_UNAVAILABLE,
-             "the server closed the connection of publisher %u when %llu of its events "
-             "were acknowledged",
-             publisher->number, (unsigned long long)publisher->acknowledged);
+        closed(publisher, n == 0 ? "the server closed it" : strerror(errno));
     if (n < 0)
         return false;
     size_t whole = held + (size_t)n, taken = answers_take(publisher, shared, whole);
@@ -106,7 +108,8 @@ void publisher_read(struct publisher *publisher) {
     const struct options *o = publisher->plan->options;
     struct party me = who(publisher);
     if (o->ack == ACK_NONE) {
-        net_skip(o, publisher->fd, &me);
+        if (!net_skip(o, publisher->fd, &me))
+            closed(publisher, "the server closed it");
         return;
     }
     while (answers_read(publisher)) {

@@ -23,6 +23,7 @@ from driver import schema, stats  # noqa: E402
 pytestmark = pytest.mark.slow  # the bench programs are in the optimised build only
 
 HELLO_BYTES = 4
+CLOSES_AFTER = 1 << 16  # bytes from the publisher
 COMPARED_BYTES = 65536  # at the beginning and the end, some 400 events; what lies between is counted
 
 
@@ -35,6 +36,7 @@ class FaultyRelay:
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.wanted = subscribers
         self.position, self.size = 0, None  # bytes from the publisher so far; of one frame
+        self.closes, self.over = None, threading.Event()  # which connection it closes in the middle
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
 
@@ -55,6 +57,11 @@ class FaultyRelay:
         try:
             while data := publisher.recv(1 << 16):
                 self._forward(data)
+                if self.position > CLOSES_AFTER and self.closes == "all":
+                    break
+                if self.position > CLOSES_AFTER and self.closes is not None:
+                    (publisher if self.closes == "publisher 0" else self.subscribers[0]).shutdown(socket.SHUT_RDWR)
+                    self.over.wait(wire.WAIT_SECONDS)  # the others stay open
         except OSError:
             pass  # the load generator has seen enough
         for connection in [publisher, *self.subscribers]:
@@ -84,6 +91,7 @@ class FaultyRelay:
         return data[:begin] + replaced + data[end:]
 
     def close(self):
+        self.over.set()
         self.listener.close()
 
 
@@ -139,9 +147,18 @@ def test_the_paced_mode_finds_it_too(relay, fault):
     assert status == 65 and "not what was published" in said["error"], said
 
 
-def test_a_server_that_closes_a_subscriber_fails_the_measurement(relay):
+@pytest.mark.parametrize("mode", ["max", "paced"])
+@pytest.mark.parametrize("whose", ["subscriber 0", "publisher 0"])
+def test_a_server_that_closes_a_connection_fails_the_measurement(relay, whose, mode):
     made = relay(2)
-    threading.Timer(0.1, lambda: made.subscribers[0].shutdown(socket.SHUT_RDWR)).start()
+    made.closes = whose
+    status, said = load(made, "--subscribers", 2, "--seconds", "20", "--mode", mode)
+    assert status == 65 and f"the connection of {whose} ended after" in said["error"], said
+
+
+def test_a_server_that_goes_away_fails_the_measurement_whosever_connection_is_missed_first(relay):
+    made = relay(2)
+    made.closes = "all"
     status, said = load(made, "--subscribers", 2, "--seconds", "20")
     assert status == 65 and "ended after" in said["error"], said
 
