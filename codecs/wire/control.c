@@ -57,6 +57,7 @@ static const struct {
     {&roundhouse__v1__queue__descriptor, 1, "subscribe.queue.name"},
     {&roundhouse__v1__queue__descriptor, 10, "subscribe.queue.dead_letter"},
     {&roundhouse__v1__queue__descriptor, 11, "subscribe.queue.key"},
+    {&roundhouse__v1__unsubscribe__descriptor, 2, "unsubscribe.remove"},
     {&roundhouse__v1__ack__descriptor, 5, "ack.reason"},
     {&roundhouse__v1__error__descriptor, 2, "error.text"},
     {&roundhouse__v1__error__descriptor, 3, "error.field"},

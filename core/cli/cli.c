@@ -4,6 +4,7 @@
 #include "core/cli/dlq.h"
 #include "core/cli/journal.h"
 #include "core/cli/pub.h"
+#include "core/cli/queue.h"
 #include "core/cli/reply.h"
 #include "core/cli/request.h"
 #include "core/cli/serve.h"
@@ -28,6 +29,7 @@ static const char cli_usage[] =
     "  request        ask a question and print the reply\n"
     "  reply          answer requests\n"
     "  dlq            look at dead letters, which nobody could handle; send them again, or drop them\n"
+    "  queue          end a queue or a mailbox for good\n"
     "  config check   find every mistake in a configuration file\n"
     "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
@@ -67,11 +69,11 @@ struct cli_command {
 };
 
 static const struct cli_command cli_commands[] = {
-    {"serve", serve_command},       {"pub", pub_command},         {"sub", sub_command},
-    {"request", request_command},   {"reply", reply_command},     {"dlq", dlq_command},
-    {"config", config_command},     {"journal", journal_command}, {"version", version_command},
-    {"help", help_command},         {"--help", help_command},     {"-h", help_command},
-    {"--version", version_command},
+    {"serve", serve_command},     {"pub", pub_command},           {"sub", sub_command},
+    {"request", request_command}, {"reply", reply_command},       {"dlq", dlq_command},
+    {"queue", queue_command},     {"config", config_command},     {"journal", journal_command},
+    {"version", version_command}, {"help", help_command},         {"--help", help_command},
+    {"-h", help_command},         {"--version", version_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

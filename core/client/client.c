@@ -203,7 +203,7 @@ int rh_unsubscribe(rh_client *client, int64_t subscription) {
     if (client->phase == LINK_OVER)
         return client->result;
     struct sub *sub = subs_find(&client->subs, subscription);
-    if (sub == NULL || sub->state == SUB_LEAVING)
+    if (sub == NULL || sub->removes || sub->state == SUB_LEAVING)
         return link_invalid(client, "subscription: there is none with this id");
     if (sub->state == SUB_WANTED || sub->state == SUB_DELAYED) {
         subs_remove(&client->subs, sub);
@@ -217,7 +217,7 @@ int rh_unsubscribe(rh_client *client, int64_t subscription) {
 
 bool rh_subscribed(const rh_client *client, int64_t subscription) {
     const struct sub *sub = subs_find(&client->subs, subscription);
-    return sub != NULL && sub->state != SUB_LEAVING && client->phase != LINK_OVER;
+    return sub != NULL && !sub->removes && sub->state != SUB_LEAVING && client->phase != LINK_OVER;
 }
 
 int rh_close(rh_client *client) {

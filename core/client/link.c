@@ -79,6 +79,7 @@ static void link_keep_positions(struct rh_client *client) {
         else if (sub->state == SUB_LIVE && client->pongs > sub->pongs &&
                  sub_position_set(sub, client->position, client->position_length) != 0)
             link_error(client, "out of memory: subscription %lld resumes further back", (long long)sub->id);
+        sub->asked_before |= sub->state == SUB_ASKED;
         sub->state = SUB_WANTED;
     }
 }
@@ -315,7 +316,17 @@ static bool start_say(const rh_subscribe_options *options, Roundhouse__V1__Start
     }
 }
 
+void link_asked(struct rh_client *client, struct sub *sub, bool asked) {
+    sub->state = asked ? SUB_ASKED : SUB_DELAYED;
+    if (!asked && client->resubscribe_ns == 0)
+        client->resubscribe_ns = clock_mono_ns() + NS_PER_S;
+}
+
 void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
+    if (sub->removes) {
+        queues_remove(client, sub, first);
+        return;
+    }
     Roundhouse__V1__Start start;
     Roundhouse__V1__Subscribe subscribe = ROUNDHOUSE__V1__SUBSCRIBE__INIT;
     subscribe.id = (uint64_t)sub->id;
@@ -334,11 +345,7 @@ void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
         queues_terms(sub->queue, &queue);
         subscribe.queue = &queue;
     }
-    /* Without memory the next timer asks again. */
-    bool asked = outbox_control(&client->outbox, &frame, first) == 0;
-    sub->state = asked ? SUB_ASKED : SUB_DELAYED;
-    if (!asked && client->resubscribe_ns == 0)
-        client->resubscribe_ns = clock_mono_ns() + NS_PER_S;
+    link_asked(client, sub, outbox_control(&client->outbox, &frame, first) == 0);
 }
 
 void link_unsubscribe(struct rh_client *client, const struct sub *sub) {

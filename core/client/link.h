@@ -130,6 +130,8 @@ void link_control(struct rh_client *client, const Roundhouse__V1__Frame *frame);
 void link_ping(struct rh_client *client);
 void link_subscribe(struct rh_client *client, struct sub *sub, bool first);
 void link_unsubscribe(struct rh_client *client, const struct sub *sub);
+/* What a subscription asks for is on its way, or there was no memory: the next timer asks again. */
+void link_asked(struct rh_client *client, struct sub *sub, bool asked);
 /* Goodbye, once, when it is time for it. */
 void link_farewell(struct rh_client *client);
 

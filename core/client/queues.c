@@ -46,6 +46,47 @@ int64_t rh_join(rh_client *client, const char *const *patterns, size_t count, co
     return id;
 }
 
+int64_t rh_remove_queue(rh_client *client, const char *name, bool take_over) {
+    static const rh_subscribe_options plain = {0};
+    rh_queue queue = {.name = name, .take_over = take_over};
+    if (client->phase == LINK_OVER || client->closing)
+        return client->phase == LINK_OVER ? client->result : RH_CLOSED;
+    const char *fault = join_fault(NULL, 0, &queue);
+    if (fault != NULL)
+        return link_invalid(client, fault);
+    struct sub *sub;
+    if (subs_add(&client->subs, NULL, 0, &plain, &queue, &sub) != 0)
+        return RH_NO_MEMORY;
+    int64_t id = sub->id;
+    sub->removes = true;
+    if (client->phase == LINK_UP)
+        link_subscribe(client, sub, false);
+    return id;
+}
+
+void queues_remove(struct rh_client *client, struct sub *sub, bool first) {
+    Roundhouse__V1__Unsubscribe unsubscribe = ROUNDHOUSE__V1__UNSUBSCRIBE__INIT;
+    unsubscribe.id = (uint64_t)sub->id;
+    unsubscribe.remove = sub->queue->name;
+    unsubscribe.take_over = sub->queue->terms.take_over;
+    Roundhouse__V1__Frame frame = ROUNDHOUSE__V1__FRAME__INIT;
+    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_UNSUBSCRIBE;
+    frame.unsubscribe = &unsubscribe;
+    link_asked(client, sub, outbox_control(&client->outbox, &frame, first) == 0);
+}
+
+bool queues_removed(struct rh_client *client, struct sub *sub, const Roundhouse__V1__Error *error) {
+    /* Whether the first time was in time nobody has said: that there is none is what was wanted. */
+    if (error != NULL &&
+        (!sub->asked_before || error->code != ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_INVALID))
+        return false;
+    uint64_t id = (uint64_t)sub->id;
+    subs_remove(&client->subs, sub);
+    if (client->callbacks.on_removed != NULL)
+        client->callbacks.on_removed(client->user, id);
+    return true;
+}
+
 void queues_terms(const struct sub_queue *queue, Roundhouse__V1__Queue *out) {
     const rh_queue *terms = &queue->terms;
     out->name = queue->name;

@@ -10,6 +10,11 @@
 /* What a Subscribe says of the queue; the texts are borrowed. */
 void queues_terms(const struct sub_queue *queue, Roundhouse__V1__Queue *out);
 
+/* Asks for the end of a queue: `sub` is a removal. */
+void queues_remove(struct rh_client *client, struct sub *sub, bool first);
+/* An Unsubscribed for a removal, or an Error about it. true: that is how it ends, and on_removed was told. */
+bool queues_removed(struct rh_client *client, struct sub *sub, const Roundhouse__V1__Error *error);
+
 /* A Context came. NULL, or what is wrong with it. */
 const char *queues_context(struct rh_client *client, const Roundhouse__V1__Context *context) MUST_USE;
 

@@ -155,7 +155,7 @@ static bool subscribed_position(struct rh_client *client, struct sub *sub,
 
 static void receive_subscribed(struct rh_client *client, const Roundhouse__V1__Subscribed *subscribed) {
     struct sub *sub = subs_find(&client->subs, (int64_t)subscribed->id);
-    if (sub == NULL || sub->state != SUB_ASKED)
+    if (sub == NULL || sub->state != SUB_ASKED || sub->removes)
         return; /* we have unsubscribed meanwhile */
     if (sub->queue == NULL && !subscribed_position(client, sub, &subscribed->position))
         return;
@@ -169,6 +169,8 @@ static void receive_subscribed(struct rh_client *client, const Roundhouse__V1__S
 
 static void receive_unsubscribed(struct rh_client *client, const Roundhouse__V1__Unsubscribed *unsubscribed) {
     struct sub *sub = subs_find(&client->subs, (int64_t)unsubscribed->id);
+    if (sub != NULL && sub->removes && queues_removed(client, sub, NULL))
+        return;
     if (sub == NULL || sub->state != SUB_LEAVING)
         return; /* one that was put out of its queue has been told by an Error */
     subs_remove(&client->subs, sub);
@@ -305,6 +307,8 @@ static bool receive_error_of_sub(struct rh_client *client, const Roundhouse__V1_
     int64_t id = (int64_t)error->subscription;
     struct sub *sub = subs_find(&client->subs, id);
     bool of_ack = sub != NULL && sub->queue != NULL && strncmp(error->field, "ack.", 4) == 0;
+    if (sub != NULL && sub->removes && queues_removed(client, sub, error))
+        return false;
     if (sub != NULL && error_begins_anew(client, error, sub))
         return false;
     if (sub != NULL && !of_ack && (sub->state == SUB_LEAVING || !error_delays(client, error, sub)))

@@ -38,6 +38,8 @@ struct sub {
     char **patterns; /* owns, in one allocation with the texts */
     size_t count;
     struct sub_queue *queue; /* owns; NULL = none */
+    bool removes;            /* no subscription: the queue is to be removed, */
+    bool asked_before;       /* ... which was asked for on an earlier connection, too */
     uint8_t *position;       /* owns; where it resumes, NULL = as its options say */
     size_t position_length;
     uint64_t pongs; /* of the client, when Subscribed came: a later Pong's Position replaces this one */

@@ -311,7 +311,7 @@ static enum session_verdict control_dispatch(struct session *session, const Roun
     case ROUNDHOUSE__V1__FRAME__BODY_SUBSCRIBE:
         return host->subscribe(session->peer, frame->subscribe);
     case ROUNDHOUSE__V1__FRAME__BODY_UNSUBSCRIBE:
-        return host->unsubscribe(session->peer, frame->unsubscribe->id);
+        return host->unsubscribe(session->peer, frame->unsubscribe);
     case ROUNDHOUSE__V1__FRAME__BODY_PING:
         return ping_handle(session, frame->ping);
     case ROUNDHOUSE__V1__FRAME__BODY_PONG:

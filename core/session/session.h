@@ -36,7 +36,7 @@ struct session_host {
     /* GO after a refusal (the host has answered with session_error), else WAIT. The frame is borrowed for the
      * call. */
     enum session_verdict (*subscribe)(void *peer, const Roundhouse__V1__Subscribe *subscribe);
-    enum session_verdict (*unsubscribe)(void *peer, uint64_t id);
+    enum session_verdict (*unsubscribe)(void *peer, const Roundhouse__V1__Unsubscribe *unsubscribe);
     /* What became of events of a queue; the frame is borrowed for the call. */
     void (*acked)(void *peer, const Roundhouse__V1__Ack *ack);
     /* Whether received bytes may stay where they are, borrowed, until the host makes the input own them.

@@ -104,6 +104,7 @@ static struct kept *kept_add(struct worker *worker, struct queue *queue) {
     }
     list_init(&kept->pumping);
     list_init(&kept->saving);
+    list_init(&kept->removing);
     kept->queue = queue;
     memcpy(kept->key, terms->key.p, terms->key.n);
     kept->hash = hash;
@@ -172,6 +173,7 @@ static void kept_destroy(struct worker *worker, struct kept *kept) {
     CHECK(!kept->attached);
     list_remove(&kept->pumping);
     list_remove(&kept->saving);
+    list_remove(&kept->removing);
     keeper->durable -= kept->home != NULL;
     timers_drop(&keeper->timers, kept->slot);
     lookup_drop(&keeper->names, kept->hash);
@@ -540,6 +542,7 @@ static void joins_try(struct worker *worker);
 void keeper_turn(struct worker *worker) {
     struct list now;
     struct list *node;
+    removals_turn(worker);
     joins_try(worker);
     expire(worker);
     list_move(&worker->keeper.pumping, &now);
@@ -696,7 +699,7 @@ bool keeper_news(const struct worker *worker) {
     for (const struct note *note = worker->keeper.joining; note != NULL; note = note->next)
         if (join_ready(worker, note))
             return true;
-    return false;
+    return removals_news(worker);
 }
 
 static void join_forget(struct worker *worker, uint64_t owner) {
@@ -732,6 +735,26 @@ static void leave(struct worker *worker, uint64_t owner) {
         kept_destroy(worker, kept);
 }
 
+void keeper_put_out(struct worker *worker, struct kept *kept, const struct fault *why) {
+    for (uint32_t i = 0; i < queue_places(kept->queue); i++) {
+        uint64_t owner = queue_owner(kept->queue, i);
+        if (owner == 0)
+            continue;
+        lookup_drop(&worker->keeper.owners, owner);
+        queue_leave(kept->queue, owner);
+        fault_send(worker, owner, NOTE_OUT, *why);
+    }
+    if (kept->attached)
+        detach(worker, kept);
+    list_remove(&kept->pumping);
+    list_remove(&kept->saving);
+    timers_drop(&worker->keeper.timers, kept->slot);
+}
+
+void keeper_drop(struct worker *worker, struct kept *kept) {
+    kept_destroy(worker, kept);
+}
+
 static void acked(struct worker *worker, const struct note *note) {
     struct kept *kept = kept_of_owner(worker, note->owner);
     struct queue_ack ack = {.owner = note->owner,
@@ -754,6 +777,9 @@ void keeper_note(struct worker *worker, struct note *note) {
     case NOTE_LEAVE:
         leave(worker, note->owner);
         break;
+    case NOTE_REMOVE:
+        removals_note(worker, note);
+        break;
     default:
         acked(worker, note);
     }
@@ -774,6 +800,8 @@ bool keeper_refuses(struct worker *worker, const struct wire_event *event, struc
                                       .text = "the requester is gone: nobody waits for this reply any more",
                                       .field = "topic"};
     struct kept *kept = keeper_find(worker, (struct queue_text){event->topic, event->topic_length});
+    if (kept != NULL && kept->remover != 0)
+        kept = NULL;
     if (kept != NULL && !queue_full(kept->queue))
         return false;
     bool inbox = event->topic_length >= sizeof INBOX - 1 && !memcmp(event->topic, INBOX, sizeof INBOX - 1);
@@ -788,6 +816,7 @@ void keeper_admit(struct worker *worker, const struct wire_event *event) {
 
 void keeper_init(struct keeper *keeper) {
     list_init(&keeper->pumping);
+    list_init(&keeper->removing);
     list_init(&keeper->urgent);
     list_init(&keeper->saving);
     for (uint32_t i = 0; i < DISK_LOGS_MAX; i++)

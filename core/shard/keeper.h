@@ -31,16 +31,18 @@ enum note_kind {
     NOTE_JOIN,
     NOTE_LEAVE,
     NOTE_ACK,
+    NOTE_REMOVE, /* `bytes` is the name of a queue; the owner is of no member */
     /* to the member */
     NOTE_JOINED,
-    NOTE_REFUSED, /* the join */
+    NOTE_REFUSED, /* the join, or the removal */
+    NOTE_REMOVED,
     NOTE_ANSWER,  /* what is wrong with an Ack */
     NOTE_DELIVER, /* `bytes` is the frame */
     NOTE_EXPIRED,
     NOTE_OUT, /* another connection has taken the queue over, or it can not go on */
     NOTE_GAP,
 };
-#define NOTE_TO_KEEPER(kind) ((kind) <= NOTE_ACK)
+#define NOTE_TO_KEEPER(kind) ((kind) <= NOTE_REMOVE)
 
 struct note {
     struct note *next;
@@ -72,6 +74,7 @@ struct note {
         } gap;
         struct fault fault;
         uint64_t delivery; /* of EXPIRED */
+        bool take_over;    /* of REMOVE */
     } as;
     uint8_t bytes[];
 };
@@ -94,6 +97,7 @@ void talk_deinit(struct worker *worker);
 
 /* ---- members: at the worker of the connection (memberships.c) ---- */
 
+/* Also of who waits for the end of a queue, of which it is no member. */
 struct membership {
     struct list node; /* in peer->memberships */
     uint64_t id;      /* of the subscription */
@@ -126,10 +130,12 @@ struct own_placed {
 
 struct kept {
     struct list pumping; /* has something to be delivered, or stands behind a live end */
-    struct list saving;  /* durable: its state is to be written, */
-    uint64_t save_ns;    /* ... then */
-    uint64_t stated;     /* durable: behind its first state in that log; 0 = it is not written yet */
-    uint64_t state_at;   /* durable: position of its last state, */
+    struct list removing;
+    uint64_t remover;   /* who waits for its end; 0 = it goes on */
+    struct list saving; /* durable: its state is to be written, */
+    uint64_t save_ns;   /* ... then */
+    uint64_t stated;    /* durable: behind its first state in that log; 0 = it is not written yet */
+    uint64_t state_at;  /* durable: position of its last state, */
     uint64_t
         state_safe;    /* ... and of the last one that is known to be on disk; 0 = any of before the start */
     struct home *home; /* durable: of the log that has its state; else NULL */
@@ -156,6 +162,7 @@ struct keeper {
     struct lookup owners; /* of its members -> slot */
     struct timers timers; /* of slots */
     struct list pumping;
+    struct list removing;             /* durable ones whose end is not on disk yet */
     struct list urgent, saving;       /* states to be written: now, and in the order of their times */
     struct note *joining;             /* owns; joins of queues that are not on disk yet, oldest first */
     uint64_t segments[DISK_LOGS_MAX]; /* of disk logs, as last seen */

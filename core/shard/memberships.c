@@ -171,16 +171,33 @@ static bool join_valid(const struct peer *peer, const Roundhouse__V1__Subscribe 
            kept_valid(peer->worker, terms, fault);
 }
 
-static struct fault joined_send(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe,
-                                const struct queue_terms *terms) {
+/* NULL: no memory. */
+static struct membership *membership_new(const struct peer *peer, uint64_t id, struct queue_text name) {
     struct worker *worker = peer->worker;
     struct membership *membership = malloc(sizeof *membership);
     uint64_t owner =
         (uint64_t)(worker->number + 1) << 56 | (uint64_t)peer->member << 32 | ++worker->memberships_made;
-    struct note *note = note_new(NOTE_JOIN, owner, NULL, 0);
-    if (membership != NULL && note != NULL)
+    if (membership == NULL)
+        return NULL;
+    *membership = (struct membership){.id = id, .owner = owner, .keeper = keeper_shard(worker, name)};
+    list_init(&membership->node);
+    return membership;
+}
+
+/* It is on its way to the keeper, and the connection waits for what that says. */
+static void membership_send(struct peer *peer, struct membership *membership, struct note *note) {
+    list_add(&peer->memberships, &membership->node);
+    talk_send(peer->worker, membership->keeper, note);
+    conn_pause(&peer->conn, CONN_PAUSE_QUEUE);
+}
+
+static struct fault joined_send(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe,
+                                const struct queue_terms *terms) {
+    struct membership *membership = membership_new(peer, subscribe->id, terms->name);
+    struct note *note = membership == NULL ? NULL : note_new(NOTE_JOIN, membership->owner, NULL, 0);
+    if (note != NULL)
         note->as.join.texts = terms_copy(&note->as.join.terms, terms);
-    if (membership == NULL || note == NULL || note->as.join.texts == NULL) {
+    if (note == NULL || note->as.join.texts == NULL) {
         free(membership);
         free(note);
         return no_memory_now();
@@ -189,12 +206,7 @@ static struct fault joined_send(struct peer *peer, const Roundhouse__V1__Subscri
     note->as.join.window = window == 0 ? QUEUE_WINDOW_DEFAULT : window;
     note->as.join.take_over = subscribe->queue->take_over;
     note->as.join.oldest = start_oldest(subscribe);
-    *membership =
-        (struct membership){.id = subscribe->id, .owner = owner, .keeper = keeper_shard(worker, terms->name)};
-    list_init(&membership->node);
-    list_add(&peer->memberships, &membership->node);
-    talk_send(worker, membership->keeper, note);
-    conn_pause(&peer->conn, CONN_PAUSE_QUEUE);
+    membership_send(peer, membership, note);
     return (struct fault){.code = RH_CODE_NONE};
 }
 
@@ -216,6 +228,40 @@ struct fault memberships_subscribe(struct peer *peer, const Roundhouse__V1__Subs
         fault = joined_send(peer, subscribe, &terms);
     free(patterns);
     return fault;
+}
+
+/* ---- ending a queue ---- */
+
+static bool remove_valid(const struct peer *peer, const Roundhouse__V1__Unsubscribe *unsubscribe,
+                         struct fault *fault) {
+    struct queue_terms terms = {.name = text_of(unsubscribe->remove)};
+    struct fault reason;
+    *fault = (struct fault){.code = RH_CODE_INVALID, .field = "unsubscribe.id"};
+    fault->text = "an Unsubscribe that removes a queue needs an id other than 0, by which it is answered";
+    if (unsubscribe->id == 0)
+        return false;
+    fault->text = "this id is in use by a subscription of this connection: a queue is removed by another one";
+    if (subs_has(peer, unsubscribe->id) || memberships_has(peer, unsubscribe->id))
+        return false;
+    *fault = (struct fault){
+        .code = RH_CODE_INVALID, .field = "unsubscribe.remove", .text = "no queue can have this name"};
+    return terms_valid(&terms, &reason);
+}
+
+struct fault memberships_remove(struct peer *peer, const Roundhouse__V1__Unsubscribe *unsubscribe) {
+    struct queue_text name = text_of(unsubscribe->remove);
+    struct fault fault;
+    if (!remove_valid(peer, unsubscribe, &fault))
+        return fault;
+    struct membership *membership = membership_new(peer, unsubscribe->id, name);
+    struct note *note = membership == NULL ? NULL : note_new(NOTE_REMOVE, membership->owner, name.p, name.n);
+    if (note == NULL) {
+        free(membership);
+        return (struct fault){.code = RH_CODE_EXHAUSTED, .text = "the server has no memory for this now"};
+    }
+    note->as.take_over = unsubscribe->take_over;
+    membership_send(peer, membership, note);
+    return (struct fault){.code = RH_CODE_NONE};
 }
 
 /* ---- leaving ---- */
@@ -353,6 +399,10 @@ void memberships_note(struct worker *worker, const struct note *note) {
     case NOTE_JOINED:
         joined(peer, membership);
         break;
+    case NOTE_REMOVED:
+        session_unsubscribed(&peer->session, membership->id);
+        membership_free(membership);
+        break;
     case NOTE_REFUSED:
     case NOTE_OUT:
         ended(peer, membership, &note->as.fault);
@@ -373,7 +423,7 @@ void memberships_note(struct worker *worker, const struct note *note) {
         break;
     }
     peer_touch(peer);
-    if (note->kind == NOTE_JOINED || note->kind == NOTE_REFUSED)
+    if (note->kind == NOTE_JOINED || note->kind == NOTE_REFUSED || note->kind == NOTE_REMOVED)
         peer_go_on(peer, CONN_PAUSE_QUEUE);
 }
 

@@ -9,7 +9,8 @@
  *
  * A record is a frame as of an event: its topic is the mailbox or $queue.NAME; its event are the 8 bytes of
  * how many events a mailbox held when it was written, little-endian, and queue_save. The events of a mailbox
- * that come behind it in the same log are held, too. */
+ * that come behind it in the same log are held, too. Of a queue that was removed there are the 8 bytes only:
+ * nothing that lies in front of it counts any more. */
 #include "core/shard/worker.h"
 
 #include "core/base/topic.h"
@@ -89,7 +90,9 @@ static bool state_append(struct worker *worker, const struct kept *kept, uint8_t
         .topic = topic, .topic_length = topic_of(queue_terms(kept->queue)->name, topic), .event = bytes};
     for (uint32_t i = 0; i < HELD_BYTES; i++)
         bytes[i] = (uint8_t)(held >> (8 * i));
-    state.event_length = HELD_BYTES + (uint32_t)queue_save(kept->queue, bytes + HELD_BYTES, room);
+    state.event_length = HELD_BYTES;
+    if (kept->remover == 0)
+        state.event_length += (uint32_t)queue_save(kept->queue, bytes + HELD_BYTES, room);
     return ingress_state(worker, kept->home, &state);
 }
 
@@ -103,7 +106,8 @@ static uint64_t state_safe(struct kept *kept) {
 /* False: not now. */
 static bool state_write(struct worker *worker, struct kept *kept) {
     uint64_t at = log_writer_next(kept->home->log);
-    passed_note(worker, kept);
+    if (kept->remover == 0)
+        passed_note(worker, kept);
     (void)state_safe(kept);
     uint64_t room = state_room(kept), bound = queue_save_bound(kept->queue);
     uint8_t *bytes = malloc(HELD_BYTES + (bound < room ? bound : room));
@@ -122,12 +126,18 @@ static void soon(struct worker *worker, struct kept *kept) {
 }
 
 void states_made(struct worker *worker, struct kept *kept) {
+    kept->stated = 0;
     if (!state_write(worker, kept))
         soon(worker, kept);
 }
 
 bool states_durable(const struct kept *kept) {
-    return kept->home == NULL || (kept->stated != 0 && log_visible(kept->home->log) >= kept->stated);
+    return kept->home == NULL ||
+           (kept->remover == 0 && kept->stated != 0 && log_visible(kept->home->log) >= kept->stated);
+}
+
+bool states_gone(const struct kept *kept) {
+    return kept->remover != 0 && kept->stated != 0 && log_visible(kept->home->log) >= kept->stated;
 }
 
 void states_changed(struct worker *worker, struct kept *kept) {
@@ -161,7 +171,7 @@ static void segments_look(struct worker *worker) {
     uint64_t logs = segments_new(worker);
     for (uint32_t i = 0; logs != 0 && i < keeper->capacity; i++) {
         struct kept *kept = keeper->slots[i];
-        if (kept == NULL || kept->home == NULL)
+        if (kept == NULL || kept->home == NULL || kept->remover != 0)
             continue;
         if ((logs >> kept->home->index & 1u) != 0 || (kept->attached && (kept->logs & logs) != 0))
             soon(worker, kept);
@@ -249,12 +259,24 @@ static bool bad(struct recalling *recalling, const struct wire_event *state, int
     return false;
 }
 
+/* The queue of that topic was removed. */
+static bool end_take(struct recalling *recalling, const struct wire_event *state) {
+    uint32_t at = state->topic[0] == '@' ? 0 : PREFIX_BYTES;
+    struct queue_text name = {state->topic + at, state->topic_length > at ? state->topic_length - at : 0};
+    struct kept *kept = keeper_find(recalling->worker, name);
+    if (kept != NULL)
+        keeper_drop(recalling->worker, kept);
+    return true;
+}
+
 static bool state_take(struct recalling *recalling, const struct wire_event *state) {
     struct fault fault;
     struct queue *queue;
     uint64_t held = 0;
     if (state->event_length < HELD_BYTES)
         return bad(recalling, state, -EBADMSG, "it ends too early");
+    if (state->event_length == HELD_BYTES)
+        return end_take(recalling, state);
     for (uint32_t i = 0; i < HELD_BYTES; i++)
         held |= (uint64_t)state->event[i] << (8 * i);
     int result = queue_restore(&queue, state->event + HELD_BYTES, state->event_length - HELD_BYTES, &fault);

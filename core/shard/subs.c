@@ -161,8 +161,13 @@ enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe 
     return SESSION_WAIT;
 }
 
-enum session_verdict subs_unsubscribe(void *user, uint64_t id) {
+enum session_verdict subs_unsubscribe(void *user, const Roundhouse__V1__Unsubscribe *unsubscribe) {
     struct peer *peer = user;
+    uint64_t id = unsubscribe->id;
+    if (unsubscribe->remove[0] != '\0') {
+        struct fault fault = memberships_remove(peer, unsubscribe);
+        return fault.code == RH_CODE_NONE ? SESSION_WAIT : refuse(peer, id, fault);
+    }
     if (memberships_unsubscribe(peer, id))
         return SESSION_GO;
     if (find(&peer->subscriptions, id) == NULL)

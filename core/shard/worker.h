@@ -560,7 +560,7 @@ void acks_deinit(struct acks *acks);
 
 /* subs.c: subscriptions, staged in a turn and put in force as one generation */
 enum session_verdict subs_subscribe(void *peer, const Roundhouse__V1__Subscribe *subscribe);
-enum session_verdict subs_unsubscribe(void *peer, uint64_t id);
+enum session_verdict subs_unsubscribe(void *peer, const Roundhouse__V1__Unsubscribe *unsubscribe);
 void subs_apply(struct worker *worker);
 bool subs_has(const struct peer *peer, uint64_t id); /* in force */
 /* Patterns one behind the other, as of a subscription, for a member of the route table. False: no room,
@@ -712,6 +712,8 @@ static inline struct reader *reader_of_number(struct worker *worker, uint32_t nu
 
 /* memberships.c */
 struct fault memberships_subscribe(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe);
+/* Ends a queue for good: as memberships_subscribe. */
+struct fault memberships_remove(struct peer *peer, const Roundhouse__V1__Unsubscribe *unsubscribe);
 /* False: there is no membership of this id. */
 bool memberships_unsubscribe(struct peer *peer, uint64_t id);
 bool memberships_has(const struct peer *peer, uint64_t id);
@@ -737,10 +739,18 @@ bool keeper_news(const struct worker *worker);       /* a definition is on disk 
  * no memory, nothing is taken over. */
 struct kept *keeper_restore(struct worker *worker, struct queue *queue);
 struct kept *keeper_find(const struct worker *worker, struct queue_text name);
+/* All members leave, and are told why. It does nothing by itself any more. */
+void keeper_put_out(struct worker *worker, struct kept *kept, const struct fault *why);
+void keeper_drop(struct worker *worker, struct kept *kept); /* one without members */
 /* Whether an event for a mailbox is not taken, and why. At the mailbox's home. */
 bool keeper_refuses(struct worker *worker, const struct wire_event *event, struct verdict *verdict);
 /* It is about to be stored, and counts as held from now on. */
 void keeper_admit(struct worker *worker, const struct wire_event *event);
+
+/* removals.c */
+void removals_note(struct worker *worker, const struct note *note);
+void removals_turn(struct worker *worker);
+bool removals_news(const struct worker *worker); /* an end is on disk that somebody waits for */
 
 /* What lies at a position of a log that a queue reads. LOOK_THERE: `look_end` is to be called. */
 enum look { LOOK_THERE, LOOK_LATER, LOOK_GONE };
@@ -754,10 +764,12 @@ enum look look_begin(struct worker *worker, struct reader *reader, uint64_t posi
 void look_end(struct look_at *at);
 
 /* states.c: what of queues is in the journal */
-/* A durable queue that was just made: its state is written. */
+/* A durable queue that was just made, or is being removed: its state is written. */
 void states_made(struct worker *worker, struct kept *kept);
 /* Whether the queue that was made is known to be on disk; a volatile one needs not be. */
 bool states_durable(const struct kept *kept);
+/* Whether it is on disk that there is no such queue any more. */
+bool states_gone(const struct kept *kept);
 /* Something has changed that its state says. */
 void states_changed(struct worker *worker, struct kept *kept);
 void states_forget(struct kept *kept);

@@ -124,6 +124,8 @@ typedef struct rh_callbacks {
     bool (*on_resend)(void *user, uint64_t unacknowledged);
     /* The time for this delivery is over: acknowledging it is refused, and the event is delivered again. */
     void (*on_lease_expired)(void *user, uint64_t subscription, uint64_t delivery);
+    /* What rh_remove_queue asked for is done. */
+    void (*on_removed)(void *user, uint64_t removal);
 } rh_callbacks;
 
 typedef struct rh_options {
@@ -190,6 +192,12 @@ typedef struct rh_queue {
  * A mailbox never has patterns. Kept over reconnects: what was not acknowledged comes again. Returns the
  * subscription's id (> 0) or a negative rh_result. A name that somebody else holds is refused (on_error). */
 int64_t rh_join(rh_client *client, const char *const *patterns, size_t count, const rh_queue *queue);
+
+/* Ends a queue for good: what its members have not acknowledged goes with it, and of a mailbox senders are
+ * told that there is none. While it has members it is refused, unless `take_over` puts them out. Asked for
+ * again after a reconnect. Returns the removal's number (> 0), which is that of no subscription, or a
+ * negative rh_result. Its end is told once, by on_removed, or by on_error with this number. */
+int64_t rh_remove_queue(rh_client *client, const char *name, bool take_over);
 
 /* What became of a delivery; from callbacks or later. RH_OK: it is on its way (what the server has against it
  * comes as on_error). RH_STALE: see there; there is nothing to do. RH_FULL: process, then try again.

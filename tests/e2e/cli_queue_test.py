@@ -335,6 +335,8 @@ MISTAKES = {
     ("reply",): "a mailbox @NAME or a PATTERN", ("reply", "a"): "say how to answer", ("reply", "a", "--echo", "--data", "x"): "by one of",
     ("reply", "a..b", "--echo"): "is no pattern", ("reply", "@a", "--exec", "x", "--window", "9"): "leave --window out",
     ("reply", "a", "--echo", "--count", "0"): "--count is",
+    ("queue",): "rm is missing", ("queue", "rm"): "the name of a QUEUE", ("queue", "mv", "q"): "not 'mv'",
+    ("queue", "rm", "--force", "q"): "--force",
     ("dlq",): "ls, show, retry or drop is missing", ("dlq", "ls"): "the name of a QUEUE", ("dlq", "look", "q"): "not 'look'",
     ("dlq", "ls", "a b"): "is no name of a queue", ("dlq", "ls", "--to", "x", "q"): "--to goes with retry",
     ("dlq", "retry", "--to", "a..b", "q"): "is no topic", ("dlq", "ls", "q", "r"): "'r' is one argument too many",
@@ -347,12 +349,12 @@ def test_a_mistake_is_named(run, arguments):
     assert done.returncode == 64 and MISTAKES[arguments] in done.stderr and done.stdout == ""
 
 
-@pytest.mark.parametrize("command", ["request", "reply", "dlq"])
+@pytest.mark.parametrize("command", ["request", "reply", "dlq", "queue"])
 def test_help_is_printed_and_no_server_is_69(run, command):
     done = run(command, "--help")
     assert done.returncode == 0 and f"usage: roundhouse {command}" in done.stdout and "Exit status" in done.stdout
     assert run("help", command).stdout == done.stdout
-    arguments = {"request": ["a", "x"], "reply": ["a", "--echo"], "dlq": ["ls", "q"]}[command]
+    arguments = {"request": ["a", "x"], "reply": ["a", "--echo"], "dlq": ["ls", "q"], "queue": ["rm", "q"]}[command]
     done = run(command, "--server", "127.0.0.1:1", *arguments)
     assert done.returncode == 69 and "127.0.0.1" in done.stderr
     assert run(command, "--server", "nonsense", *arguments).returncode == 64

@@ -366,6 +366,8 @@ REFUSED_SUBSCRIPTIONS = {
     "an unknown policy for what is gone": subscribe(policy=pb.SLOW_POLICY_SKIP, gone=17),
     "gone": subscribe(policy=pb.SLOW_POLICY_SKIP, start=pb.Start(sequence=1), gone=pb.GONE_POLICY_REFUSE),
     "an unknown id": wire.frame(unsubscribe=pb.Unsubscribe(id=1)),
+    "an unknown queue": wire.frame(unsubscribe=pb.Unsubscribe(id=1, remove="work")),
+    "no name of a queue": wire.frame(unsubscribe=pb.Unsubscribe(id=1, remove="a b")),
 }
 
 
@@ -402,7 +404,7 @@ def test_refused_connects_are_told_as_the_document_says(router, name):
 SOURCES = ("codecs/event/check.c", "codecs/wire/scan.c", "codecs/wire/control.c", "core/base/topic.c",
            "core/session/session.c", "core/shard/subs.c", "core/shard/memberships.c", "core/shard/keeper.c",
            "core/queue/terms.c", "core/queue/queue.c", "core/shard/acks.c", "core/shard/peer.c",
-           "core/shard/catchup.c", "core/shard/ingress.c", "core/shard/starts.c")
+           "core/shard/catchup.c", "core/shard/ingress.c", "core/shard/starts.c", "core/shard/removals.c")
 NOT_SENT = re.compile(r"/\*.*?\*/|^#include.*?$|\b(?:static_assert|logfmt|CHECK)\(.*?\);", re.DOTALL | re.MULTILINE)
 LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*')
 

@@ -142,6 +142,7 @@ Test(control, packs_what_it_unpacks_to) {
         "0b 1209 0801 1203657270 1801",               /* Connect */
         "11 220f 0807 1203612e3e 12012a 1801 2201aa", /* Subscribe */
         "04 3202 0807",                               /* Unsubscribe */
+        "09 3207 0807 1201 71 1801",                  /* ... that removes a queue */
         "0e 420c 0805 1001 1a06 0803 1202 0802",      /* PublishAck with an exception */
         "02 6a00",                                    /* Ping */
         "05 7a03 0a0162",                             /* Goodbye */

@@ -10,8 +10,8 @@
 struct member {
     struct fake fake;
     rh_client *client;
-    int events, subscribed, errors, expired, gaps, writable;
-    uint64_t subscription, delivery, expired_delivery, error_subscription;
+    int events, subscribed, errors, expired, gaps, writable, removed;
+    uint64_t subscription, delivery, expired_delivery, error_subscription, removal;
     uint32_t attempt, lease_ms;
 };
 
@@ -52,6 +52,12 @@ static void on_writable(void *user) {
     ((struct member *)user)->writable++;
 }
 
+static void on_removed(void *user, uint64_t removal) {
+    struct member *member = user;
+    member->removed++;
+    member->removal = removal;
+}
+
 static void member_start(struct member *member) {
     const char *error = "";
     *member = (struct member){0};
@@ -63,6 +69,7 @@ static void member_start(struct member *member) {
                                         .on_error = on_error,
                                         .on_lease_expired = on_lease_expired,
                                         .on_gap = on_gap,
+                                        .on_removed = on_removed,
                                         .on_writable = on_writable}};
     member->client = rh_client_new(&options, &error);
     cr_assert(member->client != NULL, "%s", error);
@@ -449,5 +456,73 @@ Test(queues, behind_goodbye_nothing_is_acknowledged) {
     fake_goodbye(&member.fake);
     cr_assert(rh_run(member.client, 5000) == RH_CLOSED);
     cr_assert(rh_ack_done(member.client, 1, 1) == RH_CLOSED);
+    member_stop(&member);
+}
+
+/* ---- ending a queue ---- */
+
+static void expect_removal(struct member *member, uint64_t id, const char *name, bool take_over) {
+    fake_frame *frame = fake_expect(&member->fake, member->client, WIRE_UNSUBSCRIBE);
+    cr_assert(frame->unsubscribe->id == id && strcmp(frame->unsubscribe->remove, name) == 0);
+    cr_assert(frame->unsubscribe->take_over == take_over);
+    control_free(frame);
+}
+
+static void unsubscribed(struct member *member, uint64_t id) {
+    Roundhouse__V1__Unsubscribed gone = ROUNDHOUSE__V1__UNSUBSCRIBED__INIT;
+    gone.id = id;
+    fake_frame frame = ROUNDHOUSE__V1__FRAME__INIT;
+    frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_UNSUBSCRIBED;
+    frame.unsubscribed = &gone;
+    fake_send(&member->fake, &frame);
+}
+
+Test(queues, a_queue_is_removed_and_that_is_told_once) {
+    struct member member;
+    member_of_work(&member);
+    cr_assert(rh_remove_queue(member.client, "@crm", false) == 2);
+    cr_assert(rh_remove_queue(member.client, "other", true) == 3);
+    cr_assert(!rh_subscribed(member.client, 2) && rh_unsubscribe(member.client, 2) == RH_INVALID);
+    expect_removal(&member, 2, "@crm", false);
+    expect_removal(&member, 3, "other", true);
+    unsubscribed(&member, 2);
+    await(&member, &member.removed, 1);
+    cr_assert(member.removal == 2);
+    fake_error_of(&member.fake, RH_CODE_INVALID, "unsubscribe.remove", 3);
+    await(&member, &member.errors, 1);
+    cr_assert(member.error_subscription == 3 && member.removed == 1);
+    unsubscribed(&member, 2); /* nobody has asked for that */
+    fake_settle(member.client);
+    cr_assert(member.removed == 1 && rh_subscribed(member.client, 1));
+    member_stop(&member);
+}
+
+Test(queues, a_removal_whose_answer_was_lost_is_asked_for_again_and_none_to_be_found_is_its_end) {
+    struct member member;
+    member_start(&member);
+    cr_assert(rh_remove_queue(member.client, "work", false) == 1);
+    fake_handshake(&member.fake, member.client);
+    expect_removal(&member, 1, "work", false);
+    fake_hang_up(&member.fake, false);
+    fake_handshake(&member.fake, member.client);
+    expect_removal(&member, 1, "work", false);
+    fake_error_of(&member.fake, RH_CODE_INVALID, "unsubscribe.remove", 1);
+    await(&member, &member.removed, 1);
+    cr_assert(member.removal == 1 && member.errors == 0);
+    member_stop(&member);
+}
+
+Test(queues, a_removal_that_is_refused_stays_so_also_behind_a_lost_connection) {
+    struct member member;
+    member_start(&member);
+    cr_assert(rh_remove_queue(member.client, "work", false) == 1);
+    fake_handshake(&member.fake, member.client);
+    expect_removal(&member, 1, "work", false);
+    fake_hang_up(&member.fake, true);
+    fake_handshake(&member.fake, member.client);
+    expect_removal(&member, 1, "work", false);
+    fake_error_of(&member.fake, RH_CODE_UNAVAILABLE, "unsubscribe.remove", 1);
+    await(&member, &member.errors, 1);
+    cr_assert(member.removed == 0 && rh_remove_queue(member.client, "", false) == RH_INVALID);
     member_stop(&member);
 }

@@ -86,12 +86,13 @@ static enum session_verdict host_subscribe(void *peer, const Roundhouse__V1__Sub
     return verdict;
 }
 
-static enum session_verdict host_unsubscribe(void *peer, uint64_t id) {
+static enum session_verdict host_unsubscribe(void *peer, const Roundhouse__V1__Unsubscribe *unsubscribe) {
     struct world *world = peer;
     enum session_verdict verdict = host_verdict(world);
     if (verdict == SESSION_PARK)
         verdict = SESSION_WAIT;
-    note(world, "unsubscribe %zu\n", (size_t)id);
+    note(world, "unsubscribe %zu%s%s\n", (size_t)unsubscribe->id, unsubscribe->remove[0] != '\0' ? " " : "",
+         unsubscribe->remove);
     return verdict;
 }
 

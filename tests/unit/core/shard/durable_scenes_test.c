@@ -174,3 +174,95 @@ Test(durable_scenes, nothing_is_lost_or_done_twice_over_crashes) {
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         scene_run(seed);
 }
+
+/* ---- the end of a queue ---- */
+
+#define REMOVAL 9u
+
+static uint64_t durable_queues(struct scene *scene) {
+    uint64_t queues = 0;
+    for (uint32_t i = 0; i < world_worker(scene->world, 0)->shards->config.count; i++)
+        queues += counter_get(&world_worker(scene->world, i)->stats.queues_durable);
+    return queues;
+}
+
+static void world_begins(struct scene *scene, uint32_t shards) {
+    scene->world = world_new(&(struct world_config){
+        .shards = shards, .disks = 3, .log_data = MIB, .socket_bytes = 3000, .disk = &scene->disk});
+    for (uint32_t i = 0; i < shards; i++)
+        world_worker(scene->world, i)->clock_ns = scene_clock;
+}
+
+static void plain_turns(struct scene *scene) {
+    for (uint32_t i = 0; i < 12; i++) {
+        scene_ns += NS_PER_MS;
+        world_turns(scene->world, 1);
+    }
+}
+
+/* Whether a frame of this kind has come; others are passed over. */
+static bool came(struct world_client *client, enum wire_kind kind) {
+    struct world_frame frame;
+    bool found = false;
+    (void)client_pull(client, 64 * KIB);
+    while (client_next(client, &frame))
+        found |= frame.kind == kind;
+    return found;
+}
+
+static struct world_client *member_of(struct scene *scene, const char *name) {
+    struct world_client *member = client_new(scene->world, 0, false);
+    client_join_durable(member, SUB, name, "d.>", WINDOW);
+    plain_turns(scene);
+    world_journal(scene->world);
+    plain_turns(scene);
+    cr_assert(came(member, WIRE_SUBSCRIBED));
+    return member;
+}
+
+/* The crash comes before the end of the queue is on disk, or behind it. */
+static void removal_run(uint32_t shards, bool durable) {
+    struct scene *scene = calloc(1, sizeof *scene);
+    char topic[16];
+    scene_ns = NS_PER_S;
+    world_begins(scene, shards);
+    struct world_client *member = member_of(scene, "work"), *other = member_of(scene, "other");
+    for (uint64_t n = 0; n < 5; n++)
+        client_publish(other, world_topic(scene->world, shards, topic), n, 50);
+    plain_turns(scene);
+    world_journal(scene->world);
+    plain_turns(scene);
+    cr_assert(came(member, WIRE_EVENT) && durable_queues(scene) == 2);
+    struct world_client *remover = client_new(scene->world, shards - 1, false);
+    client_remove_queue(remover, REMOVAL, "work");
+    plain_turns(scene);
+    cr_assert(came(member, WIRE_UNSUBSCRIBED), "it is put out at once");
+    cr_assert(!came(remover, WIRE_UNSUBSCRIBED), "a crash could still bring it back");
+    scene->disk.segment++; /* all states are written anew: not that of one that is being removed */
+    plain_turns(scene);
+    if (durable) {
+        world_journal(scene->world);
+        plain_turns(scene);
+        cr_assert(came(remover, WIRE_UNSUBSCRIBED) && durable_queues(scene) == 1);
+    }
+    world_crash(scene->world);
+    world_free(scene->world);
+    world_begins(scene, 5 - shards);
+    cr_assert(durable_queues(scene) == (durable ? 1 : 2));
+    if (durable)
+        (void)member_of(scene, "work"); /* it begins anew */
+    world_free(scene->world);
+    world_begins(scene, shards);
+    cr_assert(durable_queues(scene) == 2);
+    world_free(scene->world);
+    world_disk_free(&scene->disk);
+    free(scene);
+    LEAKS_NONE();
+}
+
+Test(durable_scenes, a_queue_that_was_removed_is_gone_when_that_is_told) {
+    for (uint32_t shards = 1; shards <= 4; shards++) {
+        removal_run(shards, false);
+        removal_run(shards, true);
+    }
+}

@@ -259,6 +259,11 @@ void world_journal(struct world *world) {
     shards_log_moved(shards);
 }
 
+void world_crash(struct world *world) {
+    world->disk = NULL;
+    world_journal(world);
+}
+
 /* --- What clients send ---------------------------------------------------------------------------------- */
 
 static uint8_t *client_room(struct world_client *client, size_t length) {
@@ -378,6 +383,16 @@ void client_unsubscribe(struct world_client *client, uint64_t id) {
     Roundhouse__V1__Unsubscribe unsubscribe;
     roundhouse__v1__unsubscribe__init(&unsubscribe);
     unsubscribe.id = id;
+    FRAME_MAKE(made, unsubscribe, unsubscribe, UNSUBSCRIBE);
+    client_send(client, &made);
+}
+
+void client_remove_queue(struct world_client *client, uint64_t id, const char *name) {
+    Roundhouse__V1__Unsubscribe unsubscribe;
+    roundhouse__v1__unsubscribe__init(&unsubscribe);
+    unsubscribe.id = id;
+    unsubscribe.remove = (char *)(uintptr_t)name;
+    unsubscribe.take_over = 1;
     FRAME_MAKE(made, unsubscribe, unsubscribe, UNSUBSCRIBE);
     client_send(client, &made);
 }

@@ -81,6 +81,7 @@ void client_join_durable(struct world_client *client, uint64_t id, const char *n
                          uint32_t window);
 void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind);
 void client_unsubscribe(struct world_client *client, uint64_t id);
+void client_remove_queue(struct world_client *client, uint64_t id, const char *name);
 void client_goodbye(struct world_client *client);
 void client_ping(struct world_client *client);
 void client_noise(struct world_client *client); /* what is no frame */
@@ -109,3 +110,5 @@ void client_expect(struct world_client *client, enum wire_kind kind, struct worl
 const char *world_topic(const struct world *world, uint32_t log, char topic[16]);
 /* All that the disk logs have becomes durable. */
 void world_journal(struct world *world);
+/* What comes from now on is not on the disk: who waits for that is let go before the world's end. */
+void world_crash(struct world *world);
