@@ -2,7 +2,8 @@
 """publish.py HOST:PORT TOPIC TEXT [COUNT]
 
 Publishes TEXT as a CloudEvent on TOPIC, COUNT times, and ends when the router has acknowledged all of them: status 0, or
-1 if any was refused or the router could not be reached."""
+1 if any was refused or the router could not be reached. One that was sent again after a lost connection, and that the
+router had already, is told as well: it is there, once."""
 
 import logging
 import sys
@@ -26,7 +27,10 @@ def main(server, topic, text, count=1):
         refused.append(number)
         print(f"event {number} refused: {error.text}", file=sys.stderr)
 
-    with roundhouse.Client(server, "python example", on_refused=on_refused) as client:
+    def on_duplicate(number, sequence):
+        print(f"event {number} was stored before, with the sequence {sequence}", file=sys.stderr)
+
+    with roundhouse.Client(server, "python example", on_refused=on_refused, on_duplicate=on_duplicate) as client:
         for _ in range(int(count)):
             client.publish(topic, make_event(text))
     return 1 if refused else 0

@@ -50,6 +50,7 @@ class Client:
     on_gap(gap)                        events may be missing here
     on_subscribed(id)                  a subscription has begun, or goes on after a lost connection
     on_refused(number, error)          the event that publish gave this number was not routed
+    on_duplicate(number, sequence)     it is not stored again, as the server has it already under this sequence
     on_delivery(delivery)              for each event of a queue: delivery.event, .topic, .attempt; answer it by ack
     on_expired(delivery)               it took too long, and is delivered again
 
@@ -377,6 +378,8 @@ class Client:
                 if self._replies and self._asked[0] == number:
                     self._replies[self._asked[1]] = Refused(exception.error.text)
                 self._tell("on_refused", number, exception.error)
+            elif exception.HasField("duplicate_of"):
+                self._tell("on_duplicate", self._base + exception.ordinal, exception.duplicate_of)
         while self._settled < self._base + ack.through and self._unsettled:
             self._unsettled_bytes -= len(self._unsettled.popleft())
             self._settled += 1

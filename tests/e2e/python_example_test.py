@@ -135,6 +135,26 @@ def test_a_refused_event_is_told(router, publish):
     assert done.returncode == 1 and "event 1 refused" in done.stderr and "event 2 refused" in done.stderr
 
 
+DUPLICATES = """
+import sys, publish
+first, other = publish.make_event("x"), publish.make_event("x")
+publish.make_event = lambda text, events=[first, other, first, first]: events.pop(0)
+sys.exit(publish.main(sys.argv[1], "a", "x", 4))
+"""
+
+
+def test_an_event_that_was_stored_before_is_told_with_its_sequence(router, folder):
+    made = router(config_text="topics: [{ match: a, duplicates: { window: 1h } }]\n")
+    with made.client() as subscriber:
+        subscriber.subscribe("a")
+        done = subprocess.run(["/usr/bin/python3", "-B", "-c", DUPLICATES, made.address], cwd=folder, text=True,
+                              capture_output=True, timeout=60)
+        sequences = [event.sequence for event in subscriber.events(2)]
+        assert subscriber.round_trip() == []
+    assert done.returncode == 0 and done.stdout == ""
+    assert done.stderr == "".join(f"event {n} was stored before, with the sequence {sequences[0]}\n" for n in (3, 4))
+
+
 def test_a_refused_pattern_is_told(router, folder):
     made = router()
     done = subprocess.run(["/usr/bin/python3", "-B", folder / "subscribe.py", made.address, "1", "a..b"], text=True,
