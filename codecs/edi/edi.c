@@ -20,7 +20,7 @@ int edi_init(struct edi *edi, const struct document_sink *sink, const struct pro
 
 void edi_deinit(struct edi *edi) {
     tokens_deinit(&edi->tokens);
-    seen_deinit(&edi->seen);
+    refs_deinit(&edi->refs);
     free(edi->scratch);
     edi->scratch = NULL;
 }
@@ -28,7 +28,7 @@ void edi_deinit(struct edi *edi) {
 void edi_restart(struct edi *edi) {
     tokens_restart(&edi->tokens);
     memset(edi->scopes, 0, sizeof edi->scopes);
-    seen_clear(&edi->seen);
+    refs_clear(&edi->refs);
     (void)charset_named(&edi->charset, (const uint8_t *)"US-ASCII", 8);
     edi->in_file = 0;
     edi->told = 0;
@@ -262,7 +262,7 @@ void edi_begin(struct edi *edi, enum document_scope scope) {
     edi->told &= ~(unsigned)(EDI_WRAPPED | EDI_CHARSET | EDI_OUTSIDE);
     if (scope == DOCUMENT_INTERCHANGE) {
         edi->told = 0;
-        seen_clear(&edi->seen);
+        refs_clear(&edi->refs);
     }
     report_begin(&edi->report, scope);
     if (!begun->muted)

@@ -41,7 +41,7 @@ struct edi {
     bool charset_known;
     uint8_t *scratch; /* where a segment is mended */
     struct edi_scope scopes[EDI_SCOPES];
-    struct seen seen; /* references of messages */
+    struct refs refs; /* references of messages */
     uint32_t in_file; /* segments so far */
     unsigned told;    /* of enum edi_once */
     uint64_t garbage; /* bytes that belong to nothing, so far */

@@ -193,7 +193,7 @@ static void check_message(struct edi *edi) {
     check(edi, DOCUMENT_MESSAGE, unh_needs, unh_longest);
     if (!edi->scopes[DOCUMENT_INTERCHANGE].open && !group->open)
         edi_find(edi, FINDING_EDIFACT_NO_INTERCHANGE, DOCUMENT_MESSAGE);
-    if (head->message_ref.length > 0 && seen_before(&edi->seen, head->message_ref))
+    if (head->message_ref.length > 0 && refs_seen(&edi->refs, head->message_ref))
         edi_find_at(edi, FINDING_EDIFACT_REFERENCE_TWICE, DOCUMENT_MESSAGE, 1, 1, (struct value){0});
     if (group->open && group->head.name.length > 0 && head->name.length > 0 &&
         reference_match(group->head.name, head->name, 0) != REFERENCE_SAME)

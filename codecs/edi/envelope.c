@@ -4,8 +4,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define SEEN_SIZE_LEAST 64u
-#define SEEN_SIZE_KEPT  1024u /* what a large interchange took is given back before the next one */
+#define REFS_SIZE_LEAST 64u
+#define REFS_SIZE_KEPT  1024u /* what a large interchange took is given back before the next one */
 
 /* ---- values that outlive their segment ---- */
 
@@ -117,17 +117,17 @@ bool time_valid(struct value value) {
 
 /* ---- references that were there before ---- */
 
-void seen_deinit(struct seen *seen) {
-    free(seen->slots);
-    *seen = (struct seen){0};
+void refs_deinit(struct refs *refs) {
+    free(refs->slots);
+    *refs = (struct refs){0};
 }
 
-void seen_clear(struct seen *seen) {
-    if (seen->size > SEEN_SIZE_KEPT)
-        seen_deinit(seen);
-    if (seen->count > 0)
-        memset(seen->slots, 0, seen->size * sizeof *seen->slots);
-    seen->count = 0;
+void refs_clear(struct refs *refs) {
+    if (refs->size > REFS_SIZE_KEPT)
+        refs_deinit(refs);
+    if (refs->count > 0)
+        memset(refs->slots, 0, refs->size * sizeof *refs->slots);
+    refs->count = 0;
 }
 
 /* The slot that holds the hash, or the empty one where it belongs. */
@@ -139,32 +139,32 @@ static uint64_t *slot_of(uint64_t *slots, uint32_t size, uint64_t hash) {
 }
 
 /* Room for one more; false: there is none at all. */
-static bool seen_room(struct seen *seen) {
-    if (seen->count < seen->size / 2)
+static bool refs_room(struct refs *refs) {
+    if (refs->count < refs->size / 2)
         return true;
-    uint32_t size = seen->size == 0 ? SEEN_SIZE_LEAST : 2 * seen->size;
-    uint64_t *slots = size <= 2 * SEEN_MAX ? calloc(size, sizeof *slots) : NULL;
+    uint32_t size = refs->size == 0 ? REFS_SIZE_LEAST : 2 * refs->size;
+    uint64_t *slots = size <= 2 * REFS_MAX ? calloc(size, sizeof *slots) : NULL;
     if (!slots) {
-        seen_clear(seen);
-        return seen->size > 0;
+        refs_clear(refs);
+        return refs->size > 0;
     }
-    for (uint32_t i = 0; i < seen->size; i++)
-        if (seen->slots[i] != 0)
-            *slot_of(slots, size, seen->slots[i]) = seen->slots[i];
-    free(seen->slots);
-    seen->slots = slots;
-    seen->size = size;
+    for (uint32_t i = 0; i < refs->size; i++)
+        if (refs->slots[i] != 0)
+            *slot_of(slots, size, refs->slots[i]) = refs->slots[i];
+    free(refs->slots);
+    refs->slots = slots;
+    refs->size = size;
     return true;
 }
 
-bool seen_before(struct seen *seen, struct value value) {
+bool refs_seen(struct refs *refs, struct value value) {
     uint64_t hash = XXH3_64bits(value.bytes, value.length);
-    if (!seen_room(seen))
+    if (!refs_room(refs))
         return false;
-    uint64_t *slot = slot_of(seen->slots, seen->size, hash == 0 ? 1 : hash);
+    uint64_t *slot = slot_of(refs->slots, refs->size, hash == 0 ? 1 : hash);
     if (*slot != 0)
         return true;
     *slot = hash == 0 ? 1 : hash;
-    seen->count++;
+    refs->count++;
     return false;
 }

@@ -1,7 +1,7 @@
 /* envelope.h: what the envelopes of EDIFACT and X12 have in common: values that are kept until their trailer
  * comes, counts, references, dates, and references that come twice.
  * Owner: the reader that has these inside. Thread: the one that feeds the reader.
- * Nothing blocks. Only `seen` allocates, up to SEEN_MAX entries, and forgets all when it may not.
+ * Nothing blocks. Only `refs` allocates, up to REFS_MAX entries, and forgets all when it may not.
  * Fails by saying no. */
 #pragma once
 
@@ -50,16 +50,16 @@ bool time_valid(struct value value);
 
 /* ---- references that were there before ---- */
 
-#define SEEN_MAX 65536u /* of one interchange; with more, those before are forgotten */
+#define REFS_MAX 65536u /* of one interchange; with more, those before are forgotten */
 
-struct seen {
+struct refs {
     uint64_t *slots; /* hashes; 0: empty */
     uint32_t size;
     uint32_t count;
 };
 
-void seen_clear(struct seen *seen);
-void seen_deinit(struct seen *seen);
+void refs_clear(struct refs *refs);
+void refs_deinit(struct refs *refs);
 
 /* Whether it was there before; remembers it. */
-bool seen_before(struct seen *seen, struct value value);
+bool refs_seen(struct refs *refs, struct value value);
