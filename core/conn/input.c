@@ -7,7 +7,10 @@
 #include <string.h>
 
 #define INPUT_BYTES_MIN 512u
-#define INPUT_BYTES_MAX (FRAME_BYTES_MAX + 4u * RECEIVE_BULK_BYTES)
+/* An empty buffer of so many bytes is given back at once: malloc has another at hand, and what ten thousand
+ * quiet connections would hold is never a whole page to be given back later. */
+#define INPUT_BYTES_CHEAP 1024u
+#define INPUT_BYTES_MAX   (FRAME_BYTES_MAX + 4u * RECEIVE_BULK_BYTES)
 static_assert(INPUT_BYTES_MAX < UINT32_MAX / 2, "positions are 32 bits");
 
 /* Moves the bytes to the front when that makes room, else doubles. */
@@ -82,7 +85,7 @@ void input_drop(struct input *input, size_t length) {
     if (input->begin != input->end)
         return;
     input->begin = input->end = 0;
-    if (input->borrowed)
+    if (input->borrowed || input->capacity <= INPUT_BYTES_CHEAP)
         input_deinit(input);
 }
 

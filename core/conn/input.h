@@ -1,8 +1,9 @@
 /* input.h: received bytes that could not be handled yet: the beginning of a frame, or all that a parked
  * connection has sent. Owner: one connection; the worker's thread. Grows with the bytes received, never with
- * the bytes announced. Empty it holds a buffer only while the connection is busy (input_rest frees it). It
- * may borrow bytes instead, where they were received, until whoever lent them makes it own them. Nothing
- * blocks. input_keep and input_own fail with -ENOMEM; then nothing was kept, or nothing is there any more. */
+ * the bytes announced. Empty it holds a buffer only if that is large and the connection busy (input_rest
+ * frees it). It may borrow bytes instead, where they were received, until whoever lent them makes it own
+ * them. Nothing blocks. input_keep and input_own fail with -ENOMEM; then nothing was kept, or nothing is
+ * there any more. */
 #pragma once
 
 #include "core/base/check.h"

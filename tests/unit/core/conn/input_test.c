@@ -69,8 +69,8 @@ Test(input, moves_to_the_front_before_it_grows) {
 
 Test(input, begins_anew_when_it_is_empty) {
     struct input input = {0};
-    cr_assert(keep(&input, 0, 100) == 0);
-    input_drop(&input, 100);
+    cr_assert(keep(&input, 0, INPUT_BYTES_CHEAP + 1) == 0);
+    input_drop(&input, INPUT_BYTES_CHEAP + 1);
     cr_assert(input.begin == 0 && input.end == 0 && input.bytes != NULL);
     input_rest(&input);
     cr_assert(input.bytes == NULL && input.capacity == 0);
@@ -81,6 +81,18 @@ Test(input, begins_anew_when_it_is_empty) {
     expect(&input, 0, 100);
     input_deinit(&input);
     input_deinit(&input);
+    LEAKS_NONE();
+}
+
+Test(input, holds_no_small_buffer_while_it_is_empty) {
+    struct input input = {0};
+    for (uint64_t from = 0; from < 3000; from += 100) {
+        cr_assert(keep(&input, from, 100) == 0);
+        input_drop(&input, 60);
+        expect(&input, from + 60, 40);
+        input_drop(&input, 40);
+        cr_assert(input.bytes == NULL && input.capacity == 0);
+    }
     LEAKS_NONE();
 }
 
