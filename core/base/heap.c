@@ -23,6 +23,10 @@ void *heap_take(size_t bytes) {
     return memory ? memset(memory, 0, bytes) : NULL;
 }
 
+void *heap_take_packed(size_t bytes) {
+    return heap_refuse && heap_refuse(bytes) ? NULL : calloc(1, bytes);
+}
+
 void heap_give(void *memory) {
     free(memory);
 }

@@ -17,6 +17,9 @@ extern bool (*heap_refuse)(size_t bytes);
 void *heap_take(size_t bytes) MUST_USE;
 /* The same, not zeroed. */
 void *heap_take_raw(size_t bytes) MUST_USE;
+/* Zeroed memory, aligned as malloc does it: for what there is a lot of and little look at, since a cache line
+ * of its own would cost half as much again. */
+void *heap_take_packed(size_t bytes) MUST_USE;
 void heap_give(void *memory);
 
 /* A larger copy of an array: `*array` of `*capacity` elements of `size` bytes becomes at least `wanted` long,

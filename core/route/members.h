@@ -1,4 +1,4 @@
-/* members.h: who holds one pattern, and how often: two sorted arrays side by side.
+/* members.h: who holds one pattern, and how often: two sorted arrays side by side, or one member alone.
  * Owner: the pattern; one thread.
  * The numbers lie in a row, so that a set is made from them by copying.
  * Nothing blocks. Adding and dropping move at most the numbers above.
@@ -9,11 +9,20 @@
 #include "core/route/route.h"
 
 struct members {
-    route_member *numbers; /* owns: `capacity` numbers, then as many times; ascending */
+    union {
+        route_member *numbers; /* owns: `capacity` numbers, then as many times; ascending */
+        struct {
+            route_member number;
+            uint32_t times;
+        } alone; /* capacity 0: the only one, as of most patterns */
+    };
     uint32_t count;
     uint32_t capacity;
 };
 
+static inline const route_member *members_numbers(const struct members *members) {
+    return members->capacity == 0 ? &members->alone.number : members->numbers;
+}
 void members_deinit(struct members *members); /* accepts zeroed memory */
 bool members_has(const struct members *members, route_member member);
 /* 1 when the member is new, 0 when it held the pattern already and is counted once more. */

@@ -103,11 +103,11 @@ static int patterns_insert(struct patterns *patterns, struct pattern *pattern) {
 }
 
 struct pattern *patterns_add(struct patterns *patterns, const uint8_t *text, uint32_t length) {
-    struct pattern *pattern = heap_take(sizeof *pattern + length);
+    struct pattern *pattern = heap_take_packed(offsetof(struct pattern, text) + length);
     if (!pattern)
         return NULL;
     pattern->references = 1;
-    pattern->length = length;
+    pattern->length = (uint8_t)length;
     memcpy(pattern->text, text, length);
     pattern->wild = pattern_wild(text, length);
     pattern->key = patterns_key(patterns, text, length);

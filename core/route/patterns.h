@@ -14,11 +14,13 @@ struct pattern {
     struct members members;
     struct route *route; /* counted: the set of its members, or NULL until somebody asks */
     uint64_t key;        /* of its text, for literals and changes alike */
-    uint64_t references; /* the table while it has members, and each change that names it */
-    uint32_t length;
+    uint32_t references; /* the table while it has members, and each change that names it */
+    uint8_t length;
     bool wild;
     uint8_t text[];
 };
+static_assert(TOPIC_BYTES_MAX <= UINT8_MAX, "the length of a pattern");
+static_assert(offsetof(struct pattern, text) <= 40, "with a topic of 16 bytes 64 bytes of the heap");
 
 /* A change is told from afar by its pattern's first bytes up to the first wildcard. */
 struct change {

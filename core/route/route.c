@@ -105,7 +105,7 @@ void route_unsubscribe(struct route_table *table, const uint8_t *text, uint32_t 
 /* The set of one pattern is made once and stays with it. */
 static struct route *route_of_pattern(struct route_table *table, struct pattern *pattern) {
     if (!pattern->route) {
-        pattern->route = sets_make(&table->sets, pattern->members.numbers, pattern->members.count);
+        pattern->route = sets_make(&table->sets, members_numbers(&pattern->members), pattern->members.count);
         if (pattern->route)
             sets_hold(pattern->route);
     }

@@ -50,7 +50,7 @@ static void scratch_gather(struct scratch *scratch, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         const struct pattern *pattern = scratch->found[i];
         const struct members *members = &pattern->members;
-        memcpy(scratch->merged[0] + filled, members->numbers, members->count * sizeof *members->numbers);
+        memcpy(scratch->merged[0] + filled, members_numbers(members), members->count * sizeof(route_member));
         filled += members->count;
         scratch->ends[i] = filled;
     }
