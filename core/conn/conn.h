@@ -23,12 +23,12 @@ enum conn_pause {
 struct conn {
     struct io *io; /* borrows: the worker's */
     io_handle handle;
-    struct input in;
     struct output out;
+    uint32_t offered; /* bytes handed to io_send, result not told yet */
     uint8_t paused;   /* enum conn_pause bits */
     bool blocked;     /* the last send was short: wait for `writable` */
-    uint32_t offered; /* bytes handed to io_send, result not told yet */
     bool broken;      /* nothing can be sent any more */
+    struct input in;
 };
 
 /* Adds a reason and tells the I/O layer when it is the first. */

@@ -70,14 +70,14 @@ struct session {
     struct wire_shape *shape;          /* borrows: the worker's */
     void *peer;
     uint64_t ordinal; /* of the last Event frame handled */
-    uint64_t frames;  /* since the worker took the count */
-    uint64_t frames_unknown;
+    uint32_t frames;  /* since the worker took the count */
+    uint32_t frames_unknown;
     char *name; /* owns; the client's, for operators; may be NULL */
-    enum session_state state;
-    enum rh_code last_code; /* of the fatal error */
-    bool acks;              /* ROUTED or DISK was asked for, */
-    bool disk;              /* ... and that it was DISK */
-    bool said_all;          /* a fatal Error or Goodbye is queued: nothing may follow it */
+    enum session_state state : 8;
+    enum rh_code last_code : 8; /* of the fatal error */
+    bool acks;                  /* ROUTED or DISK was asked for, */
+    bool disk;                  /* ... and that it was DISK */
+    bool said_all;              /* a fatal Error or Goodbye is queued: nothing may follow it */
 };
 
 void session_init(struct session *session, const struct session_facts *facts, struct conn *conn,

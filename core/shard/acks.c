@@ -16,6 +16,17 @@ static struct ack_run *run_at(const struct acks *acks, uint32_t i) {
     return &acks->runs[(acks->begin + i) & (acks->capacity - 1)];
 }
 
+/* Made for whoever is first owed something. NULL: no memory. */
+static struct acks *acks_of(struct peer *peer) {
+    if (UNLIKELY(peer->acks == NULL))
+        peer->acks = calloc(1, sizeof *peer->acks);
+    return peer->acks;
+}
+
+static uint32_t runs_count(const struct peer *peer) {
+    return peer->acks == NULL ? 0 : peer->acks->count;
+}
+
 static bool runs_grow(struct acks *acks) {
     uint32_t capacity = acks->capacity == 0 ? ACK_RUNS_FIRST : acks->capacity * 2;
     struct ack_run *runs = malloc(capacity * sizeof *runs);
@@ -41,24 +52,24 @@ static bool exceptions_grow(struct acks *acks) {
 }
 
 bool acks_ready(struct peer *peer) {
-    struct acks *acks = &peer->acks;
     if (!peer->session.acks)
         return true;
-    if (acks->count == PUBLISH_RUNS_MAX)
+    struct acks *acks = acks_of(peer);
+    if (acks == NULL || acks->count == PUBLISH_RUNS_MAX)
         return false;
     return (acks->count < acks->capacity || runs_grow(acks)) &&
            (acks->exceptions_count < acks->exceptions_capacity || exceptions_grow(acks));
 }
 
 static void run_add(struct peer *peer, struct ack_run run) {
-    struct acks *acks = &peer->acks;
+    struct acks *acks = peer->acks; /* acks_ready has made it */
     *run_at(acks, acks->count++) = run;
     acks->growing = true;
     list_add(&peer->worker->acking, &peer->acking);
 }
 
 void acks_note(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t until) {
-    struct acks *acks = &peer->acks;
+    struct acks *acks = peer->acks;
     if (!peer->session.acks)
         return;
     struct ack_run *last = acks->growing ? run_at(acks, acks->count - 1) : NULL;
@@ -81,7 +92,9 @@ void acks_note_again(struct peer *peer, uint64_t ordinal, uint32_t by, uint64_t 
 }
 
 bool acks_except(struct peer *peer, const struct session_exception *exception) {
-    struct acks *acks = &peer->acks;
+    struct acks *acks = acks_of(peer);
+    if (acks == NULL)
+        return false;
     if (acks->exceptions_count == acks->exceptions_capacity && !exceptions_grow(acks))
         return false;
     uint32_t at = acks->exceptions_count++;
@@ -130,7 +143,7 @@ static uint32_t exceptions_settled(const struct acks *acks) {
 }
 
 static void peer_tell(struct peer *peer) {
-    struct acks *acks = &peer->acks;
+    struct acks *acks = peer->acks;
     uint32_t told = exceptions_settled(acks);
     session_ack(&peer->session, acks->settled, acks->exceptions, told);
     acks->told = acks->settled;
@@ -150,7 +163,7 @@ static bool give_up(struct peer *peer) {
         .code = RH_CODE_UNKNOWN_OUTCOME,
         .text = "the journal has failed: this event may be stored or not. Send it again with the same source "
                 "and id when the server is back"};
-    struct acks *acks = &peer->acks;
+    struct acks *acks = peer->acks;
     uint64_t last = run_at(acks, acks->count - 1)->last;
     uint32_t kept = exceptions_settled(acks), used = kept;
     uint32_t capacity = kept + (uint32_t)(last - acks->settled);
@@ -172,8 +185,8 @@ static bool give_up(struct peer *peer) {
     return true;
 }
 
-static void peer_settle(struct peer *peer) {
-    struct acks *acks = &peer->acks;
+static void runs_settle(struct peer *peer) {
+    struct acks *acks = peer->acks;
     acks->growing = false;
     while (acks->count > 0 && run_settled(peer, run_at(acks, 0))) {
         acks->settled = run_at(acks, 0)->last;
@@ -184,7 +197,12 @@ static void peer_settle(struct peer *peer) {
         peer_close(peer, true);
     if (peer->session.acks && acks->settled > acks->told)
         peer_tell(peer);
-    if (acks->count > 0)
+}
+
+static void peer_settle(struct peer *peer) {
+    if (peer->acks != NULL)
+        runs_settle(peer);
+    if (runs_count(peer) > 0)
         return;
     list_remove(&peer->acking);
     if (peer->goodbye && !peer->farewell) {
@@ -204,7 +222,8 @@ void acks_settle(struct worker *worker) {
 }
 
 static bool run_add_all(struct peer *peer, uint32_t by, uint64_t until) {
-    if (peer->acks.count == peer->acks.capacity && !runs_grow(&peer->acks))
+    struct acks *acks = acks_of(peer);
+    if (acks == NULL || (acks->count == acks->capacity && !runs_grow(acks)))
         return false;
     run_add(peer, (struct ack_run){.last = peer->session.ordinal, .until = until, .by = (uint16_t)by});
     return true;
@@ -237,14 +256,16 @@ bool acks_waiting(struct worker *worker) {
             wanted_set(spsc_wanted(worker->out[i].ring));
     for (struct list *node = worker->acking.next; node != &worker->acking; node = node->next) {
         const struct peer *peer = LIST_OF(node, struct peer, acking);
-        if (peer->acks.count == 0 || run_moved(peer, run_at(&peer->acks, 0)) || waits_in_vain(peer))
+        if (runs_count(peer) == 0 || run_moved(peer, run_at(peer->acks, 0)) || waits_in_vain(peer))
             return true;
     }
     return false;
 }
 
-void acks_deinit(struct acks *acks) {
+void acks_free(struct acks *acks) {
+    if (acks == NULL)
+        return;
     free(acks->runs);
     free(acks->exceptions);
-    *acks = (struct acks){0};
+    free(acks);
 }

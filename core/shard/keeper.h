@@ -99,7 +99,7 @@ void talk_deinit(struct worker *worker);
 
 /* Also of who waits for the end of a queue, of which it is no member. */
 struct membership {
-    struct list node; /* in peer->memberships */
+    struct list node; /* in memberships->all */
     uint64_t id;      /* of the subscription */
     uint64_t owner;   /* shard + 1:8 | peer's member:24 | number:32 */
     uint32_t keeper;  /* shard */
@@ -113,6 +113,15 @@ struct context_told {
     uint64_t lease_ns;
     uint32_t attempt;
     bool replay;
+};
+
+struct peer;
+/* What a connection has that is, or was, in a queue. */
+struct memberships {
+    struct peer *peer;
+    struct list all;
+    struct list telling; /* events of a queue were put into its output in this turn */
+    struct context_told told;
 };
 
 static inline uint32_t owner_shard(uint64_t owner) {

@@ -17,7 +17,10 @@ static_assert(CONNECTIONS_MAX <= 1u << MEMBER_BITS, "a connection's number fits 
 /* ---- finding ---- */
 
 static struct membership *membership_of_id(const struct peer *peer, uint64_t id) {
-    for (struct list *node = peer->memberships.next; node != &peer->memberships; node = node->next) {
+    if (peer->memberships == NULL)
+        return NULL;
+    const struct list *head = &peer->memberships->all;
+    for (struct list *node = head->next; node != head; node = node->next) {
         struct membership *membership = LIST_OF(node, struct membership, node);
         if (membership->id == id)
             return membership;
@@ -35,9 +38,10 @@ static struct membership *membership_of_owner(const struct worker *worker, uint6
     uint32_t member = (uint32_t)(owner >> 32) & ((1u << MEMBER_BITS) - 1);
     struct peer *peer = member < worker->peers_capacity ? worker->peers[member] : NULL;
     *out = peer;
-    if (peer == NULL)
+    if (peer == NULL || peer->memberships == NULL)
         return NULL;
-    for (struct list *node = peer->memberships.next; node != &peer->memberships; node = node->next) {
+    const struct list *head = &peer->memberships->all;
+    for (struct list *node = head->next; node != head; node = node->next) {
         struct membership *membership = LIST_OF(node, struct membership, node);
         if (membership->owner == owner)
             return membership;
@@ -171,10 +175,33 @@ static bool join_valid(const struct peer *peer, const Roundhouse__V1__Subscribe 
            kept_valid(peer->worker, terms, fault);
 }
 
+/* Made for whoever joins first. False: no memory. */
+static bool memberships_make(struct peer *peer) {
+    if (peer->memberships != NULL)
+        return true;
+    struct memberships *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return false;
+    made->peer = peer;
+    list_init(&made->all);
+    list_init(&made->telling);
+    peer->memberships = made;
+    return true;
+}
+
+void memberships_free(struct peer *peer) {
+    if (peer->memberships == NULL)
+        return;
+    CHECK(list_empty(&peer->memberships->all));
+    list_remove(&peer->memberships->telling);
+    free(peer->memberships);
+    peer->memberships = NULL;
+}
+
 /* NULL: no memory. */
 static struct membership *membership_new(const struct peer *peer, uint64_t id, struct queue_text name) {
     struct worker *worker = peer->worker;
-    struct membership *membership = malloc(sizeof *membership);
+    struct membership *membership = memberships_make(peer) ? malloc(sizeof *membership) : NULL;
     uint64_t owner =
         (uint64_t)(worker->number + 1) << 56 | (uint64_t)peer->member << 32 | ++worker->memberships_made;
     if (membership == NULL)
@@ -186,7 +213,7 @@ static struct membership *membership_new(const struct peer *peer, uint64_t id, s
 
 /* It is on its way to the keeper, and the connection waits for what that says. */
 static void membership_send(struct peer *peer, struct membership *membership, struct note *note) {
-    list_add(&peer->memberships, &membership->node);
+    list_add(&peer->memberships->all, &membership->node);
     talk_send(peer->worker, membership->keeper, note);
     conn_pause(&peer->conn, CONN_PAUSE_QUEUE);
 }
@@ -288,7 +315,7 @@ bool memberships_unsubscribe(struct peer *peer, uint64_t id) {
 
 void memberships_drop_all(struct peer *peer) {
     struct list *node;
-    while ((node = list_take(&peer->memberships)) != NULL)
+    while (peer->memberships != NULL && (node = list_take(&peer->memberships->all)) != NULL)
         membership_leave(peer, LIST_OF(node, struct membership, node));
 }
 
@@ -331,11 +358,11 @@ static void context_tell(struct peer *peer, const struct context_told *told) {
                                                               .lease_ns = told->lease_ns,
                                                               .attempt = told->attempt,
                                                               .replay = told->replay});
-    peer->told = *told;
+    peer->memberships->told = *told;
 }
 
 void memberships_context_end(struct peer *peer) {
-    if (peer->told.subscription != 0)
+    if (peer->memberships != NULL && peer->memberships->told.subscription != 0)
         context_tell(peer, &(struct context_told){.subscription = 0});
 }
 
@@ -350,12 +377,12 @@ static void deliver(struct peer *peer, const struct membership *membership, cons
                                 .lease_ns = note->as.deliver.lease_ns,
                                 .attempt = note->as.deliver.attempt,
                                 .replay = note->as.deliver.replay};
-    if (!context_holds(&peer->told, &next))
+    if (!context_holds(&peer->memberships->told, &next))
         context_tell(peer, &next);
     session_carry(&peer->session, note->bytes, note->length);
-    peer->told.delivery++;
+    peer->memberships->told.delivery++;
     counter_add(&peer->worker->stats.deliveries, 1);
-    list_add(&peer->worker->told, &peer->telling);
+    list_add(&peer->worker->told, &peer->memberships->telling);
     peer_touch(peer);
 }
 
@@ -386,7 +413,7 @@ static void gap(struct peer *peer, const struct membership *membership, const st
     delivery_position(peer, &position);
     context_tell(peer, &(struct context_told){.subscription = membership->id});
     session_gap(&peer->session, &told, &position);
-    list_add(&worker->told, &peer->telling);
+    list_add(&worker->told, &peer->memberships->telling);
     counter_add(&worker->stats.gaps, 1);
 }
 
@@ -430,7 +457,7 @@ void memberships_note(struct worker *worker, const struct note *note) {
 void memberships_turn(struct worker *worker) {
     struct list *node;
     while ((node = list_take(&worker->told)) != NULL) {
-        struct peer *peer = LIST_OF(node, struct peer, telling);
+        struct peer *peer = LIST_OF(node, struct memberships, telling)->peer;
         if (list_empty(&peer->subscriptions) && list_empty(&peer->staged))
             continue; /* nobody else's events can come behind it */
         memberships_context_end(peer);

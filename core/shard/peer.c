@@ -66,9 +66,9 @@ void peer_member_give(struct worker *worker, route_member member) {
 }
 
 static void peer_lists_init(struct peer *peer) {
-    struct list *nodes[] = {&peer->all,           &peer->dirty,  &peer->parked,      &peer->lagging,
-                            &peer->changing,      &peer->acking, &peer->holding,     &peer->leaving,
-                            &peer->subscriptions, &peer->staged, &peer->memberships, &peer->telling};
+    struct list *nodes[] = {&peer->all,           &peer->dirty,  &peer->parked,  &peer->lagging,
+                            &peer->changing,      &peer->acking, &peer->holding, &peer->leaving,
+                            &peer->subscriptions, &peer->staged};
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
         list_init(nodes[i]);
 }
@@ -94,15 +94,16 @@ static struct peer *peer_new(struct worker *worker) {
 
 static void peer_free(struct peer *peer) {
     struct worker *worker = peer->worker;
-    struct list *nodes[] = {&peer->all,    &peer->dirty,   &peer->parked,  &peer->lagging, &peer->changing,
-                            &peer->acking, &peer->holding, &peer->leaving, &peer->telling};
+    struct list *nodes[] = {&peer->all,      &peer->dirty,  &peer->parked,  &peer->lagging,
+                            &peer->changing, &peer->acking, &peer->holding, &peer->leaving};
     catchup_forget(peer);
     for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
         list_remove(nodes[i]);
     input_deinit(&peer->conn.in);
     output_deinit(&peer->conn.out, &worker->pool);
     session_deinit(&peer->session);
-    acks_deinit(&peer->acks);
+    acks_free(peer->acks);
+    memberships_free(peer);
     free(peer->ended_at);
     worker->peers[peer->member] = NULL;
     worker->spare[worker->spare_count++] = peer->member;

@@ -112,52 +112,57 @@ struct acks {
 
 /* ---- a peer: one connection as the shard sees it ---- */
 
+/* Most of ten thousand peers do nothing: what only publishers, members of queues and laggards need is made
+ * when they need it. */
 struct peer {
-    struct conn conn;
-    struct session session;
+    /* what delivering to it touches in every turn */
     struct worker *worker;
+    struct list dirty;   /* has output and may send */
+    struct list holding; /* has slices that could not be sent at once */
+    struct conn conn;
+    uint64_t *at;              /* owns; lagging: per log that it reads, the next position to deliver */
+    struct block *block;       /* owns; NULL: it holds no publishers back */
+    uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
+    route_member member;
+    uint16_t held_slot; /* held back: because of it, which a slow subscriber holds */
+    uint8_t policy;     /* of its subscriptions, when it has any */
+    uint8_t homely;     /* how many of its last events could have been taken over where they lay, in a row, */
+    bool resuming : 1;  /* lagging because it began in the past: what is gone is EXPIRED, not its fault */
+    bool starved : 1;   /* in this stretch: the pool was empty for it */
+    bool held_back : 1; /* parked for a slow subscriber */
+    bool young : 1;     /* some subscription has `start`, */
+    bool picking : 1;   /* ... and some have had picks */
+    bool ended : 1;     /* the client has ended its side */
+    bool goodbye : 1;   /* the client said it; answered when settled */
+    bool farewell : 1;  /* our last frame is queued: close when sent */
+    bool retired : 1;   /* gets no more events; what is in its output is still sent */
+    bool shut : 1;      /* io_close has been called */
+    bool closed : 1;    /* io has let go */
+    uint32_t serial;    /* of the peers of its worker: it is told from one that had its place before */
+    /* what a receive touches */
+    struct session session;
+    uint64_t heard_ns;      /* when it was last heard */
+    struct home *homely_at; /* ... and where */
+    struct home *landed;    /* whose landing is this peer's, or NULL */
+    struct acks *acks;      /* owns; NULL until it is owed some */
+    /* the rest */
+    uint64_t logs; /* one bit for each log that it reads: where a subscription can match */
+    struct list subscriptions;
+    struct list staged;
     struct list all;
-    struct list dirty;    /* has output and may send */
     struct list parked;   /* a ring was full */
     struct list lagging;  /* a catch-up cursor, not live */
     struct list changing; /* has staged subscriptions, or a session that waits for the turn's end */
     struct list acking;   /* has unsettled or untold runs */
-    struct list holding;  /* has slices that could not be sent at once */
     struct list leaving;  /* retired: its patterns are to be taken out; freed when closed */
-    struct list subscriptions;
-    struct list staged;
-    struct list memberships; /* in queues */
-    struct list telling;     /* events of a queue were put into its output in this turn */
-    struct context_told told;
-    struct acks acks;
-    uint64_t *at;        /* owns; lagging: per log that it reads, the next position to deliver */
-    uint64_t logs;       /* one bit for each log that it reads: where a subscription can match */
-    uint64_t *ended_at;  /* owns; per log: what is due behind the last end of a subscription, or NULL */
-    struct block *block; /* owns; NULL: it holds no publishers back */
+    struct memberships *memberships; /* owns; NULL until it joins a queue */
+    uint64_t *ended_at; /* owns; per log: what is due behind the last end of a subscription, or NULL */
     uint64_t opened_ns;
-    uint64_t heard_ns;         /* when it was last heard */
-    uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
-    uint64_t held_ns;          /* held back: when it was last told that we are there */
-    uint64_t close_at_ns;      /* lingering after a fatal error: closed at the latest then; 0 = not */
-    route_member member;
-    uint32_t serial; /* of the peers of its worker: it is told from one that had its place before */
-    uint32_t homely; /* how many of its last events could have been taken over where they lay, in a row, */
-    struct home *homely_at; /* ... and where */
-    struct home *landed;    /* whose landing is this peer's, or NULL */
-    uint16_t held_slot;     /* held back: because of it, which a slow subscriber holds */
-    uint8_t policy;         /* of its subscriptions, when it has any */
-    bool resuming;          /* lagging because it began in the past: what is gone is EXPIRED, not its fault */
-    bool starved;           /* in this stretch: the pool was empty for it */
-    bool held_back;         /* parked for a slow subscriber */
-    bool young;             /* some subscription has `start`, */
-    bool picking;           /* ... and some have had picks */
-    bool ended;             /* the client has ended its side */
-    bool goodbye;           /* the client said it; answered when settled */
-    bool farewell;          /* our last frame is queued: close when sent */
-    bool retired;           /* gets no more events; what is in its output is still sent */
-    bool shut;              /* io_close has been called */
-    bool closed;            /* io has let go */
+    uint64_t held_ns;     /* held back: when it was last told that we are there */
+    uint64_t close_at_ns; /* lingering after a fatal error: closed at the latest then; 0 = not */
 };
+static_assert(sizeof(struct peer) <= 456, "with what malloc adds, 464 bytes; see docs/OPERATIONS.md, Memory");
+static_assert(LANDING_EVENTS_MIN <= UINT8_MAX, "homely counts so far");
 
 /* ---- a worker's cursor on one log ---- */
 
@@ -556,7 +561,7 @@ void acks_settle(struct worker *worker);
 void acks_goodbye(void *peer);
 /* Before sleeping: asks the homes of unsettled events for a wake; true if something moved meanwhile. */
 bool acks_waiting(struct worker *worker);
-void acks_deinit(struct acks *acks);
+void acks_free(struct acks *acks); /* accepts NULL */
 
 /* subs.c: subscriptions, staged in a turn and put in force as one generation */
 enum session_verdict subs_subscribe(void *peer, const Roundhouse__V1__Subscribe *subscribe);
@@ -719,6 +724,7 @@ bool memberships_unsubscribe(struct peer *peer, uint64_t id);
 bool memberships_has(const struct peer *peer, uint64_t id);
 void memberships_acked(void *peer, const Roundhouse__V1__Ack *ack);
 void memberships_drop_all(struct peer *peer);
+void memberships_free(struct peer *peer); /* behind memberships_drop_all */
 void memberships_note(struct worker *worker, const struct note *note);
 /* What follows in the output of a connection is not of its queues. */
 void memberships_context_end(struct peer *peer);

@@ -47,7 +47,7 @@ static void scene_start(struct scene *scene, bool acks) {
 }
 
 static void scene_stop(struct scene *scene) {
-    acks_deinit(&scene->peer.acks);
+    acks_free(scene->peer.acks);
     output_deinit(&scene->peer.conn.out, &scene->worker->pool);
     output_pool_deinit(&scene->worker->pool);
     for (uint32_t home = AWAY; home <= AWAY2; home++)
@@ -176,14 +176,14 @@ Test(acks, keep_one_run_for_neighbours_of_a_turn_and_not_of_two) {
     scene_start(&scene, true);
     for (unsigned i = 0; i < 500; i++)
         cr_assert(publish(&scene, HOME));
-    cr_assert(scene.peer.acks.count == 1);
+    cr_assert(scene.peer.acks->count == 1);
     for (unsigned i = 0; i < 10; i++)
         cr_assert(publish(&scene, i % 2 == 0 ? AWAY : AWAY2));
-    cr_assert(scene.peer.acks.count == 11);
+    cr_assert(scene.peer.acks->count == 11);
     EXPECT(&scene, "");
     settle(&scene, HOME);
     cr_assert(publish(&scene, AWAY2), "the publisher never pauses");
-    cr_assert(scene.peer.acks.count == 12, "a run ends with its turn");
+    cr_assert(scene.peer.acks->count == 12, "a run ends with its turn");
     EXPECT(&scene, "through 500 ");
     settle(&scene, AWAY);
     settle(&scene, AWAY2);
@@ -197,7 +197,7 @@ Test(acks, hold_a_publisher_whose_runs_are_too_many) {
     uint64_t published = 0;
     while (publish(&scene, published % 2 == 0 ? AWAY : AWAY2))
         published++;
-    cr_assert(published == PUBLISH_RUNS_MAX && scene.peer.acks.count == PUBLISH_RUNS_MAX);
+    cr_assert(published == PUBLISH_RUNS_MAX && scene.peer.acks->count == PUBLISH_RUNS_MAX);
     cr_assert(!refuse(&scene, "no room for this either"));
     settle(&scene, AWAY2);
     EXPECT(&scene, "");
@@ -255,7 +255,7 @@ Test(acks, agree_with_a_list_of_all_events_over_many_turns) {
         }
     }
     cr_assert(exceptions == refused && refused > 100);
-    cr_assert(scene.peer.acks.count == 0 && scene.peer.acks.exceptions_count == 0);
+    cr_assert(scene.peer.acks->count == 0 && scene.peer.acks->exceptions_count == 0);
     scene_stop(&scene);
 }
 
@@ -284,7 +284,7 @@ Test(acks, tell_exceptions_of_events_in_the_middle_of_a_run) {
         cr_assert(publish(&scene, AWAY));
     for (unsigned i = 0; i < 5; i++)
         cr_assert(publish(&scene, HOME));
-    cr_assert(scene.peer.acks.count == 2);
+    cr_assert(scene.peer.acks->count == 2);
     for (size_t i = 0; i < sizeof ordinals / sizeof ordinals[0]; i++)
         cr_assert(
             acks_except(&scene.peer, &(struct session_exception){.ordinal = ordinals[i],
@@ -302,7 +302,7 @@ Test(acks, have_no_room_for_an_exception_without_memory) {
     scene_start(&scene, true);
     cr_assert(publish(&scene, AWAY));
     uint64_t ordinal = 1;
-    while (scene.peer.acks.exceptions_count < scene.peer.acks.exceptions_capacity)
+    while (scene.peer.acks->exceptions_count < scene.peer.acks->exceptions_capacity)
         cr_assert(acks_except(&scene.peer, &(struct session_exception){.ordinal = ordinal++}));
     refuse_at = 1;
     cr_assert(!acks_except(&scene.peer, &(struct session_exception){.ordinal = ordinal}));
@@ -346,7 +346,7 @@ Test(acks, keep_nothing_of_those_who_do_not_ask) {
     scene_start(&scene, false);
     for (unsigned i = 0; i < 100; i++)
         cr_assert(publish(&scene, i % 3));
-    cr_assert(scene.peer.acks.runs == NULL && list_empty(&scene.worker->acking));
+    cr_assert(scene.peer.acks == NULL && list_empty(&scene.worker->acking));
     settle(&scene, HOME);
     EXPECT(&scene, "");
     scene_stop(&scene);
