@@ -54,7 +54,7 @@ LATENCY = ("p50_ns", "p90_ns", "p99_ns", "p999_ns", "max_ns")
 
 
 def _latency(said):
-    return {name: said[name] for name in (*LATENCY, "send_lag_p50_ns", "send_lag_p99_ns", "offered_per_s")}
+    return {name: said[name] for name in (*LATENCY, "send_lag_p50_ns", "send_lag_p99_ns", "generator_idle_share", "offered_per_s")}
 
 
 def _acknowledged(said, payload):

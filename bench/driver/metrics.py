@@ -28,6 +28,7 @@ METRICS = {
     "max_ns": _metric("highest latency", "ns", "lower"),
     "send_lag_p50_ns": _metric("lateness of the load generator, median", "ns", "none"),
     "send_lag_p99_ns": _metric("lateness of the load generator, 99 %", "ns", "none"),
+    "generator_idle_share": _metric("share of the stretch in which the load generator had nothing to do", "share", "none"),
     "offered_per_s": _metric("events offered per second", "1/s", "none"),
     "recovered_ns": _metric("time until all subscribers are back after the pause", "ns", "lower"),
     "not_recovered": _metric("subscribers in catch-up, cut off or with a gap at the end", "count", "lower"),

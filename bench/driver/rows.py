@@ -11,7 +11,7 @@ ACKED_METRICS = ["acked_per_s", "stored_bytes_per_s", "server_cpu_ns_per_event",
 ACK_LATENCY_METRICS = ["p50_ns", "p99_ns", "max_ns", "acked_per_s"]
 GROUP_BYTES = 4 << 20  # the longest write of the journal
 BLOCK_BYTES = 4 << 10  # its shortest
-LATENCY_METRICS = ["p50_ns", "p99_ns", "p999_ns", "max_ns", CPU, "send_lag_p99_ns"]
+LATENCY_METRICS = ["p50_ns", "p99_ns", "p999_ns", "max_ns", CPU, "send_lag_p99_ns", "generator_idle_share"]
 
 
 @dataclass

@@ -48,7 +48,7 @@ static void turn(struct acked *acked) {
     bool sent = false;
     for (uint32_t i = 0; i < publishers; i++)
         sent |= publish(acked, &acked->rig.publishers[i]);
-    rig_turn(&acked->rig, sent ? 0 : WAIT_MS);
+    (void)rig_turn(&acked->rig, sent ? 0 : WAIT_MS);
     uint64_t now_ns = net_now_ns();
     for (uint32_t i = 0; i < publishers; i++)
         latency_count(acked, &acked->rig.publishers[i], now_ns);

@@ -49,7 +49,7 @@ static bool publish(struct max *max) {
 }
 
 static void turn(struct max *max) {
-    rig_turn(&max->rig, publish(max) ? 0 : max->rig.churn != NULL ? 1 : 100);
+    (void)rig_turn(&max->rig, publish(max) ? 0 : max->rig.churn != NULL ? 1 : 100);
 }
 
 static bool compared(const struct rig *rig) {

@@ -20,10 +20,12 @@ struct paced {
     uint64_t begin_ns;
     double interval_ns;
     uint64_t first, last; /* events of the measured stretch: [first, last) */
+    uint64_t most;        /* events that may be sent so far; 0 = no more are sent from here */
     uint64_t stamped;     /* events made ready to be sent */
     uint64_t told;        /* events whose lag has been counted */
     struct histogram latency, lag;
-    size_t *skip; /* owns; per subscriber: bytes to the next beginning of a delivery, after a drop */
+    uint64_t idle_ns; /* of the stretch: nothing was due and nothing had come */
+    size_t *skip;     /* owns; per subscriber: bytes to the next beginning of a delivery, after a drop */
 };
 
 static uint64_t due_ns(const struct paced *paced, uint64_t event) {
@@ -37,11 +39,11 @@ static bool measured(const struct paced *paced, uint64_t event) {
 /* ---- publishing ---- */
 
 /* Writes the due times into the frames of all events that are due, but not over frames still unsent. */
-static void stamp(struct paced *paced, uint64_t now_ns, uint64_t most) {
+static void stamp(struct paced *paced, uint64_t now_ns) {
     struct plan *plan = paced->plan;
     uint64_t due = (uint64_t)((double)(now_ns - paced->begin_ns) / paced->interval_ns) + 1;
     uint64_t room = publisher_frames(&paced->rig.publishers[0]) + plan->frames - 1;
-    due = due < most ? due : most;
+    due = due < paced->most ? due : paced->most;
     due = due < room ? due : room;
     for (; paced->stamped < due; paced->stamped++) {
         uint64_t when_ns = due_ns(paced, paced->stamped);
@@ -58,23 +60,26 @@ static void lag_count(struct paced *paced) {
             histogram_add(&paced->lag, now_ns - due_ns(paced, paced->told), 1);
 }
 
-/* Sends what is due of the first `most` events. */
-static void publish(struct paced *paced, uint64_t most) {
+/* Sends what is due; false: nothing. */
+static bool publish(struct paced *paced, uint64_t now_ns) {
     struct publisher *publisher = &paced->rig.publishers[0];
-    stamp(paced, net_now_ns(), most);
-    if (publisher_done(publisher) || publisher->blocked)
-        return;
-    if (publisher_send(publisher, SEND_BYTES) > 0)
-        lag_count(paced);
+    if (paced->most == 0)
+        return false;
+    stamp(paced, now_ns);
+    if (publisher_done(publisher) || publisher->blocked || publisher_send(publisher, SEND_BYTES) == 0)
+        return false;
+    lag_count(paced);
+    return true;
 }
 
 /* ---- receiving ---- */
 
-static void latency_count(struct paced *paced, uint64_t from, uint64_t to) {
+static uint64_t latency_count(struct paced *paced, uint64_t from, uint64_t to) {
     uint64_t now_ns = net_now_ns();
     for (uint64_t event = from; event < to; event++)
         if (measured(paced, event))
             histogram_add(&paced->latency, now_ns - due_ns(paced, event), 1);
+    return now_ns;
 }
 
 static void frame_check(struct paced *paced, struct receiver *receiver, uint64_t event, const uint8_t *got) {
@@ -110,13 +115,16 @@ static void bytes_check(struct paced *paced, struct receiver *receiver, uint8_t 
         frames_check(paced, receiver, (receiver->bytes + passed) / size, p + passed, n - passed);
 }
 
-static void bytes_count(struct paced *paced, struct receiver *receiver, size_t n) {
+static uint64_t bytes_count(struct paced *paced, struct receiver *receiver, size_t n) {
     size_t size = paced->plan->deliver_size;
-    latency_count(paced, receiver->bytes / size, (receiver->bytes + n) / size);
+    uint64_t from = receiver->bytes / size;
     receiver->bytes += n;
+    return latency_count(paced, from, receiver->bytes / size);
 }
 
-/* The position in the stream tells which event a byte belongs to; the stamp inside must agree. */
+/* The position in the stream tells which event a byte belongs to; the stamp inside must agree. What has
+ * become due meanwhile is sent at once: with all of ten subscribers read first, a server that sends to them
+ * in one go would pay for the time that reading takes. */
 static void paced_read(void *owner, struct receiver *receiver) {
     static uint8_t buffer[COPY_BYTES + (2u << 20)];
     struct paced *paced = owner;
@@ -124,11 +132,13 @@ static void paced_read(void *owner, struct receiver *receiver) {
     memcpy(buffer, receiver->hold, held);
     size_t n = receiver_take(receiver, buffer + held, COPY_BYTES, false);
     bytes_check(paced, receiver, buffer + held, held, n);
-    bytes_count(paced, receiver, n);
-    if (n < COPY_BYTES)
+    uint64_t now_ns = bytes_count(paced, receiver, n);
+    if (n < COPY_BYTES) {
+        (void)publish(paced, now_ns);
         return;
+    }
     n = receiver_take(receiver, buffer, sizeof buffer, true);
-    bytes_count(paced, receiver, n);
+    (void)publish(paced, bytes_count(paced, receiver, n));
     if (n > 0)
         paced->skip[receiver->number] = (size - receiver->bytes % size) % size;
 }
@@ -192,6 +202,7 @@ static void paced_prepare(struct paced *paced, struct plan *plan, const struct o
     free(fds);
     for (uint32_t i = 0; i < o->subscribers; i++)
         paced->rig.receivers[i].noise_seen = true;
+    paced->most = UINT64_MAX;
     paced->interval_ns = 1e9 / o->rate;
     paced->first = (uint64_t)ceil(o->warm_up_seconds * o->rate);
     paced->last = (uint64_t)ceil((o->warm_up_seconds + o->seconds) * o->rate);
@@ -199,25 +210,34 @@ static void paced_prepare(struct paced *paced, struct plan *plan, const struct o
 }
 
 static void run_until(struct paced *paced, struct pause *pause, uint64_t end_ns) {
-    for (uint64_t now_ns = net_now_ns(); now_ns < end_ns; now_ns = net_now_ns()) {
+    paced->idle_ns = 0;
+    for (uint64_t now_ns = net_now_ns(); now_ns < end_ns;) {
+        uint64_t began_ns = now_ns;
         if (pause != NULL)
             pause_turn(paced, pause, now_ns);
-        publish(paced, UINT64_MAX);
-        rig_turn(&paced->rig, 0);
+        bool sent = publish(paced, net_now_ns());
+        int told = rig_turn(&paced->rig, 0);
+        now_ns = net_now_ns();
+        if (!sent && told == 0)
+            paced->idle_ns += now_ns - began_ns;
     }
 }
 
 /* Events that were due in the stretch are sent, however late: leaving them out would hide a stall. */
 static void send_rest(struct paced *paced) {
+    paced->most = paced->last > paced->stamped ? paced->last : paced->stamped;
     while (publisher_frames(&paced->rig.publishers[0]) < paced->last) {
-        publish(paced, paced->last > paced->stamped ? paced->last : paced->stamped);
-        rig_turn(&paced->rig, paced->rig.publishers[0].blocked ? 100 : 0);
+        (void)publish(paced, net_now_ns());
+        (void)rig_turn(&paced->rig, paced->rig.publishers[0].blocked ? 100 : 0);
     }
+    paced->most = 0;
     publisher_stop(&paced->rig.publishers[0], 0);
 }
 
 static void latency_report(struct report *report, const struct paced *paced) {
     report_latency(report, &paced->latency);
+    double seconds = paced->rig.options->seconds;
+    report_number(report, "generator_idle_share", seconds > 0 ? (double)paced->idle_ns / 1e9 / seconds : 0);
     report_count(report, "send_lag_p50_ns", histogram_quantile(&paced->lag, 0.5));
     report_count(report, "send_lag_p99_ns", histogram_quantile(&paced->lag, 0.99));
     report_number(report, "offered_per_s", paced->rig.options->rate);

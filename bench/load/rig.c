@@ -143,7 +143,7 @@ static void progress_check(struct rig *rig) {
     }
 }
 
-void rig_turn(struct rig *rig, int timeout_ms) {
+int rig_turn(struct rig *rig, int timeout_ms) {
     struct epoll_event events[EVENTS_PER_TURN];
     int count = epoll_wait(rig->poller, events, EVENTS_PER_TURN, timeout_ms);
     for (int i = 0; i < count; i++) {
@@ -157,6 +157,7 @@ void rig_turn(struct rig *rig, int timeout_ms) {
         churn_turn(rig->churn);
     if (count == 0 && timeout_ms > 0)
         progress_check(rig);
+    return count;
 }
 
 /* ---- the end ---- */
@@ -169,7 +170,7 @@ static void run_out(struct rig *rig) {
             if (!publisher_done(&rig->publishers[p]) && !rig->publishers[p].blocked)
                 sending |= publisher_send(&rig->publishers[p], CLOSING_CHUNK) > 0;
         }
-        rig_turn(rig, sending ? 0 : 100);
+        (void)rig_turn(rig, sending ? 0 : 100);
         all = true;
         for (uint32_t p = 0; p < rig->options->publishers; p++)
             all &= publisher_done(&rig->publishers[p]) && publisher_owed(&rig->publishers[p]) == 0;

@@ -27,7 +27,8 @@ struct rig {
 void rig_open(struct rig *rig, const struct plan *plan);
 
 /* Takes what is ready, waiting up to timeout_ms for something. */
-void rig_turn(struct rig *rig, int timeout_ms);
+/* Returns how many connections had something to say. */
+int rig_turn(struct rig *rig, int timeout_ms);
 
 /* Stops the publishers, waits for the last delivery, proves that nothing else comes; then publishes some
  * more, every byte of which is compared at every subscriber, and proves it again. */
