@@ -22,7 +22,8 @@ static void failed(void *user) {
 }
 
 static void moved(void *user) {
-    shards_log_moved(((struct serve_journal *)user)->shards);
+    const struct serve_journal_log *log = user;
+    shards_log_moved(log->journal->shards, log->disk);
 }
 
 /* ---- opening ---- */
@@ -192,8 +193,10 @@ int serve_journal_start(struct serve_journal *journal, struct shards *shards) {
     uint32_t memory_logs = shards_count(shards);
     uint32_t logs = shards_log_count(shards) - memory_logs;
     for (; journal->started < logs; journal->started++) {
+        struct serve_journal_log *log = &journal->logs[journal->started];
+        *log = (struct serve_journal_log){.journal = journal, .disk = journal->started};
         int result = journal_start(journal->journal, journal->started,
-                                   shards_log(shards, memory_logs + journal->started), moved, journal);
+                                   shards_log(shards, memory_logs + journal->started), moved, log);
         if (result == 0)
             continue;
         fprintf(stderr, "roundhouse serve: the journal's thread of log %u can not be started: %s\n",

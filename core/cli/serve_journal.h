@@ -13,6 +13,12 @@
 
 #include <stdbool.h>
 
+/* What a commit thread is given. */
+struct serve_journal_log {
+    struct serve_journal *journal;
+    uint32_t disk;
+};
+
 struct serve_journal {
     struct journal *journal;         /* owns; NULL = there is none */
     struct journal_history *history; /* owns; NULL = there is none */
@@ -20,6 +26,7 @@ struct serve_journal {
     uint32_t started;                /* disk logs whose commit thread runs */
     uint64_t first[DISK_LOGS_MAX];
     struct wake *wakes[DISK_LOGS_MAX];
+    struct serve_journal_log logs[DISK_LOGS_MAX];
 };
 
 /* Takes over from the journal what it knows better: the number of logs. */

@@ -95,8 +95,9 @@ struct shards_wakes {
     uint64_t elided;
 };
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard);
-/* What is visible of a disk log has moved: for the thread that moves it. */
-void shards_log_moved(const struct shards *shards);
+/* What is visible of a disk log, by its index among them, has moved: for the thread that moves it. Wakes the
+ * workers that sleep and have asked for it. */
+void shards_log_moved(struct shards *shards, uint32_t disk);
 /* The journal has failed: nothing more is acknowledged as on disk, and whoever waits for that is told that
  * nobody knows. Any thread, also more than once. */
 void shards_journal_failed(struct shards *shards);

@@ -165,9 +165,10 @@ struct log *shards_log(const struct shards *shards, uint32_t log) {
     return shards->logs[log];
 }
 
-void shards_log_moved(const struct shards *shards) {
+void shards_log_moved(struct shards *shards, uint32_t disk) {
     for (uint32_t i = 0; i < shards->config.count; i++)
-        wake_signal(&shards->workers[i]->wake);
+        if (wanted_take(&shards->workers[i]->moves[disk]))
+            wake_signal(&shards->workers[i]->wake);
 }
 
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
@@ -177,7 +178,8 @@ struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
 
 void shards_journal_failed(struct shards *shards) {
     counter_set(&shards->journal_failed, 1);
-    shards_log_moved(shards);
+    for (uint32_t i = 0; i < shards->config.count; i++)
+        wake_signal(&shards->workers[i]->wake);
 }
 
 bool shards_stopping(const struct shards *shards) {

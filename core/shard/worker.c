@@ -283,12 +283,27 @@ static void refusals_forget(struct worker *worker) {
         worker->out[i].refused = false;
 }
 
+/* What a worker looks at of a disk log is what is visible: whoever reads it, and its home, which settles what
+ * is durable. They ask for its next move behind the announcement of their sleep and before the look. So a
+ * move that takes the word finds the announcement, and rings; one that finds nobody asking was made before
+ * the worker asked, and the look sees it. Asking first would not do: a move that the worker has seen already
+ * may take the word and find it awake, and the next one then finds nobody asking. A word that is still set,
+ * no move has taken since an earlier sleep. tests/models/moves.pml */
+static void moves_want(struct worker *worker) {
+    for (uint32_t i = worker->shards->config.count; i < worker->shards->log_count; i++) {
+        struct wanted *move = &worker->moves[i - worker->shards->config.count];
+        if ((worker->readers[i].attached || worker->home_of[i] != NULL) && !wanted_waits(move))
+            wanted_set(move);
+    }
+}
+
 uint64_t worker_rest(struct worker *worker) {
     uint64_t wait_ns = worker->worked ? 0 : sleep_ns(worker);
     if (wait_ns == 0)
         return 0;
     delivery_gates(worker, true);
     wake_announce(&worker->wake);
+    moves_want(worker);
     if (!worker->worked && !worker_news(worker))
         return wait_ns;
     wake_resume(&worker->wake);

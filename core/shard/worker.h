@@ -341,6 +341,7 @@ struct worker {
     struct logfmt_limit slow_limit, error_limit;
     /* read by other threads */
     struct wake wake;
+    struct wanted moves[DISK_LOGS_MAX] __attribute__((aligned(64))); /* by disk log: its next move wakes us */
     struct worker_stats stats __attribute__((aligned(64)));
     struct counter quiet; /* 1: draining and nothing left to do; counter of such turns */
 };

@@ -254,9 +254,10 @@ void world_journal(struct world *world) {
     const struct shards *shards = world->shards;
     for (uint32_t i = shards->config.count; world->disk != NULL && i < shards->log_count; i++)
         disk_keep(&world->disk->logs[i - shards->config.count], shards->logs[i]);
-    for (uint32_t i = shards->config.count; i < shards->log_count; i++)
+    for (uint32_t i = shards->config.count; i < shards->log_count; i++) {
         log_visible_set(shards->logs[i], log_produced(shards->logs[i]));
-    shards_log_moved(shards);
+        shards_log_moved(world->shards, i - shards->config.count);
+    }
 }
 
 void world_crash(struct world *world) {

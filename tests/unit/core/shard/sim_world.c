@@ -257,7 +257,7 @@ void sim_journal(struct sim_world *world, bool all) {
         if (waiting == 0)
             continue;
         log_visible_set(log, log_visible(log) + (all ? waiting : 1 + sim_below(world, (uint32_t)waiting)));
-        shards_log_moved(world->shards);
+        shards_log_moved(world->shards, i - world->setup.workers);
     }
 }
 
