@@ -2,7 +2,7 @@
 
 from driver import stats
 from driver.rows import CPU, RATE
-from driver.subjects import DISK, PEERS, ROUTED, STOPPED, SUBJECTS
+from driver.subjects import DISK, DISK_READ, PEERS, ROUTED, STOPPED, SUBJECTS
 
 ROUTER = "roundhouse"
 
@@ -59,6 +59,9 @@ def _ack_bars():
     yield {**_bar("ack/disk/64/128", "stored_bytes_per_s", [DISK], text, "min", 0.5), "or": enough}
     yield _bar("ack/disk/1/128", "p50_ns", [DISK], "one publisher alone waits for one synced write of 4 KiB and its round trip, not for two "
                "syncs: at most 2 × the write alone, aim 1.5 ×", "max", 2, ([DISK], 1.5))
+    for payload in (128, 1024):
+        yield _bar(f"ack/replay/{payload}", "journal_bytes_per_s", [DISK_READ], "replay from the journal reads it at no less than half of the "
+                   "disk's own bandwidth", "min", 0.5)
 
 
 def _ratio(result, row, metric, subject, against):

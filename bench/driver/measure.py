@@ -142,12 +142,36 @@ def _values(said, options):
 
 
 def disk_sample(build, cpus, place, options):
-    """The disk alone, written to from the CPU on which a server would run."""
+    """The disk alone, written to or read from the CPU on which a server would run."""
     said = run_load(build, cpus.server()[0], {"mode": "disk", "directory": place.directory, **options})
-    values = {"stored_bytes_per_s": said["written_bytes"] / said["seconds"], **{name: said[name] for name in LATENCY}}
-    made = {"seconds": said["seconds"], "values": values, "verified": {"checked": True, "writes": said["writes"], "direct": bool(said["direct"])},
+    if "read_bytes" in said:
+        calls, rate = "reads", said["read_bytes"] / said["seconds"]
+        values = {"replayed_bytes_per_s": rate, "journal_bytes_per_s": rate}
+    else:
+        calls, values = "writes", {"stored_bytes_per_s": said["written_bytes"] / said["seconds"]}
+    values.update({name: said[name] for name in LATENCY})
+    made = {"seconds": said["seconds"], "values": values, "verified": {"checked": True, calls: said[calls], "direct": bool(said["direct"])},
             "histogram": said["histogram"]}
-    return made, {"io": None, "command": ["load", "--mode", "disk"]}
+    return made, {"io": None, "command": ["load", "--mode", "disk", *(["--read"] if "read" in options else [])]}
+
+
+def replay_sample(build, cpus, subject, options, place):
+    """What a run of acknowledged publishers has left in the journal, read from the disk by a router that was started over it."""
+    publishers = {name: options[name] for name in ("publishers", "topics", "payload")}
+    with Server(subject, build, cpus.server(subject.shards or 1), None, place) as server:
+        filled = _run_against(server, build, cpus, {**publishers, "mode": "acked", "ack": "disk", "outstanding": 256, "warm-up": 0,
+                                                    "seconds": options["fill"]})
+        written = server.metrics()["roundhouse_journal_bytes_total"]
+        events = filled["verified_acknowledged"]
+        server.restart()
+        stores.forget(server.stored_in)
+        said = _run_against(server, build, cpus, {**publishers, "mode": "replay", "events": events,
+                                                  "subscribers": options.get("subscribers", 1)})
+        after, command = server.metrics(), server.command
+    values = {**_common(said), **_traffic(said), "replayed_bytes_per_s": events * options["payload"] / said["seconds"],
+              "journal_bytes_per_s": written / said["seconds"]}
+    values.update(_roundhouse({}, after, values))
+    return {"seconds": said["seconds"], "values": values, "verified": _verified(said)}, {"io": after.get("io"), "command": command}
 
 
 def sample(build, cpus, subject, options, server_options=None, place=None):

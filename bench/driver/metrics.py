@@ -10,6 +10,8 @@ METRICS = {
     "server_cpu_ns_per_delivery": _metric("server CPU time per delivery", "ns", "lower"),
     "acked_per_s": _metric("events acknowledged per second", "1/s", "higher"),
     "stored_bytes_per_s": _metric("bytes of events acknowledged per second; of the disk alone, bytes written", "bytes", "higher"),
+    "replayed_bytes_per_s": _metric("bytes of events delivered from the journal per second; of the disk alone, bytes read", "bytes", "higher"),
+    "journal_bytes_per_s": _metric("bytes of the journal read per second, with its headers; of the disk alone, bytes read", "bytes", "higher"),
     "server_cpu_ns_per_event": _metric("server CPU time per event", "ns", "lower"),
     "events_per_sync": _metric("events in one group of the journal", "count", "none"),
     "server_cpu_share": _metric("server CPU, in CPUs", "share", "none"),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from driver.subjects import CHURNED, DISK, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
+from driver.subjects import CHURNED, DISK, DISK_READ, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
 
 RATE = "deliveries_per_s"
 CPU = "server_cpu_ns_per_delivery"
@@ -181,6 +181,14 @@ def _disk_row(publishers, payload, window=256, **more):
                disk_load={"write": GROUP_BYTES if publishers > 1 else BLOCK_BYTES}, **more)
 
 
+def _replay_row(payload, **more):
+    return Row(f"ack/replay/{payload}", f"{_size(payload)}, replay from the journal", "one subscriber from the oldest event on, of a journal that "
+               "64 publishers have filled and that is in no cache; beside it the disk read alone",
+               {"mode": "replay", "publishers": 64, "topics": 64, "payload": payload, "fill": 1.0},
+               ["roundhouse", DISK_READ], "replayed_bytes_per_s", ["replayed_bytes_per_s", "journal_bytes_per_s", RATE, CPU, "server_cpu_share"],
+               stores=True, disk_load={"write": GROUP_BYTES, "read": True}, **more)
+
+
 def ack_rows():
     rows = [
         _routed_row("1-1", "1 → 1, 128 B, ack", {}),
@@ -188,6 +196,8 @@ def ack_rows():
         _routed_row("1-10", "1 → 10, 128 B, ack", {"subscribers": 10}, full_only=True),
         _disk_row(1, 128, 1),
         _disk_row(64, 128),
+        _replay_row(128),
+        _replay_row(1024),
         _disk_row(64, 1024, full_only=True),
         _disk_row(64, 16384, 64, full_only=True),
     ]

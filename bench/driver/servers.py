@@ -122,11 +122,20 @@ class Server:
         port = _free_port()
         self.command = _command(subject, build, folder, cpus, port, options or {}, self.stored_in)
         self._log = open(folder / "log", "w+b")
-        says_ready = subject.kind in ("roundhouse", "relay")
+        self._start(folder, port)
+        try:
+            if place:
+                stores.prepare(self)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, folder, port):
+        says_ready = self.subject.kind in ("roundhouse", "relay")
         try:
             self.process = subprocess.Popen(self.command, cwd=folder, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.PIPE if says_ready else self._log, stderr=self._log,
-                                            preexec_fn=lambda: prepare_child(cpus))
+                                            preexec_fn=lambda: prepare_child(self.cpus))
         except OSError as error:
             raise self._failed(f"can not be started: {error}") from error
         self.pid, self.address, self.admin = self.process.pid, f"127.0.0.1:{port}", None
@@ -135,11 +144,15 @@ class Server:
                 self._read_ready()
             else:
                 self._await_port(port)
-            if place:
-                stores.prepare(self)
         except BaseException:
             self.stop()
             raise
+
+    def restart(self):
+        """Ends it and starts it again: Roundhouse, over what it stored."""
+        self.end()
+        self.process.stdout.close()
+        self._start(pathlib.Path(self._folder.name), 0)
 
     def _failed(self, what):
         self._log.flush()

@@ -8,6 +8,7 @@ PEERS = ["nats", "redis", "mosquitto"]
 
 STORES = ["jetstream", "redis-streams"]
 DISK = "disk"
+DISK_READ = "disk-read"
 
 STOPPED = "roundhouse, one stopped"
 CHURNED = "roundhouse, churn"
@@ -30,6 +31,7 @@ SUBJECTS = {s.name: s for s in [
             shards=1, extra={"churn": 1000}),
     Subject(ROUTED, "roundhouse", "Roundhouse, ack routed", io="auto", shards=1, extra={"ack": "routed"}),
     Subject(DISK, "disk", "the disk alone"),
+    Subject(DISK_READ, "disk", "the disk alone, read"),
     Subject("jetstream", "nats", "JetStream", extra={"ack": "own"}, protocol="jetstream"),
     Subject("redis-streams", "redis", "Redis streams", extra={"ack": "own"}, protocol="streams"),
 ]}

@@ -85,6 +85,8 @@ class Suite:
         at = time.monotonic() - self.begin
         if subject.kind == "disk":
             made, facts = measure.disk_sample(self.build, self.cpus, self.place, {**row.disk_load, "seconds": load["seconds"]})
+        elif load.get("mode") == "replay":
+            made, facts = measure.replay_sample(self.build, self.cpus, subject, load, self.place)
         elif "pause" in load:
             made, facts = measure.sustained_sample(self.build, self.cpus, subject, load)
         else:

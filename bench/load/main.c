@@ -84,11 +84,9 @@ static void descriptors_raise(void) {
 }
 
 int main(int argc, char **argv) {
-    static void (*const modes[])(const struct options *, struct report *) = {[MODE_MAX] = max_run,
-                                                                             [MODE_PACED] = paced_run,
-                                                                             [MODE_IDLE] = idle_run,
-                                                                             [MODE_ACKED] = acked_run,
-                                                                             [MODE_DISK] = disk_run};
+    static void (*const modes[])(const struct options *, struct report *) = {
+        [MODE_MAX] = max_run,     [MODE_PACED] = paced_run,   [MODE_IDLE] = idle_run,
+        [MODE_ACKED] = acked_run, [MODE_REPLAY] = replay_run, [MODE_DISK] = disk_run};
     struct options options;
     char *text = NULL;
     size_t length = 0;

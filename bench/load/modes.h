@@ -1,7 +1,8 @@
 /* modes.h: the kinds of measurement. Each fills the report and has verified everything when it returns.
  * Owner: main. One thread.
  * max.c: as fast as deliveries come back. paced.c: at a fixed rate, whatever comes back. idle.c: no events.
- * acked.c: as fast as acknowledgements come back. disk.c: no server, the disk alone.
+ * acked.c: as fast as acknowledgements come back. replay.c: what was published before. disk.c: no server, the
+ * disk alone.
  * They block until they are done.
  * Whatever is not as planned ends the program without a report. */
 #pragma once
@@ -35,4 +36,5 @@ void max_run(const struct options *options, struct report *report);
 void paced_run(const struct options *options, struct report *report);
 void idle_run(const struct options *options, struct report *report);
 void acked_run(const struct options *options, struct report *report);
+void replay_run(const struct options *options, struct report *report);
 void disk_run(const struct options *options, struct report *report);

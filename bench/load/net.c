@@ -150,6 +150,26 @@ int net_open(const struct options *options, const struct party *who, const struc
     return fd;
 }
 
+void net_await_answer(const struct options *options, int fd, const struct party *who) {
+    uint8_t bytes[4096];
+    size_t used = 0;
+    enum reply reply = REPLY_MORE;
+    while (reply == REPLY_MORE) {
+        if (!wait_for(fd, POLLIN, options->stall_seconds))
+            quit(QUIT_WRONG, "%s %u got no answer within %g s", role_name(who), who->number,
+                 options->stall_seconds);
+        ssize_t n = recv(fd, bytes, sizeof bytes, MSG_PEEK);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            quit(QUIT_UNAVAILABLE, "the server closed the connection of %s %u", role_name(who), who->number);
+        reply = n > 0 ? options->protocol->reply(bytes, (size_t)n, &used) : REPLY_MORE;
+        if (reply == REPLY_BAD || (reply == REPLY_MORE && n == sizeof bytes))
+            quit(QUIT_WRONG, "the server told %s %u: %s", role_name(who), who->number,
+                 net_shown(bytes, (size_t)n));
+    }
+    if (recv(fd, bytes, used, 0) != (ssize_t)used)
+        quit(QUIT_INTERNAL, "what was there is gone");
+}
+
 bool net_skip(const struct options *options, int fd, const struct party *who) {
     uint8_t bytes[4096];
     size_t used;

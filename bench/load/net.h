@@ -18,6 +18,9 @@ void net_send(const struct options *options, int fd, const struct buffer *bytes)
  * it, which are the rest of a delivery that a server's noise has pushed back; returns how many came. */
 size_t net_ask(const struct options *options, int fd, const struct party *who, size_t lent);
 
+/* Takes the one answer that comes before anything else, and nothing behind it. */
+void net_await_answer(const struct options *options, int fd, const struct party *who);
+
 /* The first bytes of what came, as text on one line; valid until the next call. */
 const char *net_shown(const uint8_t *p, size_t n);
 

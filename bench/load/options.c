@@ -38,7 +38,8 @@ static const struct row rows[] = {
     {"address", ADDRESS, AT(address), 0, 0, "IP:PORT", "where the server listens"},
     {"mode", MODE, AT(mode), 0, 0, "NAME",
      "max: as fast as deliveries come back; paced: at a fixed rate, open loop; idle: only connected; acked: "
-     "as fast as acknowledgements come back, nobody subscribes; disk: no server, synced writes (max)"},
+     "as fast as acknowledgements come back, nobody subscribes; replay: all that such a run has left, from "
+     "the oldest event on; disk: no server, synced writes, or reads (max)"},
     {"publishers", COUNT, AT(publishers), 1, 1000, "N", "connections that publish (1)"},
     {"subscribers", COUNT, AT(subscribers), 1, 100000, "N", "connections that subscribe (1)"},
     {"topics", COUNT, AT(topics), 1, TOPICS_MAX, "N", "topics, published in turn (1)"},
@@ -51,7 +52,9 @@ static const struct row rows[] = {
      "acked: events of each publisher that are not acknowledged, at most (256)"},
     {"directory", TEXT, AT(directory), 0, 0, "DIR", "disk: where its file is made"},
     {"write", COUNT, AT(write_bytes), DISK_BLOCK_BYTES, DISK_FILE_BYTES, "BYTES",
-     "disk: size of one write, whole blocks of 4096 (4096)"},
+     "disk: size of one write or read, whole blocks of 4096 (4096)"},
+    {"read", FLAG, AT(read), 0, 0, NULL, "disk: reads, past the page cache, what it has written before"},
+    {"events", BYTES, AT(events), 1, 1e12, "N", "replay: how many events there are, on all topics"},
     {"payload", COUNT, AT(payload), EVENT_BYTES_MIN, 1 << 20, "BYTES", "size of a whole CloudEvent (128)"},
     {"text", FLAG, AT(text), 0, 0, NULL, "the events' data is text"},
     {"rate", REAL, AT(rate), 1, 1e9, "N", "paced: events per second (50000)"},
@@ -77,7 +80,7 @@ static const struct row rows[] = {
 static const struct protocol *const protocols[] = {&protocol_native, &protocol_nats,  &protocol_redis,
                                                    &protocol_mqtt,   &protocol_relay, &protocol_jetstream,
                                                    &protocol_streams};
-static const char *const modes[] = {"max", "paced", "idle", "acked", "disk", NULL};
+static const char *const modes[] = {"max", "paced", "idle", "acked", "replay", "disk", NULL};
 static const char *const acks[] = {"none", "routed", "disk", "own", NULL};
 static const char *const shares[] = {"all", "split", NULL};
 
@@ -202,6 +205,13 @@ static void acks_check(const struct options *o) {
         quit(QUIT_USAGE, "--mode acked: nobody subscribes");
 }
 
+static void replay_check(const struct options *o) {
+    if (o->mode == MODE_REPLAY && o->protocol->subscribe_oldest == NULL)
+        quit(QUIT_USAGE, "%s has no past to subscribe to", o->protocol->name);
+    if (o->mode == MODE_REPLAY && (o->events == 0 || o->share != SHARE_ALL))
+        quit(QUIT_USAGE, "--mode replay: every subscriber gets all --events");
+}
+
 static void disk_check(const struct options *o) {
     if (o->directory == NULL)
         quit(QUIT_USAGE, "--mode disk needs --directory");
@@ -218,6 +228,7 @@ static void options_check(const struct options *o) {
     if (o->protocol == NULL || o->address.sin_port == 0)
         quit(QUIT_USAGE, "--protocol and --address are needed");
     acks_check(o);
+    replay_check(o);
     if (o->topics < o->publishers || o->topics % o->publishers != 0)
         quit(QUIT_USAGE, "each publisher needs as many topics as the others");
     if (o->share == SHARE_SPLIT && (o->topics < o->subscribers || o->topics % o->subscribers != 0))

@@ -17,7 +17,7 @@ enum share {
     SHARE_SPLIT, /* subscriber k gets the topics whose number is k modulo the subscribers */
 };
 
-enum mode { MODE_MAX, MODE_PACED, MODE_IDLE, MODE_ACKED, MODE_DISK };
+enum mode { MODE_MAX, MODE_PACED, MODE_IDLE, MODE_ACKED, MODE_REPLAY, MODE_DISK };
 
 struct options {
     const struct protocol *protocol;
@@ -30,7 +30,9 @@ struct options {
     enum ack ack;          /* which acknowledgement the publishers want; they must all come */
     uint32_t outstanding;  /* acked: events of one publisher that are not acknowledged, at most */
     const char *directory; /* disk: where its file is made; borrowed from the command line */
-    uint32_t write_bytes;  /* disk: of one write */
+    uint32_t write_bytes;  /* disk: of one write, or read */
+    bool read;             /* disk: reads what was written before */
+    uint64_t events;       /* replay: how many there are */
     double rate;           /* paced: events per second */
     double seconds, warm_up_seconds;
     uint64_t window_bytes; /* max: bytes on their way to one subscriber at most */
@@ -46,6 +48,7 @@ struct options {
 
 #define OUTSTANDING_MAX  65536u
 #define DISK_BLOCK_BYTES 4096u
-#define DISK_FILE_BYTES  (64u << 20) /* as long as a segment of the journal, then it begins anew */
+#define DISK_FILE_BYTES  (64u << 20)  /* as long as a segment of the journal, then it begins anew */
+#define DISK_READ_BYTES  (512u << 20) /* the same, of a file that is read */
 
 void options_read(struct options *options, int argc, char **argv);

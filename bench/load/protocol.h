@@ -56,6 +56,8 @@ struct protocol {
     /* The first bytes of a connection, or NULL. */
     void (*hello)(struct buffer *out, const struct party *party);
     void (*subscribe)(struct buffer *out, const struct interest *interest);
+    /* The same, from the oldest event on that the server has. NULL: has no such thing. */
+    void (*subscribe_oldest)(struct buffer *out, const struct interest *interest);
     /* One pattern, in and out of force: the topic of this number, literally or with a wildcard that matches
      * only it. NULL: has no such thing. */
     void (*pattern_in)(struct buffer *out, uint32_t topic, bool wildcard);

@@ -53,7 +53,7 @@ static void hello(struct buffer *out, const struct party *party) {
     frame_take(out, CONNECT, &body);
 }
 
-static void subscribe(struct buffer *out, const struct interest *interest) {
+static void subscribe_from(struct buffer *out, const struct interest *interest, bool oldest) {
     uint32_t count = interest->topics == NULL ? 1 : interest->count;
     for (uint32_t begin = 0; begin < count; begin += PATTERNS_PER_SUBSCRIBE) {
         struct buffer body = {0};
@@ -66,8 +66,18 @@ static void subscribe(struct buffer *out, const struct interest *interest) {
         }
         if (interest->skip)
             number_field(&body, 3, 1);
+        if (oldest)
+            text_field(&body, 5, "\x08\x01"); /* Start.oldest */
         frame_take(out, SUBSCRIBE, &body);
     }
+}
+
+static void subscribe(struct buffer *out, const struct interest *interest) {
+    subscribe_from(out, interest, false);
+}
+
+static void subscribe_oldest(struct buffer *out, const struct interest *interest) {
+    subscribe_from(out, interest, true);
 }
 
 static void pattern_in(struct buffer *out, uint32_t topic, bool wildcard) {
@@ -191,6 +201,7 @@ static struct frame_places deliver(struct buffer *out, uint32_t topic, const str
 const struct protocol protocol_native = {.name = "native",
                                          .hello = hello,
                                          .subscribe = subscribe,
+                                         .subscribe_oldest = subscribe_oldest,
                                          .pattern_in = pattern_in,
                                          .pattern_out = pattern_out,
                                          .ask = ask,

@@ -34,17 +34,37 @@ static struct party who(const struct receiver *receiver) {
         .role = ROLE_SUBSCRIBER, .number = receiver->number, .group = split ? receiver->number : 0};
 }
 
-void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t number) {
-    struct interest interest = interest_make(plan, number);
+static void connect_to(struct receiver *receiver, const struct plan *plan, uint32_t number,
+                       const struct interest *interest) {
     *receiver = (struct receiver){.number = number, .plan = plan};
     receiver->counts = calloc(plan->options->topics, sizeof *receiver->counts);
     receiver->hold = malloc(plan->deliver_size);
     if (receiver->counts == NULL || receiver->hold == NULL)
         quit(QUIT_INTERNAL, "out of memory");
     struct party me = who(receiver);
-    receiver->fd = net_open(plan->options, &me, &interest);
+    receiver->fd = net_open(plan->options, &me, interest);
+}
+
+void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t number) {
+    struct interest interest = interest_make(plan, number);
+    connect_to(receiver, plan, number, &interest);
     if (plan->options->share == SHARE_SPLIT)
         free((void *)(uintptr_t)interest.topics);
+}
+
+void receiver_connect(struct receiver *receiver, const struct plan *plan, uint32_t number) {
+    connect_to(receiver, plan, number, NULL);
+}
+
+void receiver_begin(struct receiver *receiver) {
+    const struct options *o = receiver->plan->options;
+    struct interest everything = interest_make(receiver->plan, receiver->number);
+    struct party me = who(receiver);
+    struct buffer question = {0};
+    o->protocol->subscribe_oldest(&question, &everything);
+    net_send(o, receiver->fd, &question);
+    buffer_free(&question);
+    net_await_answer(o, receiver->fd, &me);
 }
 
 static _Noreturn void closed(const struct receiver *receiver, const char *why) {

@@ -1,5 +1,5 @@
 /* receiver.h: a subscriber: compares the first deliveries byte for byte, then counts bytes without copying.
- * Owner: the mode that runs (max, paced). One thread.
+ * Owner: the mode that runs (max, paced, replay). One thread.
  * Counting is recv with MSG_TRUNC: the kernel drops the bytes and tells how many they were.
  * Nothing blocks, but for receiver_settle, which runs when nothing is measured.
  * A byte that is not as planned, a lost or repeated event, or a closed connection ends the program. */
@@ -25,6 +25,12 @@ struct receiver {
 #define RECEIVER_BUFFER_BYTES (4u << 20)
 
 void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t number);
+
+/* As receiver_open, but with a connection that has not subscribed to anything. */
+void receiver_connect(struct receiver *receiver, const struct plan *plan, uint32_t number);
+/* Subscribes it to everything from the oldest event on, and takes the server's answer, behind which
+ * deliveries come. Waits for it. */
+void receiver_begin(struct receiver *receiver);
 
 /* Takes what is there. */
 void receiver_read(struct receiver *receiver);

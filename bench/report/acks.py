@@ -75,9 +75,23 @@ def _stored(result, rows, line_table):
             *line_table(["", *(result.title(name) for name in names)], cells), *told, ""]
 
 
+def _replayed(result, rows, line_table, ratio):
+    ours, disk = OURS, "disk-read"
+    cells = []
+    for row in rows:
+        rates = [median(result, row, ours, metric) + "/s" for metric in ("replayed_bytes_per_s", "journal_bytes_per_s")]
+        cells.append([row["title"], median(result, row, ours, "deliveries_per_s"), *rates, median(result, row, disk, "journal_bytes_per_s") + "/s",
+                      ratio(result.ratio(row, "journal_bytes_per_s", ours, disk))])
+    return [f"**Replay from the journal**, on {' and '.join(sorted({place_words(row) for row in rows}))}, of what is in no cache: events per second, "
+            "their bytes, the bytes of the journal that were read for them, and what the disk alone reads in sequence", "",
+            *line_table(["", "events per second", "their bytes", "journal", "the disk alone", "journal / disk"], cells)]
+
+
 def manual(result, line_table, ratio):
     """The lines for a document; its way to write tables and ratios is given."""
     rows = result.group(GROUP)
-    stored = [row for row in rows if "states" in row]
+    replayed = [row for row in rows if row["workload"].get("mode") == "replay"]
+    stored = [row for row in rows if "states" in row and row not in replayed]
     routed = [row for row in rows if "states" not in row]
-    return (_routed(result, routed, line_table, ratio) if routed else []) + (_stored(result, stored, line_table) if stored else [])
+    return ((_routed(result, routed, line_table, ratio) if routed else []) + (_stored(result, stored, line_table) if stored else [])
+            + (_replayed(result, replayed, line_table, ratio) if replayed else []))

@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.join(wire.ROOT, "bench"))
 
 from driver import bars, schema, stores  # noqa: E402
 from driver.failure import Failed  # noqa: E402
+from driver.servers import Server  # noqa: E402
 from driver.rows import all_rows  # noqa: E402
 from driver.subjects import SUBJECTS  # noqa: E402
 
@@ -194,6 +195,8 @@ def test_a_lower_level_a_duplicate_or_more_than_was_sent_gives_no_number(store, 
     (["--protocol", "nats", "--ack", "routed"], "acknowledges nothing"),
     (["--protocol", "native", "--ack", "quickly"], "no such choice"),
     (["--protocol", "native", "--outstanding", "0"], "must be a number"),
+    (["--protocol", "nats", "--mode", "replay", "--events", "5"], "no past"),
+    (["--protocol", "native", "--mode", "replay"], "all --events"),
     (["--mode", "disk"], "--directory"),
     (["--mode", "disk", "--directory", "/", "--write", "5000"], "whole blocks"),
 ])
@@ -209,6 +212,51 @@ def test_the_disk_alone_is_measured_and_leaves_nothing_behind(tmp_path):
     assert ran.returncode == 0 and said["ok"] is True, said
     assert said["written_bytes"] == 65536 * said["writes"] > 0 and said["max_ns"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_disk_alone_is_read_and_leaves_nothing_behind(tmp_path):
+    ran = subprocess.run([LOAD, "--mode", "disk", "--read", "--directory", tmp_path, "--write", "65536", "--seconds", "0.1"], capture_output=True,
+                         text=True, timeout=60, check=False)
+    said = json.loads(ran.stdout)
+    assert ran.returncode == 0 and said["ok"] is True, said
+    assert said["read_bytes"] == 65536 * said["reads"] > 0 and "written_bytes" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def replayed(server, events):
+    """What the load generator says of a replay of what `load` left behind."""
+    command = [LOAD, "--protocol", "native", "--address", server.address, "--mode", "replay", "--publishers", 2, "--topics", 2, "--events", events,
+               "--stall", "1.5"]
+    ran = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60, check=False)
+    return ran.returncode, json.loads(ran.stdout)
+
+
+def test_a_replay_delivers_what_was_published_and_neither_less_nor_more(tmp_path):
+    place = stores.Place(tmp_path)
+    with Server(SUBJECTS["roundhouse"], pathlib.Path(BUILD), sorted(os.sched_getaffinity(0))[:1], None, place) as server:
+        status, filled = load(type("Named", (), {"protocol": "native", "address": server.address}))
+        assert status == 0, filled
+        server.restart()
+        stores.forget(server.stored_in)
+        events = filled["verified_acknowledged"]
+        status, said = replayed(server, events)
+        assert status == 0 and said["verified_deliveries"] == said["deliveries"] == events > 0 and said["compared_bytes"] > 0, said
+        status, said = replayed(server, events + 1)
+        assert status == 65 and "missing" in said["error"], said
+        status, said = replayed(server, events - 1)
+        assert status == 65 and "bytes of deliveries" in said["error"], said
+
+
+def test_a_small_run_replays_the_journal_beside_the_disk(tmp_path):
+    place = tmp_path / "on disk"
+    status, result, printed = suite(tmp_path / "out", "--only", "ack/replay/1024", "--journal-dir", str(place))
+    assert status == 0, printed
+    assert schema.mistakes(result) == []
+    ours, disk = ({s["subject"]: s for s in result["samples"]}[name] for name in ("roundhouse", "disk-read"))
+    assert ours["verified"]["deliveries"] > 0 and ours["values"]["journal_bytes_per_s"] > ours["values"]["replayed_bytes_per_s"] > 0
+    assert disk["values"]["journal_bytes_per_s"] > 0 and disk["verified"]["reads"] > 0
+    assert [bar["row"] for bar in result["bars"] if bar["verdict"] != "not measured"] == ["ack/replay/1024"]
+    assert list(place.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
