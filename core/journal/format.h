@@ -128,6 +128,8 @@ void format_record_write(uint8_t *out, const struct log_entry *entry, uint64_t p
                          uint64_t identity, const uint8_t *bytes);
 /* Looks at a record at `at` with `room` bytes before the body's end; NULL when it is right. */
 const char *format_record_wrong(const uint8_t *at, uint64_t room, uint64_t number);
+/* The same without its check, for one in a group that is whole. */
+const char *format_record_shape_wrong(const uint8_t *at, uint64_t room, uint64_t number);
 
 void format_mark_close(struct format_mark *mark);
 bool format_mark_valid(const struct format_mark *mark);

@@ -2,8 +2,9 @@
  * more than a worker sends at once; so nobody waits longer than the others' requests take.
  *
  * The journal is read by whole groups, which may be much larger than an answer. So the thread keeps a few
- * stretches: an answer is copied from one that has the position, else the one that was used the longest time
- * ago reads on from there. When nothing was asked for a while, all are given up. */
+ * readers, each with a group in memory: records are copied from there into an answer, once. What is asked for
+ * next is found by the one that has it or stands before it, else by the one that was used the longest time
+ * ago. When nothing was asked for a while, all are given up. */
 #include "core/journal/history.h"
 
 #include "core/base/clock.h"
@@ -24,9 +25,7 @@ static_assert(HISTORY_REQUESTS >= SHARDS_MAX * (HISTORY_STRETCHES + HISTORY_SEAR
 enum order { ORDER_REQUEST, ORDER_STOP };
 
 struct place {
-    struct journal_stretch stretch;
-    uint32_t log;
-    bool valid; /* the stretch has records */
+    struct journal_reader reader;
     uint64_t used;
 };
 
@@ -45,69 +44,68 @@ struct journal_history {
 
 /* ---- answering ---- */
 
-static bool place_has(const struct place *place, uint32_t log, uint64_t position) {
-    return place->valid && place->log == log && position >= place->stretch.first &&
-           position < place->stretch.next;
-}
-
-/* One that ends where it goes on knows its place in the segment. */
+/* One that has the record, or goes on with it. */
 static struct place *place_pick(struct journal_history *history, uint32_t log, uint64_t position) {
     struct place *found = &history->places[0];
     for (uint32_t i = 0; i < HISTORY_READERS; i++) {
         struct place *place = &history->places[i];
-        if (place_has(place, log, position) ||
-            (place->valid && place->log == log && place->stretch.next == position))
-            return place;
+        const struct journal_reader *reader = &place->reader;
+        if (journal_reader_has(reader, log, position) || (reader->log == log && reader->next == position)) {
+            found = place;
+            break;
+        }
         if (place->used < found->used)
             found = place;
     }
+    found->used = ++history->answers;
     return found;
 }
 
-static int place_read(struct journal_history *history, struct place *place, uint32_t log, uint64_t from) {
-    place->stretch.ahead = HISTORY_AHEAD;
-    int result = journal_read(history->journal, log, from, &place->stretch);
-    place->log = log;
-    place->valid = result == 0;
-    return result;
+static bool record_take(void *user, uint64_t position, const struct log_entry *entry, uint64_t identity,
+                        const uint8_t *bytes) {
+    (void)identity;
+    return history_add(user, position, entry, bytes);
 }
 
 static int answer_records(struct journal_history *history, struct history_request *request) {
     uint32_t log = request->disk;
     struct place *place = place_pick(history, log, request->from);
-    int result = 0;
-    place->used = ++history->answers;
+    history_begin(request);
     if (request->from < journal_oldest(history->journal, log))
-        return -ERANGE; /* also where a stretch still has it: what is trimmed is gone for everybody */
-    if (!place_has(place, log, request->from))
-        result = place_read(history, place, log, request->from);
-    if (result != 0)
-        return result;
-    const struct journal_stretch *stretch = &place->stretch;
-    uint64_t first = request->from > stretch->first ? request->from : stretch->first;
-    uint32_t skipped = (uint32_t)(first - stretch->first);
-    return history_fill(request, first, stretch->entries + skipped, stretch->count - skipped,
-                        stretch->frames);
+        return -ERANGE; /* also where a group still has it: what is trimmed is gone for everybody */
+    place->reader.ahead = HISTORY_AHEAD;
+    int result = journal_scan(history->journal, log, request->from, &place->reader, record_take, request);
+    return result != 0 ? result : request->result;
+}
+
+struct since {
+    uint64_t time_ns;
+    uint64_t position;
+    bool found;
+};
+
+static bool since_take(void *user, uint64_t position, const struct log_entry *entry, uint64_t identity,
+                       const uint8_t *bytes) {
+    struct since *since = user;
+    (void)identity;
+    (void)bytes;
+    since->found = entry->time >= since->time_ns;
+    since->position = since->found ? position : position + 1;
+    return !since->found;
 }
 
 /* Every record from the waypoint on is looked at: the clock may have been set back in between. */
 static int answer_since(struct journal_history *history, struct history_request *request) {
     uint32_t log = request->disk;
-    uint64_t at = journal_since(history->journal, log, request->from);
-    struct place *place = place_pick(history, log, at);
-    place->used = ++history->answers;
-    for (;;) {
-        request->first = at;
-        int result = place_has(place, log, at) ? 0 : place_read(history, place, log, at);
-        if (result != 0)
-            return result;
-        const struct journal_stretch *stretch = &place->stretch;
-        for (at = at > stretch->first ? at : stretch->first; at < stretch->next; at++)
-            if (stretch->entries[at - stretch->first].time >= request->from) {
-                request->first = at;
-                return 0;
-            }
-    }
+    struct since since = {.time_ns = request->from,
+                          .position = journal_since(history->journal, log, request->from)};
+    struct place *place = place_pick(history, log, since.position);
+    int result = 0;
+    place->reader.ahead = HISTORY_AHEAD;
+    while (result == 0 && !since.found)
+        result = journal_scan(history->journal, log, since.position, &place->reader, since_take, &since);
+    request->first = since.position;
+    return result;
 }
 
 static void answer(struct journal_history *history, struct history_request *request) {
@@ -121,10 +119,8 @@ static void answer(struct journal_history *history, struct history_request *requ
 /* ---- the thread ---- */
 
 static void places_give_up(struct journal_history *history) {
-    for (uint32_t i = 0; i < HISTORY_READERS; i++) {
-        journal_stretch_free(&history->places[i].stretch);
-        history->places[i].valid = false;
-    }
+    for (uint32_t i = 0; i < HISTORY_READERS; i++)
+        journal_reader_free(&history->places[i].reader);
 }
 
 static void history_sleep(struct journal_history *history) {

@@ -105,13 +105,48 @@ bool journal_failed(const struct journal *journal, struct journal_trouble *troub
 
 /* ---- reading ---- */
 
+/* Where somebody reads, from one call to the next: what has been read of the disk and not been taken yet is
+ * not read again. Zero it before the first use. It holds no file open, and a group of up to
+ * JOURNAL_GROUP_BYTES. */
+struct journal_reader {
+    /* the caller's */
+    uint64_t ahead;        /* so many bytes behind what is read will be read soon; 0 = none */
+    const uint64_t *slots; /* NULL, or 64 words with a bit per slot: records may be left out before others
+                              that are in a segment without any of these slots */
+    /* the answer */
+    uint64_t next; /* where to go on */
+    /* private to read.c */
+    struct window *window; /* owns */
+    uint32_t log;
+    uint64_t segment;             /* the window's */
+    uint64_t offset;              /* of the group with record `next`, or that will have it */
+    uint64_t group_first;         /* positions of that group, when it is in the window and whole ... */
+    uint64_t group_next;          /* ... else both are 0 */
+    uint64_t record, record_next; /* in it: where the record of position record_next begins */
+};
+
+/* One record; `entry`'s offset is 0 and topic is 0: ids are not kept, names are in the bytes. `identity`: of
+ * source and id, by event_identity; 0 in what is no event. The bytes are valid in the call only. False: it is
+ * not taken, and nothing more is wanted. */
+typedef bool journal_take(void *user, uint64_t position, const struct log_entry *entry, uint64_t identity,
+                          const uint8_t *bytes);
+/* Gives the records from a position on, to the end of a segment at most, only what is durable. Any thread,
+ * each with a reader of its own; never waits for a commit. Every byte is checked before it is given. 0 some
+ * were offered, or only reader->next has moved (left out by `slots`, or lost by a cut) otherwise  as
+ * journal_read */
+int journal_scan(struct journal *journal, uint32_t log, uint64_t from, struct journal_reader *reader,
+                 journal_take *take, void *user) MUST_USE;
+/* Whether the reader has the record in memory. */
+bool journal_reader_has(const struct journal_reader *reader, uint32_t log, uint64_t position);
+void journal_reader_free(
+    struct journal_reader *reader); /* zeroed is allowed, and so its private part is left */
+
 /* A row of records with consecutive positions, as they were in the ring. Zero it before the first use; the
  * buffers are its own, are used again by the next read and grow up to bytes_max and one record more. */
 struct journal_stretch {
     /* the caller's */
     uint64_t bytes_max;    /* frames of one read, 0 = JOURNAL_GROUP_BYTES; one record is given in any case */
-    uint64_t ahead;        /* so many bytes of the files, from where it begins, will be read soon; 0 = none */
-    const uint64_t *slots; /* NULL, or 64 words with a bit per slot: stretches without any may be left out */
+    const uint64_t *slots; /* as in struct journal_reader */
     /* the answer */
     uint64_t first; /* position of entries[0]; above `from` by what `slots` left out, or a cut has lost */
     uint64_t next;  /* where to go on: first + count */
@@ -122,11 +157,9 @@ struct journal_stretch {
     uint8_t *frames;
     uint64_t frames_bytes;
     /* private to read.c */
-    uint8_t *block;
-    uint64_t block_bytes;
+    struct journal_reader reader;
     uint32_t entries_room;
     uint64_t frames_room;
-    uint64_t place_position, place_segment, place_offset; /* where the last read of this stretch ended */
 };
 
 /* Reads on from a position, over closed and current segments, only what is durable. Any thread, each with a

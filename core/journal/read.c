@@ -13,12 +13,11 @@ struct place {
     uint64_t position;
 };
 
-struct fill {
-    struct journal_stretch *stretch;
-    uint64_t from;
-    uint64_t bytes_max;
-    bool full;
-    int error;
+struct scan {
+    struct journal_reader *reader;
+    journal_take *take;
+    void *user;
+    bool any, enough;
 };
 
 static bool slots_meet(const struct segment *segment, const uint64_t *slots) {
@@ -43,10 +42,15 @@ static const struct segment *place_segment(const struct chain *chain, const uint
     return NULL;
 }
 
-static uint64_t place_offset(const struct segment *segment, const struct journal_stretch *stretch,
+static bool group_held(const struct journal_reader *reader, uint64_t position) {
+    return position >= reader->group_first && position < reader->group_next;
+}
+
+static uint64_t place_offset(const struct segment *segment, const struct journal_reader *reader,
                              uint64_t from) {
-    if (stretch->place_position == from && stretch->place_segment == segment->number)
-        return stretch->place_offset;
+    bool known = reader->window != NULL && reader->segment == segment->number;
+    if (known && (reader->next == from || group_held(reader, from)))
+        return reader->offset;
     uint32_t low = 0, high = segment->waypoints_count;
     while (high - low > 1) {
         uint32_t middle = low + (high - low) / 2;
@@ -59,24 +63,182 @@ static uint64_t place_offset(const struct segment *segment, const struct journal
 }
 
 /* Under the lock. 1: there is something to read; 0: everything was left out; negative errno. */
-static int place_find(const struct chain *chain, uint64_t from, const struct journal_stretch *stretch,
+static int place_find(const struct chain *chain, uint64_t from, const struct journal_reader *reader,
                       struct place *place) {
     *place = (struct place){.position = from};
     if (from >= chain_current(chain)->next)
         return -ENODATA;
     if (from < chain->segments[0].first)
         return -ERANGE;
-    const struct segment *segment = place_segment(chain, stretch->slots, &place->position);
+    const struct segment *segment = place_segment(chain, reader->slots, &place->position);
     if (segment == NULL)
         return 0;
     place->number = segment->number;
     place->salt = segment->salt;
     place->end = segment->end;
-    place->offset = place_offset(segment, stretch, place->position);
+    place->offset = place_offset(segment, reader, place->position);
     return 1;
 }
 
-/* ---- filling ---- */
+/* ---- scanning ---- */
+
+static void group_forget(struct journal_reader *reader) {
+    reader->group_first = reader->group_next = 0;
+}
+
+/* The group at the place, whole: from the window if it was looked at before. */
+static int group_get(struct journal_reader *reader, const struct place *place, const uint8_t **out) {
+    struct window *window = reader->window;
+    struct walk walk;
+    if (reader->group_next != 0 && reader->offset == place->offset) {
+        *out = window->bytes + (place->offset - window->from);
+        return 0;
+    }
+    group_forget(reader);
+    enum walk_state state = walk_look(window, place->offset, place->salt, &walk);
+    if (state == WALK_FAILED)
+        return walk.error;
+    if (state != WALK_GROUP || walk.group->first > reader->next)
+        return -EBADMSG;
+    *out = (const uint8_t *)walk.group;
+    reader->offset = place->offset;
+    reader->group_first = reader->record_next = walk.group->first;
+    reader->group_next = walk.group->first + walk.group->count;
+    reader->record = sizeof *walk.group;
+    return 0;
+}
+
+static bool record_offer(struct scan *scan, const struct format_record *record, const uint8_t *bytes) {
+    struct log_entry entry = {.length = record->bytes, .flags = record->flags, .time = record->time};
+    if (!scan->take(scan->user, record->number, &entry, record->identity, bytes)) {
+        scan->enough = true;
+        return false;
+    }
+    scan->any = true;
+    scan->reader->next = record->number + 1;
+    return true;
+}
+
+/* The group's own check says that the bytes are right, so a record's is not looked at again. */
+static int group_scan(struct scan *scan, const uint8_t *at) {
+    struct journal_reader *reader = scan->reader;
+    const struct format_group *group = (const struct format_group *)(const void *)at;
+    uint64_t end = sizeof *group + group->body;
+    if (reader->record_next > reader->next) {
+        reader->record_next = group->first;
+        reader->record = sizeof *group;
+    }
+    for (; reader->record_next < reader->group_next; reader->record_next++) {
+        struct format_record record;
+        if (format_record_shape_wrong(at + reader->record, end - reader->record, reader->record_next) != NULL)
+            return -EBADMSG;
+        memcpy(&record, at + reader->record, sizeof record);
+        if (record.number >= reader->next &&
+            !record_offer(scan, &record, at + reader->record + sizeof record))
+            return 0;
+        reader->record += record.length;
+    }
+    return reader->record == end ? 0 : -EBADMSG;
+}
+
+/* Groups from the place on, until it is enough or the segment ends. The reader is left at the group with the
+ * next record. */
+static int groups_scan(struct scan *scan, struct place *place) {
+    struct journal_reader *reader = scan->reader;
+    while (!scan->enough && place->offset < place->end) {
+        const uint8_t *at = NULL;
+        int result = group_get(reader, place, &at);
+        if (result == 0)
+            result = group_scan(scan, at);
+        if (result != 0)
+            return result;
+        if (scan->enough)
+            break;
+        place->offset += format_group_bytes(((const struct format_group *)(const void *)at)->body);
+        group_forget(reader);
+        reader->offset = place->offset;
+    }
+    return scan->any || scan->enough ? 0 : -EBADMSG;
+}
+
+static int reader_make(struct journal_reader *reader, struct disk *disk) {
+    if (reader->window == NULL) {
+        reader->window = malloc(sizeof *reader->window);
+        if (reader->window == NULL)
+            return -ENOMEM;
+        window_init(reader->window, disk);
+    }
+    reader->window->ahead = reader->ahead;
+    return 0;
+}
+
+/* In the segment of the place; what the window has of it already stays. */
+static int reader_open(struct journal_reader *reader, const struct commit *commit,
+                       const struct place *place) {
+    char name[DISK_NAME_BYTES];
+    struct window *window = reader->window;
+    bool same = reader->segment == place->number;
+    chain_name(&commit->chain, name, place->number);
+    int result = same ? window_return(window, name) : window_open(window, name);
+    if (!same || result != 0)
+        group_forget(reader);
+    reader->segment = place->number;
+    if (result == 0 && window->limit < place->end)
+        result = -EBADMSG;
+    window->limit = place->end;
+    return result;
+}
+
+static int place_scan(struct commit *commit, struct place *place, struct scan *scan) {
+    struct journal_reader *reader = scan->reader;
+    int result = reader_make(reader, commit->chain.disk);
+    if (result == 0)
+        result = reader_open(reader, commit, place);
+    if (result == 0)
+        result = groups_scan(scan, place);
+    if (reader->window != NULL)
+        window_leave(reader->window);
+    return result;
+}
+
+int journal_scan(struct journal *journal, uint32_t log, uint64_t from, struct journal_reader *reader,
+                 journal_take *take, void *user) {
+    CHECK(log < journal->facts.logs);
+    struct commit *commit = &journal->logs[log];
+    struct place place;
+    if (reader->log != log) {
+        group_forget(reader);
+        reader->segment = UINT64_MAX;
+        reader->log = log;
+    }
+    pthread_mutex_lock(&journal->lock);
+    int result = place_find(&commit->chain, from, reader, &place);
+    pthread_mutex_unlock(&journal->lock);
+    reader->next = place.position;
+    if (result <= 0)
+        return result;
+    struct scan scan = {.reader = reader, .take = take, .user = user};
+    result = place_scan(commit, &place, &scan);
+    if (result == 0)
+        return 0;
+    journal_reader_free(reader);
+    reader->next = from;
+    /* trimmed meanwhile: its file is gone, or going */
+    return from < journal_oldest(journal, log) ? -ERANGE : result;
+}
+
+bool journal_reader_has(const struct journal_reader *reader, uint32_t log, uint64_t position) {
+    return reader->window != NULL && reader->log == log && group_held(reader, position);
+}
+
+void journal_reader_free(struct journal_reader *reader) {
+    if (reader->window != NULL)
+        window_deinit(reader->window);
+    free(reader->window);
+    *reader = (struct journal_reader){.ahead = reader->ahead, .slots = reader->slots};
+}
+
+/* ---- stretches ---- */
 
 static int room_grow(void **memory, uint64_t size, uint64_t *room, uint64_t wanted) {
     if (wanted <= *room)
@@ -108,115 +270,53 @@ static int stretch_room(struct journal_stretch *stretch, uint32_t bytes) {
     return result;
 }
 
-static const char *fill_record(void *user, const struct format_record *record, const uint8_t *bytes) {
+struct fill {
+    struct journal_stretch *stretch;
+    int error;
+};
+
+static bool fill_record(void *user, uint64_t position, const struct log_entry *entry, uint64_t identity,
+                        const uint8_t *bytes) {
     struct fill *fill = user;
     struct journal_stretch *stretch = fill->stretch;
-    if (record->number < fill->from || fill->full)
-        return NULL;
-    if (stretch->count > 0 && stretch->frames_bytes + record->bytes > fill->bytes_max) {
-        fill->full = true;
-        return NULL;
-    }
-    fill->error = stretch_room(stretch, record->bytes);
+    uint64_t most = stretch->bytes_max != 0 ? stretch->bytes_max : JOURNAL_GROUP_BYTES;
+    if (stretch->count > 0 && stretch->frames_bytes + entry->length > most)
+        return false;
+    fill->error = stretch_room(stretch, entry->length);
     if (fill->error != 0)
-        return "there is no memory";
-    stretch->entries[stretch->count] = (struct log_entry){.offset = stretch->frames_bytes,
-                                                          .length = record->bytes,
-                                                          .flags = record->flags,
-                                                          .time = record->time};
-    stretch->identities[stretch->count] = record->identity;
-    if (record->bytes > 0)
-        memcpy(stretch->frames + stretch->frames_bytes, bytes, record->bytes);
-    stretch->frames_bytes += record->bytes;
+        return false;
+    if (stretch->count == 0)
+        stretch->first = position;
+    stretch->entries[stretch->count] = *entry;
+    stretch->entries[stretch->count].offset = stretch->frames_bytes;
+    stretch->identities[stretch->count] = identity;
+    if (entry->length > 0)
+        memcpy(stretch->frames + stretch->frames_bytes, bytes, entry->length);
+    stretch->frames_bytes += entry->length;
     stretch->count++;
-    stretch->next = record->number + 1;
-    return NULL;
-}
-
-/* Groups from the place on, until the stretch or the segment is full. The place is left at the group with the
- * next record. */
-static int fill_groups(struct window *window, struct place *place, struct fill *fill) {
-    struct walk walk;
-    while (!fill->full && place->offset < place->end) {
-        enum walk_state state = walk_look(window, place->offset, place->salt, &walk);
-        if (state == WALK_FAILED)
-            return walk.error;
-        if (state != WALK_GROUP || walk.group->first > fill->stretch->next)
-            return -EBADMSG;
-        uint64_t bytes = format_group_bytes(walk.group->body);
-        bool before = walk.group->first + walk.group->count <= fill->from;
-        const char *wrong = before ? NULL : walk_records(walk.group, fill_record, fill);
-        if (wrong != NULL)
-            return fill->error != 0 ? fill->error : -EBADMSG;
-        if (!fill->full)
-            place->offset += bytes;
-        if (fill->stretch->frames_bytes >= fill->bytes_max)
-            break;
-    }
-    return fill->stretch->count > 0 ? 0 : -EBADMSG;
-}
-
-/* Not beyond what is durable: what lies behind it would be read before it is written. */
-static void ahead(const struct window *window, uint64_t offset, uint64_t bytes) {
-    uint64_t most = window->limit - offset;
-    if (bytes > 0 && window->disk->calls->ahead != NULL)
-        window->disk->calls->ahead(window->disk, window->file, bytes < most ? bytes : most, offset);
-}
-
-static int stretch_fill(struct commit *commit, struct place *place, struct journal_stretch *stretch) {
-    char name[DISK_NAME_BYTES];
-    struct window window;
-    struct fill fill = {.stretch = stretch,
-                        .from = place->position,
-                        .bytes_max = stretch->bytes_max != 0 ? stretch->bytes_max : JOURNAL_GROUP_BYTES};
-    window_init(&window, commit->chain.disk);
-    window.bytes = stretch->block;
-    window.room = stretch->block_bytes;
-    chain_name(&commit->chain, name, place->number);
-    int result = window_open(&window, name);
-    if (result == 0 && window.limit < place->end)
-        result = -EBADMSG;
-    if (result == 0) {
-        window.limit = place->end;
-        ahead(&window, place->offset, stretch->ahead);
-        result = fill_groups(&window, place, &fill);
-    }
-    stretch->block = window.bytes;
-    stretch->block_bytes = window.room;
-    window.bytes = NULL;
-    window_deinit(&window);
-    return result;
+    return true;
 }
 
 int journal_read(struct journal *journal, uint32_t log, uint64_t from, struct journal_stretch *stretch) {
-    CHECK(log < journal->facts.logs);
-    struct commit *commit = &journal->logs[log];
-    struct place place;
-    pthread_mutex_lock(&journal->lock);
-    int result = place_find(&commit->chain, from, stretch, &place);
-    pthread_mutex_unlock(&journal->lock);
-    stretch->first = stretch->next = place.position;
+    struct fill fill = {.stretch = stretch};
     stretch->count = 0;
     stretch->frames_bytes = 0;
-    if (result <= 0)
-        return result;
-    result = stretch_fill(commit, &place, stretch);
-    if (result != 0) {
+    stretch->reader.slots = stretch->slots;
+    int result = journal_scan(journal, log, from, &stretch->reader, fill_record, &fill);
+    if (result == 0)
+        result = fill.error;
+    if (result != 0)
         stretch->count = 0;
-        stretch->place_position = 0;
-        /* trimmed meanwhile: its file is gone, or going */
-        return from < journal_oldest(journal, log) ? -ERANGE : result;
-    }
-    stretch->place_position = stretch->next;
-    stretch->place_segment = place.number;
-    stretch->place_offset = place.offset;
-    return 0;
+    stretch->next = stretch->reader.next;
+    if (stretch->count == 0)
+        stretch->first = stretch->next;
+    return result;
 }
 
 void journal_stretch_free(struct journal_stretch *stretch) {
+    journal_reader_free(&stretch->reader);
     free(stretch->entries);
     free(stretch->identities);
     free(stretch->frames);
-    free(stretch->block);
     *stretch = (struct journal_stretch){.bytes_max = 0};
 }

@@ -10,11 +10,16 @@ void window_init(struct window *window, struct disk *disk) {
     *window = (struct window){.disk = disk, .file = -1};
 }
 
-static void window_close(struct window *window) {
+void window_leave(struct window *window) {
     if (window->file >= 0)
         window->disk->calls->close(window->disk, window->file);
     window->file = -1;
-    window->have = window->limit = 0;
+    window->limit = 0;
+}
+
+static void window_close(struct window *window) {
+    window_leave(window);
+    window->have = window->asked = 0;
 }
 
 void window_deinit(struct window *window) {
@@ -24,8 +29,7 @@ void window_deinit(struct window *window) {
     window->room = 0;
 }
 
-int window_open(struct window *window, const char *name) {
-    window_close(window);
+int window_return(struct window *window, const char *name) {
     int file = window->disk->calls->open(window->disk, name, DISK_READ);
     if (file < 0)
         return file;
@@ -39,6 +43,11 @@ int window_open(struct window *window, const char *name) {
     return 0;
 }
 
+int window_open(struct window *window, const char *name) {
+    window_close(window);
+    return window_return(window, name);
+}
+
 static int window_grow(struct window *window, uint64_t bytes) {
     if (bytes <= window->room)
         return 0;
@@ -50,6 +59,28 @@ static int window_grow(struct window *window, uint64_t bytes) {
     return 0;
 }
 
+/* How much of what will be at the beginning is there already; it is moved there. */
+static uint64_t window_keep(struct window *window, uint64_t offset) {
+    uint64_t end = window->from + window->have;
+    if (offset < window->from || offset >= end)
+        return 0;
+    if (offset > window->from)
+        memmove(window->bytes, window->bytes + (offset - window->from), end - offset);
+    return end - offset;
+}
+
+/* Not beyond the limit: what lies behind it would be read before it is written. */
+static void window_ahead(struct window *window, uint64_t end) {
+    uint64_t most = window->limit - end;
+    uint64_t until = end + (window->ahead < most ? window->ahead : most);
+    uint64_t from = window->asked > end && window->asked <= until ? window->asked : end;
+    bool much = until - from >= window->ahead / 4 || until == window->limit;
+    if (window->disk->calls->ahead == NULL || until == from || !much)
+        return;
+    window->disk->calls->ahead(window->disk, window->file, until - from, from);
+    window->asked = until;
+}
+
 int window_get(struct window *window, uint64_t offset, uint64_t bytes, const uint8_t **out) {
     CHECK(window->file >= 0);
     if (offset > window->limit || bytes > window->limit - offset)
@@ -58,10 +89,15 @@ int window_get(struct window *window, uint64_t offset, uint64_t bytes, const uin
         uint64_t want = bytes > WINDOW_BYTES ? bytes : WINDOW_BYTES;
         if (want > window->limit - offset)
             want = window->limit - offset;
+        uint64_t kept = window_keep(window, offset);
+        CHECK(kept <= want);
         window->have = 0;
         int result = window_grow(window, want);
         if (result == 0)
-            result = disk_read_all(window->disk, window->file, window->bytes, want, offset);
+            window_ahead(window, offset + want);
+        if (result == 0)
+            result =
+                disk_read_all(window->disk, window->file, window->bytes + kept, want - kept, offset + kept);
         if (result != 0)
             return result;
         window->from = offset;

@@ -18,11 +18,17 @@ struct window {
     uint64_t from, have;
     uint8_t *bytes; /* owns; 8-byte aligned */
     uint64_t room;
+    uint64_t ahead; /* so many bytes behind what is read will be read soon; 0 = none */
+    uint64_t asked; /* the disk has been told so up to here */
 };
 
 void window_init(struct window *window, struct disk *disk);        /* zeroed memory is no window */
 void window_deinit(struct window *window);                         /* after window_init only */
 int window_open(struct window *window, const char *name) MUST_USE; /* in place of the one before */
+/* Between reads: closes the file and keeps what has been read of it. Back to the same file, which below the
+ * limit of then has not changed. */
+void window_leave(struct window *window);
+int window_return(struct window *window, const char *name) MUST_USE;
 /* `bytes` from `offset` on, valid until the next call. -ENODATA: the limit comes first. */
 int window_get(struct window *window, uint64_t offset, uint64_t bytes, const uint8_t **out) MUST_USE;
 

@@ -14,43 +14,53 @@
 
 /* ---- requests ---- */
 
-static int frames_room(struct history_request *request, uint64_t bytes) {
-    if (bytes <= request->frames_room)
-        return 0;
-    free(request->frames);
-    request->frames = malloc(bytes);
-    request->frames_room = request->frames == NULL ? 0 : bytes;
-    return request->frames == NULL ? -ENOMEM : 0;
+static int room_make(struct history_request *request, uint64_t bytes) {
+    if (request->entries == NULL)
+        request->entries = malloc(HISTORY_RECORDS * sizeof *request->entries);
+    if (bytes > request->frames_room) {
+        free(request->frames);
+        request->frames = malloc(bytes);
+        request->frames_room = request->frames == NULL ? 0 : bytes;
+    }
+    return request->entries == NULL || request->frames == NULL ? -ENOMEM : 0;
 }
 
-static uint32_t fill_count(const struct history_request *request, const struct log_entry *entries,
-                           uint32_t count) {
-    uint64_t end = entries[0].offset + request->bytes_max;
-    uint32_t fits = 1;
-    while (fits < count && fits < HISTORY_RECORDS && entries[fits].offset + entries[fits].length <= end)
-        fits++;
-    return fits;
+void history_begin(struct history_request *request) {
+    request->first = request->end = request->from;
+    request->bytes = 0;
+    request->result = 0;
+}
+
+bool history_add(struct history_request *request, uint64_t position, const struct log_entry *entry,
+                 const uint8_t *bytes) {
+    uint32_t count = (uint32_t)(request->end - request->first);
+    if (count == 0) {
+        uint64_t most = entry->length > request->bytes_max ? entry->length : request->bytes_max;
+        request->result = room_make(request, most + 1);
+        request->first = position;
+    } else if (count == HISTORY_RECORDS || request->bytes + entry->length > request->bytes_max) {
+        return false;
+    }
+    if (request->result != 0)
+        return false;
+    struct log_entry *copy = &request->entries[position % HISTORY_RECORDS];
+    *copy = *entry;
+    copy->offset = request->bytes;
+    if (entry->length > 0)
+        memcpy(request->frames + request->bytes, bytes, entry->length);
+    request->bytes += entry->length;
+    request->end = position + 1;
+    return true;
 }
 
 int history_fill(struct history_request *request, uint64_t first, const struct log_entry *entries,
                  uint32_t count, const uint8_t *frames) {
     CHECK(count > 0);
-    count = fill_count(request, entries, count);
-    uint64_t begin = entries[0].offset;
-    request->bytes = entries[count - 1].offset + entries[count - 1].length - begin;
-    if (request->entries == NULL)
-        request->entries = malloc(HISTORY_RECORDS * sizeof *request->entries);
-    if (request->entries == NULL || frames_room(request, request->bytes + 1) != 0)
-        return -ENOMEM;
-    memcpy(request->frames, frames + begin, request->bytes);
-    for (uint32_t i = 0; i < count; i++) {
-        struct log_entry *entry = &request->entries[(first + i) % HISTORY_RECORDS];
-        *entry = entries[i];
-        entry->offset -= begin;
-    }
-    request->first = first;
-    request->end = first + count;
-    return 0;
+    history_begin(request);
+    for (uint32_t i = 0; i < count; i++)
+        if (!history_add(request, first + i, &entries[i], frames + entries[i].offset))
+            break;
+    return request->result;
 }
 
 void history_free(struct history_request *request) {

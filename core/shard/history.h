@@ -39,8 +39,13 @@ struct history_request {
     struct history_request *next; /* the answerer's */
 };
 
-/* Copies records into a request, as many as it has room for; `first` is the position of the first one, whose
- * bytes are at frames + entries[0].offset, and so on without a hole. 0 or -ENOMEM; at least one record. */
+/* Copies the record that is behind those that are there already, for the first one from history_begin on.
+ * True: it has it; false: it has no room for it, or result is -ENOMEM. */
+void history_begin(struct history_request *request);
+bool history_add(struct history_request *request, uint64_t position, const struct log_entry *entry,
+                 const uint8_t *bytes);
+/* The same for a row of records; `first` is the position of the first one, whose bytes are at frames +
+ * entries[0].offset, and so on without a hole. 0 or -ENOMEM; at least one record. */
 int history_fill(struct history_request *request, uint64_t first, const struct log_entry *entries,
                  uint32_t count, const uint8_t *frames) MUST_USE;
 void history_free(struct history_request *request); /* what it owns */
