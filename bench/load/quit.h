@@ -5,10 +5,12 @@
  * error. Nothing blocks. Never returns. */
 #pragma once
 
+/* QUIT_WRONG also when the server ends a connection in the middle, whosever: which one is missed first is
+ * chance.
+ */
 enum quit_status {
     QUIT_USAGE = 64,       /* an option is wrong, or options contradict each other */
-    QUIT_WRONG = 65,       /* events were lost, altered or repeated, an answer was not what it must be, or the
-                              server ended a connection in the middle: which of several is seen first is chance */
+    QUIT_WRONG = 65,       /* events were lost, altered or repeated, or an answer was not what it must be */
     QUIT_UNAVAILABLE = 69, /* no connection, or it was closed before the measurement */
     QUIT_INTERNAL = 70,    /* memory, or a system call that can not fail */
 };

@@ -18,8 +18,8 @@ enum rh_code {
     RH_CODE_SLOW_CONSUMER = 7,    /* the subscriber fell off the ring and its policy is disconnect */
     RH_CODE_UNSUPPORTED = 8,      /* a known thing that this server does not do, such as ack level disk */
     RH_CODE_INTERNAL = 9,         /* our fault */
-    RH_CODE_NOT_ALLOWED = 10,     /* this client may not do that; for access control */
-    RH_CODE_DEADLINE = 11,        /* the event's expirytime is over */
+    RH_CODE_NOT_ALLOWED = 10,     /* this client may not do that; mostly reserved, for access control */
+    RH_CODE_DEADLINE = 11,        /* no reply in time; no server sends it */
     RH_CODE_UNKNOWN_OUTCOME = 12, /* an event may be stored or not: send it again, with its source and id */
 };
 

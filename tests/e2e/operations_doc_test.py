@@ -24,9 +24,10 @@ from wire import pb
 ROUTED = pb.ACK_LEVEL_ROUTED
 MANUAL = os.path.join(wire.ROOT, "docs", "OPERATIONS.md")
 BUILD = os.path.abspath(os.environ.get("RH_BUILD", os.path.join(wire.ROOT, "build", "release")))
-CHANGING = [(r"\(commit [^)]*\)", "(commit)"), (r"\bio=\S+", "io="), (r"(log=\S+) \(.*\)", r"\1"),
+CHANGING = [(r"\(commit [^)]*\)", "(commit)"), (r"\bio=\S+", "io="), (r"(logs?=\S+) \(.*\)", r"\1"),
             (r"\btime=\S+", "time="), (r"\bms=\d+", "ms="), (r"reason=\"[^\"]*\"", "reason="),
-            (r"Installing: \S*/installed/", "Installing: installed/")]
+            (r"Installing: \S*/installed/", "Installing: installed/"), (r"^\d{4}-\d\d-\d\dT\S+", "when"),
+            (r"\bid=(\w+):\w+", r"id=\1:"), (r"in \d+\.\d\d s\b", "in s")]
 
 
 def manual():
