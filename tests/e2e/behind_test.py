@@ -13,6 +13,7 @@ DISK, SKIP, REFUSE = pb.ACK_LEVEL_DISK, pb.SLOW_POLICY_SKIP, pb.GONE_POLICY_REFU
 SMALL = "logs: { data: 1MiB }\nlimits: { frame: 128KiB }\njournal: { segment: 1MiB%s }\n"
 OLDEST, LAST = pb.Start(oldest=True), pb.Start(last_per_topic=True)
 TOPICS, SIZE = 7, 400
+MILLION = 1_000_000
 
 
 @pytest.fixture
@@ -99,6 +100,27 @@ def test_a_slow_subscriber_of_a_disk_topic_loses_nothing(journalled):
         assert read(slow, 10) == all_of(count + 10, count)
         assert slow.round_trip() == []
     assert made.metric("roundhouse_slow_disconnects_total") == 0 and made.metric("roundhouse_gaps_total") == 0
+
+
+@pytest.mark.slow
+def test_a_million_events_for_a_slow_consumer_disturb_nobody(journalled, run, spawn):
+    """Whoever begins with all that is kept, and does not read it, costs a position: no memory, and nobody's time."""
+    made = journalled(shards=2)
+    done = run("pub", "--server", made.address, "--count", MILLION, "--quiet", "bulk", "x" * 40)
+    assert done.returncode == 0, done.stderr
+    before = made.memory()
+    slow = spawn("sub", "--server", made.address, "--from", "oldest", "--format", "raw", "--count", MILLION, "bulk")
+    made.await_metric("roundhouse_laggards", lambda n: n == 1)  # its pipe is full, and it reads no more
+    with made.client() as live, made.client(ack=wire.pb.ACK_LEVEL_DISK) as publisher:
+        live.subscribe("live")
+        for number in range(1, 201):
+            publisher.send_bytes(wire.numbered("live", number))
+            assert publisher.settle(number) == {} and wire.read_number(live.expect("event")) == number
+    assert made.memory() - before < 48 << 20, "stretches and buffers, and nothing that grows with what waits"
+    lines = 0
+    while data := slow.stdout.read(1 << 20):
+        lines += data.count(b"\n")
+    assert lines == MILLION and slow.wait() == 0, slow.stderr.read()
 
 
 def test_a_position_goes_on_where_it_stood_after_a_restart(journalled):

@@ -312,6 +312,37 @@ def test_a_dead_letter_is_sent_again_as_it_was_and_is_then_gone(run, spawn, dead
     assert letters(run, dead) == []
 
 
+def test_dead_letters_on_disk_outlive_the_router_and_are_sent_again_then(router, run, spawn, publish, tmp_path):
+    journal = ["--journal", str(tmp_path / "journal")]
+    made = router(shards=2, arguments=journal)
+    member = Member(spawn, made, "sub", "--queue", "work", "--exec", "exit 65", "o.>", says="subscribed")
+    for name in ("first", "second", "third"):
+        publish(made, f"o.{name}", name, "--id", name, "--ack", "disk")
+        assert b"status 65" in member.process.stderr.readline()
+    member.stop()
+    before = {letter["event"]["id"]: letter for letter in letters(run, made)}
+    assert set(before) == {"first", "second", "third"}
+    assert run("dlq", "drop", "--server", made.address, "--id", before["second"]["id"], "work").returncode == 0
+    states = made.metric("roundhouse_queue_states_total")
+    made.await_metric("roundhouse_queue_states_total", lambda n: n > states)  # that it was dropped is written
+    made.await_metric("roundhouse_connections", lambda n: n == 0)
+    time.sleep(0.3)
+    made.process.kill()
+    made.wait()
+    made = router(shards=1, arguments=journal)
+    after = {letter["event"]["id"]: letter for letter in letters(run, made)}
+    assert after == {name: before[name] for name in ("first", "third")}, "bytes, reasons and times are as they were"
+    watching = Member(spawn, made, "sub", "--count", "2", "o.>", says="subscribed")
+    done = run("dlq", "retry", "--server", made.address, "work")
+    assert done.returncode == 0 and "2 of 2" in done.stderr
+    assert {event["id"] for event in events(watching.rest())} == {"first", "third"}
+    member = run("sub", "--server", made.address, "--queue", "work", "--count", "2")
+    assert {event["id"] for event in events(member.stdout)} == {"first", "third"}, "the queue itself gets them again, too"
+    assert letters(run, made) == []
+    made.stop()
+    assert letters(run, router(shards=4, arguments=journal)) == []
+
+
 def test_a_dead_letter_that_can_not_be_sent_stays_and_one_that_is_dropped_does_not(run, dead):
     done = run("dlq", "retry", "--server", dead.address, "--to", "@nobody", "work")
     assert done.returncode == 65 and "no mailbox" in done.stderr and "0 of 2" in done.stderr

@@ -164,6 +164,30 @@ def test_members_of_a_group_and_dead_letters_after_a_kill(journalled):
     letters.silent()
 
 
+def test_what_can_not_be_acknowledged_is_told_apart_also_over_a_restart(journalled):
+    made = journalled()
+    publisher = made.client(ack=DISK)
+    first, second = [Durable(made, "a", group=True, window=1) for _ in range(2)]
+    assert publish(publisher, "a", 1) == {}
+    holder = first if first.next(1) is not None else second
+    other = second if holder is first else first
+    never = holder.refused(2)
+    assert never.code == pb.ERROR_CODE_INVALID and never.field == "ack.delivery" and "delivered" in never.text
+    assert other.refused(1).text == never.text, "it went to another connection"
+    holder.ack(1)
+    twice = holder.refused(1)
+    assert twice.field == "ack.delivery" and twice.text != never.text
+    saved(made)
+    killed(made)
+    made = journalled(shards=3)
+    again = Durable(made, group=True, window=1)
+    assert again.refused(1).text == never.text, "numbers of an earlier connection are nobody's"
+    assert publish(made.client(ack=DISK), "a", 2) == {}
+    assert again.event() == (2, 1, 1), "what was refused has changed nothing"
+    again.ack(1)
+    again.silent()
+
+
 def test_what_only_the_journal_still_has_is_delivered(journalled):
     config = "logs: { data: 1MiB }\nlimits: { frame: 65KiB }\njournal: { segment: 1MiB, logs: 1 }\n"
     made = journalled(config_text=config)

@@ -42,9 +42,11 @@ def exported(run, tmp_path):
 
 
 def refuses(run, status, *parts, arguments=()):
-    done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "1", *arguments)
-    assert done.returncode == status, done.stderr
-    assert done.stdout == "" and all(part in done.stderr for part in parts), done.stderr
+    """On both bodies."""
+    for body in ("epoll", "uring"):
+        done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "1", "--io", body, *arguments)
+        assert done.returncode == status, done.stderr
+        assert done.stdout == "" and all(part in done.stderr for part in parts), done.stderr
     return done.stderr
 
 

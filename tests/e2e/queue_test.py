@@ -137,6 +137,17 @@ def test_a_window_is_never_exceeded_however_much_waits(router):
     assert seen == list(range(1000))
 
 
+def test_a_window_of_zero_is_the_default_and_none_that_stands_still(router):
+    made = router(shards=2)
+    publisher = made.client(ack=ROUTED)
+    member = Member(made, "a", window=0)
+    publish(publisher, "a", *range(300))
+    assert [number for number, _, _ in member.events(256)] == list(range(256))
+    member.silent()
+    member.ack(256, THROUGH)
+    assert [number for number, _, _ in member.events(44)] == list(range(256, 300))
+
+
 def test_equal_keys_come_one_after_the_other_and_a_failing_key_parks_only_itself(router, shards):
     made = router(shards=shards)
     publisher = made.client(ack=ROUTED)
