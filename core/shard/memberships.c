@@ -199,7 +199,7 @@ void memberships_free(struct peer *peer) {
 }
 
 /* NULL: no memory. */
-static struct membership *membership_new(const struct peer *peer, uint64_t id, struct queue_text name) {
+static struct membership *membership_new(struct peer *peer, uint64_t id, struct queue_text name) {
     struct worker *worker = peer->worker;
     struct membership *membership = memberships_make(peer) ? malloc(sizeof *membership) : NULL;
     uint64_t owner =
