@@ -22,7 +22,7 @@ enum {
     CLOSING = 8,
     NO_RECONNECT = 16,
     PUBLISHES = 32,
-    JOINS = 64, /* a queue, as subscription 1 */
+    JOINS = 64, /* a queue, as subscription 1; and removes another one, by the next id */
     ASKS = 128, /* a request, whose inbox is subscription 3, or 2 without TWO_SUBSCRIPTIONS */
 };
 #define EVENTS 3 /* published before the server says anything */
@@ -30,7 +30,7 @@ enum {
 static uint64_t read_all; /* so that reading is not left out */
 static bool publishes;
 static rh_client *current;
-static int replies;
+static int replies, removals;
 static uint64_t delivery_last;
 
 static void read_bytes(const void *bytes, size_t length) {
@@ -91,6 +91,11 @@ static void on_subscribed(void *user, uint64_t subscription) {
         (void)rh_unsubscribe(current, (int64_t)subscription);
 }
 
+static void on_removed(void *user, uint64_t removal) {
+    (void)user;
+    CHECK(removal > 1 && ++removals == 1 && !rh_subscribed(current, (int64_t)removal));
+}
+
 static void on_error(void *user, int code, const char *text, bool fatal, uint64_t subscription) {
     (void)user;
     read_all += (uint64_t)code + fatal + subscription;
@@ -123,7 +128,8 @@ static rh_client *client_new(uint8_t how, int socket) {
                                         .on_subscribed = on_subscribed,
                                         .on_error = on_error,
                                         .on_resend = on_resend,
-                                        .on_lease_expired = on_lease_expired}};
+                                        .on_lease_expired = on_lease_expired,
+                                        .on_removed = on_removed}};
     rh_client *client = rh_client_new(&options, NULL);
     CHECK(client != NULL);
     if (how & JOINS)
@@ -138,6 +144,8 @@ static rh_client *client_new(uint8_t how, int socket) {
         CHECK(rh_request(client, "a", 1, (const uint8_t *)"\x0a\x01i", 3, 0, on_reply, NULL) > 0);
         memcpy(client->requests.tag, "0123456789abcdef", sizeof client->requests.tag); /* for seeds to know */
     }
+    if (how & JOINS)
+        CHECK(rh_remove_queue(client, "gone", true) > 1);
     struct epoll_event watched = {.events = EPOLLOUT};
     CHECK(epoll_ctl(client->poller, EPOLL_CTL_ADD, socket, &watched) == 0);
     client->socket = socket;
@@ -164,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         return 0;
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
     publishes = (data[0] & PUBLISHES) != 0;
-    replies = 0;
+    replies = removals = 0;
     delivery_last = 0;
     current = client_new(data[0], ends[0]);
     size_t cut = data[1] < size - 2 ? data[1] : size - 2;
