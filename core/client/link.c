@@ -349,7 +349,8 @@ void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
 }
 
 void link_unsubscribe(struct rh_client *client, const struct sub *sub) {
-    Roundhouse__V1__Unsubscribe unsubscribe = ROUNDHOUSE__V1__UNSUBSCRIBE__INIT;
+    Roundhouse__V1__Unsubscribe unsubscribe;
+    roundhouse__v1__unsubscribe__init(&unsubscribe);
     unsubscribe.id = (uint64_t)sub->id;
     Roundhouse__V1__Frame frame = ROUNDHOUSE__V1__FRAME__INIT;
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_UNSUBSCRIBE;

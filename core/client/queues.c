@@ -65,7 +65,8 @@ int64_t rh_remove_queue(rh_client *client, const char *name, bool take_over) {
 }
 
 void queues_remove(struct rh_client *client, struct sub *sub, bool first) {
-    Roundhouse__V1__Unsubscribe unsubscribe = ROUNDHOUSE__V1__UNSUBSCRIBE__INIT;
+    Roundhouse__V1__Unsubscribe unsubscribe;
+    roundhouse__v1__unsubscribe__init(&unsubscribe);
     unsubscribe.id = (uint64_t)sub->id;
     unsubscribe.remove = sub->queue->name;
     unsubscribe.take_over = sub->queue->terms.take_over;
