@@ -186,7 +186,9 @@ def test_the_resident_memory_counts_the_data_of_the_logs_twice(router):
 @pytest.mark.slow
 def test_what_a_connection_and_a_pattern_take(router, many_descriptors):
     made = router(shards=1, config_text="logs: { data: 8MiB }\n")
-    made.client().close()
+    with made.client() as client:
+        for _ in range(300):
+            client.round_trip()  # each of the shard's receive buffers has been used
     before = held(made)
     clients = [made.client() for _ in range(800)]
     after = held(made)
