@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -62,6 +63,31 @@ static int64_t real_read(struct disk *disk, int file, void *out, uint64_t bytes,
     (void)disk;
     ssize_t got = pread(file, out, bytes < SSIZE_MAX ? bytes : SSIZE_MAX, (off_t)offset);
     return got < 0 ? -errno : got;
+}
+
+/* cachestat is newer than some kernels we run on, and than the C library. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+static bool cached(int file, uint64_t bytes, uint64_t offset) {
+    struct {
+        uint64_t offset, length;
+    } range = {offset, bytes};
+    struct {
+        uint64_t cached, dirty, writeback, evicted, recently_evicted;
+    } pages = {0};
+    return syscall(SYS_cachestat, file, &range, &pages, 0) == 0 &&
+           pages.cached * (uint64_t)sysconf(_SC_PAGESIZE) >= bytes;
+}
+
+static int64_t real_read_past(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset) {
+    int flags = fcntl(file, F_GETFL);
+    if (cached(file, bytes, offset) || fcntl(file, F_SETFL, flags | O_DIRECT) != 0)
+        return real_read(disk, file, out, bytes, offset);
+    int64_t got = real_read(disk, file, out, bytes, offset);
+    (void)fcntl(file, F_SETFL, flags);
+    return got;
 }
 
 static int64_t real_write(struct disk *disk, int file, const void *from, uint64_t bytes, uint64_t offset,
@@ -146,6 +172,7 @@ static const struct disk_calls disk_real_calls = {
     .close = real_close,
     .size = real_size,
     .read = real_read,
+    .read_past = real_read_past,
     .ahead = real_ahead,
     .write = real_write,
     .sync = real_sync,
@@ -202,9 +229,10 @@ void disk_real_close(struct disk *disk) {
 
 /* ---- over interruptions and short answers ---- */
 
-int disk_read_all(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset) {
+static int read_on(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset,
+                   int64_t (*read)(struct disk *, int, void *, uint64_t, uint64_t)) {
     for (uint64_t done = 0; done < bytes;) {
-        int64_t got = disk->calls->read(disk, file, (uint8_t *)out + done, bytes - done, offset + done);
+        int64_t got = read(disk, file, (uint8_t *)out + done, bytes - done, offset + done);
         if (got == -EINTR)
             continue;
         if (got <= 0)
@@ -212,6 +240,18 @@ int disk_read_all(struct disk *disk, int file, void *out, uint64_t bytes, uint64
         done += (uint64_t)got;
     }
     return 0;
+}
+
+int disk_read_all(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset) {
+    return read_on(disk, file, out, bytes, offset, disk->calls->read);
+}
+
+/* A read that is cut short within a block can not go on past the cache either: all of it is read again. */
+int disk_read_past(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset) {
+    int result = -EINVAL;
+    if (disk->calls->read_past != NULL)
+        result = read_on(disk, file, out, bytes, offset, disk->calls->read_past);
+    return result == -EINVAL ? disk_read_all(disk, file, out, bytes, offset) : result;
 }
 
 /* A short write on a direct file goes on at a block: the rest of that block is written again. */

@@ -30,6 +30,9 @@ struct disk_calls {
     void (*close)(struct disk *disk, int file);
     int64_t (*size)(struct disk *disk, int file);
     int64_t (*read)(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset);
+    /* The same of whole blocks into memory that is aligned to one, past the page cache unless it has them
+     * all. May be NULL, and -EINVAL where the file system has no such thing. */
+    int64_t (*read_past)(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset);
     /* These bytes will be read soon: the disk may begin. May be NULL. */
     void (*ahead)(struct disk *disk, int file, uint64_t bytes, uint64_t offset);
     /* `durable`: returns when the bytes are on the medium (RWF_DSYNC); -EOPNOTSUPP where that is unknown. On
@@ -57,6 +60,8 @@ void disk_real_close(struct disk *disk); /* NULL is allowed; gives the lock back
 
 /* All of it, over EINTR and short reads; -ENODATA when the file ends before. */
 int disk_read_all(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset) MUST_USE;
+/* The same by read_past where there is such a thing. Whole blocks. */
+int disk_read_past(struct disk *disk, int file, void *out, uint64_t bytes, uint64_t offset) MUST_USE;
 /* All of it, over EINTR and short writes; not durable. */
 int disk_write_all(struct disk *disk, int file, const void *from, uint64_t bytes, uint64_t offset) MUST_USE;
 /* All of it, and durable: by durable writes while *direct says so (set to false where they are not known),

@@ -110,7 +110,9 @@ bool journal_failed(const struct journal *journal, struct journal_trouble *troub
  * JOURNAL_GROUP_BYTES. */
 struct journal_reader {
     /* the caller's */
-    uint64_t ahead;        /* so many bytes behind what is read will be read soon; 0 = none */
+    uint64_t ahead; /* so many bytes behind what is read will be read soon; 0 = none */
+    bool in_order;  /* the disk is read in pieces of JOURNAL_GROUP_BYTES, closed segments past the page cache
+                       unless  it has the piece, and a scan ends with a piece */
     const uint64_t *slots; /* NULL, or 64 words with a bit per slot: records may be left out before others
                               that are in a segment without any of these slots */
     /* the answer */
@@ -136,6 +138,14 @@ typedef bool journal_take(void *user, uint64_t position, const struct log_entry 
  * journal_read */
 int journal_scan(struct journal *journal, uint32_t log, uint64_t from, struct journal_reader *reader,
                  journal_take *take, void *user) MUST_USE;
+/* Reads without giving anything, so that a scan from there finds it in memory; results as of a scan. */
+int journal_load(struct journal *journal, uint32_t log, uint64_t from,
+                 struct journal_reader *reader) MUST_USE;
+/* The position behind the last record that it has in memory; 0: it has read nothing. */
+uint64_t journal_reader_end(const struct journal_reader *reader);
+/* Makes another one ready to be loaded from there, with what `reader` has of the group that begins there: so
+ * that is not read twice. */
+void journal_reader_follow(struct journal_reader *behind, const struct journal_reader *reader);
 /* Whether the reader has the record in memory. */
 bool journal_reader_has(const struct journal_reader *reader, uint32_t log, uint64_t position);
 void journal_reader_free(

@@ -9,6 +9,7 @@
 /* Where a read begins and how far it goes. */
 struct place {
     uint64_t number, salt, end; /* of the segment */
+    bool closed;                /* it is written no more */
     uint64_t offset;            /* of a group at or before the position */
     uint64_t position;
 };
@@ -76,6 +77,7 @@ static int place_find(const struct chain *chain, uint64_t from, const struct jou
     place->number = segment->number;
     place->salt = segment->salt;
     place->end = segment->end;
+    place->closed = segment != chain_current(chain);
     place->offset = place_offset(segment, reader, place->position);
     return 1;
 }
@@ -141,13 +143,27 @@ static int group_scan(struct scan *scan, const uint8_t *at) {
     return reader->record == end ? 0 : -EBADMSG;
 }
 
-/* Groups from the place on, until it is enough or the segment ends. The reader is left at the group with the
- * next record. */
+static const struct format_group *group_in(const struct window *window, uint64_t offset) {
+    return (const struct format_group *)(const void *)(window->bytes + (offset - window->from));
+}
+
+/* The whole group is in the window, if what is there is one. */
+static bool group_near(const struct window *window, uint64_t offset) {
+    return window_has(window, offset, JOURNAL_BLOCK_BYTES) &&
+           window_has(window, offset, format_group_bytes(group_in(window, offset)->body));
+}
+
+/* Groups from the place on, until it is enough, or the segment or the piece ends. The reader is left at the
+ * group with the next record. */
 static int groups_scan(struct scan *scan, struct place *place) {
     struct journal_reader *reader = scan->reader;
     while (!scan->enough && place->offset < place->end) {
         const uint8_t *at = NULL;
         int result = group_get(reader, place, &at);
+        if (result == 0 && scan->take == NULL) {
+            scan->enough = true; /* it is there */
+            break;
+        }
         if (result == 0)
             result = group_scan(scan, at);
         if (result != 0)
@@ -157,6 +173,8 @@ static int groups_scan(struct scan *scan, struct place *place) {
         place->offset += format_group_bytes(((const struct format_group *)(const void *)at)->body);
         group_forget(reader);
         reader->offset = place->offset;
+        if (reader->in_order && scan->any && !group_near(reader->window, place->offset))
+            break;
     }
     return scan->any || scan->enough ? 0 : -EBADMSG;
 }
@@ -178,6 +196,8 @@ static int reader_open(struct journal_reader *reader, const struct commit *commi
     char name[DISK_NAME_BYTES];
     struct window *window = reader->window;
     bool same = reader->segment == place->number;
+    window->past = reader->in_order && place->closed;
+    window->least = reader->in_order ? JOURNAL_GROUP_BYTES : JOURNAL_WAYPOINT_BYTES;
     chain_name(&commit->chain, name, place->number);
     int result = same ? window_return(window, name) : window_open(window, name);
     if (!same || result != 0)
@@ -227,6 +247,41 @@ int journal_scan(struct journal *journal, uint32_t log, uint64_t from, struct jo
     return from < journal_oldest(journal, log) ? -ERANGE : result;
 }
 
+int journal_load(struct journal *journal, uint32_t log, uint64_t from, struct journal_reader *reader) {
+    return journal_scan(journal, log, from, reader, NULL, NULL);
+}
+
+/* Where the groups end that are whole in the window; returns the position there. */
+static uint64_t piece_end(const struct journal_reader *reader, uint64_t *offset) {
+    uint64_t end = reader->group_next != 0 ? reader->group_next : reader->next;
+    *offset = reader->offset;
+    while (group_near(reader->window, *offset)) {
+        const struct format_group *group = group_in(reader->window, *offset);
+        if (group->first + group->count > end)
+            end = group->first + group->count;
+        *offset += format_group_bytes(group->body);
+    }
+    return end;
+}
+
+uint64_t journal_reader_end(const struct journal_reader *reader) {
+    uint64_t offset;
+    return reader->window == NULL ? 0 : piece_end(reader, &offset);
+}
+
+void journal_reader_follow(struct journal_reader *behind, const struct journal_reader *reader) {
+    uint64_t offset, end = piece_end(reader, &offset);
+    group_forget(behind);
+    behind->segment = UINT64_MAX;
+    if (!window_has(reader->window, offset, 0) || reader_make(behind, reader->window->disk) != 0 ||
+        window_copy(behind->window, reader->window, offset) != 0)
+        return; /* then all of it is read */
+    behind->log = reader->log;
+    behind->segment = reader->segment;
+    behind->offset = offset;
+    behind->next = end;
+}
+
 bool journal_reader_has(const struct journal_reader *reader, uint32_t log, uint64_t position) {
     return reader->window != NULL && reader->log == log && group_held(reader, position);
 }
@@ -235,7 +290,8 @@ void journal_reader_free(struct journal_reader *reader) {
     if (reader->window != NULL)
         window_deinit(reader->window);
     free(reader->window);
-    *reader = (struct journal_reader){.ahead = reader->ahead, .slots = reader->slots};
+    *reader =
+        (struct journal_reader){.ahead = reader->ahead, .in_order = reader->in_order, .slots = reader->slots};
 }
 
 /* ---- stretches ---- */

@@ -7,7 +7,7 @@
 #define WINDOW_BYTES (1u * MIB)
 
 void window_init(struct window *window, struct disk *disk) {
-    *window = (struct window){.disk = disk, .file = -1};
+    *window = (struct window){.disk = disk, .least = WINDOW_BYTES, .file = -1};
 }
 
 void window_leave(struct window *window) {
@@ -48,14 +48,19 @@ int window_open(struct window *window, const char *name) {
     return window_return(window, name);
 }
 
-static int window_grow(struct window *window, uint64_t bytes) {
+/* The first `kept` bytes stay. */
+static int window_grow(struct window *window, uint64_t bytes, uint64_t kept) {
     if (bytes <= window->room)
         return 0;
-    uint8_t *larger = realloc(window->bytes, bytes);
+    uint64_t room = format_blocks(bytes);
+    uint8_t *larger = aligned_alloc(JOURNAL_BLOCK_BYTES, room);
     if (larger == NULL)
         return -ENOMEM;
+    if (kept > 0)
+        memcpy(larger, window->bytes, kept);
+    free(window->bytes);
     window->bytes = larger;
-    window->room = bytes;
+    window->room = room;
     return 0;
 }
 
@@ -81,23 +86,45 @@ static void window_ahead(struct window *window, uint64_t end) {
     window->asked = until;
 }
 
+static int window_read(const struct window *window, uint64_t at, uint64_t bytes, uint64_t offset) {
+    return (window->past ? disk_read_past : disk_read_all)(window->disk, window->file, window->bytes + at,
+                                                           bytes, offset);
+}
+
+int window_copy(struct window *window, const struct window *from, uint64_t offset) {
+    CHECK(offset >= from->from && offset <= from->from + from->have);
+    uint64_t bytes = from->from + from->have - offset;
+    window->have = 0;
+    int result = window_grow(window, bytes, 0);
+    if (result != 0)
+        return result;
+    if (bytes > 0)
+        memcpy(window->bytes, from->bytes + (offset - from->from), bytes);
+    window->from = offset;
+    window->have = bytes;
+    return 0;
+}
+
+bool window_has(const struct window *window, uint64_t offset, uint64_t bytes) {
+    return offset >= window->from && offset + bytes <= window->from + window->have;
+}
+
 int window_get(struct window *window, uint64_t offset, uint64_t bytes, const uint8_t **out) {
     CHECK(window->file >= 0);
     if (offset > window->limit || bytes > window->limit - offset)
         return -ENODATA;
-    if (offset < window->from || offset + bytes > window->from + window->have) {
-        uint64_t want = bytes > WINDOW_BYTES ? bytes : WINDOW_BYTES;
+    if (!window_has(window, offset, bytes)) {
+        uint64_t want = bytes > window->least ? bytes : window->least;
         if (want > window->limit - offset)
             want = window->limit - offset;
         uint64_t kept = window_keep(window, offset);
         CHECK(kept <= want);
         window->have = 0;
-        int result = window_grow(window, want);
+        int result = window_grow(window, want, kept);
         if (result == 0)
             window_ahead(window, offset + want);
         if (result == 0)
-            result =
-                disk_read_all(window->disk, window->file, window->bytes + kept, want - kept, offset + kept);
+            result = window_read(window, kept, want - kept, offset + kept);
         if (result != 0)
             return result;
         window->from = offset;

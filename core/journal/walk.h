@@ -13,10 +13,12 @@
 
 struct window {
     struct disk *disk; /* borrows */
+    uint64_t least;    /* bytes of one read, where there are so many */
     int file;          /* owns; -1 = none is open */
+    bool past;         /* reads are past the page cache */
     uint64_t limit;    /* nothing is read at or behind it: the size of the file, or what is durable */
     uint64_t from, have;
-    uint8_t *bytes; /* owns; 8-byte aligned */
+    uint8_t *bytes; /* owns; aligned to a block */
     uint64_t room;
     uint64_t ahead; /* so many bytes behind what is read will be read soon; 0 = none */
     uint64_t asked; /* the disk has been told so up to here */
@@ -31,6 +33,10 @@ void window_leave(struct window *window);
 int window_return(struct window *window, const char *name) MUST_USE;
 /* `bytes` from `offset` on, valid until the next call. -ENODATA: the limit comes first. */
 int window_get(struct window *window, uint64_t offset, uint64_t bytes, const uint8_t **out) MUST_USE;
+/* The same bytes from `offset` on, of the same file, as far as `from` has them. -ENOMEM: none. */
+int window_copy(struct window *window, const struct window *from, uint64_t offset) MUST_USE;
+/* Whether it would come without a read. */
+bool window_has(const struct window *window, uint64_t offset, uint64_t bytes);
 
 enum walk_state {
     WALK_GROUP,  /* a group that is whole in itself */
