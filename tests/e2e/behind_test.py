@@ -7,21 +7,22 @@ import time
 import pytest
 
 import wire
-from wire import pb
+from wire import ce, pb
 
 DISK, SKIP, REFUSE = pb.ACK_LEVEL_DISK, pb.SLOW_POLICY_SKIP, pb.GONE_POLICY_REFUSE
 SMALL = "logs: { data: 1MiB }\nlimits: { frame: 128KiB }\njournal: { segment: 1MiB%s }\n"
 OLDEST, LAST = pb.Start(oldest=True), pb.Start(last_per_topic=True)
 TOPICS, SIZE = 7, 400
 MILLION = 1_000_000
+OVER = "2001-02-03T04:05:06Z"
 
 
 @pytest.fixture
 def journalled(router, tmp_path):
     """A function that starts a router with the journal of this test, and rings that keep little of it."""
 
-    def start(shards=2, keep="", **options):
-        return router(shards=shards, config_text=SMALL % keep, arguments=["--journal", str(tmp_path / "journal")], **options)
+    def start(shards=2, keep="", rules="", **options):
+        return router(shards=shards, config_text=SMALL % keep + rules, arguments=["--journal", str(tmp_path / "journal")], **options)
 
     return start
 
@@ -121,6 +122,32 @@ def test_a_million_events_for_a_slow_consumer_disturb_nobody(journalled, run, sp
     while data := slow.stdout.read(1 << 20):
         lines += data.count(b"\n")
     assert lines == MILLION and slow.wait() == 0, slow.stderr.read()
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["behind the ring", "of an earlier run"])
+def test_what_has_expired_is_passed_over_and_is_no_hole(journalled, again):
+    """Of three events one is over when it comes, one when its topic's lifetime is, and one is not: the others are counted, and no Gap tells of
+    what nobody was to get."""
+    rules = 'topics: [{ match: "t.1", expiry: 20ms }]\n'
+    made = journalled(rules=rules)
+    count = 15_000
+    with made.client(ack=DISK) as publisher:
+        for first in range(0, count, 500):
+            publisher.send_bytes(b"".join(
+                wire.event_frame(f"t.{n % 3}", wire.cloud_event(id=f"{n:06}", data=b"x" * SIZE, **({"expirytime": OVER} if n % 3 == 2 else {})))
+                for n in range(first, first + 500)))
+        assert publisher.settle(count) == {}
+    time.sleep(0.03)
+    if again:
+        made.stop()
+        made = journalled(rules=rules)
+    with made.client() as client:
+        client.subscribe("t.*", start=OLDEST)
+        got = [ce.CloudEvent.FromString(event.event).id for event in client.events(count // 3)]
+        assert got == [f"{n:06}" for n in range(0, count, 3)]
+        assert client.round_trip() == []
+    assert made.metric("roundhouse_events_expired_total") == count - len(got)
+    assert made.metric("roundhouse_history_bytes_total") > 4 << 20 and made.metric("roundhouse_gaps_total") == 0
 
 
 def test_a_position_goes_on_where_it_stood_after_a_restart(journalled):
