@@ -27,7 +27,8 @@ static_assert((int)RH_CODE_DEADLINE == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CO
 static_assert((int)RH_CODE_UNKNOWN_OUTCOME == (int)ROUNDHOUSE__V1__ERROR_CODE__ERROR_CODE_UNKNOWN_OUTCOME,
               "wire codes");
 static_assert((int)WIRE_EVENT == (int)ROUNDHOUSE__V1__FRAME__BODY_EVENT &&
-                  (int)WIRE_LEASE_EXPIRED == (int)ROUNDHOUSE__V1__FRAME__BODY_LEASE_EXPIRED,
+                  (int)WIRE_LEASE_EXPIRED == (int)ROUNDHOUSE__V1__FRAME__BODY_LEASE_EXPIRED &&
+                  (int)WIRE_REPLAYED == (int)ROUNDHOUSE__V1__FRAME__BODY_REPLAYED,
               "frame kinds are field numbers");
 
 static bool refuse(struct fault *fault, enum rh_code code, const char *text, const char *field) {
@@ -59,6 +60,8 @@ static const struct {
     {&roundhouse__v1__queue__descriptor, 11, "subscribe.queue.key"},
     {&roundhouse__v1__unsubscribe__descriptor, 2, "unsubscribe.remove"},
     {&roundhouse__v1__ack__descriptor, 5, "ack.reason"},
+    {&roundhouse__v1__replay__descriptor, 2, "replay.queue"},
+    {&roundhouse__v1__replay__descriptor, 5, "replay.filter"},
     {&roundhouse__v1__error__descriptor, 2, "error.text"},
     {&roundhouse__v1__error__descriptor, 3, "error.field"},
     {&roundhouse__v1__goodbye__descriptor, 1, "goodbye.reason"},

@@ -32,7 +32,9 @@ enum wire_kind {
     WIRE_PONG = 14,
     WIRE_GOODBYE = 15,
     WIRE_LEASE_EXPIRED = 16,
-    WIRE_KNOWN_LAST = WIRE_LEASE_EXPIRED,
+    WIRE_REPLAY = 17,
+    WIRE_REPLAYED = 18,
+    WIRE_KNOWN_LAST = WIRE_REPLAYED,
     WIRE_UNKNOWN = 99, /* a kind of a newer version: skipped */
 };
 

@@ -153,6 +153,7 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define QUEUE_LOGS_MAX        64u    /* logs that one queue can have a cursor in: all there are */
 #define QUEUE_OUTSTANDING_MAX 16384u /* events of one queue, given out or put aside; 128 bytes each */
 #define QUEUE_PARKED_MAX      8192u  /* ... of these behind an event with their key, or in a pause */
+#define QUEUE_REPLAYS_MAX     8192u  /* ... of all of them that are replayed: what is live has room beside */
 #define QUEUE_WINDOW_MAX      8192u  /* events that one member may hold */
 #define QUEUE_WINDOW_DEFAULT  256u
 #define QUEUE_MEMBER_BYTES_MAX                                                                               \
@@ -172,6 +173,10 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define QUEUE_STATE_BYTES_MAX (896u * KIB)            /* the whole state of one queue, as it is kept */
 #define QUEUE_SAVE_NS         (100u * NS_PER_MS) /* from a change to its record: what may be done twice */
 #define QUEUE_SAVES_MAX       256u               /* states that a worker writes in one turn */
+#define REPLAY_TELL_NS        (250u * NS_PER_MS) /* how often, at most, a replay says how far it is */
+#define REPLAY_SLACK_NS       (10u * NS_PER_MS)  /* what a replay with a rate may catch up at once */
+#define REPLAY_RATE_LEAST     0.001              /* events per second */
+static_assert(QUEUE_REPLAYS_MAX < QUEUE_OUTSTANDING_MAX, "a replay leaves room for what is live");
 static_assert(QUEUE_PARKED_MAX < QUEUE_OUTSTANDING_MAX && QUEUE_WINDOW_MAX < QUEUE_OUTSTANDING_MAX,
               "what is put aside leaves room for what is given out");
 static_assert(QUEUE_STATE_BYTES_MAX < FRAME_BYTES_DEFAULT, "a queue's state is one record of its log");

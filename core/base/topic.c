@@ -232,6 +232,37 @@ bool pattern_matches(const uint8_t *pattern, size_t pattern_n, const uint8_t *to
     return !(leading_wildcard && set_apart) && tokens_match(pattern, pattern_n, topic, topic_n);
 }
 
+/* The token at the front of what is left, which is not empty; and what is left behind it. */
+static size_t token_take(const uint8_t **p, size_t *n, const uint8_t **token) {
+    const uint8_t *dot = memchr(*p, '.', *n);
+    size_t length = dot ? (size_t)(dot - *p) : *n;
+    size_t used = dot ? length + 1 : length;
+    *token = *p;
+    *p += used;
+    *n -= used;
+    return length;
+}
+
+static bool token_is(const uint8_t *token, size_t n, char c) {
+    return n == 1 && token[0] == (uint8_t)c;
+}
+
+bool patterns_meet(const uint8_t *a, size_t a_n, const uint8_t *b, size_t b_n) {
+    bool a_wild = a[0] == '*' || a[0] == '>', b_wild = b[0] == '*' || b[0] == '>';
+    if ((a_wild && (b[0] == '$' || b[0] == '@')) || (b_wild && (a[0] == '$' || a[0] == '@')))
+        return false;
+    while (a_n && b_n) {
+        const uint8_t *token, *other;
+        size_t n = token_take(&a, &a_n, &token), other_n = token_take(&b, &b_n, &other);
+        if (token_is(token, n, '>') || token_is(other, other_n, '>'))
+            return true;
+        bool same = n == other_n && memcmp(token, other, n) == 0;
+        if (!same && !token_is(token, n, '*') && !token_is(other, other_n, '*'))
+            return false;
+    }
+    return !a_n && !b_n;
+}
+
 uint64_t topic_hash(const uint8_t *p, size_t n, uint64_t slot_seed) {
     return XXH3_64bits_withSeed(p, n, slot_seed);
 }

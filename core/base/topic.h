@@ -34,6 +34,9 @@ bool pattern_wild(const uint8_t *p, size_t n);
  * The plain definition, for tests and catch-up; the trie in core/route does it for many at once. */
 bool pattern_matches(const uint8_t *pattern, size_t pattern_n, const uint8_t *topic, size_t topic_n);
 
+/* Whether some topic matches both of two valid patterns. */
+bool patterns_meet(const uint8_t *a, size_t a_n, const uint8_t *b, size_t b_n);
+
 /* XXH3-64 of a topic with the installation's slot seed; its slot is the top 12 bits. */
 uint64_t topic_hash(const uint8_t *p, size_t n, uint64_t slot_seed);
 static inline uint32_t topic_slot(uint64_t hash) {

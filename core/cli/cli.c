@@ -5,6 +5,7 @@
 #include "core/cli/journal.h"
 #include "core/cli/pub.h"
 #include "core/cli/queue.h"
+#include "core/cli/replay.h"
 #include "core/cli/reply.h"
 #include "core/cli/request.h"
 #include "core/cli/serve.h"
@@ -28,6 +29,7 @@ static const char cli_usage[] =
     "  sub            print the events of some patterns, of a queue or of a mailbox as they come\n"
     "  request        ask a question and print the reply\n"
     "  reply          answer requests\n"
+    "  replay         deliver a stretch of what is kept once more, to one queue or mailbox\n"
     "  dlq            look at dead letters, which nobody could handle; send them again, or drop them\n"
     "  queue          end a queue or a mailbox for good\n"
     "  config check   find every mistake in a configuration file\n"
@@ -69,11 +71,11 @@ struct cli_command {
 };
 
 static const struct cli_command cli_commands[] = {
-    {"serve", serve_command},     {"pub", pub_command},           {"sub", sub_command},
-    {"request", request_command}, {"reply", reply_command},       {"dlq", dlq_command},
-    {"queue", queue_command},     {"config", config_command},     {"journal", journal_command},
-    {"version", version_command}, {"help", help_command},         {"--help", help_command},
-    {"-h", help_command},         {"--version", version_command},
+    {"serve", serve_command},     {"pub", pub_command},         {"sub", sub_command},
+    {"request", request_command}, {"reply", reply_command},     {"dlq", dlq_command},
+    {"queue", queue_command},     {"replay", replay_command},   {"config", config_command},
+    {"journal", journal_command}, {"version", version_command}, {"help", help_command},
+    {"--help", help_command},     {"-h", help_command},         {"--version", version_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

@@ -100,6 +100,7 @@ void rh_client_free(rh_client *client) {
     subs_deinit(&client->subs);
     seen_deinit(&client->seen);
     requests_deinit(&client->requests);
+    free(client->replays);
     free(client->position);
     free(client->refusals);
     free(client->duplicates);
@@ -211,7 +212,7 @@ int rh_unsubscribe(rh_client *client, int64_t subscription) {
     }
     sub->state = SUB_LEAVING;
     client->subs.leaving++;
-    link_unsubscribe(client, sub);
+    link_unsubscribe(client, sub->id);
     return RH_OK;
 }
 

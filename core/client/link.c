@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/client/queues.h"
+#include "core/client/replays.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -94,6 +95,7 @@ void link_over(struct rh_client *client, int result, const char *why) {
     client->result = result;
     link_state(client, client->error);
     requests_end(client, RH_CODE_UNAVAILABLE, client->error);
+    replays_lost(client);
 }
 
 void link_lost(struct rh_client *client, const char *why, uint64_t pause_ns) {
@@ -118,6 +120,7 @@ void link_lost(struct rh_client *client, const char *why, uint64_t pause_ns) {
     uint64_t pause = link_pause(client);
     client->retry_ns = clock_mono_ns() + (pause > pause_ns ? pause : pause_ns);
     link_state(client, client->error);
+    replays_lost(client);
 }
 
 static bool link_watch_new(struct rh_client *client) {
@@ -348,10 +351,10 @@ void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
     link_asked(client, sub, outbox_control(&client->outbox, &frame, first) == 0);
 }
 
-void link_unsubscribe(struct rh_client *client, const struct sub *sub) {
+void link_unsubscribe(struct rh_client *client, int64_t id) {
     Roundhouse__V1__Unsubscribe unsubscribe;
     roundhouse__v1__unsubscribe__init(&unsubscribe);
-    unsubscribe.id = (uint64_t)sub->id;
+    unsubscribe.id = (uint64_t)id;
     Roundhouse__V1__Frame frame = ROUNDHOUSE__V1__FRAME__INIT;
     frame.body_case = ROUNDHOUSE__V1__FRAME__BODY_UNSUBSCRIBE;
     frame.unsubscribe = &unsubscribe;

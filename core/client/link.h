@@ -82,6 +82,8 @@ struct rh_client {
     struct subs subs;
     struct seen seen;
     struct requests requests;
+    int64_t *replays; /* owns; those that go on */
+    size_t replays_count, replays_capacity;
     uint8_t instance[16];
     bool connected_once;
     bool closing;            /* rh_close was called */
@@ -129,7 +131,7 @@ bool link_send(struct rh_client *client);
 void link_control(struct rh_client *client, const Roundhouse__V1__Frame *frame);
 void link_ping(struct rh_client *client);
 void link_subscribe(struct rh_client *client, struct sub *sub, bool first);
-void link_unsubscribe(struct rh_client *client, const struct sub *sub);
+void link_unsubscribe(struct rh_client *client, int64_t id); /* of a subscription, or a replay */
 /* What a subscription asks for is on its way, or there was no memory: the next timer asks again. */
 void link_asked(struct rh_client *client, struct sub *sub, bool asked);
 /* Goodbye, once, when it is time for it. */

@@ -3,6 +3,7 @@
 #include "codecs/proto/field.h"
 #include "core/base/clock.h"
 #include "core/client/queues.h"
+#include "core/client/replays.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -305,6 +306,8 @@ static void receive_error_fatal(struct rh_client *client, const Roundhouse__V1__
  * anew. false: the program is not to be told. */
 static bool receive_error_of_sub(struct rh_client *client, const Roundhouse__V1__Error *error) {
     int64_t id = (int64_t)error->subscription;
+    if (replays_refused(client, id))
+        return true;
     struct sub *sub = subs_find(&client->subs, id);
     bool of_ack = sub != NULL && sub->queue != NULL && strncmp(error->field, "ack.", 4) == 0;
     if (sub != NULL && sub->removes && queues_removed(client, sub, error))
@@ -406,6 +409,9 @@ static void receive_unpacked(struct rh_client *client, const Roundhouse__V1__Fra
         break;
     case ROUNDHOUSE__V1__FRAME__BODY_LEASE_EXPIRED:
         queues_lease_expired(client, frame->lease_expired);
+        break;
+    case ROUNDHOUSE__V1__FRAME__BODY_REPLAYED:
+        replays_replayed(client, frame->replayed);
         break;
     case ROUNDHOUSE__V1__FRAME__BODY_GAP:
         receive_gap(client, frame->gap);

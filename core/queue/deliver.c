@@ -10,6 +10,11 @@ static bool offer_later(const struct queue *queue, const struct queue_event *eve
     return queue->ready.count && (event->replay || !queue->entries[timers_first(&queue->ready)].replay);
 }
 
+/* Room beside all others to be put aside; a replay leaves half of it to what is live. */
+static bool room_to_park(const struct queue *queue, bool replay) {
+    return queue->parked < QUEUE_PARKED_MAX && (!replay || queue->replays_parked < QUEUE_PARKED_MAX / 2);
+}
+
 static bool key_busy(const struct queue *queue, const struct queue_event *event) {
     uint64_t key = event_key(event);
     return key && lookup_find(&queue->keys, key) != LOOKUP_NONE;
@@ -26,7 +31,9 @@ static enum queue_offer offer_take(struct queue *queue, const struct queue_event
                                    const struct hole_run *hole, struct queue_time now,
                                    struct queue_delivery *delivery) {
     bool parked = key_busy(queue, event);
-    if (parked ? queue->parked >= QUEUE_PARKED_MAX : offer_later(queue, event))
+    if (parked ? !room_to_park(queue, event->replay) : offer_later(queue, event))
+        return OFFER_WAIT;
+    if (event->replay && queue->replays >= QUEUE_REPLAYS_MAX)
         return OFFER_WAIT;
     struct member *member = parked ? NULL : member_choose(queue, event->replay, 0);
     if (!parked && !member)
@@ -73,11 +80,22 @@ static void delivery_done(struct queue *queue, uint32_t entry) {
     entry_done(queue, entry);
 }
 
+static void delivery_acked(struct queue *queue, uint32_t entry) {
+    struct queue_replay *replay = entry_replay(queue, entry);
+    if (replay)
+        replay->done++;
+    delivery_done(queue, entry);
+    queue->counts.done++;
+}
+
 void queue_lost(struct queue *queue, uint64_t owner, uint64_t delivery) {
     const struct member *member = member_of(queue, owner);
     CHECK(member);
     uint32_t entry = entry_of(queue, member, delivery);
     CHECK(entry != NO_ENTRY);
+    struct queue_replay *replay = entry_replay(queue, entry);
+    if (replay)
+        replay->lost++;
     delivery_done(queue, entry);
     queue->counts.lost++;
 }
@@ -98,10 +116,8 @@ static uint64_t entry_pause(const struct queue *queue, const struct entry *entry
 static enum queue_answer ack_through(struct queue *queue, const struct member *member, uint64_t delivery) {
     if (member->first == NO_ENTRY || queue->entries[member->first].delivery > delivery)
         return QUEUE_OVER;
-    while (member->first != NO_ENTRY && queue->entries[member->first].delivery <= delivery) {
-        delivery_done(queue, member->first);
-        queue->counts.done++;
-    }
+    while (member->first != NO_ENTRY && queue->entries[member->first].delivery <= delivery)
+        delivery_acked(queue, member->first);
     return QUEUE_OK;
 }
 
@@ -134,8 +150,7 @@ static enum queue_answer ack_one(struct queue *queue, uint32_t entry, const stru
         timers_set(&queue->timers, entry, now.mono_ns + queue->terms.lease_ns);
         return QUEUE_OK;
     default:
-        delivery_done(queue, entry);
-        queue->counts.done++;
+        delivery_acked(queue, entry);
         return QUEUE_OK;
     }
 }

@@ -20,8 +20,19 @@ static void entry_state(struct queue *queue, uint32_t number, enum entry_state s
     timers_drop(&queue->timers, number);
     timers_drop(&queue->ready, number);
     queue->parked -= entry_waits(entry);
+    queue->replays_parked -= entry->replay && entry_waits(entry);
     entry->state = (uint8_t)state;
     queue->parked += entry_waits(entry);
+    queue->replays_parked += entry->replay && entry_waits(entry);
+}
+
+bool entry_left_over(const struct queue *queue, const struct entry *entry) {
+    return entry->replay && entry->replay_of != queue->replay_number;
+}
+
+struct queue_replay *entry_replay(struct queue *queue, uint32_t number) {
+    const struct entry *entry = &queue->entries[number];
+    return entry->replay && !entry_left_over(queue, entry) ? &queue->replay : NULL;
 }
 
 static int entries_grow(struct queue *queue) {
@@ -127,8 +138,11 @@ uint32_t entry_make(struct queue *queue, const struct queue_event *event) {
                                             .member_next = NO_ENTRY,
                                             .key_next = NO_ENTRY,
                                             .key_last = number,
+                                            .replay_of = queue->replay_number,
                                             .replay = event->replay};
     queue->outstanding++;
+    queue->replays += event->replay;
+    queue->replay.outstanding += event->replay;
     if (!event->replay)
         entry_link_log(queue, number);
     if (entry_link_key(queue, number))
@@ -139,6 +153,9 @@ uint32_t entry_make(struct queue *queue, const struct queue_event *event) {
 }
 
 void entry_done(struct queue *queue, uint32_t number) {
+    struct queue_replay *replay = entry_replay(queue, number);
+    if (replay)
+        replay->outstanding--;
     entry_unlink_key(queue, number);
     entry_state(queue, number, ENTRY_FREE);
     struct entry *entry = &queue->entries[number];
@@ -150,6 +167,7 @@ void entry_done(struct queue *queue, uint32_t number) {
     entry->reason = NULL;
     entry->log_next = queue->entries_free;
     queue->entries_free = number;
+    queue->replays -= entry->replay;
     queue->outstanding--;
 }
 
@@ -196,6 +214,9 @@ void entry_give(struct queue *queue, uint32_t number, struct member *member, str
     entry->member = member->number;
     entry->serial = member->serial;
     entry->delivery = member->next_delivery++;
+    struct queue_replay *replay = entry_replay(queue, number);
+    if (replay && entry->attempt == 0)
+        replay->delivered++;
     entry->attempt += entry->attempt < UINT32_MAX;
     entry->last_ns = now.wall_ns;
     if (!entry->first_ns)
@@ -243,6 +264,9 @@ static void entry_reason(struct entry *entry, struct queue_text reason) {
 }
 
 void entry_dies(struct queue *queue, uint32_t number, struct queue_text reason, bool refused) {
+    struct queue_replay *replay = entry_replay(queue, number);
+    if (replay)
+        replay->dead++;
     entry_state(queue, number, ENTRY_DEAD);
     struct entry *entry = &queue->entries[number];
     entry->refused = refused;
@@ -259,6 +283,10 @@ void entry_dies(struct queue *queue, uint32_t number, struct queue_text reason, 
 void entry_failed(struct queue *queue, uint32_t number, uint64_t pause_ns, struct queue_time now,
                   struct queue_text reason) {
     entry_take_back(queue, number);
+    if (entry_left_over(queue, &queue->entries[number])) {
+        entry_done(queue, number);
+        return;
+    }
     if (queue->entries[number].attempt >= queue->terms.attempts) {
         entry_dies(queue, number, reason, false);
         return;

@@ -75,6 +75,13 @@ uint64_t queue_cursor(const struct queue *queue, uint32_t log) {
     return log_begun(queue, log)->cursor;
 }
 
+uint64_t queue_reached(const struct queue *queue, uint32_t number) {
+    const struct queue_log *log = log_of(queue, number);
+    if (!log)
+        return 0;
+    return log->cursor < log->restored_to ? log->restored_to : log->cursor;
+}
+
 uint64_t queue_floor(const struct queue *queue, uint32_t log) {
     return log_floor(queue, log_begun(queue, log));
 }

@@ -117,7 +117,10 @@ void queue_leave(struct queue *queue, uint64_t owner) {
     while (member->first != NO_ENTRY) {
         uint32_t entry = member->first;
         entry_take_back(queue, entry);
-        entry_ready(queue, entry);
+        if (entry_left_over(queue, &queue->entries[entry]))
+            entry_done(queue, entry);
+        else
+            entry_ready(queue, entry);
     }
     list_remove(&member->willing);
     lookup_drop(&queue->owners, owner);

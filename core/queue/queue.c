@@ -126,6 +126,7 @@ struct queue_counts queue_counts(const struct queue *queue) {
     counts.parked = queue->parked;
     counts.dead = queue->dead_count;
     counts.out = queue->outstanding - queue->parked - queue->dead_count;
+    counts.replays = queue->replays;
     counts.held = queue->held;
     for (uint32_t i = 0; i < queue->log_count; i++) {
         const struct queue_log *log = &queue->logs[i];
@@ -184,10 +185,14 @@ void queue_check(const struct queue *queue) {
     lookup_check(&queue->keys);
     timers_check(&queue->timers);
     timers_check(&queue->ready);
-    uint32_t states[ENTRY_DEAD + 1] = {0}, members = 0;
+    uint32_t states[ENTRY_DEAD + 1] = {0}, members = 0, replays = 0, replays_parked = 0;
     for (uint32_t i = 0; i < queue->entries_used; i++) {
         const struct entry *entry = &queue->entries[i];
+        bool waits =
+            entry->state == ENTRY_PARKED || entry->state == ENTRY_READY || entry->state == ENTRY_PAUSED;
         states[entry->state]++;
+        replays += entry->state != ENTRY_FREE && entry->replay;
+        replays_parked += waits && entry->replay;
         CHECK(timers_has(&queue->timers, i) == (entry->state == ENTRY_OUT || entry->state == ENTRY_PAUSED));
         CHECK(timers_has(&queue->ready, i) == (entry->state == ENTRY_READY));
         CHECK(entry->state != ENTRY_PARKED || entry->key);
@@ -196,6 +201,8 @@ void queue_check(const struct queue *queue) {
     }
     CHECK(queue->entries_used == states[ENTRY_FREE] + queue->outstanding);
     CHECK(queue->parked == states[ENTRY_PARKED] + states[ENTRY_READY] + states[ENTRY_PAUSED]);
+    CHECK(queue->replays == replays && queue->replays_parked == replays_parked);
+    CHECK(queue->replay.outstanding <= replays);
     CHECK(queue->dead_count == states[ENTRY_DEAD] && queue->deliveries.count == states[ENTRY_OUT]);
     for (uint32_t i = 0; i < queue->members_capacity; i++)
         if (queue->members[i]) {

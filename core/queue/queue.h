@@ -117,6 +117,23 @@ void queue_lost(struct queue *queue, uint64_t owner, uint64_t delivery);
 /* Whether the owner still holds what that delivery gave it. */
 bool queue_holds(const struct queue *queue, uint64_t owner, uint64_t delivery);
 
+/* ---- replays: events that are given out once more, beside the cursor ---- */
+
+/* What has become of the events of the replay that goes on. */
+struct queue_replay {
+    uint64_t delivered; /* each counted once, however often it was */
+    uint64_t done;
+    uint64_t dead; /* refused, or failed too often */
+    uint64_t lost;
+    uint32_t outstanding;
+};
+struct queue_replay queue_replay(const struct queue *queue);
+/* It is over, and the next one may begin. What waits to be delivered is forgotten; what members hold is
+ * theirs until they say what became of it, and does not come again. */
+void queue_replay_end(struct queue *queue);
+/* Up to where a log was offered already, by this run or the one before; 0 = the queue has not begun in it. */
+uint64_t queue_reached(const struct queue *queue, uint32_t log);
+
 /* ---- acknowledgement ---- */
 
 enum queue_ack_kind { /* as roundhouse.v1.Ack.Kind */
@@ -178,6 +195,7 @@ struct queue_counts {
     uint64_t dead;      /* not buried yet */
     uint64_t restored;  /* outstanding at the last restart and not offered again yet */
     uint64_t bytes;     /* of those held by members */
+    uint64_t replays;   /* of out, parked and dead: those that are replayed */
     uint64_t held;      /* of a mailbox: what counts against its capacity */
     uint64_t oldest_ns; /* when the oldest outstanding event was received, on the wall clock; 0 = none */
     uint64_t delivered, done, retried, expired, refused, buried, lost; /* since it was made or restored */

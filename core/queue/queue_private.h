@@ -40,6 +40,7 @@ struct entry {
     uint32_t member_prev, member_next; /* in the order of deliveries; the dead use member_next */
     uint32_t key_next, key_last;       /* those parked behind it; key_last is the head's only */
     uint16_t reason_bytes;
+    uint32_t replay_of; /* of a replayed one: which replay */
     uint8_t state;
     bool replay;
     bool refused;
@@ -88,10 +89,13 @@ struct queue {
     struct entry *entries; /* owns */
     uint32_t entries_capacity, entries_used, entries_free;
     uint32_t outstanding, parked, dead_count;
-    struct timers timers;     /* of entries: leases and pauses */
-    struct timers ready;      /* of entries, by order */
-    struct lookup deliveries; /* member and delivery -> entry */
-    struct lookup keys;       /* -> first entry with it */
+    uint32_t replays, replays_parked; /* of these */
+    uint32_t replay_number;           /* of the replay that goes on */
+    struct queue_replay replay;       /* what has become of its events */
+    struct timers timers;             /* of entries: leases and pauses */
+    struct timers ready;              /* of entries, by order */
+    struct lookup deliveries;         /* member and delivery -> entry */
+    struct lookup keys;               /* -> first entry with it */
     uint32_t dead_first, dead_last;
     uint64_t next_order, next_serial;
     uint64_t held;
@@ -123,6 +127,10 @@ void entry_take_back(struct queue *queue, uint32_t entry);
 void entry_failed(struct queue *queue, uint32_t entry, uint64_t pause_ns, struct queue_time now,
                   struct queue_text reason);
 void entry_dies(struct queue *queue, uint32_t entry, struct queue_text reason, bool refused);
+/* It is replayed, and its replay has ended. */
+bool entry_left_over(const struct queue *queue, const struct entry *entry);
+/* The counts of the replay that a replayed entry belongs to; NULL: it has ended, or the entry is live. */
+struct queue_replay *entry_replay(struct queue *queue, uint32_t entry);
 /* Its entry, or NO_ENTRY. */
 uint32_t entry_of(const struct queue *queue, const struct member *member, uint64_t delivery);
 

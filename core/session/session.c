@@ -172,6 +172,21 @@ void session_lease_expired(struct session *session, uint64_t subscription, uint6
     carried_send(session, &frame);
 }
 
+void session_replayed(struct session *session, const struct session_replayed *replayed) {
+    Roundhouse__V1__Replayed message;
+    roundhouse__v1__replayed__init(&message);
+    message.id = replayed->id;
+    message.delivered = replayed->delivered;
+    message.acknowledged = replayed->acknowledged;
+    message.failed = replayed->failed;
+    message.missing = replayed->missing;
+    message.left = replayed->left;
+    message.waiting = replayed->waiting;
+    message.over = replayed->over;
+    Roundhouse__V1__Frame frame = FRAME(replayed, REPLAYED, &message);
+    frame_send(session, &frame, 0);
+}
+
 /* As many exceptions as fit a modest frame; more go into the next one, which has the same `through` or a
  * later one. */
 #define ACK_EXCEPTIONS_MAX 64u
@@ -318,6 +333,8 @@ static enum session_verdict control_dispatch(struct session *session, const Roun
         return SESSION_GO;
     case ROUNDHOUSE__V1__FRAME__BODY_GOODBYE:
         return goodbye_handle(session);
+    case ROUNDHOUSE__V1__FRAME__BODY_REPLAY:
+        return host->replay(session->peer, frame->replay);
     case ROUNDHOUSE__V1__FRAME__BODY_ACK:
         host->acked(session->peer, frame->ack);
         return SESSION_GO;

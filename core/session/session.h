@@ -39,6 +39,8 @@ struct session_host {
     enum session_verdict (*unsubscribe)(void *peer, const Roundhouse__V1__Unsubscribe *unsubscribe);
     /* What became of events of a queue; the frame is borrowed for the call. */
     void (*acked)(void *peer, const Roundhouse__V1__Ack *ack);
+    /* Asks for a replay to a queue; as subscribe. */
+    enum session_verdict (*replay)(void *peer, const Roundhouse__V1__Replay *replay);
     /* Whether received bytes may stay where they are, borrowed, until the host makes the input own them.
      * Optional. */
     bool (*stays)(void *peer, const uint8_t *bytes);
@@ -112,6 +114,14 @@ void session_context(struct session *session, const struct session_context *cont
 /* An event of a queue: a whole frame, which is copied. */
 void session_carry(struct session *session, const uint8_t *frame, uint32_t length);
 void session_lease_expired(struct session *session, uint64_t subscription, uint64_t delivery);
+/* How far a replay is. */
+struct session_replayed {
+    uint64_t id;
+    uint64_t delivered, acknowledged, failed, missing, left;
+    bool waiting;
+    bool over;
+};
+void session_replayed(struct session *session, const struct session_replayed *replayed);
 struct session_exception {
     uint64_t ordinal;
     uint64_t duplicate_of; /* the sequence that it has already; 0 = the fault says what is wrong */

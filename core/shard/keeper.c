@@ -17,10 +17,6 @@
 
 #define INBOX "@inbox" /* mailboxes of those who wait for replies begin so */
 
-static struct queue_time now_of(const struct worker *worker) {
-    return (struct queue_time){.mono_ns = worker->now_ns, .wall_ns = worker->wall_ns};
-}
-
 /* ---- finding and making ---- */
 
 static uint64_t name_hash(const struct worker *worker, struct queue_text name) {
@@ -63,9 +59,8 @@ static uint32_t slot_free(const struct keeper *keeper) {
     return slot;
 }
 
-/* A mailbox has its name as its only pattern. */
-static uint32_t patterns_of(const struct kept *kept, uint8_t room[1 + TOPIC_BYTES_MAX],
-                            const uint8_t **patterns) {
+uint32_t keeper_patterns(const struct kept *kept, uint8_t room[1 + TOPIC_BYTES_MAX],
+                         const uint8_t **patterns) {
     const struct queue_terms *terms = queue_terms(kept->queue);
     *patterns = terms->patterns.p;
     if (!terms_mailbox(terms))
@@ -79,7 +74,7 @@ static uint32_t patterns_of(const struct kept *kept, uint8_t room[1 + TOPIC_BYTE
 static void kept_logs(const struct worker *worker, struct kept *kept) {
     uint8_t room[1 + TOPIC_BYTES_MAX];
     const uint8_t *patterns;
-    uint32_t count = patterns_of(kept, room, &patterns);
+    uint32_t count = keeper_patterns(kept, room, &patterns);
     kept->logs = subs_logs(worker, patterns, count);
     kept->only = SLOT_COUNT;
     if (count == 1 && !pattern_wild(patterns + 1, patterns[0]))
@@ -171,6 +166,7 @@ struct kept *keeper_restore(struct worker *worker, struct queue *queue) {
 static void kept_destroy(struct worker *worker, struct kept *kept) {
     struct keeper *keeper = &worker->keeper;
     CHECK(!kept->attached);
+    replays_drop(worker, kept);
     list_remove(&kept->pumping);
     list_remove(&kept->saving);
     list_remove(&kept->removing);
@@ -216,7 +212,7 @@ static bool cursors_begin(struct worker *worker, struct kept *kept) {
 static void detach(struct worker *worker, struct kept *kept) {
     uint8_t room[1 + TOPIC_BYTES_MAX];
     const uint8_t *patterns;
-    uint32_t count = patterns_of(kept, room, &patterns);
+    uint32_t count = keeper_patterns(kept, room, &patterns);
     for (uint32_t i = 0; i < worker->shards->log_count; i++)
         if ((kept->live >> i & 1u) != 0)
             queue_pass(kept->queue, log_number(worker->readers[i].log), worker->readers[i].cursor);
@@ -233,7 +229,7 @@ static void detach(struct worker *worker, struct kept *kept) {
 static bool attach(struct worker *worker, struct kept *kept) {
     uint8_t room[1 + TOPIC_BYTES_MAX];
     const uint8_t *patterns;
-    uint32_t count = patterns_of(kept, room, &patterns);
+    uint32_t count = keeper_patterns(kept, room, &patterns);
     if (!peer_member_take(worker, &kept->member))
         return false;
     if (!of_member_room(&worker->keeper, worker->peers_capacity) ||
@@ -251,7 +247,7 @@ static bool attach(struct worker *worker, struct kept *kept) {
 
 /* ---- delivering ---- */
 
-static void fault_send(struct worker *worker, uint64_t owner, enum note_kind kind, struct fault fault) {
+void keeper_fault(struct worker *worker, uint64_t owner, enum note_kind kind, struct fault fault) {
     struct note *note = note_new(kind, owner, NULL, 0);
     if (note != NULL)
         note->as.fault = fault;
@@ -259,7 +255,7 @@ static void fault_send(struct worker *worker, uint64_t owner, enum note_kind kin
 }
 
 /* Without memory nothing is sent: the lease ends, and the event comes again. */
-static void deliver(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery,
+void keeper_deliver(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery,
                     const struct log_view *view, const struct log_entry *entry) {
     struct note *note =
         note_new(NOTE_DELIVER, delivery->owner, log_view_bytes(view, entry->offset), entry->length);
@@ -287,20 +283,25 @@ static uint64_t key_of(const struct worker *worker, const struct kept *kept, con
     return hash == 0 ? 1 : hash;
 }
 
-/* False: nobody has credit. */
-static bool offer(struct worker *worker, struct kept *kept, const struct reader *reader,
-                  const struct log_view *view, uint64_t position) {
+struct queue_event keeper_event(const struct worker *worker, const struct kept *kept,
+                                const struct reader *reader, const struct log_view *view, uint64_t position) {
     const struct log_entry *entry = log_view_entry(view, position);
     const uint8_t *record = log_view_bytes(view, entry->offset);
-    struct queue_delivery delivery;
-    struct queue_event event = {.position = position,
+    return (struct queue_event){.position = position,
                                 .key = key_of(worker, kept, record, entry->length),
                                 .time_ns = entry->time,
                                 .log = log_number(reader->log),
                                 .size = entry->length};
-    enum queue_offer answer = queue_offer(kept->queue, &event, now_of(worker), &delivery);
+}
+
+/* False: nobody has credit. */
+static bool offer(struct worker *worker, struct kept *kept, const struct reader *reader,
+                  const struct log_view *view, uint64_t position) {
+    struct queue_delivery delivery;
+    struct queue_event event = keeper_event(worker, kept, reader, view, position);
+    enum queue_offer answer = queue_offer(kept->queue, &event, keeper_now(worker), &delivery);
     if (answer == OFFER_GIVEN)
-        deliver(worker, kept, &delivery, view, entry);
+        keeper_deliver(worker, kept, &delivery, view, log_view_entry(view, position));
     if (answer != OFFER_WAIT)
         return true;
     queue_pass(kept->queue, event.log, position);
@@ -308,7 +309,9 @@ static bool offer(struct worker *worker, struct kept *kept, const struct reader 
 }
 
 static void timer_set(struct worker *worker, const struct kept *kept) {
-    uint64_t due_ns = queue_due(kept->queue);
+    uint64_t due_ns = queue_due(kept->queue), replay_ns = replays_due_ns(kept);
+    if (replay_ns < due_ns)
+        due_ns = replay_ns;
     if (due_ns == TIMERS_NEVER)
         timers_drop(&worker->keeper.timers, kept->slot);
     else
@@ -375,7 +378,7 @@ static bool route_has(const struct route *route, route_member member) {
     return low < route->count && route->members[low] == member;
 }
 
-static bool wants(struct worker *worker, const struct kept *kept, const struct log_view *view,
+bool keeper_wants(struct worker *worker, const struct kept *kept, const struct log_view *view,
                   const struct log_entry *entry) {
     if (!log_flags_event(entry->flags))
         return false;
@@ -388,10 +391,10 @@ static bool wants(struct worker *worker, const struct kept *kept, const struct l
 static void mailbox_count(struct worker *worker, const struct kept *kept, const struct reader *reader) {
     const struct log_view *view = worker->views[reader->index];
     struct queue_counts counts = queue_counts(kept->queue);
-    uint64_t held = counts.out + counts.parked + counts.dead;
+    uint64_t held = counts.out + counts.parked + counts.dead - counts.replays;
     uint64_t end = log_produced(reader->log);
     for (uint64_t at = queue_cursor(kept->queue, log_number(reader->log)); at < end; at++)
-        held += wants(worker, kept, view, log_view_entry(view, at));
+        held += keeper_wants(worker, kept, view, log_view_entry(view, at));
     queue_hold(kept->queue, held);
 }
 
@@ -402,7 +405,7 @@ static void mailbox_recount(struct worker *worker, struct kept *kept) {
         kept->live == kept->logs && worker->readers[log].cursor == log_writer_next(worker->home_of[log]->log);
     struct queue_counts counts = queue_counts(kept->queue);
     if (all)
-        queue_hold(kept->queue, counts.out + counts.parked + counts.dead);
+        queue_hold(kept->queue, counts.out + counts.parked + counts.dead - counts.replays);
     kept->recount = !all;
 }
 
@@ -431,7 +434,7 @@ static bool step_records(struct worker *worker, struct kept *kept, const struct 
     uint64_t to = end - from > CATCHUP_RECORDS_MAX ? from + CATCHUP_RECORDS_MAX : end;
     for (uint64_t position = from; position < to; position++) {
         const struct log_entry *entry = log_view_entry(look->view, position);
-        if (!wants(worker, kept, look->view, entry))
+        if (!keeper_wants(worker, kept, look->view, entry))
             continue;
         if (log_flags_type(entry->flags) != LOG_EVENT && expiry_over(worker, look->view, entry))
             expired_pass(worker, kept, 1);
@@ -472,17 +475,18 @@ static void owed_deliver(struct worker *worker, struct kept *kept, const struct 
                          const struct look_at *look, bool there) {
     const struct queue_delivery *owed = &kept->owed;
     if (there && look->first == owed->position) {
-        deliver(worker, kept, owed, look->view, log_view_entry(look->view, owed->position));
+        keeper_deliver(worker, kept, owed, look->view, log_view_entry(look->view, owed->position));
         return;
     }
     queue_lost(kept->queue, owed->owner, owed->delivery);
-    gap_tell(worker, kept, reader, owed->position, owed->position + 1);
+    if (!owed->replay) /* whoever asked for the replay is told */
+        gap_tell(worker, kept, reader, owed->position, owed->position + 1);
 }
 
 /* What has to be delivered again is read again, one after the other. False: it waits for the journal. */
 static bool deliver_again(struct worker *worker, struct kept *kept) {
     for (;;) {
-        if (!kept->owes && !queue_take(kept->queue, now_of(worker), &kept->owed))
+        if (!kept->owes && !queue_take(kept->queue, keeper_now(worker), &kept->owed))
             return true;
         const struct queue_delivery *owed = &kept->owed;
         struct reader *reader = reader_of_number(worker, owed->log);
@@ -504,7 +508,7 @@ static bool deliver_again(struct worker *worker, struct kept *kept) {
 static bool pump(struct worker *worker, struct kept *kept) {
     bool more = !dead_letters_send(worker, kept);
     if (!kept->attached)
-        return more;
+        return replays_step(worker, kept) || more;
     if (!deliver_again(worker, kept))
         more = true;
     for (uint32_t i = 0; i < worker->shards->log_count; i++)
@@ -512,10 +516,10 @@ static bool pump(struct worker *worker, struct kept *kept) {
             more = true;
     if (kept->recount)
         mailbox_recount(worker, kept);
-    return more;
+    return replays_step(worker, kept) || more;
 }
 
-static void pump_later(struct worker *worker, struct kept *kept) {
+void keeper_pump(struct worker *worker, struct kept *kept) {
     list_add(&worker->keeper.pumping, &kept->pumping);
     timer_set(worker, kept);
     worker->worked = true;
@@ -526,14 +530,17 @@ static void expire(struct worker *worker) {
     while (timers_due(&keeper->timers) <= worker->now_ns) {
         struct kept *kept = keeper->slots[timers_first(&keeper->timers)];
         struct queue_expired expired;
-        while (queue_expire(kept->queue, now_of(worker), &expired)) {
+        bool due = queue_due(kept->queue) <= worker->now_ns;
+        while (queue_expire(kept->queue, keeper_now(worker), &expired)) {
             struct note *note = note_new(NOTE_EXPIRED, expired.owner, NULL, 0);
             if (note != NULL)
                 note->as.delivery = expired.delivery;
             talk_send(worker, owner_shard(expired.owner), note);
         }
-        states_changed(worker, kept);
-        pump_later(worker, kept);
+        replays_expired(worker, kept);
+        if (due)
+            states_changed(worker, kept);
+        keeper_pump(worker, kept);
     }
 }
 
@@ -634,7 +641,7 @@ static bool join_do(struct worker *worker, struct kept *kept, const struct note 
 static void join_later(struct worker *worker, struct note *note) {
     struct note *held = note_new(NOTE_JOIN, note->owner, NULL, 0);
     if (held == NULL) {
-        fault_send(worker, note->owner, NOTE_REFUSED, exhausted());
+        keeper_fault(worker, note->owner, NOTE_REFUSED, exhausted());
         return;
     }
     held->as = note->as;
@@ -661,14 +668,14 @@ static void join(struct worker *worker, struct note *note) {
     if (kept == NULL || !join_do(worker, kept, note, &lost, &fault)) {
         if (kept != NULL && made)
             kept_destroy(worker, kept);
-        fault_send(worker, note->owner, NOTE_REFUSED, fault);
+        keeper_fault(worker, note->owner, NOTE_REFUSED, fault);
         return;
     }
     if (lost != 0)
-        fault_send(worker, lost, NOTE_OUT, taken);
+        keeper_fault(worker, lost, NOTE_OUT, taken);
     struct note *answer = note_new(NOTE_JOINED, note->owner, NULL, 0);
     talk_send(worker, owner_shard(note->owner), answer);
-    pump_later(worker, kept);
+    keeper_pump(worker, kept);
 }
 
 static bool join_ready(const struct worker *worker, const struct note *note) {
@@ -726,23 +733,28 @@ static void leave(struct worker *worker, uint64_t owner) {
     if (kept == NULL)
         return;
     lookup_drop(&worker->keeper.owners, owner);
+    if (replays_leave(worker, kept, owner))
+        return;
     queue_leave(kept->queue, owner);
-    pump_later(worker, kept);
+    keeper_pump(worker, kept);
     if (queue_members(kept->queue) > 0)
         return;
     detach(worker, kept);
     if (queue_terms(kept->queue)->ephemeral)
         kept_destroy(worker, kept);
+    else if (kept->replay != NULL)
+        keeper_pump(worker, kept); /* whoever has asked for it is told that it waits */
 }
 
 void keeper_put_out(struct worker *worker, struct kept *kept, const struct fault *why) {
+    replays_drop(worker, kept);
     for (uint32_t i = 0; i < queue_places(kept->queue); i++) {
         uint64_t owner = queue_owner(kept->queue, i);
         if (owner == 0)
             continue;
         lookup_drop(&worker->keeper.owners, owner);
         queue_leave(kept->queue, owner);
-        fault_send(worker, owner, NOTE_OUT, *why);
+        keeper_fault(worker, owner, NOTE_OUT, *why);
     }
     if (kept->attached)
         detach(worker, kept);
@@ -762,11 +774,12 @@ static void acked(struct worker *worker, const struct note *note) {
                             .after_ns = note->as.ack.after_ns,
                             .kind = note->as.ack.kind,
                             .reason = {note->bytes, note->length}};
-    enum queue_answer answer = kept == NULL ? QUEUE_STRANGER : queue_ack(kept->queue, &ack, now_of(worker));
+    enum queue_answer answer =
+        kept == NULL ? QUEUE_STRANGER : queue_ack(kept->queue, &ack, keeper_now(worker));
     if (answer != QUEUE_OK)
-        fault_send(worker, note->owner, NOTE_ANSWER, queue_fault(answer));
+        keeper_fault(worker, note->owner, NOTE_ANSWER, queue_fault(answer));
     else
-        states_changed(worker, kept), pump_later(worker, kept);
+        states_changed(worker, kept), keeper_pump(worker, kept);
 }
 
 void keeper_note(struct worker *worker, struct note *note) {
@@ -779,6 +792,9 @@ void keeper_note(struct worker *worker, struct note *note) {
         break;
     case NOTE_REMOVE:
         removals_note(worker, note);
+        break;
+    case NOTE_REPLAY:
+        replays_begin(worker, note);
         break;
     default:
         acked(worker, note);
@@ -829,6 +845,7 @@ void keeper_deinit(struct worker *worker) {
         if (keeper->slots[i] == NULL)
             continue;
         queue_destroy(keeper->slots[i]->queue);
+        replays_free(keeper->slots[i]->replay);
         free(keeper->slots[i]);
     }
     talk_free(keeper->joining);

@@ -13,12 +13,14 @@
 #include "core/queue/timers.h"
 #include "core/queue/lookup.h"
 #include "core/route/route.h"
+#include "core/session/session.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct worker;
 struct peer;
+struct replay;
 struct run;
 struct reader;
 struct home;
@@ -30,6 +32,7 @@ enum note_kind {
     /* to the keeper */
     NOTE_JOIN,
     NOTE_LEAVE,
+    NOTE_REPLAY, /* `bytes` are the queue's name and the filter */
     NOTE_ACK,
     NOTE_REMOVE, /* `bytes` is the name of a queue; the owner is of no member */
     /* to the member */
@@ -41,8 +44,22 @@ enum note_kind {
     NOTE_EXPIRED,
     NOTE_OUT, /* another connection has taken the queue over, or it can not go on */
     NOTE_GAP,
+    NOTE_REPLAYED,
 };
 #define NOTE_TO_KEEPER(kind) ((kind) <= NOTE_REMOVE)
+
+/* What a replay is to be. */
+struct replay_order {
+    uint64_t value;   /* of the start: a sequence, or nanoseconds of the wall clock */
+    uint64_t to_ns;   /* 0 = no end but where the queue stands */
+    uint64_t each_ns; /* between two events, by its rate; 0 = no limit */
+    uint8_t start;    /* enum start_kind: OLDEST, SEQUENCE or TIME */
+    uint8_t name;     /* bytes of the queue's name, which the filter follows */
+    bool refuse;      /* what is gone refuses it */
+    bool wait;        /* for a member */
+};
+
+#define REPLAY_NO_QUEUE "there is no queue or mailbox of this name: its first member makes it"
 
 struct note {
     struct note *next;
@@ -72,6 +89,8 @@ struct note {
             uint64_t from, to; /* the first and the last position */
             uint32_t log;      /* index */
         } gap;
+        struct replay_order replay;
+        struct session_replayed replayed; /* its id is the membership's */
         struct fault fault;
         uint64_t delivery; /* of EXPIRED */
         bool take_over;    /* of REMOVE */
@@ -104,6 +123,7 @@ struct membership {
     uint64_t owner;   /* shard + 1:8 | peer's member:24 | number:32 */
     uint32_t keeper;  /* shard */
     bool joined;      /* Subscribed has been told */
+    bool replay;      /* none: who has asked for a replay is addressed in the same way */
 };
 
 /* What the Context in force at the end of a connection's output says. */
@@ -148,17 +168,18 @@ struct kept {
     uint64_t
         state_safe;    /* ... and of the last one that is known to be on disk; 0 = any of before the start */
     struct home *home; /* durable: of the log that has its state; else NULL */
-    struct queue *queue; /* owns */
-    uint64_t hash;       /* of its name, as in `names` */
-    uint64_t logs;       /* one bit for each log where it can match */
-    uint64_t live;       /* ... and where it has seen all up to the reader's cursor */
-    uint32_t slot;       /* in keeper->slots */
-    uint32_t only;       /* the slot of the only topic that it can match, or SLOT_COUNT */
-    route_member member; /* while it is attached */
-    bool attached;       /* has members: its patterns are in the route table */
-    bool recount;        /* a mailbox of which some was lost: what it holds is counted when it is live */
-    bool owes;           /* `owed` has been given out, and its bytes are still looked for */
-    bool burying;        /* the oldest dead letter has been sent, and is settled as `letter` says */
+    struct queue *queue;   /* owns */
+    uint64_t hash;         /* of its name, as in `names` */
+    uint64_t logs;         /* one bit for each log where it can match */
+    uint64_t live;         /* ... and where it has seen all up to the reader's cursor */
+    uint32_t slot;         /* in keeper->slots */
+    uint32_t only;         /* the slot of the only topic that it can match, or SLOT_COUNT */
+    route_member member;   /* while it is attached */
+    bool attached;         /* has members: its patterns are in the route table */
+    bool recount;          /* a mailbox of which some was lost: what it holds is counted when it is live */
+    bool owes;             /* `owed` has been given out, and its bytes are still looked for */
+    bool burying;          /* the oldest dead letter has been sent, and is settled as `letter` says */
+    struct replay *replay; /* owns; NULL = none goes on */
     struct queue_delivery owed;
     struct own_placed letter;
     char key[QUEUE_KEY_BYTES_MAX + 1];
@@ -178,6 +199,7 @@ struct keeper {
     uint64_t segments_ns;             /* when that is to be looked at again, */
     uint64_t keep_ns;                 /* ... and when the journal is told again what it must keep */
     uint32_t durable;                 /* how many of the queues are */
+    uint32_t replays;                 /* how many have one */
     struct kept **of_member;          /* owns; by route_member, NULL = a peer's */
     uint32_t of_member_capacity;
 };

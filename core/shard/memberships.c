@@ -198,8 +198,7 @@ void memberships_free(struct peer *peer) {
     peer->memberships = NULL;
 }
 
-/* NULL: no memory. */
-static struct membership *membership_new(struct peer *peer, uint64_t id, struct queue_text name) {
+struct membership *membership_new(struct peer *peer, uint64_t id, struct queue_text name) {
     struct worker *worker = peer->worker;
     struct membership *membership = memberships_make(peer) ? malloc(sizeof *membership) : NULL;
     uint64_t owner =
@@ -211,8 +210,7 @@ static struct membership *membership_new(struct peer *peer, uint64_t id, struct 
     return membership;
 }
 
-/* It is on its way to the keeper, and the connection waits for what that says. */
-static void membership_send(struct peer *peer, struct membership *membership, struct note *note) {
+void membership_send(struct peer *peer, struct membership *membership, struct note *note) {
     list_add(&peer->memberships->all, &membership->node);
     talk_send(peer->worker, membership->keeper, note);
     conn_pause(&peer->conn, CONN_PAUSE_QUEUE);
@@ -334,7 +332,7 @@ void memberships_acked(void *user, const Roundhouse__V1__Ack *ack) {
         .field = "ack.subscription"};
     struct peer *peer = user;
     const struct membership *membership = membership_of_id(peer, ack->subscription);
-    if (membership == NULL) {
+    if (membership == NULL || membership->replay) {
         error_tell(peer, &stranger, ack->subscription);
         return;
     }
@@ -396,7 +394,7 @@ static void joined(struct peer *peer, struct membership *membership) {
 /* The membership ends: before it began, or because the keeper says so. */
 static void ended(struct peer *peer, struct membership *membership, const struct fault *fault) {
     uint64_t id = membership->id;
-    bool was_joined = membership->joined;
+    bool was_joined = membership->joined && !membership->replay;
     membership_free(membership);
     error_tell(peer, fault, id);
     if (was_joined)
@@ -445,6 +443,9 @@ void memberships_note(struct worker *worker, const struct note *note) {
         break;
     case NOTE_GAP:
         gap(peer, membership, note);
+        break;
+    case NOTE_REPLAYED:
+        replayers_replayed(peer, membership, note);
         break;
     default:
         break;

@@ -26,6 +26,7 @@ const struct session_host peer_host = {
     .subscribe = subs_subscribe,
     .unsubscribe = subs_unsubscribe,
     .acked = memberships_acked,
+    .replay = replayers_replay,
     .stays = landing_stays,
     .position = delivery_position,
     .goodbye = acks_goodbye,

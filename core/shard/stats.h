@@ -46,6 +46,8 @@
     X(queues_durable, gauge, "... of these, those kept in the journal")                                      \
     X(queue_states, counter, "states of queues written to the journal")                                      \
     X(queue_lost_records, counter, "log positions that queues had not seen and that are no longer kept")     \
+    X(replays, gauge, "replays to queues kept by this worker that go on now")                                \
+    X(replayed, counter, "events given once more to members of queues, by replays")                          \
     X(slow_disconnects, counter, "subscribers disconnected because they fell off the ring")                  \
     X(blocking, gauge, "slow subscribers with policy block that hold back publishers now")                   \
     X(blocks, counter, "times a slow subscriber began to hold back publishers")                              \

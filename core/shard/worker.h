@@ -723,6 +723,10 @@ struct fault memberships_remove(struct peer *peer, const Roundhouse__V1__Unsubsc
 /* False: there is no membership of this id. */
 bool memberships_unsubscribe(struct peer *peer, uint64_t id);
 bool memberships_has(const struct peer *peer, uint64_t id);
+/* Of a queue of this name, which must be one that a queue can have. NULL: no memory. */
+struct membership *membership_new(struct peer *peer, uint64_t id, struct queue_text name) MUST_USE;
+/* It is on its way to the keeper, and the connection waits for what that says. Both are taken over. */
+void membership_send(struct peer *peer, struct membership *membership, struct note *note);
 void memberships_acked(void *peer, const Roundhouse__V1__Ack *ack);
 void memberships_drop_all(struct peer *peer);
 void memberships_free(struct peer *peer); /* behind memberships_drop_all */
@@ -732,7 +736,42 @@ void memberships_context_end(struct peer *peer);
 /* Behind all that was delivered in this turn. */
 void memberships_turn(struct worker *worker);
 
+/* replayers.c: who asks for replays */
+enum session_verdict replayers_replay(void *peer, const Roundhouse__V1__Replay *replay);
+/* What a keeper says of a replay; the membership is gone when it is over. */
+void replayers_replayed(struct peer *peer, struct membership *membership, const struct note *note);
+
+/* replays.c: what of a queue's past its members get once more */
+/* Begins one, or refuses it: its owner is told. */
+void replays_begin(struct worker *worker, const struct note *note);
+/* A step of the queue's replay, if it has one. True: more in the next turn. */
+bool replays_step(struct worker *worker, struct kept *kept);
+uint64_t replays_due_ns(const struct kept *kept); /* when it wants a step at the latest; TIMERS_NEVER */
+void replays_expired(const struct worker *worker, const struct kept *kept); /* that time has come */
+/* Its owner does not want it any more. False: it is not its owner. */
+bool replays_leave(struct worker *worker, struct kept *kept, uint64_t owner);
+/* The queue goes; the owner is told why. */
+void replays_drop(struct worker *worker, struct kept *kept);
+void replays_free(struct replay *replay); /* NULL is allowed */
+
 /* keeper.c */
+void keeper_fault(struct worker *worker, uint64_t owner, enum note_kind kind, struct fault fault);
+/* A delivery goes to its member; `entry` is of the event. */
+void keeper_deliver(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery,
+                    const struct log_view *view, const struct log_entry *entry);
+/* As it is offered to the queue. */
+struct queue_event keeper_event(const struct worker *worker, const struct kept *kept,
+                                const struct reader *reader, const struct log_view *view, uint64_t position);
+/* Whether the queue, which is attached, gets what lies there. */
+bool keeper_wants(struct worker *worker, const struct kept *kept, const struct log_view *view,
+                  const struct log_entry *entry);
+void keeper_pump(struct worker *worker, struct kept *kept); /* in this turn or the next one */
+static inline struct queue_time keeper_now(const struct worker *worker) {
+    return (struct queue_time){.mono_ns = worker->now_ns, .wall_ns = worker->wall_ns};
+}
+/* The patterns of a queue, as of a subscription; their number. A mailbox has its name as its only one. */
+uint32_t keeper_patterns(const struct kept *kept, uint8_t room[1 + TOPIC_BYTES_MAX],
+                         const uint8_t **patterns);
 void keeper_init(struct keeper *keeper);
 void keeper_deinit(struct worker *worker);
 void keeper_note(struct worker *worker, struct note *note);

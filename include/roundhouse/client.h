@@ -108,6 +108,17 @@ typedef struct rh_ack {
     } * duplicates;
 } rh_ack;
 
+/* How far a replay is. */
+typedef struct rh_replayed {
+    uint64_t delivered; /* events that members were given, each counted once */
+    uint64_t acknowledged;
+    uint64_t failed;  /* refused, or failed too often: dead letters now */
+    uint64_t missing; /* at most so many events of the stretch are no longer kept */
+    uint64_t left;    /* at most so many are still to come, or to be answered */
+    bool waiting;     /* the queue has no member now */
+    bool over;
+} rh_replayed;
+
 typedef struct rh_callbacks {
     void (*on_event)(void *user, uint64_t subscription,
                      const rh_event *event); /* subscription: lowest id whose pattern matches */
@@ -126,6 +137,9 @@ typedef struct rh_callbacks {
     void (*on_lease_expired)(void *user, uint64_t subscription, uint64_t delivery);
     /* What rh_remove_queue asked for is done. */
     void (*on_removed)(void *user, uint64_t removal);
+    /* How far a replay is (rh_replay): when it has begun, a few times a second while something changes, and
+     * when it is over. */
+    void (*on_replayed)(void *user, int64_t replay, const struct rh_replayed *replayed);
 } rh_callbacks;
 
 typedef struct rh_options {
@@ -212,6 +226,31 @@ int rh_ack_retry(rh_client *client, uint64_t subscription, uint64_t delivery, ui
 int rh_ack_refuse(rh_client *client, uint64_t subscription, uint64_t delivery, const char *reason);
 /* Still at it: the lease begins anew. */
 int rh_ack_extend(rh_client *client, uint64_t subscription, uint64_t delivery);
+
+/* ---- replays: a stretch of what is kept, once more to the members of one queue ---- */
+
+typedef struct rh_replay_options {
+    const char *queue;   /* name of a queue or a mailbox */
+    enum rh_start start; /* RH_START_OLDEST, RH_START_SEQUENCE or RH_START_TIME; 0 = oldest */
+    uint64_t sequence;   /* RH_START_SEQUENCE: of the queue's only topic, or that of the filter */
+    uint64_t time_ns;    /* RH_START_TIME: nanoseconds since 1970 */
+    uint64_t to_time_ns; /* what was received at this time or later is left out; 0 = up to where the queue
+                            stands: what it has not got yet comes anyway */
+    const char *filter;  /* a pattern that topics must match, too; NULL = all that the queue gets */
+    double rate;         /* events per second at most, from 0.001 on; 0 = as fast as the members are */
+    enum rh_gone_policy gone; /* RH_GONE_GAP counts what is no longer kept in `missing` */
+    bool wait;                /* for a member when there is none; else it is refused then */
+} rh_replay_options;
+
+/* Asks for a replay, which the members get beside what is new, with `replay` set; a queue has one at a time.
+ * It ends with this connection: it is not asked for again after a reconnect. The texts are copied. Returns
+ * its number (> 0), RH_UNREACHABLE while there is no connection, or another negative rh_result. That it can
+ * not be, or had to end early, is told by on_error with its number as the subscription. */
+int64_t rh_replay(rh_client *client, const rh_replay_options *options);
+/* Ends it early: nothing more is told of it. What members hold is theirs still, and does not come again. */
+int rh_replay_end(rh_client *client, int64_t replay);
+/* Whether it goes on. */
+bool rh_replaying(const rh_client *client, int64_t replay);
 
 /* ---- requests and replies ---- */
 

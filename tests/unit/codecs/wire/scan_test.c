@@ -63,6 +63,8 @@ Test(wire_next, tells_empty_and_unknown_frames_from_known_ones) {
     expect_kind("00 02 1200", WIRE_EMPTY, 1, 0);
     expect_kind("02 1200", WIRE_CONNECT, 3, 0);
     expect_kind("03 820100", WIRE_LEASE_EXPIRED, 4, 0);
+    expect_kind("03 8a0100", WIRE_REPLAY, 4, 0);
+    expect_kind("03 920100", WIRE_REPLAYED, 4, 0);
     expect_kind("03 9a0100", WIRE_UNKNOWN, 4, 0);   /* field 19 */
     expect_kind("04 9a060161", WIRE_UNKNOWN, 5, 0); /* field 99 */
     expect_kind("03 900601", WIRE_EMPTY, 4, 0);     /* only a number: no body of any version */
