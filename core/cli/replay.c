@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define REPLAY_END_NS  (5u * NS_PER_S) /* for the router's last word, behind a signal */
+#define REPLAY_LOOK_MS 1000
+
 static const char replay_usage[] =
     "usage: roundhouse replay --to NAME [OPTION...]\n"
     "\n"
@@ -226,14 +229,18 @@ static void replay_show_progress(const struct replay *replay) {
                 last->delivered, last->acknowledged, last->left);
 }
 
+static bool replay_whole(const struct replay *replay) {
+    return replay->last.over && replay->last.left == 0;
+}
+
 static void replay_summary(const struct replay *replay) {
     const rh_replayed *last = &replay->last;
     printf("%s to %s: %" PRIu64 " delivered, %" PRIu64 " acknowledged",
-           last->over ? "replayed" : "ended early", replay->options.queue, last->delivered,
+           replay_whole(replay) ? "replayed" : "ended early", replay->options.queue, last->delivered,
            last->acknowledged);
     if (last->failed > 0)
         printf(", %" PRIu64 " failed: dead letters now", last->failed);
-    if (!last->over)
+    if (!replay_whole(replay))
         printf(", at most %" PRIu64 " left", last->left);
     if (last->missing > 0)
         printf("; at most %" PRIu64 " were no longer kept", last->missing);
@@ -287,6 +294,11 @@ static bool replay_goes_on(const struct replay *replay) {
     return replay->status == CLI_OK && !replay->last.over && loop_signalled == 0;
 }
 
+/* Asked to end: its last word is waited for. */
+static bool replay_ends(const struct replay *replay) {
+    return replay->status == CLI_OK && !replay->last.over;
+}
+
 static int replay_result(const struct replay *replay, int result) {
     if (replay->begun) {
         replay_line_end(replay);
@@ -301,9 +313,19 @@ static int replay_result(const struct replay *replay, int result) {
     return result == RH_REFUSED ? CLI_DATA : CLI_UNAVAILABLE;
 }
 
+/* Works until nothing goes on, or the time is over. */
+static int replay_until(struct replay *replay, bool (*goes_on)(const struct replay *), uint64_t end_ns) {
+    int result = RH_OK;
+    while (result == RH_OK && goes_on(replay) && clock_mono_ns() < end_ns) {
+        result = rh_process(replay->client);
+        if (result == RH_OK && goes_on(replay))
+            loop_wait(replay->client, NULL, 0, REPLAY_LOOK_MS, &replay->while_waiting);
+    }
+    return result;
+}
+
 static int replay_run(struct replay *replay) {
     const char *error;
-    int result = RH_OK;
     rh_options options = {.server = replay->server,
                           .name = "roundhouse replay",
                           .reconnect_off = true,
@@ -316,11 +338,9 @@ static int replay_run(struct replay *replay) {
     if (replay->client == NULL)
         return args_no_client("replay", replay->server, error);
     loop_catch_signals(&replay->while_waiting);
-    while (result == RH_OK && replay_goes_on(replay)) {
-        result = rh_process(replay->client);
-        if (result == RH_OK && replay_goes_on(replay))
-            loop_wait(replay->client, NULL, 0, -1, &replay->while_waiting);
-    }
+    int result = replay_until(replay, replay_goes_on, UINT64_MAX);
+    if (result == RH_OK && loop_signalled != 0 && rh_replay_end(replay->client, replay->id) == RH_OK)
+        result = replay_until(replay, replay_ends, clock_mono_ns() + REPLAY_END_NS);
     int status = replay_result(replay, result);
     loop_farewell(replay->client);
     rh_client_free(replay->client);

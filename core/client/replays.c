@@ -114,7 +114,7 @@ int64_t rh_replay(rh_client *client, const rh_replay_options *options) {
 int rh_replay_end(rh_client *client, int64_t replay) {
     if (client->phase == LINK_OVER)
         return client->result;
-    if (!drop(client, replay))
+    if (!rh_replaying(client, replay))
         return link_invalid(client, "replay: there is none with this number");
     link_unsubscribe(client, replay);
     return RH_OK;

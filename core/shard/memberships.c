@@ -305,6 +305,10 @@ bool memberships_unsubscribe(struct peer *peer, uint64_t id) {
     struct membership *membership = membership_of_id(peer, id);
     if (membership == NULL)
         return false;
+    if (membership->replay) { /* its last Replayed is the answer */
+        talk_send(peer->worker, membership->keeper, note_new(NOTE_LEAVE, membership->owner, NULL, 0));
+        return true;
+    }
     membership_leave(peer, membership);
     session_unsubscribed(&peer->session, id);
     peer_touch(peer);

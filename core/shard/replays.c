@@ -35,6 +35,10 @@ static bool refused(struct fault *fault, enum rh_code code, const char *text, co
     return false;
 }
 
+static struct fault no_memory(void) {
+    return (struct fault){.code = RH_CODE_EXHAUSTED, .text = "the server has no memory for this replay now"};
+}
+
 /* ---- making and freeing ---- */
 
 static void time_free(struct subscription *sub) {
@@ -90,13 +94,6 @@ void replays_drop(struct worker *worker, struct kept *kept) {
                                       .field = "replay.queue"};
     if (kept->replay != NULL)
         fail(worker, kept, &gone);
-}
-
-bool replays_leave(struct worker *worker, struct kept *kept, uint64_t owner) {
-    if (kept->replay == NULL || kept->replay->owner != owner)
-        return false;
-    end(worker, kept);
-    return true;
 }
 
 /* ---- whether it may begin ---- */
@@ -214,7 +211,7 @@ static struct replay *replay_new(const struct worker *worker, const struct kept 
                                  const struct note *note, struct fault *fault) {
     uint8_t packed[1 + TOPIC_BYTES_MAX];
     struct replay *replay = calloc(1, sizeof *replay);
-    refused(fault, RH_CODE_EXHAUSTED, "the server has no memory for this replay now", NULL);
+    *fault = no_memory();
     if (replay == NULL)
         return NULL;
     replay->owner = note->owner;
@@ -460,6 +457,17 @@ static bool report(struct worker *worker, struct kept *kept) {
     if (!now.over && (same(&now, &replay->told) || worker->now_ns < replay->tell_ns))
         return false;
     return tell(worker, replay, &now) && now.over;
+}
+
+bool replays_leave(struct worker *worker, struct kept *kept, uint64_t owner) {
+    if (kept->replay == NULL || kept->replay->owner != owner)
+        return false;
+    struct session_replayed now = standing(worker, kept);
+    now.over = true;
+    if (!tell(worker, kept->replay, &now))
+        keeper_fault(worker, owner, NOTE_OUT, no_memory());
+    end(worker, kept);
+    return true;
 }
 
 bool replays_step(struct worker *worker, struct kept *kept) {

@@ -748,7 +748,7 @@ void replays_begin(struct worker *worker, const struct note *note);
 bool replays_step(struct worker *worker, struct kept *kept);
 uint64_t replays_due_ns(const struct kept *kept); /* when it wants a step at the latest; TIMERS_NEVER */
 void replays_expired(const struct worker *worker, const struct kept *kept); /* that time has come */
-/* Its owner does not want it any more. False: it is not its owner. */
+/* Its owner does not want it any more, and is told the last of it. False: it is not its owner. */
 bool replays_leave(struct worker *worker, struct kept *kept, uint64_t owner);
 /* The queue goes; the owner is told why. */
 void replays_drop(struct worker *worker, struct kept *kept);

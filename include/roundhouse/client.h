@@ -247,7 +247,8 @@ typedef struct rh_replay_options {
  * its number (> 0), RH_UNREACHABLE while there is no connection, or another negative rh_result. That it can
  * not be, or had to end early, is told by on_error with its number as the subscription. */
 int64_t rh_replay(rh_client *client, const rh_replay_options *options);
-/* Ends it early: nothing more is told of it. What members hold is theirs still, and does not come again. */
+/* Ends it early; on_replayed is called once more, with `over`. What members hold is theirs still, and does
+ * not come again. */
 int rh_replay_end(rh_client *client, int64_t replay);
 /* Whether it goes on. */
 bool rh_replaying(const rh_client *client, int64_t replay);
