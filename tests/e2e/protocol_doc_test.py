@@ -404,7 +404,8 @@ def test_refused_connects_are_told_as_the_document_says(router, name):
 SOURCES = ("codecs/event/check.c", "codecs/wire/scan.c", "codecs/wire/control.c", "core/base/topic.c",
            "core/session/session.c", "core/shard/subs.c", "core/shard/memberships.c", "core/shard/keeper.c",
            "core/queue/terms.c", "core/queue/queue.c", "core/shard/acks.c", "core/shard/peer.c",
-           "core/shard/catchup.c", "core/shard/ingress.c", "core/shard/starts.c", "core/shard/removals.c")
+           "core/shard/catchup.c", "core/shard/ingress.c", "core/shard/starts.c", "core/shard/removals.c",
+           "core/shard/replays.c", "core/shard/replayers.c", "core/shard/keeper.h")
 NOT_SENT = re.compile(r"/\*.*?\*/|^#include.*?$|\b(?:static_assert|logfmt|CHECK)\(.*?\);", re.DOTALL | re.MULTILINE)
 LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*')
 

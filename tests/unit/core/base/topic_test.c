@@ -254,3 +254,27 @@ Test(topic, hashes_as_the_slot_map_was_made) {
     cr_expect_eq(topic_slot(0), 0);
     cr_expect_eq(topic_slot(UINT64_C(1) << 52), 1);
 }
+
+static bool meet(const char *a, const char *b) {
+    struct fault fault;
+    cr_assert(pattern(a, &fault) && pattern(b, &fault));
+    bool found = patterns_meet((const uint8_t *)a, strlen(a), (const uint8_t *)b, strlen(b));
+    cr_assert_eq(found, patterns_meet((const uint8_t *)b, strlen(b), (const uint8_t *)a, strlen(a)));
+    return found;
+}
+
+Test(topic, knows_whether_two_patterns_have_a_topic_in_common) {
+    static const struct {
+        const char *a, *b;
+        bool meet;
+    } cases[] = {{"a", "a", true},           {"a", "b", false},      {"a", "a.b", false},
+                 {">", "a.b.c", true},       {"a.>", "a", false},    {"a.>", "a.b.c", true},
+                 {"a.>", "*.*.c", true},     {"a.>", "b.>", false},  {"*.b", "a.*", true},
+                 {"*.b", "a.c", false},      {"*", "*.*", false},    {"a.*.c", "a.>", true},
+                 {"a.*.c", "*.b.d", false},  {">", "$dlq.a", false}, {"*.a", "$dlq.a", false},
+                 {"$dlq.*", "$dlq.>", true}, {">", "@crm", false},   {"@crm", "@crm", true},
+                 {"*", "@crm", false},       {"a.b", "a.bc", false}, {"a.*", "a.b.>", false},
+                 {">", "*", true},           {"a.b.>", "*.>", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_eq(meet(cases[i].a, cases[i].b), cases[i].meet, "%s %s", cases[i].a, cases[i].b);
+}

@@ -28,6 +28,7 @@ struct event {
     uint32_t log, attempt, owner;
     enum state state;
     bool replay, matches;
+    bool over; /* its replay has ended */
     bool hole; /* was outstanding at the last restart, and has not been offered again */
 };
 
@@ -47,7 +48,8 @@ struct model {
     uint64_t cursors[LOGS];
     uint64_t reached[LOGS]; /* the cursor before the last restart */
     uint64_t now_ns, orders, deaths, seed;
-    size_t given, dead, restored, parked; /* that something has happened at all */
+    uint64_t replay_done, replay_dead;
+    size_t given, dead, restored, parked, ended; /* that something has happened at all */
 };
 
 #define EXPECT(condition) cr_assert(condition, "seed %lu: %s", (unsigned long)model->seed, #condition)
@@ -116,6 +118,7 @@ static uint64_t floor_of(const struct model *model, uint32_t log) {
 }
 
 static void done(struct model *model, struct event *event) {
+    model->replay_done += event->replay && !event->over && event->state == OUT;
     event->state = DONE;
     struct event *next = NULL;
     for (size_t i = 0; event->key && i < model->count; i++) {
@@ -128,10 +131,19 @@ static void done(struct model *model, struct event *event) {
         next->state = READY;
 }
 
+static void dies(struct model *model, struct event *event) {
+    event->state = DEAD;
+    event->died = ++model->deaths;
+    model->replay_dead += event->replay && !event->over;
+}
+
 static void failed(struct model *model, struct event *event, uint64_t pause_ns) {
+    if (event->over) {
+        done(model, event);
+        return;
+    }
     if (event->attempt >= ATTEMPTS) {
-        event->state = DEAD;
-        event->died = ++model->deaths;
+        dies(model, event);
         return;
     }
     event->state = PAUSED;
@@ -215,6 +227,22 @@ static void step_replay(struct model *model) {
         model->count--;
 }
 
+/* What waits is forgotten, what is out comes to its end as it may. */
+static void step_replay_end(struct model *model) {
+    queue_replay_end(model->queue);
+    for (size_t i = 0; i < model->count; i++) {
+        struct event *event = &model->events[i];
+        bool waits = event->state == PARKED || event->state == READY || event->state == PAUSED;
+        if (!event->replay || event->state == DONE)
+            continue;
+        if (waits && !event->over)
+            event->state = DONE;
+        event->over = true;
+    }
+    model->replay_done = model->replay_dead = 0;
+    model->ended++;
+}
+
 static void step_take(struct model *model) {
     struct event *event = first_ready(model);
     bool expected = event && any_credit(model, event->replay, 0);
@@ -263,10 +291,8 @@ static enum queue_answer acked(struct model *model, const struct queue_ack *ack)
         failed(model, event, ack->after_ns);
     else if (ack->kind == QUEUE_ACK_EXTEND)
         event->due = model->now_ns + LEASE_NS;
-    else {
-        event->state = DEAD;
-        event->died = ++model->deaths;
-    }
+    else
+        dies(model, event);
     return QUEUE_OK;
 }
 
@@ -325,6 +351,8 @@ static void leave(struct model *model, uint32_t owner) {
         if (model->events[i].state == OUT && model->events[i].owner == owner) {
             model->events[i].state = READY;
             model->events[i].owner = 0; /* should it come back, it is a new member */
+            if (model->events[i].over)
+                done(model, &model->events[i]);
         }
 }
 
@@ -392,6 +420,7 @@ static void step_restart(struct model *model) {
     }
     EXPECT(queue_counts(restored).restored == outstanding);
     memset(model->owners, 0, sizeof model->owners);
+    model->replay_done = model->replay_dead = 0;
     model->restored++;
 }
 
@@ -403,6 +432,15 @@ static void compare(struct model *model) {
         states[model->events[i].state]++;
     EXPECT(counts.out == states[OUT] && counts.dead == states[DEAD]);
     EXPECT(counts.parked == states[PARKED] + states[READY] + states[PAUSED]);
+    struct queue_replay replay = queue_replay(model->queue);
+    uint64_t replays = 0, outstanding = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        replays += model->events[i].replay && open_state(model->events[i].state);
+        outstanding +=
+            model->events[i].replay && !model->events[i].over && open_state(model->events[i].state);
+    }
+    EXPECT(counts.replays == replays && replay.outstanding == outstanding);
+    EXPECT(replay.done == model->replay_done && replay.dead == model->replay_dead);
     for (uint32_t log = 0; log < LOGS; log++) {
         EXPECT(queue_cursor(model->queue, log) == model->cursors[log]);
         EXPECT(queue_floor(model->queue, log) == floor_of(model, log));
@@ -423,8 +461,10 @@ static void step(struct model *model) {
         step_member(model);
     else if (dice < 970)
         step_bury(model);
-    else if (dice < 997)
+    else if (dice < 993)
         step_replay(model);
+    else if (dice < 997)
+        step_replay_end(model);
     else
         step_restart(model);
 }

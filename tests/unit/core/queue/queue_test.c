@@ -382,6 +382,83 @@ Test(queue, replays_beside_what_is_new_and_does_not_hold_it_up) {
     world_end(&world);
 }
 
+static enum queue_offer replayed(struct world *world, uint64_t position, uint64_t key) {
+    struct queue_event event = {.position = position, .key = key, .size = 1, .replay = true};
+    enum queue_offer offer = queue_offer(world->queue, &event, world_now(world), &world->last);
+    queue_check(world->queue);
+    return offer;
+}
+
+Test(queue, forgets_what_waits_when_a_replay_ends_and_leaves_what_is_out_to_its_member) {
+    struct world world = world_make();
+    world_join(&world, ANNA, 8);
+    cr_assert_eq(world_offer(&world, 1, 7), OFFER_GIVEN);
+    for (uint64_t i = 2; i < 6; i++)
+        cr_assert_eq(replayed(&world, i, 7), i == 2 ? OFFER_GIVEN : OFFER_PARKED);
+    cr_assert_eq(replayed(&world, 6, 0), OFFER_GIVEN);
+    cr_assert_eq(replayed(&world, 7, 0), OFFER_GIVEN);
+    cr_assert_eq(world_ack(&world, ANNA, 3, QUEUE_ACK_RETRY), QUEUE_OK, "it is in its pause");
+    cr_assert_eq(world_ack(&world, ANNA, 4, QUEUE_ACK_DONE), QUEUE_OK);
+    struct queue_replay replay = queue_replay(world.queue);
+    cr_assert(replay.delivered == 3 && replay.done == 1 && replay.outstanding == 5);
+    queue_replay_end(world.queue);
+    queue_check(world.queue);
+    replay = queue_replay(world.queue);
+    cr_assert(replay.delivered == 0 && replay.done == 0 && replay.outstanding == 0);
+    struct queue_counts counts = queue_counts(world.queue);
+    cr_assert(counts.out == 2 && counts.parked == 0 && counts.replays == 1);
+    cr_assert_eq(replayed(&world, 2, 7), OFFER_PARKED, "the next replay waits for what is left of the first");
+    cr_assert_eq(world_ack(&world, ANNA, 2, QUEUE_ACK_RETRY), QUEUE_OK, "taken, and not put back");
+    cr_assert_eq(world_take(&world), ANNA);
+    cr_assert(world.last.replay && world.last.position == 2 && world.last.attempt == 1);
+    replay = queue_replay(world.queue);
+    cr_assert(replay.delivered == 1 && replay.outstanding == 1);
+    cr_assert_eq(queue_floor(world.queue, 0), 1, "nothing of all that is the queue's own");
+    queue_replay_end(world.queue);
+    queue_leave(world.queue, ANNA);
+    counts = queue_counts(world.queue);
+    cr_assert(counts.parked == 1 && counts.replays == 0, "only what is live goes to the next member");
+    world_end(&world);
+}
+
+Test(queue, leaves_what_is_live_room_beside_a_replay) {
+    struct world world = world_make();
+    world_join(&world, ANNA, QUEUE_WINDOW_MAX);
+    cr_assert_eq(replayed(&world, 1, 7), OFFER_GIVEN);
+    uint64_t parked = 0;
+    struct queue_event event = {.position = 2, .key = 7, .size = 1, .replay = true};
+    while (queue_offer(world.queue, &event, world_now(&world), &world.last) == OFFER_PARKED)
+        parked++;
+    cr_assert_eq(parked, QUEUE_PARKED_MAX / 2);
+    event.key = 0;
+    uint64_t out = 1;
+    while (queue_offer(world.queue, &event, world_now(&world), &world.last) == OFFER_GIVEN)
+        out++;
+    cr_assert(out == QUEUE_WINDOW_MAX / 2 && parked + out <= QUEUE_REPLAYS_MAX);
+    cr_assert_eq(world_offer(&world, 1, 9), OFFER_GIVEN);
+    for (uint64_t i = 2; i < 1000; i++)
+        cr_assert_eq(world_offer(&world, i, 9), OFFER_PARKED);
+    world_end(&world);
+}
+
+Test(queue, tells_up_to_where_it_has_been_offered_a_log) {
+    struct world world = world_make();
+    world_join(&world, ANNA, 8);
+    cr_assert_eq(queue_reached(world.queue, 5), 0);
+    cr_assert(world_offer(&world, 1, 0) == OFFER_GIVEN && world_offer(&world, 2, 0) == OFFER_GIVEN);
+    queue_pass(world.queue, 0, 9);
+    cr_assert_eq(queue_reached(world.queue, 0), 9);
+    uint8_t bytes[1000];
+    size_t length = queue_save(world.queue, bytes, sizeof bytes);
+    struct fault fault;
+    struct queue *restored;
+    cr_assert_eq(queue_restore(&restored, bytes, length, &fault), 0);
+    cr_assert_eq(queue_cursor(restored, 0), 1);
+    cr_assert_eq(queue_reached(restored, 0), 9, "as before the restart");
+    queue_destroy(restored);
+    world_end(&world);
+}
+
 Test(queue, passes_over_what_is_not_for_it) {
     struct world world = world_make();
     world_join(&world, ANNA, 4);

@@ -370,6 +370,18 @@ void client_join_durable(struct world_client *client, uint64_t id, const char *n
     join(client, id, name, pattern, window, false);
 }
 
+void client_replay(struct world_client *client, uint64_t id, const char *queue, double rate) {
+    Roundhouse__V1__Replay replay;
+    char copy[TOPIC_BYTES_MAX + 1];
+    (void)snprintf(copy, sizeof copy, "%s", queue);
+    roundhouse__v1__replay__init(&replay);
+    replay.id = id;
+    replay.queue = copy;
+    replay.rate = rate;
+    FRAME_MAKE(made, replay, replay, REPLAY);
+    client_send(client, &made);
+}
+
 void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind) {
     Roundhouse__V1__Ack ack;
     roundhouse__v1__ack__init(&ack);

@@ -79,6 +79,8 @@ void client_join(struct world_client *client, uint64_t id, const char *name, con
 /* The same, durable. */
 void client_join_durable(struct world_client *client, uint64_t id, const char *name, const char *pattern,
                          uint32_t window);
+/* All that is kept goes once more to the queue, so many events per second; 0 = no limit. */
+void client_replay(struct world_client *client, uint64_t id, const char *queue, double rate);
 void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind);
 void client_unsubscribe(struct world_client *client, uint64_t id);
 void client_remove_queue(struct world_client *client, uint64_t id, const char *name);
