@@ -51,7 +51,8 @@ class Client:
     on_subscribed(id)                  a subscription has begun, or goes on after a lost connection
     on_refused(number, error)          the event that publish gave this number was not routed
     on_duplicate(number, sequence)     it is not stored again, as the server has it already under this sequence
-    on_delivery(delivery)              for each event of a queue: delivery.event, .topic, .attempt; answer it by ack
+    on_delivery(delivery)              for each event of a queue: delivery.event, .topic, .attempt; answer it by ack.
+                                       .replay: it comes once more because somebody asked for a replay
     on_expired(delivery)               it took too long, and is delivered again
 
     A callback may publish and ack; it calls nothing else of the client.
@@ -328,6 +329,7 @@ class Client:
         """An event of a queue: the Context says whose, and counts on with each."""
         delivery = SimpleNamespace(topic=event.topic, event=cloudevents_pb2.CloudEvent.FromString(event.event),
                                    attempt=self._context.attempt, lease_ms=self._context.lease_ms,
+                                   replay=self._context.replay,
                                    subscription=self._context.subscription, number=self._context.delivery,
                                    connection=self._connections)
         self._context.delivery += 1

@@ -1,5 +1,6 @@
 """Replays: a stretch of what is kept goes to one queue once more, beside what is new, and nothing else changes."""
 
+import os
 import signal
 import struct
 import time
@@ -8,10 +9,12 @@ import pytest
 
 import wire
 from conftest import SANITIZED
+from c_example_test import BUILD
 from durable_test import Durable, saved
 from cli_queue_test import VOLATILE
 from cli_queue_test import Member as Command
-from queue_test import DONE, REFUSE, ROUTED, THROUGH, Member, keyed, publish
+from python_example_test import folder, program  # noqa: F401  (fixtures)
+from queue_test import REFUSE, ROUTED, THROUGH, Member, keyed, publish
 from wire import ce, pb
 
 DISK = pb.ACK_LEVEL_DISK
@@ -524,6 +527,24 @@ def test_a_million_events_to_a_slow_member_take_no_memory_and_hold_up_nobody(rou
     assert made.memory() - before < 48 << 20
     asker.client.close()
     made.await_metric("roundhouse_replays", lambda n: n == 0)
+
+
+@pytest.mark.parametrize("language", ["python", "c"])
+def test_a_consumer_that_knows_nothing_of_replays_handles_them_as_any_delivery(router, run, begun, program, language):
+    made = router(shards=2)
+    arguments = ["--volatile", made.address, "q", 6, "a"]
+    if language == "python":
+        consumer = program("subscribed\n", "consume.py", *arguments)
+    else:
+        consumer = begun("subscribed\n", os.path.join(BUILD, "examples", "consume"), *arguments)
+    with made.client(ack=ROUTED) as publisher:
+        publisher.send_bytes(b"".join(wire.event_frame("a", wire.cloud_event(str(n), id=str(n))) for n in range(3)))
+        assert publisher.settle(3) == {}
+    assert [consumer.stdout.readline() for _ in range(3)] == [f"a {n}\n" for n in range(3)]
+    done = run("replay", "--server", made.address, "--to", "q")
+    assert (done.returncode, done.stdout) == (0, "replayed to q: 3 delivered, 3 acknowledged\n"), done.stderr
+    out, errors = consumer.communicate(timeout=wire.WAIT_SECONDS)
+    assert consumer.returncode == 0 and out == "a 0\na 1\na 2\n", errors
 
 
 # --- The command ---

@@ -22,7 +22,8 @@ enum {
     CLOSING = 8,
     NO_RECONNECT = 16,
     PUBLISHES = 32,
-    JOINS = 64, /* a queue, as subscription 1; and removes another one, by the next id */
+    JOINS = 64, /* a queue, as subscription 1; removes another one, by the next id; and, when it is connected,
+                   has asked for a replay, by the one behind it */
     ASKS = 128, /* a request, whose inbox is subscription 3, or 2 without TWO_SUBSCRIPTIONS */
 };
 #define EVENTS 3 /* published before the server says anything */
@@ -79,6 +80,15 @@ static void on_lease_expired(void *user, uint64_t subscription, uint64_t deliver
     (void)rh_ack_extend(current, subscription, delivery);
 }
 
+static void on_replayed(void *user, int64_t replay, const rh_replayed *replayed) {
+    (void)user;
+    read_all += replayed->delivered + replayed->acknowledged + replayed->failed + replayed->missing +
+                replayed->left + replayed->waiting;
+    CHECK(rh_replaying(current, replay) == !replayed->over);
+    if (publishes && !replayed->over)
+        CHECK(rh_replay_end(current, replay) == RH_OK);
+}
+
 static void on_gap(void *user, const rh_gap *gap) {
     (void)user;
     read_all += gap->at_most;
@@ -129,7 +139,8 @@ static rh_client *client_new(uint8_t how, int socket) {
                                         .on_error = on_error,
                                         .on_resend = on_resend,
                                         .on_lease_expired = on_lease_expired,
-                                        .on_removed = on_removed}};
+                                        .on_removed = on_removed,
+                                        .on_replayed = on_replayed}};
     rh_client *client = rh_client_new(&options, NULL);
     CHECK(client != NULL);
     if (how & JOINS)
@@ -155,6 +166,8 @@ static rh_client *client_new(uint8_t how, int socket) {
         sent_before(client);
     else
         link_up(client, "");
+    if ((how & JOINS) && client->phase == LINK_UP)
+        CHECK(rh_replay(client, &(rh_replay_options){.queue = "q"}) > 1);
     if (how & CLOSING)
         CHECK(rh_close(client) == RH_OK);
     return client;
