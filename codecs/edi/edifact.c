@@ -118,8 +118,8 @@ static const uint8_t bom[3] = {0xef, 0xbb, 0xbf};
 /* false: more bytes are needed to say. */
 static bool search(struct edifact_reader *reader, bool last) {
     struct tokens *tokens = &reader->edi.tokens;
-    if (reader->edi.garbage == 0)
-        tokens_blanks(tokens);
+    if (reader->edi.garbage == 0 && !tokens_blanks(tokens, true))
+        return false;
     const uint8_t *p = tokens_bytes(tokens);
     uint32_t n = tokens_left(tokens);
     if (n == 0 || (n < UNA_BYTES && !last))
@@ -146,36 +146,44 @@ static bool search(struct edifact_reader *reader, bool last) {
 
 /* ---- segments ---- */
 
-/* Another interchange, whose separators are not those of this one, at the begin of a segment. */
-static bool begins_anew(const struct edifact_reader *reader) {
-    const struct segment *segment = &reader->edi.tokens.segment;
-    const uint8_t *p = segment->name.bytes;
-    uint32_t n = segment->place.length;
-    if (n < UNA_BYTES || p[0] != 'U' || p[1] != 'N')
-        return false;
-    return una_at(p) || (p[2] == 'B' && segment->name.length > 3 && header_at(p));
+enum anew { ANEW_NO, ANEW_YES, ANEW_WAIT };
+
+/* Whether another interchange begins here, with separators that are not those of this one. */
+static enum anew begins_anew(const struct edifact_reader *reader, bool last) {
+    const struct tokens *tokens = &reader->edi.tokens;
+    const uint8_t *p = tokens_bytes(tokens);
+    uint32_t n = tokens_left(tokens);
+    if (LIKELY(n < 3 || p[0] != 'U' || p[1] != 'N' || (p[2] != 'A' && p[2] != 'B')))
+        return ANEW_NO;
+    if (n < UNA_BYTES)
+        return last ? ANEW_NO : ANEW_WAIT;
+    return una_at(p) || (p[2] == 'B' && p[3] != tokens->separators.element && header_at(p)) ? ANEW_YES
+                                                                                            : ANEW_NO;
 }
 
-static void go_on(struct edifact_reader *reader) {
+/* false: more bytes are needed. */
+static bool step(struct edifact_reader *reader, bool last) {
     struct edi *edi = &reader->edi;
-    for (;;) {
-        if (reader->state == EDIFACT_SEARCH) {
-            if (!search(reader, false))
-                return;
-            continue;
-        }
-        enum tokens_result result = tokens_next(&edi->tokens);
-        if (result == TOKENS_MORE)
-            return;
-        if (result == TOKENS_LARGE) {
-            edi_large(edi);
-        } else if (UNLIKELY(begins_anew(reader))) {
-            tokens_back(&edi->tokens);
-            edifact_close(reader, edi_here(edi));
-            edifact_search(reader);
-        } else {
-            edifact_segment(reader);
-        }
+    if (!tokens_blanks(&edi->tokens, false))
+        return false;
+    enum anew anew = begins_anew(reader, last);
+    if (UNLIKELY(anew == ANEW_WAIT))
+        return false;
+    if (UNLIKELY(anew == ANEW_YES)) {
+        edifact_close(reader, edi_here(edi));
+        edifact_search(reader);
+        return true;
+    }
+    enum tokens_result result = tokens_next(&edi->tokens);
+    if (LIKELY(result == TOKENS_SEGMENT))
+        edifact_segment(reader);
+    else if (result == TOKENS_LARGE)
+        edi_large(edi);
+    return result != TOKENS_MORE;
+}
+
+static void go_on(struct edifact_reader *reader, bool last) {
+    while (reader->state == EDIFACT_SEARCH ? search(reader, last) : step(reader, last)) {
     }
 }
 
@@ -184,7 +192,7 @@ void edifact_feed(struct edifact_reader *reader, const uint8_t *bytes, size_t le
         size_t taken = tokens_put(&reader->edi.tokens, bytes, length);
         bytes += taken;
         length -= taken;
-        go_on(reader);
+        go_on(reader, false);
     }
 }
 
@@ -212,9 +220,7 @@ static void rest(struct edifact_reader *reader) {
 
 void edifact_end(struct edifact_reader *reader) {
     struct edi *edi = &reader->edi;
-    go_on(reader);
-    while (reader->state == EDIFACT_SEARCH && search(reader, true))
-        go_on(reader);
+    go_on(reader, true);
     uint64_t end = tokens_end(&edi->tokens);
     edi_garbage_tell(edi);
     if (reader->state == EDIFACT_SEGMENTS)

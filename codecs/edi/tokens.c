@@ -97,12 +97,6 @@ void tokens_pass(struct tokens *tokens, uint64_t n) {
     passing_go_on(tokens);
 }
 
-void tokens_back(struct tokens *tokens) {
-    tokens->start = (uint32_t)(tokens->segment.place.offset - tokens->base);
-    tokens->line = tokens->segment.place.line;
-    marks_forget(tokens);
-}
-
 uint64_t tokens_offset(const struct tokens *tokens, const uint8_t *byte) {
     if (byte >= tokens->bytes && byte <= tokens->bytes + tokens->end)
         return tokens->base + (uint64_t)(byte - tokens->bytes);
@@ -156,30 +150,22 @@ static bool marks_more(struct tokens *tokens) {
 
 /* ---- one segment ---- */
 
-/* CR, LF and blanks, unless they separate. */
-static bool is_blank(const struct tokens *tokens, uint8_t byte) {
-    return (byte == '\n' || byte == '\r' || byte == ' ' || byte == '\t') && tokens->kinds[byte] >= KIND_LINE;
+static bool is_blank(uint8_t byte) {
+    return byte == '\n' || byte == '\r' || byte == ' ' || byte == '\t';
 }
 
-static void blanks_skip(struct tokens *tokens) {
+/* Blanks and line breaks; those that separate only if `all` are meant. */
+static void blanks_skip(struct tokens *tokens, bool all) {
     const uint8_t *p = tokens_bytes(tokens);
     const uint8_t *end = tokens->bytes + tokens->end;
-    for (; p < end && *p <= ' ' && is_blank(tokens, *p); p++) {
+    for (; p < end && *p <= ' ' && is_blank(*p) && (all || tokens->kinds[*p] >= KIND_LINE); p++) {
         tokens->line += *p == '\n';
         tokens->indented = *p == ' ' || *p == '\t';
     }
     tokens->start = (uint32_t)(p - tokens->bytes);
 }
 
-void tokens_blanks(struct tokens *tokens) {
-    if (tokens->lent)
-        tokens->indented = false;
-    tokens->lent = false;
-    blanks_skip(tokens);
-}
-
 static void segment_begin(struct tokens *tokens) {
-    tokens_blanks(tokens);
     tokens->odd = tokens->block_odd;
     tokens->wrapped = tokens->trailing = tokens->too_many = tokens->binary_wrong = false;
     tokens->segment.place = (struct place){.offset = tokens_at(tokens), .line = tokens->line};
@@ -408,12 +394,20 @@ static bool nothing_new(const struct tokens *tokens) {
                     tokens->end - tokens->searched));
 }
 
-enum tokens_result tokens_next(struct tokens *tokens) {
-    struct counted counted;
+bool tokens_blanks(struct tokens *tokens, bool all) {
     if (UNLIKELY(tokens->passing > 0))
         passing_go_on(tokens);
     if (UNLIKELY(tokens->dropping) && drop(tokens) == TOKENS_MORE)
-        return TOKENS_MORE;
+        return false;
+    if (tokens->lent)
+        tokens->indented = false;
+    tokens->lent = false;
+    blanks_skip(tokens, all);
+    return tokens->start < tokens->end;
+}
+
+enum tokens_result tokens_next(struct tokens *tokens) {
+    struct counted counted;
     segment_begin(tokens);
     if (tokens->start == tokens->end)
         return more(tokens);
@@ -435,10 +429,10 @@ enum tokens_result tokens_next(struct tokens *tokens) {
 
 bool tokens_last(struct tokens *tokens, bool *release) {
     *release = false;
-    if (tokens->dropping || tokens->passing > 0)
+    if (!tokens_blanks(tokens, false))
         return false;
     segment_begin(tokens);
-    while (tokens->end > tokens->start && is_blank(tokens, tokens->bytes[tokens->end - 1]))
+    while (tokens->end > tokens->start && is_blank(tokens->bytes[tokens->end - 1]))
         tokens->end--;
     if (tokens->start == tokens->end)
         return false;
@@ -454,6 +448,23 @@ bool tokens_last(struct tokens *tokens, bool *release) {
 }
 
 /* ---- anew ---- */
+
+void tokens_made(struct tokens *tokens, const struct value *values, uint32_t count, uint32_t length) {
+    segment_begin(tokens);
+    for (uint32_t i = 0; i < count; i++) {
+        tokens->components[i] = values[i];
+        tokens->elements[i] = (struct element){.number = i, .first = i, .count = 1};
+    }
+    const uint8_t *bytes = tokens_bytes(tokens);
+    tokens->odd = true;
+    tokens->wrapped = memchr(bytes, '\n', length - 1) != NULL;
+    struct cut cut = {.component = tokens->components + count, .element = tokens->elements + count};
+    cut_end(tokens, &cut, NULL, 0);
+    tokens->segment.place.length = length;
+    tokens->trailing = false;
+    tokens->lent = true;
+    tokens_consume(tokens, length);
+}
 
 void tokens_again(struct tokens *tokens, const uint8_t *bytes, uint32_t n) {
     struct cut cut = cut_begin(tokens, 0);

@@ -109,11 +109,13 @@ static inline uint64_t tokens_end(const struct tokens *tokens) {
     return tokens->base + tokens->end;
 }
 
-/* Passes over blanks and line breaks. */
-void tokens_blanks(struct tokens *tokens);
+/* Passes over blanks and line breaks, up to the next segment; over those that are separators only if `all`
+ * are meant. false: nothing of the segment is there yet. To be called before tokens_next. */
+bool tokens_blanks(struct tokens *tokens, bool all);
 
 /* Consumes n bytes, all of which are there. */
 void tokens_consume(struct tokens *tokens, uint32_t n);
 
-/* Goes back to the begin of the last segment, which is then read anew. */
-void tokens_back(struct tokens *tokens);
+/* Makes a segment of these values, the name first, that stand in the next `length` bytes, and consumes them.
+ */
+void tokens_made(struct tokens *tokens, const struct value *values, uint32_t count, uint32_t length);
