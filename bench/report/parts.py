@@ -8,7 +8,7 @@ from report.sections import cell
 
 SUBJECT = "micro"
 FAMILIES = {"bound": "What the machine can do", "log": "The log", "handover": "From one thread to another", "wake": "Waking",
-            "topic": "Topics", "route": "Routes", "wire": "Frames", "event": "Events"}
+            "topic": "Topics", "route": "Routes", "wire": "Frames", "event": "Events", "codec": "Documents"}
 # What is drawn where it is not the time per operation alone.
 DRAWN = {"crossover/spin": ("ns_per_op", "latency_p50_ns"), "crossover/send": ("bytes_per_s",), "log/append": ("bytes_per_s", "ns_per_op"),
          "bound/copy": ("bytes_per_s",), "bound/read": ("bytes_per_s",)}

@@ -132,7 +132,8 @@ size_t charset_bad(struct charset *charset, const uint8_t *bytes, size_t length)
     return length;
 }
 
-/* What ISO 9735 lists for level A, service characters included. What is not printable ASCII is another matter. */
+/* What ISO 9735 lists for level A, service characters included. What is not printable ASCII is another
+ * matter. */
 size_t charset_beyond_level_a(const uint8_t *bytes, size_t length) {
     static const char signs[] = " .,-()/='+:?!\"%&*;<>\r\n";
     size_t i = 0;

@@ -65,7 +65,8 @@ static inline struct block block_of(const struct needles *needles, const uint8_t
         block.odd |= (uint64_t)(uint32_t)_mm_movemask_epi8(odd) << 16 * i;
         crs |= (uint64_t)(uint32_t)_mm_movemask_epi8(cr) << 16 * i;
     }
-    block.odd &= ~(crs & block.marks >> 1); /* CR before LF is no news */
+    uint64_t next = block.marks >> 1 | (uint64_t)(bytes[BLOCK] == '\n') << 63;
+    block.odd &= ~(crs & next); /* CR before LF is no news */
     return block;
 }
 

@@ -1,5 +1,7 @@
 #include "codecs/edi/edi.h"
 
+#include "core/base/utf8.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +185,17 @@ static void odd_look(struct edi *edi) {
     }
 }
 
+/* Printable ASCII only. */
+static bool clean(const uint8_t *bytes, uint32_t n) {
+    uint64_t marks = 0;
+    uint32_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        marks |= word_unclean(word_load(bytes + i), ' ');
+    uint64_t blanks = WORD_ONES * ' ' << (8 * (n - i));
+    marks |= word_unclean(word_load_short(bytes + i, n - i) | blanks, ' ');
+    return marks == 0;
+}
+
 static bool has_high(const uint8_t *bytes, uint32_t n) {
     uint8_t all = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -195,6 +208,8 @@ static void mend(struct edi *edi) {
     struct tokens *tokens = &edi->tokens;
     const uint8_t *bytes = tokens->bytes + (tokens->segment.place.offset - tokens->base);
     uint32_t n = tokens->segment.place.length;
+    if (LIKELY(clean(bytes, n) && (!edi->charset.level_a || (edi->told & EDI_LEVEL_A))))
+        return;
     if (tokens->odd)
         odd_look(edi);
     bool high = tokens->odd && has_high(bytes, n);
