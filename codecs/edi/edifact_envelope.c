@@ -119,6 +119,7 @@ static struct document_head *head_begin(struct edi *edi, enum document_scope sco
 static void charset_begin(struct edi *edi) {
     struct value identifier = edi_value(edi, 1, 1);
     const char *own = edi->report.profile.charset;
+    edi->tokens.odd = true; /* it was found before its charset was known */
     edi->charset_known = own ? charset_named(&edi->charset, (const uint8_t *)own, strlen(own))
                              : charset_named(&edi->charset, identifier.bytes, identifier.length);
 }

@@ -39,8 +39,7 @@ static void ending(const uint8_t *bytes, uint32_t at, struct isa *isa) {
     isa->separators.terminator = isa->component_missing ? component : terminator;
     isa->separators.component = isa->component_missing ? 0 : component;
     isa->length = at + (isa->component_missing ? 1 : 2);
-    isa->values[ISA_ELEMENTS] =
-        isa->component_missing ? (struct value){0} : (struct value){.bytes = bytes + at, .length = 1};
+    isa->values[ISA_ELEMENTS] = (struct value){.bytes = bytes + at, .length = isa->component_missing ? 0 : 1};
 }
 
 static unsigned number(struct value value) {

@@ -139,7 +139,7 @@ static void gs(struct edi *edi) {
     head->group_ref = keep(edi, DOCUMENT_GROUP, 6);
     keep_release(edi, head);
     edi_begin(edi, DOCUMENT_GROUP);
-    seen_clear(&edi->seen);
+    refs_clear(&edi->refs);
     edi_complain(edi, DOCUMENT_GROUP);
     check_needs(edi, DOCUMENT_GROUP, 8);
     check_moment(edi, DOCUMENT_GROUP, 4);
@@ -179,7 +179,7 @@ static void check_set(struct edi *edi) {
                  DOCUMENT_MESSAGE);
     else if (head->name.length > 0 && !group_fits(group->head.name, head->name))
         edi_find_at(edi, FINDING_X12_GROUP_TYPE, DOCUMENT_MESSAGE, 1, 1, group->head.name);
-    if (head->message_ref.length > 0 && seen_before(&edi->seen, head->message_ref))
+    if (head->message_ref.length > 0 && refs_seen(&edi->refs, head->message_ref))
         edi_find_at(edi, FINDING_X12_REFERENCE_TWICE, DOCUMENT_MESSAGE, 2, 1, (struct value){0});
 }
 
