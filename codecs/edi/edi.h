@@ -1,7 +1,8 @@
 /* edi.h: what the readers of EDIFACT and X12 have in common: scopes that begin and end, findings with their
- * place, text that is mended and transcoded, limits. Owner: the reader that has it inside. Thread: the one
- * that feeds the reader. Nothing blocks. Memory is allocated at edi_init only. Fails with -ENOMEM at
- * edi_init. */
+ * place, text that is mended and transcoded, limits.
+ * Owner: the reader that has it inside. Thread: the one that feeds the reader.
+ * Nothing blocks. Memory is allocated at edi_init only.
+ * Fails with -ENOMEM at edi_init. */
 #pragma once
 
 #include "codecs/document/charset.h"

@@ -89,7 +89,8 @@ static bool tag_at(const struct edifact_reader *reader, const uint8_t *p) {
     for (unsigned i = 0; i < 3; i++)
         if (!((p[i] >= 'A' && p[i] <= 'Z') || (p[i] >= '0' && p[i] <= '9')))
             return false;
-    return p[3] == s->element || p[3] == s->component || p[3] == s->terminator;
+    bool separated = p[3] == s->element || p[3] == s->component || p[3] == s->terminator;
+    return separated && memcmp(p, "UNA", 3) != 0; /* which is none, whatever it looks like */
 }
 
 static void segments_begin(struct edifact_reader *reader) {

@@ -16,7 +16,7 @@
 
 #define TOKENS_ELEMENTS_MAX   256u  /* of one segment, with repetitions; real ones have 30 */
 #define TOKENS_COMPONENTS_MAX 1024u /* of one segment */
-#define TOKENS_BLOCK          2048u /* bytes whose marks are found at a time: their positions stay in the cache */
+#define TOKENS_BLOCK          2048u /* bytes whose marks are found at a time: they stay in the cache */
 
 /* 0: there is none. */
 struct separators {
