@@ -160,11 +160,19 @@ static uint8_t *unwrapped(const uint8_t *bytes, uint32_t n, uint8_t *out) {
     return out;
 }
 
+/* ISA11 and ISA16 are that. */
+static bool is_separator(const struct edi *edi, struct value value) {
+    const struct separators *s = &edi->tokens.separators;
+    return value.length == 1 && (value.bytes[0] == s->component || value.bytes[0] == s->repetition);
+}
+
 /* By component: separators may be control characters. */
 static void odd_look(struct edi *edi) {
     const struct segment *segment = &edi->tokens.segment;
     for (uint32_t i = 0; i < segment->component_count && !edi->odd; i++) {
         struct value value = segment->components[i];
+        if (is_separator(edi, value))
+            continue;
         uint32_t at = (uint32_t)charset_bad(&edi->charset, value.bytes, value.length);
         edi->beyond_a |= charset_beyond_level_a(value.bytes, value.length) < value.length;
         if (at == value.length)
@@ -232,6 +240,29 @@ void edi_mend(struct edi *edi) {
     edi->odd = edi->beyond_a = false;
     if (UNLIKELY(edi->tokens.odd || edi->tokens.wrapped))
         mend(edi);
+}
+
+static bool header_at(const struct edi *edi, const uint8_t *p, const uint8_t *end,
+                      const char *const *headers) {
+    for (; *headers; headers++)
+        if (end - p > 3 && memcmp(p, *headers, 3) == 0 && p[3] == edi->tokens.separators.element)
+            return true;
+    return false;
+}
+
+void edi_part(struct edi *edi, const char *const *headers) {
+    struct tokens *tokens = &edi->tokens;
+    const uint8_t *bytes = tokens->bytes + (tokens->segment.place.offset - tokens->base);
+    const uint8_t *end = bytes + tokens->segment.place.length;
+    const uint8_t *p = bytes;
+    while ((p = memchr(p, '\n', (size_t)(end - p)))) {
+        p++;
+        if (!header_at(edi, p, end, headers))
+            continue;
+        tokens_end_at(tokens, (uint32_t)(p - bytes));
+        edi_find_last(edi, FINDING_UNTERMINATED);
+        return;
+    }
 }
 
 static void charset_complain(struct edi *edi, enum document_scope scope) {

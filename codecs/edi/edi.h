@@ -90,6 +90,10 @@ static inline struct value edi_value(const struct edi *edi, uint32_t element, ui
 /* To be called with each segment: it is mended if it is wrapped, and transcoded if it is not ASCII. */
 void edi_mend(struct edi *edi);
 
+/* A segment with line breaks inside may have lost its terminator: where one of these headers (ended by NULL)
+ * stands at the begin of a line it ends, with a finding. To be called before edi_mend. */
+void edi_part(struct edi *edi, const char *const *headers);
+
 /* How many segments the scope has up to the one that was counted last, its header included. */
 static inline uint32_t edi_segments(const struct edi *edi, enum document_scope scope) {
     return edi->in_file + 1 - edi->scopes[scope].first;

@@ -162,6 +162,8 @@ static enum anew begins_anew(const struct edifact_reader *reader, bool last) {
                                                                                             : ANEW_NO;
 }
 
+static const char *const headers[] = {"UNB", "UNH", NULL};
+
 /* false: more bytes are needed. */
 static bool step(struct edifact_reader *reader, bool last) {
     struct edi *edi = &reader->edi;
@@ -176,6 +178,8 @@ static bool step(struct edifact_reader *reader, bool last) {
         return true;
     }
     enum tokens_result result = tokens_next(&edi->tokens);
+    if (UNLIKELY(result == TOKENS_SEGMENT && edi->tokens.wrapped))
+        edi_part(edi, headers);
     if (LIKELY(result == TOKENS_SEGMENT))
         edifact_segment(reader);
     else if (result == TOKENS_LARGE)

@@ -449,6 +449,20 @@ bool tokens_last(struct tokens *tokens, bool *release) {
 
 /* ---- anew ---- */
 
+void tokens_end_at(struct tokens *tokens, uint32_t n) {
+    uint32_t start = (uint32_t)(tokens->segment.place.offset - tokens->base);
+    const uint8_t *bytes = tokens->bytes + start;
+    tokens->start = start + n;
+    tokens->line = tokens->segment.place.line + lines_of(bytes, n);
+    marks_forget(tokens);
+    while (n > 0 && is_blank(bytes[n - 1]))
+        n--;
+    tokens->segment.place.length = n;
+    tokens->wrapped = n > 0 && memchr(bytes, '\n', n) != NULL;
+    tokens->trailing = tokens->too_many = false;
+    tokens_again(tokens, bytes, n);
+}
+
 void tokens_made(struct tokens *tokens, const struct value *values, uint32_t count, uint32_t length) {
     segment_begin(tokens);
     for (uint32_t i = 0; i < count; i++) {

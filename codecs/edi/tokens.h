@@ -88,6 +88,10 @@ void tokens_pass(struct tokens *tokens, uint64_t n);
 /* Cuts the segment's bytes, changed by the caller, anew: into the same arrays. */
 void tokens_again(struct tokens *tokens, const uint8_t *bytes, uint32_t n);
 
+/* Ends the segment after n bytes of it, as if there were a terminator; what follows is read as the next one.
+ */
+void tokens_end_at(struct tokens *tokens, uint32_t n);
+
 /* Where in the file a byte of the segment is; the segment's own place if it was cut anew. */
 uint64_t tokens_offset(const struct tokens *tokens, const uint8_t *byte);
 

@@ -109,6 +109,8 @@ static bool search(struct x12_reader *reader, bool last) {
 
 /* ---- segments ---- */
 
+static const char *const headers[] = {"ISA", NULL};
+
 /* false: more bytes are needed. */
 static bool step(struct x12_reader *reader, bool last) {
     struct edi *edi = &reader->edi;
@@ -125,6 +127,8 @@ static bool step(struct x12_reader *reader, bool last) {
         }
     }
     enum tokens_result result = tokens_next(&edi->tokens);
+    if (UNLIKELY(result == TOKENS_SEGMENT && edi->tokens.wrapped))
+        edi_part(edi, headers);
     if (LIKELY(result == TOKENS_SEGMENT))
         x12_segment(reader);
     else if (result == TOKENS_LARGE)

@@ -245,6 +245,14 @@ Test(edifact, goes_on_at_the_next_header) {
                     "edifact.unt-missing@4,edifact.une-missing@4"));
 }
 
+Test(edifact, finds_a_header_in_the_line_after_a_segment_without_terminator) {
+    cr_assert(finds(UNB UNH INNER UNT "UNZ+1+REF1\r\n" UNB UNH INNER UNT UNZ, "document.unterminated@5"));
+    cr_assert(finds(UNB UNH "BGM+1\nUNH+2+ORDERS:D:96A:UN'" INNER "UNT+3+2'UNZ+2+REF1'",
+                    "document.unterminated@3,edifact.unt-missing@3"));
+    cr_assert(says(NULL, UNB UNH INNER UNT "UNZ+1+REF1\r\n" UNB UNH INNER UNT UNZ,
+                   "end 0 +111 segments 5 messages 1 errors 1\nbegin 0 @113 "));
+}
+
 Test(edifact, tells_each_level_that_is_open_at_the_end) {
     cr_assert(finds(UNB UNH INNER, "edifact.unt-missing@3,edifact.unz-missing@3"));
     cr_assert(finds(UNB UNH INNER "BG", "document.truncated@4,edifact.unt-missing@3,edifact.unz-missing@3"));
