@@ -94,7 +94,8 @@ Test(x12, takes_its_separators_from_isa) {
         cr_assert(says(NULL, text, "segment N1 2/4"), "%zu", i);
         cr_assert(says(NULL, text, " 1[a][b]\n"), "%zu", i);
     }
-    cr_assert(finds(replaced(ISA ">" GS ">" ST INNER SE GE IEA, "~>", "\r\n"), "")); /* CR LF is the pair */
+    cr_assert(finds(replaced(ISA "@" GS "@" ST "@" INNER SE "@" GE "@" IEA "@", "~@", "\r\n"),
+                    "")); /* CR LF is the pair */
 }
 
 Test(x12, repeats_since_00402) {
