@@ -120,14 +120,13 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define HISTORY_PICK_BYTES (4u * KIB) /* for who only needs single records of it */
 #define HISTORY_SEARCHES   2u         /* the same for searches of where subscriptions begin */
 #define HISTORY_QUEUES     4u         /* the same for queues */
-#define HISTORY_READERS                                                                                      \
-    4u /* places in the journal that are read on from; 8 to 16 MiB each in use */
-#define SEARCH_WORK_MAX  16384u /* entries looked at for subscriptions that begin in the past, per turn */
-#define LAST_TOPICS_MAX  65536u /* topics of one last_per_topic; 8 bytes each until delivered, and names */
-#define LAST_PICKS_MAX   (1u << 20) /* the same, undelivered, of all connections of a worker: 8 MiB */
-#define STAGING_BYTES    (4u * MIB) /* copied slices of one turn and worker */
-#define SLICE_POOL_BYTES (8u * MIB) /* output items of one worker's connections */
-#define PUBLISH_RUNS_MAX 1024u      /* unacknowledged runs per connection; 16 bytes each, grown on use */
+#define HISTORY_READERS    4u     /* places in the journal that are read on from; 8 to 16 MiB each in use */
+#define SEARCH_WORK_MAX    16384u /* entries looked at for subscriptions that begin in the past, per turn */
+#define LAST_TOPICS_MAX    65536u /* topics of one last_per_topic; 8 bytes each until delivered, and names */
+#define LAST_PICKS_MAX     (1u << 20) /* the same, undelivered, of all connections of a worker: 8 MiB */
+#define STAGING_BYTES      (4u * MIB) /* copied slices of one turn and worker */
+#define SLICE_POOL_BYTES   (8u * MIB) /* output items of one worker's connections */
+#define PUBLISH_RUNS_MAX   1024u      /* unacknowledged runs per connection; 16 bytes each, grown on use */
 
 /* Delivery. */
 #define GRACE_NS_DEFAULT     (200u * NS_PER_MS) /* a writer waits so long for a laggard in all ... */

@@ -116,7 +116,7 @@ Test(x12, hands_over_ta1_outside_of_groups) {
 Test(x12, reads_several_groups_and_interchanges) {
     cr_assert(finds(WITH(INNER) WITH(INNER) "\n" WITH(INNER), ""));
     cr_assert(finds(ISA GS ST INNER SE GE GS ST INNER SE GE "IEA*2*000000007~", ""));
-    char text[1024]; /* the next one has other separators */
+    char text[4096]; /* the next one has other separators */
     (void)snprintf(text, sizeof text, "%s%s", WITH(INNER), replaced(WITH(INNER), "*>~", "|:\n"));
     cr_assert(finds(text, ""));
 }
@@ -259,7 +259,7 @@ Test(x12, goes_on_at_the_next_header) {
                     "x12.se-missing@4,x12.ge-missing@4,x12.iea-missing@4"));
     cr_assert(finds(ISA GS ST INNER IEA, "x12.se-missing@4,x12.ge-missing@4"));
     cr_assert(finds(ISA GS ST INNER GE IEA, "x12.se-missing@4"));
-    char text[1024];
+    char text[4096];
     (void)snprintf(text, sizeof text, "%s%s", ISA GS ST INNER, replaced(WITH(INNER), "*>~", "|:\n"));
     cr_assert(finds(text, "x12.se-missing@4,x12.ge-missing@4,x12.iea-missing@4"));
     cr_assert(finds(ISA GS ST INNER SE GE "IEA*1*000000007\r\n" WITH(INNER), "document.unterminated@7"));
