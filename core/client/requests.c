@@ -64,10 +64,13 @@ static void request_free(struct requests *requests, struct request *request) {
     requests->open--;
 }
 
+/* A refusal without a code is the server's fault, and not to be taken for a reply. */
 static void request_end(rh_client *client, struct request *request, int code, const char *text,
                         const rh_event *reply) {
     struct request ended = *request;
     request_free(&client->requests, request);
+    if (reply == NULL && code == RH_CODE_NONE)
+        code = RH_CODE_INTERNAL;
     ended.on_reply(ended.user, code, text, reply);
 }
 

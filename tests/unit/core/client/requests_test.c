@@ -259,6 +259,15 @@ Test(requests, a_refusal_ends_its_request_with_or_without_acknowledgement) {
     }
 }
 
+Test(requests, a_refusal_without_a_code_is_no_reply) {
+    struct asker asker;
+    asker_asked(&asker, RH_ACK_NONE, 20000);
+    fake_error(&asker.fake, RH_CODE_NONE, false, 1, 0);
+    await(&asker, &asker.replies, 1);
+    cr_assert(asker.code == RH_CODE_INTERNAL && asker.client->requests.open == 0);
+    asker_stop(&asker);
+}
+
 Test(requests, an_inbox_that_is_refused_ends_all_and_is_made_anew) {
     struct asker asker;
     asker_start(&asker, RH_ACK_ROUTED);
