@@ -165,8 +165,8 @@ def scaling_rows():
 
 def _routed_row(name, title, load, **more):
     return Row(f"ack/routed/{name}", f"{title} none/routed", "acknowledgements of level routed, all of which are read and counted, and "
-               "none, in turn", load, ["roundhouse", ROUTED], RATE, [RATE, CPU, "generator_cpu_share"], repetitions=20, seconds=0.3,
-               warm_up=0.3, **more)
+               "none, in turn", load, ["roundhouse", ROUTED], RATE, [RATE, CPU, "generator_cpu_share"], repetitions=40, seconds=0.1,
+               warm_up=0.1, **more)
 
 
 def _disk_row(publishers, payload, window=256, **more):

@@ -5,6 +5,7 @@ from report.markup import capital, element, number, paragraph
 from report.sections import disturbed, grid
 
 GROUP = "ack"
+CPU = "server_cpu_ns_per_delivery"
 
 
 def place_words(row):
@@ -48,9 +49,9 @@ def _routed(result, rows, line_table, ratio):
     for row in rows:
         routed = next((name for name in row["subjects"] if name != OURS), None)
         cells.append([row["title"], median(result, row, OURS, row["primary"]), median(result, row, routed, row["primary"]),
-                      ratio(result.ratio(row, row["primary"], routed, OURS))])
-    return ["**Acknowledgements of level `routed`**: deliveries per second without and with them, all of them read and counted", "",
-            *line_table(["", "none", "routed", "routed / none"], cells)]
+                      *(ratio(result.ratio(row, metric, routed, OURS)) for metric in (row["primary"], CPU))])
+    return ["**Acknowledgements of level `routed`**: deliveries per second without and with them, all of them read and counted; and CPU time per "
+            "delivery, which decides", "", *line_table(["", "none", "routed", "routed / none", "CPU time, routed / none"], cells)]
 
 
 def _rates(result, row, name):
