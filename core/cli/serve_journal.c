@@ -26,6 +26,13 @@ static void moved(void *user) {
     shards_log_moved(log->journal->shards, log->disk);
 }
 
+/* What queues are made of after a start: their states, and what is in mailboxes. */
+static bool of_queues(uint32_t flags, const uint8_t *bytes) {
+    return log_flags_type(flags) == LOG_STATE ||
+           (log_flags_event(flags) && log_flags_topic_length(flags) > 0 &&
+            bytes[log_flags_topic_at(flags)] == '@');
+}
+
 /* ---- opening ---- */
 
 /* What the file asks for must not be kept in memory without a word. */
@@ -79,6 +86,7 @@ int serve_journal_open(struct serve_journal *journal, struct config *config) {
                                    .record_max = (uint32_t)config->limits.frame_bytes + FRAME_OVERHEAD_MAX,
                                    .retain_bytes = config->journal_retain_bytes,
                                    .retain_ns = config->journal_retain_ns,
+                                   .notes = of_queues,
                                    .keeps = true,
                                    .failed = failed,
                                    .failed_user = journal};
@@ -130,25 +138,25 @@ static bool queues_give(const struct journal_stretch *stretch, shards_take_queue
     for (uint32_t i = 0; i < stretch->count; i++) {
         const struct log_entry *entry = &stretch->entries[i];
         const uint8_t *record = stretch->frames + entry->offset;
-        bool state = log_flags_type(entry->flags) == LOG_STATE;
-        if (!state && (!log_flags_event(entry->flags) || record[log_flags_topic_at(entry->flags)] != '@'))
+        if (!of_queues(entry->flags, record))
             continue;
-        if (!take(context, record, entry->length, state))
+        if (!take(context, record, entry->length, log_flags_type(entry->flags) == LOG_STATE))
             return false;
     }
     return true;
 }
 
-/* All that the log has: the last state of a queue may be anywhere in it. */
+/* All parts of the log with something of queues: the last state of one may be anywhere in it. Recovery, which
+ * has read everything, knows which those are. */
 static int recall_queues(void *user, uint32_t disk, shards_take_queue *take, void *context) {
     const struct serve_journal *journal = user;
-    struct journal_stretch stretch = {0};
-    uint64_t at = journal_oldest(journal->journal, disk);
+    struct journal_stretch stretch = {.bytes_max = JOURNAL_WAYPOINT_BYTES};
+    uint64_t at = journal_noted(journal->journal, disk, 0);
     int result = 0;
     while (at < journal->first[disk] && (result = journal_read(journal->journal, disk, at, &stretch)) == 0) {
         if (!queues_give(&stretch, take, context))
             break;
-        at = stretch.next;
+        at = journal_noted(journal->journal, disk, stretch.next);
     }
     journal_stretch_free(&stretch);
     return result;

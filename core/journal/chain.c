@@ -113,7 +113,7 @@ int segment_note(struct segment *segment, uint64_t offset, uint64_t position, ui
         segment->waypoints = larger;
         segment->waypoints_room = room;
     }
-    segment->waypoints[count] = (struct waypoint){position, offset, time_before};
+    segment->waypoints[count] = (struct waypoint){position, offset, time_before, false};
     segment->waypoints_count++;
     return 0;
 }

@@ -19,6 +19,7 @@ struct waypoint {
     uint64_t position; /* of the first record of the group at `offset` */
     uint64_t offset;
     uint64_t time; /* of the latest record before it: all of those are that old at least */
+    bool noted;    /* recovery has seen a record that the opener wants, from here to the next one */
 };
 
 struct segment {
@@ -76,7 +77,9 @@ struct chain {
     uint64_t group_time;   /* the latest in the group */
     uint64_t group_slots[CHAIN_SLOT_WORDS];
     struct journal_counters counters;
-    /* the opener's: what recovery found */
+    /* the opener's: */
+    bool (*notes)(uint32_t flags, const uint8_t *bytes); /* as in journal_config */
+    /* ... what recovery found */
     bool fresh;            /* never used */
     uint64_t torn_to;      /* not 0: zero the current segment from `offset` on to here */
     uint64_t unused;       /* not 0: number of a last segment without a header */

@@ -143,6 +143,7 @@ static int logs_open(struct journal *journal, const struct journal_config *confi
             result = chain_init(&commit->chain, journal->disk, i, journal->facts.instance, bytes, record);
         if (result != 0)
             return trouble_disk(trouble, result, "journal", journal->directory);
+        commit->chain.notes = config->notes;
         if (log_recover(journal, i, trouble) != 0)
             return -1;
     }
@@ -311,6 +312,28 @@ uint64_t journal_since(const struct journal *journal, uint32_t log, uint64_t tim
     const struct commit *commit = log_of(journal, log);
     lock(commit);
     uint64_t position = chain_since(&commit->chain, time_ns);
+    unlock(commit);
+    return position;
+}
+
+static uint64_t chain_noted(const struct chain *chain, uint64_t from) {
+    for (uint32_t i = 0; i < chain->segments_count; i++) {
+        const struct segment *segment = &chain->segments[i];
+        for (uint32_t k = 0; k < segment->waypoints_count; k++) {
+            const struct waypoint *waypoint = &segment->waypoints[k];
+            bool last = k + 1 == segment->waypoints_count;
+            uint64_t end = last ? segment->next : waypoint[1].position;
+            if (waypoint->noted && end > from)
+                return waypoint->position > from ? waypoint->position : from;
+        }
+    }
+    return chain_current(chain)->next;
+}
+
+uint64_t journal_noted(const struct journal *journal, uint32_t log, uint64_t from) {
+    const struct commit *commit = log_of(journal, log);
+    lock(commit);
+    uint64_t position = chain_noted(&commit->chain, from);
     unlock(commit);
     return position;
 }

@@ -35,6 +35,9 @@ struct journal_config {
     uint32_t record_max;    /* the longest record that a ring may bring; 0 = FRAME_BYTES_MAX's */
     uint64_t retain_bytes;  /* closed segments of all logs together; 0 = no limit */
     uint64_t retain_ns;     /* age of a closed segment's last record; 0 = no limit */
+    /* Which records of before the opener will want to read again: those are found by journal_noted. May be
+     * NULL. */
+    bool (*notes)(uint32_t flags, const uint8_t *bytes);
     bool keeps; /* somebody says by journal_keep what he needs; nothing is trimmed before he has */
     void (*failed)(void *); /* called once, by a thread of the journal, when it has failed; may be NULL */
     void *failed_user;      /* for `failed` */
@@ -77,6 +80,10 @@ void journal_keep(struct journal *journal, uint32_t log, uint64_t position);
 /* A position at or before the first record that was received at `time_ns` or later (wall clock); at most
  * JOURNAL_WAYPOINT_BYTES of records before it. journal_next when all are older. Any thread. */
 uint64_t journal_since(const struct journal *journal, uint32_t log, uint64_t time_ns);
+
+/* A position at or behind `from`, and at or before the first record from there on that journal_config.notes
+ * has noted when it was opened; journal_next when there is none. Any thread. */
+uint64_t journal_noted(const struct journal *journal, uint32_t log, uint64_t from);
 
 /* ---- writing ---- */
 

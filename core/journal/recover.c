@@ -40,6 +40,7 @@ struct look {
     uint32_t without_hole; /* of them; the next number is missing if there are more, or none */
     uint64_t *slot_last;   /* owns; the last sequence of each slot */
     uint64_t group_time;
+    bool group_noted;
 };
 
 static bool number_read(const char *name, uint64_t *number) {
@@ -128,7 +129,6 @@ static void look_lost(struct look *look, uint32_t i) {
 static const char *look_record(void *user, const struct format_record *record, const uint8_t *bytes) {
     struct look *look = user;
     uint32_t slot = log_flags_slot(record->flags);
-    (void)bytes;
     if ((record->sequence & ((UINT64_C(1) << 48) - 1)) != record->number)
         return "the sequence of a record is not its position";
     if (record->sequence <= look->slot_last[slot])
@@ -137,6 +137,8 @@ static const char *look_record(void *user, const struct format_record *record, c
     look->segment->slots[slot / 64] |= UINT64_C(1) << slot % 64;
     if (record->time > look->group_time)
         look->group_time = record->time;
+    if (look->chain->notes != NULL && look->chain->notes(record->flags, bytes))
+        look->group_noted = true;
     return NULL;
 }
 
@@ -177,6 +179,7 @@ static int look_unused(struct look *look, uint64_t number, const char *wrong) {
 static int look_group(struct look *look, uint64_t offset, const struct format_group *group) {
     const char *wrong = walk_chain_wrong(group, &look->next);
     look->group_time = 0;
+    look->group_noted = false;
     if (wrong == NULL)
         wrong = walk_records(group, look_record, look);
     if (wrong != NULL)
@@ -184,6 +187,8 @@ static int look_group(struct look *look, uint64_t offset, const struct format_gr
     int result = segment_note(look->segment, offset, group->first, look->chain->time);
     if (result != 0)
         return look_failed(look, result, offset);
+    if (look->group_noted)
+        look->segment->waypoints[look->segment->waypoints_count - 1].noted = true;
     if (look->group_time > look->chain->time)
         look->chain->time = look->group_time;
     if (group->count > 0)

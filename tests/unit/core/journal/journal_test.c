@@ -126,6 +126,25 @@ static void read_all(const struct field *field, uint64_t from, uint64_t to, uint
     journal_stretch_free(&stretch);
 }
 
+struct taken {
+    uint64_t next;
+    uint32_t left; /* records of this scan */
+};
+
+static bool take_checked(void *user, uint64_t position, const struct log_entry *entry, uint64_t identity,
+                         const uint8_t *bytes) {
+    struct taken *taken = user;
+    (void)identity;
+    if (taken->left == 0)
+        return false;
+    taken->left--;
+    cr_assert(position == taken->next && entry->length == record_length(position));
+    for (uint32_t k = 0; k < entry->length; k++)
+        cr_assert_eq(bytes[k], (uint8_t)position);
+    taken->next++;
+    return true;
+}
+
 /* ---- committing ---- */
 
 Test(journal, makes_what_is_published_durable_then_visible_and_reads_it_after_a_restart) {
@@ -240,6 +259,77 @@ Test(journal, leaves_out_segments_without_the_slots_asked_for) {
     cr_assert(stretch.count == 0 && stretch.first == 3001 && stretch.next == 3001);
     cr_assert_eq(journal_read(field.journal, 0, 3001, &stretch), -ENODATA);
     journal_stretch_free(&stretch);
+    field_stop(&field);
+    field_unmake(&field);
+}
+
+static bool slot_77(uint32_t flags, const uint8_t *bytes) {
+    (void)bytes;
+    return log_flags_slot(flags) == 77;
+}
+
+Test(journal, knows_after_a_start_where_the_records_are_that_were_to_be_noted) {
+    struct field field;
+    struct journal_config config = config_of(&field);
+    config.segment_bytes = 4 * MIB;
+    field_make(&field);
+    field_open(&field, &config);
+    field_start(&field);
+    for (uint64_t i = 1; i <= 20000; i++)
+        append(&field, 1, i == 7000 || i == 15000 ? 77 : 3);
+    settle(&field);
+    cr_assert_eq(journal_noted(field.journal, 0, 1), 20001, "nobody has asked");
+    field_stop(&field);
+    config.notes = slot_77;
+    field_open(&field, &config);
+    uint64_t at = journal_noted(field.journal, 0, 1);
+    cr_assert(at > 1 && at <= 7000, "%lu", (unsigned long)at);
+    cr_assert_eq(journal_noted(field.journal, 0, 7000), 7000);
+    for (at = 7000; at < 15000;) { /* the stretch with that record, then the other one, and nothing between */
+        uint64_t next = journal_noted(field.journal, 0, at + 1);
+        cr_assert(next == at + 1 || next > at + 2000, "%lu", (unsigned long)next);
+        at = next;
+    }
+    cr_assert_eq(at, 15000);
+    cr_assert_eq(journal_noted(field.journal, 0, 20000), 20001);
+    journal_close(field.journal);
+    field_unmake(&field);
+}
+
+/* As the threads of history.c do, without them: one is read from, the other is loaded with what comes behind.
+ */
+Test(journal, reads_piece_by_piece_every_record_once) {
+    struct field field;
+    struct journal_config config = config_of(&field);
+    config.segment_bytes = 16 * MIB; /* several pieces in one */
+    field_make(&field);
+    field_open(&field, &config);
+    field_start(&field);
+    enum { RECORDS = 60000 };
+    for (uint64_t i = 1; i <= RECORDS; i++)
+        append(&field, 1, 3);
+    settle(&field);
+    struct journal_reader readers[2] = {{.in_order = true}, {.in_order = true}};
+    struct taken taken = {.next = 1};
+    uint32_t pieces = 0, now = 0;
+    while (taken.next <= RECORDS) {
+        uint64_t end;
+        do {
+            taken.left = 1000;
+            cr_assert_eq(journal_scan(field.journal, 0, taken.next, &readers[now], take_checked, &taken), 0);
+            end = journal_reader_end(&readers[now]);
+            cr_assert(end >= taken.next && end <= RECORDS + 1);
+        } while (taken.next < end);
+        journal_reader_follow(&readers[1 - now], &readers[now]);
+        int result = journal_load(field.journal, 0, end, &readers[1 - now]);
+        cr_assert_eq(result, end <= RECORDS ? 0 : -ENODATA);
+        cr_assert(end > RECORDS || journal_reader_has(&readers[1 - now], 0, end));
+        now = 1 - now;
+        pieces++;
+    }
+    cr_assert(pieces >= 3, "%u", pieces);
+    journal_reader_free(&readers[0]);
+    journal_reader_free(&readers[1]);
     field_stop(&field);
     field_unmake(&field);
 }
