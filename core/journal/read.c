@@ -88,21 +88,22 @@ static void group_forget(struct journal_reader *reader) {
     reader->group_first = reader->group_next = 0;
 }
 
-/* The group at the place, whole: from the window if it was looked at before. */
-static int group_get(struct journal_reader *reader, const struct place *place, const uint8_t **out) {
+static const struct format_group *group_in(const struct window *window, uint64_t offset) {
+    return (const struct format_group *)(const void *)(window->bytes + (offset - window->from));
+}
+
+/* The group at the place is in the window, whole; it may have been before. */
+static int group_get(struct journal_reader *reader, const struct place *place) {
     struct window *window = reader->window;
     struct walk walk;
-    if (reader->group_next != 0 && reader->offset == place->offset) {
-        *out = window->bytes + (place->offset - window->from);
+    if (reader->group_next != 0 && reader->offset == place->offset)
         return 0;
-    }
     group_forget(reader);
     enum walk_state state = walk_look(window, place->offset, place->salt, &walk);
     if (state == WALK_FAILED)
         return walk.error;
     if (state != WALK_GROUP || walk.group->first > reader->next)
         return -EBADMSG;
-    *out = (const uint8_t *)walk.group;
     reader->offset = place->offset;
     reader->group_first = reader->record_next = walk.group->first;
     reader->group_next = walk.group->first + walk.group->count;
@@ -122,9 +123,9 @@ static bool record_offer(struct scan *scan, const struct format_record *record, 
 }
 
 /* The group's own check says that the bytes are right, so a record's is not looked at again. */
-static int group_scan(struct scan *scan, const uint8_t *at) {
+static int group_scan(struct scan *scan, const struct format_group *group) {
     struct journal_reader *reader = scan->reader;
-    const struct format_group *group = (const struct format_group *)(const void *)at;
+    const uint8_t *at = (const uint8_t *)group;
     uint64_t end = sizeof *group + group->body;
     if (reader->record_next > reader->next) {
         reader->record_next = group->first;
@@ -143,10 +144,6 @@ static int group_scan(struct scan *scan, const uint8_t *at) {
     return reader->record == end ? 0 : -EBADMSG;
 }
 
-static const struct format_group *group_in(const struct window *window, uint64_t offset) {
-    return (const struct format_group *)(const void *)(window->bytes + (offset - window->from));
-}
-
 /* The whole group is in the window, if what is there is one. */
 static bool group_near(const struct window *window, uint64_t offset) {
     return window_has(window, offset, JOURNAL_BLOCK_BYTES) &&
@@ -158,19 +155,20 @@ static bool group_near(const struct window *window, uint64_t offset) {
 static int groups_scan(struct scan *scan, struct place *place) {
     struct journal_reader *reader = scan->reader;
     while (!scan->enough && place->offset < place->end) {
-        const uint8_t *at = NULL;
-        int result = group_get(reader, place, &at);
-        if (result == 0 && scan->take == NULL) {
+        int result = group_get(reader, place);
+        if (result != 0)
+            return result;
+        if (scan->take == NULL) {
             scan->enough = true; /* it is there */
             break;
         }
-        if (result == 0)
-            result = group_scan(scan, at);
+        const struct format_group *group = group_in(reader->window, place->offset);
+        result = group_scan(scan, group);
         if (result != 0)
             return result;
         if (scan->enough)
             break;
-        place->offset += format_group_bytes(((const struct format_group *)(const void *)at)->body);
+        place->offset += format_group_bytes(group->body);
         group_forget(reader);
         reader->offset = place->offset;
         if (reader->in_order && scan->any && !group_near(reader->window, place->offset))
