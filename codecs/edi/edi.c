@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HEADER_MAX 1024u /* ISA is taken whatever the limit of a segment is */
+
 int edi_init(struct edi *edi, const struct document_sink *sink, const struct profile *profile) {
     *edi = (struct edi){0};
     report_init(&edi->report, sink, profile);
     if (tokens_init(&edi->tokens, edi->report.profile.segment_max) != 0)
         return -ENOMEM;
-    edi->scratch = malloc(3 * ((size_t)edi->tokens.segment_max + MARKS_SLACK));
+    edi->third = edi->tokens.segment_max > HEADER_MAX ? edi->tokens.segment_max : HEADER_MAX;
+    edi->third += MARKS_SLACK;
+    edi->scratch = malloc(3 * (size_t)edi->third);
     if (!edi->scratch) {
         tokens_deinit(&edi->tokens);
         return -ENOMEM;
@@ -31,12 +35,16 @@ void edi_restart(struct edi *edi) {
     tokens_restart(&edi->tokens);
     memset(edi->scopes, 0, sizeof edi->scopes);
     refs_clear(&edi->refs);
-    (void)charset_named(&edi->charset, (const uint8_t *)"US-ASCII", 8);
+    edi_charset_none(edi);
     edi->in_file = 0;
     edi->told = 0;
     edi->garbage = 0;
     for (unsigned scope = 0; scope < EDI_SCOPES; scope++)
         report_begin(&edi->report, (enum document_scope)scope);
+}
+
+void edi_charset_none(struct edi *edi) {
+    edi->charset = (struct charset){.kind = CHARSET_ASCII};
 }
 
 /* ---- findings ---- */
@@ -223,7 +231,7 @@ static void mend(struct edi *edi) {
     bool high = tokens->odd && has_high(bytes, n);
     if (!high && !tokens->wrapped)
         return;
-    uint8_t *third = edi->scratch + 2 * ((size_t)tokens->segment_max + MARKS_SLACK);
+    uint8_t *third = edi->scratch + 2 * (size_t)edi->third;
     if (tokens->wrapped) {
         uint8_t *to = high ? third : edi->scratch; /* the text grows over what is read */
         n = (uint32_t)(unwrapped(bytes, n, to) - to);

@@ -40,7 +40,8 @@ struct edi {
     struct report report;
     struct charset charset;
     bool charset_known;
-    uint8_t *scratch; /* where a segment is mended */
+    uint8_t *scratch; /* where a segment is mended: three times as long as one */
+    uint32_t third;   /* of it */
     struct edi_scope scopes[EDI_SCOPES];
     struct refs refs; /* references of messages */
     uint32_t in_file; /* segments so far */
@@ -59,6 +60,9 @@ void edi_deinit(struct edi *edi);
 
 /* As it was before the first byte. */
 void edi_restart(struct edi *edi);
+
+/* Outside of interchanges nothing says what the charset is. */
+void edi_charset_none(struct edi *edi);
 
 /* The innermost scope that is open; the interchange, if none is. */
 enum document_scope edi_scope_now(const struct edi *edi);

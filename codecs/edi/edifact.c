@@ -23,6 +23,7 @@ void edifact_search(struct edifact_reader *reader) {
     reader->decimal = '.';
     reader->separators = level_a;
     reader->syntax_version = 3;
+    edi_charset_none(&reader->edi);
 }
 
 int edifact_create(struct edifact_reader **reader, const struct document_sink *sink,
@@ -123,9 +124,10 @@ static bool search(struct edifact_reader *reader, bool last) {
         return false;
     const uint8_t *p = tokens_bytes(tokens);
     uint32_t n = tokens_left(tokens);
+    uint64_t garbage = reader->edi.garbage;
     if (n == 0 || (n < UNA_BYTES && !last))
         return false;
-    if (n >= sizeof bom && memcmp(p, bom, sizeof bom) == 0) {
+    if (n >= sizeof bom && garbage == 0 && memcmp(p, bom, sizeof bom) == 0) {
         edi_find_here(&reader->edi, FINDING_BOM, sizeof bom);
         tokens_consume(tokens, sizeof bom);
     } else if (n >= UNA_BYTES && una_at(p) && !reader->una) {
@@ -135,7 +137,7 @@ static bool search(struct edifact_reader *reader, bool last) {
     } else if (n >= 4 && !reader->una && header_at(p)) {
         reader->separators = p[3] == IS3 ? level_b : level_a;
         segments_begin(reader);
-    } else if (n >= 4 && reader->edi.garbage == 0 && tag_at(reader, p)) {
+    } else if (n >= 4 && garbage == 0 && tag_at(reader, p)) {
         segments_begin(reader);
     } else {
         edi_garbage(&reader->edi, garbage_of(p, n, last));

@@ -9,6 +9,14 @@
 
 /* ---- values that outlive their segment ---- */
 
+/* Without the begin of a character of UTF-8 that was cut off. */
+static size_t whole_characters(const char *text, size_t length) {
+    size_t n = length;
+    while (n > 0 && length - n < 3 && ((uint8_t)text[n - 1] & 0xc0) == 0x80)
+        n--;
+    return n > 0 && (uint8_t)text[n - 1] >= 0xc0 ? n - 1 : length;
+}
+
 struct value keep_value(struct keep *keep, struct value value, uint8_t release) {
     uint32_t room = KEEP_BYTES - keep->used;
     if (room > KEEP_VALUE)
@@ -16,7 +24,7 @@ struct value keep_value(struct keep *keep, struct value value, uint8_t release) 
     char *text = keep->bytes + keep->used;
     size_t length = value_text(value, release, text, room);
     if (length > room)
-        length = room;
+        length = whole_characters(text, room);
     keep->used += (uint32_t)length;
     return (struct value){.bytes = (const uint8_t *)text, .length = (uint32_t)length};
 }

@@ -196,7 +196,7 @@ static inline void cut_at(struct tokens *tokens, struct cut *cut, const uint8_t 
     cut->element->count = count - first;
     tokens->trailing |= ends & (length == 0) & (count - first > 1);
     cut->element += ends;
-    cut->number += kind == KIND_ELEMENT;
+    cut->number += (kind == KIND_ELEMENT) | (ends & (cut->number == 0)); /* nothing repeats a tag */
     cut->element->number = cut->number;
     cut->element->first = ends ? count : first;
     cut->from = p + 1;

@@ -83,6 +83,7 @@ static bool search(struct x12_reader *reader, bool last) {
         return false;
     const uint8_t *p = tokens_bytes(tokens);
     uint32_t n = tokens_left(tokens);
+    uint64_t garbage = reader->edi.garbage;
     if (n == 0)
         return false;
     enum isa_result result = isa_here(reader, last, &isa);
@@ -94,12 +95,12 @@ static bool search(struct x12_reader *reader, bool last) {
         reader->state = X12_SEGMENTS;
         return true;
     }
-    if (n >= sizeof bom && memcmp(p, bom, sizeof bom) == 0) {
+    if (n >= sizeof bom && garbage == 0 && memcmp(p, bom, sizeof bom) == 0) {
         edi_find_here(edi, FINDING_BOM, sizeof bom);
         tokens_consume(tokens, sizeof bom);
         return true;
     }
-    bool may_be_fragment = edi->garbage == 0 && (p[0] == 'G' || p[0] == 'S');
+    bool may_be_fragment = garbage == 0 && (p[0] == 'G' || p[0] == 'S');
     if (may_be_fragment && n < FRAGMENT_BYTES && !last)
         return false;
     if (!may_be_fragment || !fragment_begins(reader, p, n))

@@ -114,14 +114,16 @@ void x12_interchange(struct x12_reader *reader, const struct isa *isa) {
     isa_judge(reader, isa, offset);
 }
 
-/* GS08: six digits, and what the industry makes of them. */
+/* GS08: six digits, and behind them what the industry has made of it. */
 static void keep_release(struct edi *edi, struct document_head *head) {
     struct value release = value_trimmed(edi_value(edi, 8, 1));
     struct value suffix = release;
-    if (release.length > 6)
-        release.length = 6;
-    suffix.bytes += release.length;
-    suffix.length -= release.length;
+    while (suffix.length > 0 && release.length - suffix.length < 6 && suffix.bytes[0] >= '0' &&
+           suffix.bytes[0] <= '9') {
+        suffix.bytes++;
+        suffix.length--;
+    }
+    release.length -= suffix.length;
     head->version = keep_value(&edi->scopes[DOCUMENT_GROUP].keep, release, 0);
     head->association = keep_value(&edi->scopes[DOCUMENT_GROUP].keep, suffix, 0);
 }

@@ -1,0 +1,51 @@
+/* fuzz: x12_feed, x12_end */
+// check: runs=30000 max_len=2048 timeout=5
+
+/* A file; its first byte says where it is split. Whole, in two pieces and in pieces of one size the reader
+ * says the same; scopes are nested, places are inside the file, text is UTF-8. */
+#include "codecs/edi/x12.h"
+
+#include "tests/fuzz/edi_calls.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Alone in memory: a look beyond it shows. */
+static void feed(struct x12_reader *reader, const uint8_t *bytes, size_t n) {
+    uint8_t *alone = malloc(n > 0 ? n : 1);
+    CHECK(alone);
+    if (n > 0)
+        memcpy(alone, bytes, n);
+    x12_feed(reader, alone, n);
+    free(alone);
+}
+
+static struct calls read_in(const uint8_t *bytes, size_t n, size_t first, size_t piece) {
+    struct profile profile = {.segment_max = 300, .segments_max = 30, .messages_max = 6, .findings_max = 40};
+    struct calls calls;
+    struct document_sink sink = calls_sink(&calls, n);
+    struct x12_reader *reader;
+    CHECK(x12_create(&reader, &sink, &profile) == 0);
+    feed(reader, bytes, first);
+    for (size_t at = first; at < n; at += piece)
+        feed(reader, bytes + at, n - at < piece ? n - at : piece);
+    x12_end(reader);
+    for (unsigned scope = 0; scope < 4; scope++)
+        CHECK(calls.open[scope] == 0);
+    x12_destroy(reader);
+    return calls;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size == 0)
+        return 0;
+    size_t n = size - 1;
+    size_t split = n > 0 ? data[0] * n / 256 : 0;
+    struct calls whole = read_in(data + 1, n, n, 1);
+    struct calls two = read_in(data + 1, n, split, n - split + 1);
+    struct calls many = read_in(data + 1, n, 0, data[0] % 16 + 1u);
+    CHECK(whole.count == two.count && whole.hash == two.hash);
+    CHECK(whole.count == many.count && whole.hash == many.hash);
+    return 0;
+}
