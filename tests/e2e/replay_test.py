@@ -388,6 +388,23 @@ def test_a_queue_that_goes_ends_its_replay(router, shards):
     assert asker.client.round_trip() == []
 
 
+def test_a_queue_that_is_removed_ends_its_replay(router, shards):
+    made = router(shards=shards)
+    publisher, asker = made.client(ack=ROUTED), Asker(made)
+    member = Member(made, "a", window=4)
+    publish(publisher, "a", 1, 2, 3)
+    taken(member, 3)
+    asker.begin(rate=1)
+    assert taken(member, 1) == again(1)
+    publisher.send(unsubscribe=pb.Unsubscribe(id=9, remove="work", take_over=True))
+    assert publisher.expect("unsubscribed").id == 9
+    while (frame := asker.client.next()).WhichOneof("body") == "replayed":
+        assert not frame.replayed.over
+    assert (frame.error.code, frame.error.field, frame.error.subscription) == (pb.ERROR_CODE_UNAVAILABLE, "replay.queue", 1)
+    assert asker.refused() == (pb.ERROR_CODE_INVALID, "replay.queue")
+    assert made.metric("roundhouse_replays") == 0
+
+
 def test_what_the_ring_has_lost_is_counted_or_refuses_it(router):
     made = router(shards=1, config_text="logs: { data: 1MiB }\nlimits: { frame: 65KiB }\n")
     publisher, asker = made.client(ack=ROUTED), Asker(made)
