@@ -103,9 +103,9 @@ static bool filter_meets(const struct kept *kept, const uint8_t *filter, uint32_
     const uint8_t *patterns;
     uint32_t count = keeper_patterns(kept, room, &patterns);
     for (uint32_t i = 0; i < count; i++, patterns = pattern_next(patterns))
-        if (patterns_meet(patterns + 1, patterns[0], filter, length))
+        if (length == 0 || patterns_meet(patterns + 1, patterns[0], filter, length))
             return true;
-    return length == 0;
+    return false;
 }
 
 static bool allowed(const struct kept *kept, const struct note *note, struct fault *fault) {
