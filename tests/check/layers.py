@@ -52,7 +52,7 @@ CODECS = {
     "codecs/idoc": ["codecs/document"],
     "codecs/xml": ["codecs/document"],
     "codecs/table": ["codecs/document"],
-    "codecs/erp": ["codecs/document"],
+    "codecs/erp": ["codecs/document", "codecs/event", "codecs/proto"],
 }
 # Counters that other threads read live in ring/counter.h, which includes nothing of ring: the siblings may count, too.
 LEAVES = {"ring/counter.h": ["core/io", "core/route", "core/queue", "codecs"]}
