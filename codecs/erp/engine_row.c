@@ -1,0 +1,333 @@
+/* Rows: reads the values that a row names out of a segment and hands them to its fields. */
+#include "codecs/erp/engine_parts.h"
+
+#include <string.h>
+
+/* The element that a range is at. */
+struct cursor {
+    const struct element *element; /* NULL: the row has no range */
+    uint32_t index;                /* in the segment's elements */
+};
+
+static const struct element *element_find(const struct segment *segment, uint32_t number) {
+    if (number <= segment->element_count && segment->elements[number - 1].number == number) {
+        const struct element *found = &segment->elements[number - 1];
+        while (found > segment->elements && found[-1].number == number)
+            found--;
+        return found;
+    }
+    for (uint32_t i = 0; i < segment->element_count && segment->elements[i].number <= number; i++)
+        if (segment->elements[i].number == number)
+            return &segment->elements[i];
+    return NULL;
+}
+
+static struct value component_of(const struct segment *segment, const struct element *element,
+                                 uint32_t number) {
+    return element && number >= 1 && number <= element->count
+               ? segment->components[element->first + number - 1]
+               : (struct value){0};
+}
+
+/* The text without release characters. */
+static struct value plain(struct erp_engine *engine, const struct segment *segment, struct value value) {
+    if (LIKELY(!value.released))
+        return value;
+    char *text = arena_take(&engine->arena, value.length);
+    if (!text)
+        return (struct value){0};
+    size_t n = value_text(value, segment->release, text, value.length);
+    return (struct value){.bytes = (const uint8_t *)text, .length = (uint32_t)n};
+}
+
+static struct value first_of(const struct erp_engine *engine, const struct segment *segment,
+                             const struct map_value *value) {
+    if (value->part == PART_VARIABLE)
+        return engine->variables[value->variable];
+    return component_of(segment, element_find(segment, value->element), value->component);
+}
+
+static bool choice_is(const struct map_text *choice, uint64_t word, struct value value) {
+    return map_text_is(choice, word, value.bytes, value.length);
+}
+
+static bool condition_holds(const struct erp_engine *engine, const struct segment *segment,
+                            const struct map_condition *condition) {
+    struct value value = first_of(engine, segment, &condition->left);
+    while (value.length && value.bytes[value.length - 1] == ' ')
+        value.length--;
+    if (!condition->choice_count)
+        return (value.length > 0) == condition->wanted;
+    uint64_t word = map_word(value.bytes, value.length);
+    for (uint32_t i = 0; i < condition->choice_count; i++)
+        if (choice_is(&condition->choices[i], word, value))
+            return condition->wanted;
+    return !condition->wanted;
+}
+
+bool engine_conditions(const struct erp_engine *engine, const struct segment *segment,
+                       const struct map_condition *conditions, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (!condition_holds(engine, segment, &conditions[i]))
+            return false;
+    return true;
+}
+
+/* ---- Sources ------------------------------------------------------------------------------------------ */
+
+/* Texts that are put together: mostly there is only one, which stays where it is. */
+struct joint {
+    struct value text;
+    char *own; /* room of the arena, once there is more than one */
+    uint32_t room;
+};
+
+static void joint_room(struct erp_engine *engine, struct joint *joint, uint32_t more) {
+    uint32_t wanted = joint->text.length + more;
+    if (joint->own && wanted <= joint->room)
+        return;
+    uint32_t room = wanted < 64 ? 128 : wanted * 2;
+    char *own = arena_take(&engine->arena, room);
+    if (own && joint->text.length)
+        memcpy(own, joint->text.bytes, joint->text.length);
+    joint->own = own;
+    joint->room = own ? room : 0;
+    joint->text = (struct value){.bytes = (const uint8_t *)own, .length = own ? joint->text.length : 0};
+}
+
+static void joint_add(struct erp_engine *engine, struct joint *joint, struct value value, bool blank) {
+    if (!value.length)
+        return;
+    if (!joint->text.length) {
+        joint->text = value;
+        joint->own = NULL;
+        return;
+    }
+    joint_room(engine, joint, value.length + 1);
+    if (!joint->own)
+        return;
+    if (blank)
+        joint->own[joint->text.length++] = ' ';
+    memcpy(joint->own + joint->text.length, value.bytes, value.length);
+    joint->text.length += value.length;
+}
+
+/* Components of one element, or the first ones of several. */
+static void element_add(struct erp_engine *engine, const struct segment *segment,
+                        const struct map_value *part, struct joint *joint) {
+    if (LIKELY(part->element == part->element_last && part->component == part->component_last)) {
+        struct value value = component_of(segment, element_find(segment, part->element), part->component);
+        joint_add(engine, joint, plain(engine, segment, value), false);
+        return;
+    }
+    for (uint32_t i = 0; i < segment->element_count; i++) {
+        const struct element *element = &segment->elements[i];
+        if (element->number < part->element || (element->number - part->element) % part->step)
+            continue;
+        if (element->number > part->element_last)
+            break;
+        for (uint32_t c = part->component; c <= part->component_last && c <= element->count; c++)
+            joint_add(engine, joint, plain(engine, segment, component_of(segment, element, c)), true);
+    }
+}
+
+static struct value literal_of(const struct map_text *text) {
+    return (struct value){.bytes = (const uint8_t *)text->bytes, .length = text->length};
+}
+
+static struct value zeros_gone(struct value value) {
+    while (value.length > 1 && value.bytes[0] == '0') {
+        value.bytes++;
+        value.length--;
+    }
+    return value;
+}
+
+/* 255438 with two decimals implied: 2554.38. What has a mark already stays. */
+static struct value decimals_given(struct erp_engine *engine, struct value value, uint32_t decimals,
+                                   char mark) {
+    uint32_t digits = 0, sign = value.length && value.bytes[0] == '-';
+    for (uint32_t i = sign; i < value.length; i++)
+        digits += value.bytes[i] >= '0' && value.bytes[i] <= '9';
+    if (!value.length || digits + sign != value.length)
+        return value;
+    uint32_t zeros = digits > decimals ? 0 : decimals + 1 - digits;
+    char *text = arena_take(&engine->arena, value.length + zeros + 1);
+    if (!text)
+        return (struct value){0};
+    char *p = text;
+    if (sign)
+        *p++ = '-';
+    memset(p, '0', zeros);
+    memcpy(p + zeros, value.bytes + sign, digits);
+    uint32_t whole = digits + zeros - decimals;
+    memmove(p + whole + 1, p + whole, decimals);
+    p[whole] = mark;
+    return (struct value){.bytes = (const uint8_t *)text, .length = value.length + zeros + 1};
+}
+
+static void part_add(struct erp_engine *engine, const struct segment *segment, const struct map_value *part,
+                     struct cursor cursor, struct joint *joint) {
+    struct joint one = {0};
+    struct joint *to = part->zeros || part->decimals ? &one : joint;
+    if (part->part == PART_LITERAL) {
+        joint_add(engine, to, literal_of(&part->text), false);
+    } else if (part->part == PART_VARIABLE) {
+        joint_add(engine, to, engine->variables[part->variable], false);
+    } else if (part->part == PART_ELEMENT) {
+        element_add(engine, segment, part, to);
+    } else {
+        const struct element *element = cursor.element;
+        if (part->part == PART_BEFORE && element)
+            element = element->number > part->element ? element_find(segment, element->number - part->element)
+                                                      : NULL;
+        uint32_t component = part->part == PART_BEFORE ? 1 : part->component;
+        joint_add(engine, to, plain(engine, segment, component_of(segment, element, component)), false);
+    }
+    if (part->zeros)
+        one.text = zeros_gone(one.text);
+    if (part->decimals)
+        one.text =
+            decimals_given(engine, one.text, part->decimals, segment->decimal ? segment->decimal : '.');
+    if (to == &one)
+        joint_add(engine, joint, one.text, false);
+}
+
+static struct value trimmed(struct value value) {
+    while (value.length && value.bytes[value.length - 1] == ' ')
+        value.length--;
+    while (value.length && value.bytes[0] == ' ') {
+        value.bytes++;
+        value.length--;
+    }
+    return value;
+}
+
+static struct value source_text(struct erp_engine *engine, const struct segment *segment,
+                                const struct map_source *source, struct cursor cursor) {
+    struct joint joint = {0};
+    for (uint32_t i = 0; i < source->count; i++)
+        part_add(engine, segment, &source->values[i], cursor, &joint);
+    return trimmed(joint.text);
+}
+
+/* Translates; false: the row does nothing. */
+static bool listed(struct erp_engine *engine, const struct map_list *list, struct value *text,
+                   const struct spot *spot) {
+    if (!text->length)
+        return true;
+    uint32_t result = map_index_find(&list->index, text->bytes, text->length);
+    switch (list->outcome[result]) {
+    case OUTCOME_TEXT:
+        *text = literal_of(&list->results[result]);
+        return true;
+    case OUTCOME_SAME:
+        return true;
+    case OUTCOME_SKIP:
+        return false;
+    case OUTCOME_NONE:
+        break;
+    }
+    origin_find(engine, FINDING_MAP_UNKNOWN_CODE, spot);
+    *text = (struct value){0};
+    return true;
+}
+
+static bool constant(const struct map_source *source) {
+    return source->count == 1 && source->values[0].part == PART_LITERAL;
+}
+
+static bool leaf_texts(struct erp_engine *engine, const struct segment *segment, const struct map_leaf *leaf,
+                       struct cursor cursor, struct texts *texts) {
+    const struct map_source *source = &leaf->source;
+    const struct map_value *first = &source->values[0];
+    bool ranged = cursor.element && (first->part != PART_ELEMENT || first->element != first->element_last);
+    *texts = (struct texts){.text = source_text(engine, segment, source, cursor)};
+    texts->spot.element = ranged ? cursor.element->number : first->part == PART_ELEMENT ? first->element : 0;
+    texts->spot.component = texts->spot.element ? first->component : 0;
+    texts->spot.found = texts->text;
+    if (source->list && !listed(engine, source->list, &texts->text, &texts->spot))
+        return false;
+    texts->empty = !texts->text.length && !constant(source);
+    if (leaf->format.count)
+        texts->format = source_text(engine, segment, &leaf->format, cursor);
+    if (leaf->time.count)
+        texts->time = source_text(engine, segment, &leaf->time, cursor);
+    if (leaf->zone.count)
+        texts->zone = source_text(engine, segment, &leaf->zone, cursor);
+    return true;
+}
+
+/* ---- The row ------------------------------------------------------------------------------------------ */
+
+static void variable_set(struct erp_engine *engine, uint16_t number, struct value text) {
+    char *copy = text.length ? arena_text(&engine->arena, text.bytes, text.length) : NULL;
+    engine->variables[number] =
+        (struct value){.bytes = (const uint8_t *)copy, .length = copy ? text.length : 0};
+}
+
+/* Everything is read before anything is written: a code that says so leaves no trace of its row. */
+static void row_once(struct erp_engine *engine, const struct segment *segment, const struct map_row *row,
+                     uint32_t frame, struct cursor cursor, struct texts own) {
+    struct texts texts[MAP_LEAVES_MAX];
+    texts[0] = own;
+    for (uint32_t i = 1; i < row->leaf_count; i++)
+        if (!leaf_texts(engine, segment, &row->leaves[i], cursor, &texts[i]))
+            return;
+    ProtobufCMessage *message = row->from_root ? engine->message : frame_message(engine, frame);
+    if (message)
+        message = row->appends ? engine_append(engine, message, row->steps, row->step_count)
+                               : engine_walk(engine, message, row->steps, row->step_count);
+    if (!message)
+        return;
+    /* The row's own field last: what stands beside it says what it means. */
+    for (uint32_t i = row->leaf_count; i-- > 0;)
+        if (!texts[i].empty)
+            engine_write(engine, segment, message, &row->leaves[i], &texts[i]);
+}
+
+/* Once for each value of the range, repetitions and all. */
+static void row_each(struct erp_engine *engine, const struct segment *segment, const struct map_row *row,
+                     uint32_t frame) {
+    const struct map_value *part = &row->leaves[0].source.values[0];
+    for (uint32_t i = 0; i < segment->element_count; i++) {
+        struct cursor cursor = {&segment->elements[i], i};
+        uint32_t number = cursor.element->number;
+        if (number < part->element || (number - part->element) % part->step)
+            continue;
+        if (number > part->element_last)
+            break;
+        for (uint32_t c = part->component; c <= part->component_last; c++) {
+            struct value value = trimmed(plain(engine, segment, component_of(segment, cursor.element, c)));
+            struct texts own = {.text = part->zeros ? zeros_gone(value) : value, .spot = {number, c, value}};
+            const struct map_list *list = row->leaves[0].source.list;
+            if (!value.length || (list && !listed(engine, list, &own.text, &own.spot)) || !own.text.length)
+                continue;
+            if (part->decimals)
+                own.text = decimals_given(engine, own.text, part->decimals,
+                                          segment->decimal ? segment->decimal : '.');
+            row_once(engine, segment, row, frame, cursor, own);
+        }
+    }
+}
+
+void engine_row(struct erp_engine *engine, const struct segment *segment, const struct map_row *row,
+                uint32_t frame) {
+    if (row->each) {
+        row_each(engine, segment, row, frame);
+        return;
+    }
+    struct texts own;
+    struct cursor none = {0};
+    const struct map_leaf *leaf = &row->leaves[0];
+    if (!leaf_texts(engine, segment, leaf, none, &own))
+        return;
+    if (leaf->kind == KIND_VARIABLE)
+        variable_set(engine, leaf->variable, own.text);
+    else if (own.empty)
+        return;
+    else if (leaf->kind == KIND_LINES || leaf->kind == KIND_HASH)
+        engine_write(engine, segment, NULL, leaf, &own);
+    else
+        row_once(engine, segment, row, frame, none, own);
+}
