@@ -217,6 +217,54 @@ static bool use_build(struct map_build *build, const struct map_word *name, uint
     return build_fail(build, "there is no block `%.*s`", (int)name->length, name->text);
 }
 
+/* The target with what it is within; not for what begins at the event, and for variables. */
+static bool target_within(struct map_build *build, const struct map_word *word, struct map_word *out) {
+    size_t n = strlen(build->within);
+    *out = *word;
+    if (!n || strchr("/$%", word->text[0]))
+        return true;
+    char *text = build_take(build, n + word->length);
+    if (!text)
+        return false;
+    memcpy(text, build->within, n);
+    memcpy(text + n, word->text, word->length);
+    *out = (struct map_word){text, n + word->length};
+    return true;
+}
+
+/* within PATH and the lines below it: their targets are in that message */
+static bool within_build(struct map_build *build, size_t at, size_t to, uint32_t section) {
+    const struct map_word *path = map_line_word(build->lines, build->line, 1);
+    char outer[sizeof build->within];
+    size_t n = strlen(build->within);
+    memcpy(outer, build->within, sizeof outer);
+    if (!path || build->line->words != 2 || n + path->length + 2 > sizeof outer)
+        return build_fail(build, "`within` names one path to a message");
+    memcpy(build->within + n, path->text, path->length);
+    memcpy(build->within + n + path->length, ".", 2);
+    bool good = body_build(build, build->lines, at + 1, to, section);
+    memcpy(build->within, outer, sizeof outer);
+    return good;
+}
+
+/* The blocks that the section's line uses, from word `i` on, and the lines below it. */
+static bool section_body(struct map_build *build, const struct map_section *section, uint32_t i, size_t at,
+                         size_t to) {
+    const struct map_lines *lines = build->lines;
+    const struct map_line *line = build->line;
+    char outer[sizeof build->within];
+    memcpy(outer, build->within, sizeof outer);
+    if (section->targeted)
+        build->within[0] = 0;
+    uint32_t number = section_add(build, *section);
+    bool good = number != UINT32_MAX;
+    for (const struct map_word *word; good && (word = map_line_word(lines, line, ++i));)
+        good = use_build(build, word, number);
+    good = good && body_build(build, lines, at + 1, to, number);
+    memcpy(build->within, outer, sizeof outer);
+    return good;
+}
+
 /* section SEGMENT[CONDITIONS] [TARGET] [use BLOCK...] and the lines below it */
 static bool section_build(struct map_build *build, size_t at, size_t to, uint32_t parent) {
     const struct map_lines *lines = build->lines;
@@ -244,19 +292,15 @@ static bool section_build(struct map_build *build, size_t at, size_t to, uint32_
     uint32_t i = 2;
     word = map_line_word(lines, line, i);
     if (word && !map_word_is(word, "use")) {
-        if (!build_section_target(build, &section, *word, section.in))
+        struct map_word target;
+        if (!target_within(build, word, &target) ||
+            !build_section_target(build, &section, target, section.in))
             return false;
         word = map_line_word(lines, line, ++i);
     }
     if (word && !map_word_is(word, "use"))
         return build_fail(build, "behind a section's target comes `use` or nothing");
-    uint32_t number = section_add(build, section);
-    if (number == UINT32_MAX)
-        return false;
-    while (word && (word = map_line_word(lines, line, ++i)))
-        if (!use_build(build, word, number))
-            return false;
-    return body_build(build, lines, at + 1, to, number);
+    return section_body(build, &section, i, at, to);
 }
 
 /* ---- Rows --------------------------------------------------------------------------------------------- */
@@ -310,8 +354,9 @@ static bool row_build(struct map_build *build, uint32_t section) {
     draft.section = head.section;
     draft.symbol = head.symbol;
     draft.row.leaves = build_take(build, MAP_LEAVES_MAX * sizeof *draft.row.leaves);
-    if (!draft.row.leaves ||
-        !build_row_target(build, &draft.row, *target, build->sections[head.section].in) ||
+    struct map_word whole;
+    if (!draft.row.leaves || !target_within(build, target, &whole) ||
+        !build_row_target(build, &draft.row, whole, build->sections[head.section].in) ||
         !build_source(build, *source, &draft.row.leaves[0].source))
         return false;
     for (uint32_t i = 3; i < line->words; i++)
@@ -333,8 +378,10 @@ static bool body_build(struct map_build *build, const struct map_lines *lines, s
         const struct map_word *word = map_line_word(lines, build->line, 0);
         if (map_word_is(word, "section")) {
             good = section_build(build, i, next, section);
+        } else if (map_word_is(word, "within")) {
+            good = within_build(build, i, next, section);
         } else if (next > i + 1) {
-            good = build_fail(build, "nothing but a section, list or block has lines below it");
+            good = build_fail(build, "nothing but section, within, list and block has lines below it");
         } else if (map_word_is(word, "use")) {
             for (uint32_t k = 1; good && k < build->line->words; k++)
                 good = use_build(build, map_line_word(lines, build->line, k), section);

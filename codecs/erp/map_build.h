@@ -43,6 +43,7 @@ struct map_build {
     const struct map_line *line;
     const char *segment; /* of the row, for the names of fields */
     uint32_t depth;      /* of blocks that use blocks */
+    char within[64];     /* goes before targets: `line.` inside of `within line` */
 };
 
 /* ---- map_build.c ---- */

@@ -116,6 +116,8 @@ Test(map, rows_name_values_in_all_their_forms) {
         "*begin name header.type_code\n*end \"x\" header.function",
         "block b\n  S 1 id\nsection X lines use b\nsection Y lines\n  use b",
         "list l\n  A B = C\n  \"A B\" = \"\"\n  D = -\n  * = *\nS 1:l header.id",
+        "section S lines\n  within item\n    S 1 ids\n    section T properties\n      T 1 name\n  S 1 id",
+        "within header\n  within origin\n    S 1 version\n  S 1 id\n  S 1 /incoterms\n  S 1 $x",
         "# nothing but a comment",
         "S 1 header.id # and one behind",
     };
@@ -157,8 +159,10 @@ Test(map, says_what_is_wrong_and_where) {
     expect_wrong("section S buyer\n  T 1 name\nS/T 1 header.id",
                  "own.map:5: `S` is a section of line 3: what is below it stands there");
     expect_wrong("S 1 header.id\n  T 1 header.id",
-                 "own.map:3: nothing but a section, list or block has lines below it");
+                 "own.map:3: nothing but section, within, list and block has lines below it");
     expect_wrong("block b\n  use b\nuse b", "own.map:4: blocks use each other without end");
+    expect_wrong("within x\n  S 1 id", "own.map:4: no field `x` in Order");
+    expect_wrong("within\n  S 1 id", "own.map:3: `within` names one path to a message");
     expect_wrong("include none", "own.map:3: there is no file of that name to include");
     expect_wrong("list l\n  A = B\n  A = C\n", "own.map:5: `A` stands there twice");
     expect_wrong("list l\n  A B\n", "own.map:4: a line of a list is CODE... = VALUE");
