@@ -73,7 +73,7 @@ static void message_begin(struct erp_engine *engine, const struct document_head 
     engine->pending = NULL;
     engine->controls = (struct controls){0};
     memset(engine->variables, 0, sizeof engine->variables);
-    origin_head_copy(engine, head);
+    origin_head_copy(&engine->arena, &engine->head, head);
     head = &engine->head;
     engine->map = map_find(engine->options.library, name_of(engine, head->format),
                            name_of(engine, head->name), name_of(engine, head->variant), &error);
@@ -134,14 +134,35 @@ static void message_end(struct erp_engine *engine, const struct document_tail *t
 
 static void on_begin(void *context, enum document_scope scope, const struct document_head *head) {
     struct erp_engine *engine = context;
+    if (scope == DOCUMENT_INTERCHANGE) {
+        arena_reset(&engine->around_arena);
+        origin_head_copy(&engine->around_arena, &engine->around, head);
+    }
     if (scope == DOCUMENT_MESSAGE)
         message_begin(engine, head);
     else if (scope == DOCUMENT_AGGREGATE && engine->map)
         frame_begin(engine, head->name);
 }
 
+/* A segment outside of a message (TA1) is a message of its own, named as it is. */
+static void segment_alone(struct erp_engine *engine, const struct segment *segment) {
+    struct document_head head = engine->around;
+    struct document_tail tail = {.length = segment->place.length, .segments = 1};
+    head.name = segment->name;
+    head.offset = segment->place.offset;
+    message_begin(engine, &head);
+    if (engine->map) {
+        engine->place = segment->place;
+        engine->name = segment->name;
+        frame_segment(engine, segment);
+    }
+    message_end(engine, &tail);
+}
+
 static void on_segment(void *context, const struct segment *segment) {
     struct erp_engine *engine = context;
+    if (!engine->open)
+        segment_alone(engine, segment);
     if (!engine->map)
         return;
     engine->place = segment->place;
@@ -180,6 +201,7 @@ void erp_engine_free(struct erp_engine *engine) {
     if (!engine)
         return;
     arena_free(&engine->arena);
+    arena_free(&engine->around_arena);
     heap_give(engine);
 }
 

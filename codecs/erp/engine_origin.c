@@ -4,13 +4,12 @@
 
 #include <string.h>
 
-static struct value value_copy(struct erp_engine *engine, struct value value) {
-    char *copy = arena_text(&engine->arena, value.bytes, value.length);
+static struct value value_copy(struct arena *arena, struct value value) {
+    char *copy = arena_text(arena, value.bytes, value.length);
     return copy ? (struct value){.bytes = (const uint8_t *)copy, .length = value.length} : (struct value){0};
 }
 
-void origin_head_copy(struct erp_engine *engine, const struct document_head *head) {
-    struct document_head *own = &engine->head;
+void origin_head_copy(struct arena *arena, struct document_head *own, const struct document_head *head) {
     *own = *head;
     struct value *const values[] = {&own->format,
                                     &own->syntax,
@@ -28,7 +27,7 @@ void origin_head_copy(struct erp_engine *engine, const struct document_head *hea
                                     &own->date,
                                     &own->time};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        *values[i] = value_copy(engine, *values[i]);
+        *values[i] = value_copy(arena, *values[i]);
 }
 
 /* As a field of a message: the text, or nothing. */

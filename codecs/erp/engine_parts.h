@@ -56,7 +56,9 @@ struct erp_engine {
     const struct map *map;
     ProtobufCMessage *message;
     Roundhouse__Erp__V1__Header *header;
-    struct document_head head; /* copied into the arena */
+    struct document_head head;   /* copied into the arena */
+    struct document_head around; /* of the interchange, copied into its own arena */
+    struct arena around_arena;
     struct frame frames[ENGINE_FRAMES_MAX];
     uint32_t top;
     uint32_t beyond; /* aggregates deeper than frames go */
@@ -115,7 +117,7 @@ void frame_outermost(struct erp_engine *engine, const struct segment *segment, u
 
 /* ---- engine_origin.c ---- */
 
-void origin_head_copy(struct erp_engine *engine, const struct document_head *head);
+void origin_head_copy(struct arena *arena, struct document_head *own, const struct document_head *head);
 void origin_begin(struct erp_engine *engine);
 void origin_end(struct erp_engine *engine, const struct document_tail *tail);
 /* Tells a finding of the mapping and puts it into the message. */

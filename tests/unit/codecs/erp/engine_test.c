@@ -317,6 +317,21 @@ Test(engine, keeps_messages_apart_and_its_memory_bounded) {
     LEAKS_NONE();
 }
 
+Test(engine, takes_a_segment_outside_of_a_message_for_one) {
+    struct hand hand;
+    hand_new(&hand, "map HAND T\nevent Acknowledgement\n*begin interchange_ref header.id\nT 1 status\n");
+    struct document_head head = {.format = {.bytes = (const uint8_t *)"HAND", .length = 4},
+                                 .interchange_ref = {.bytes = (const uint8_t *)"17", .length = 2}};
+    hand.sink.begin(hand.sink.context, DOCUMENT_INTERCHANGE, &head);
+    hand_feed(&hand, "T+a'T+b'");
+    cr_expect(hand.messages == 2 && hand.finding_count == 0);
+    bytes_add(&hand.json, "", 1);
+    cr_expect_str_eq((char *)hand.json.data, "{\"status\":\"a\",\"header\":{\"id\":\"17\"}}\n"
+                                             "{\"status\":\"b\",\"header\":{\"id\":\"17\"}}\n");
+    hand_free(&hand);
+    LEAKS_NONE();
+}
+
 Test(engine, says_that_there_is_no_map) {
     struct hand hand;
     hand_new(&hand, NULL);
