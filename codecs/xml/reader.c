@@ -46,7 +46,8 @@ static uint64_t began_at(const struct xml_reader *reader) {
 }
 
 uint64_t xml_offset(const struct xml_reader *reader) {
-    return began_at(reader) + (uint64_t)XML_GetCurrentByteCount(reader->parser);
+    return reader->cut ? reader->cut_offset
+                       : began_at(reader) + (uint64_t)XML_GetCurrentByteCount(reader->parser);
 }
 
 static struct place place_here(const struct xml_reader *reader) {
@@ -64,6 +65,8 @@ void xml_stop(struct xml_reader *reader, enum finding_code code, struct place pl
     xml_tell(reader, code, place, segment, found);
     if (reader->begun && reader->interchange)
         reader->report.errors[DOCUMENT_INTERCHANGE]++; /* what comes behind it is not read either */
+    reader->cut = true;
+    reader->cut_offset = place.offset;
     xml_close_scopes(reader);
     reader->stopped = true;
     if (reader->parsing)
@@ -123,6 +126,8 @@ static void parser_stopped(struct xml_reader *reader) {
     struct place place = place_here(reader);
     if (code == FINDING_XML_TRUNCATED)
         place.offset = reader->fed;
+    if (reader->finished)
+        place = reader->over;
     if (error == XML_ERROR_INVALID_TOKEN && !reader->finished && foreign_byte(reader))
         code = FINDING_XML_CHARSET;
     struct value inside = NOTHING;
@@ -167,6 +172,7 @@ void xml_leaf_begin(struct xml_reader *reader) {
     leaf->count = 0;
     leaf->text = 0;
     leaf->dropped = false;
+    leaf->too_long = false;
     leaf->sorted = true;
     leaf->bytes.length = 0;
     reader->leaf_max = reader->report.profile.segment_max;
@@ -227,6 +233,19 @@ static void first_child_begins(struct xml_reader *reader, const char *name, cons
     xml_idoc_start(reader, name, attributes);
 }
 
+/* What is to be said of the text before an element begins or ends. Not earlier: of text that ends in an error
+ * the parser hands over more or less, as its bytes are split. */
+static void text_over(struct xml_reader *reader) {
+    struct xml_frame *frame = xml_frame(reader, reader->depth);
+    struct place place = {.offset = frame->offset, .line = frame->line};
+    if (reader->mixed) {
+        reader->mixed = false;
+        xml_tell(reader, FINDING_XML_MIXED, place, xml_frame_name(reader, frame), NOTHING);
+    }
+    if (reader->open && reader->leaf.too_long)
+        xml_stop(reader, FINDING_TOO_LARGE, place, xml_frame_name(reader, frame), NOTHING);
+}
+
 static void on_start(void *context, const char *name, const char **attributes) {
     struct xml_reader *reader = context;
     if (reader->stopped)
@@ -244,6 +263,10 @@ static void on_start(void *context, const char *name, const char **attributes) {
             xml_stop_here(reader, FINDING_XML_DEPTH, "", 0);
         return;
     }
+    if (reader->depth > 0)
+        text_over(reader);
+    if (reader->stopped)
+        return;
     if (reader->kind == XML_UBL) {
         xml_ubl_start(reader, name, attributes);
         return;
@@ -271,6 +294,8 @@ static void root_ends(struct xml_reader *reader) {
         return;
     xml_pop(reader);
     reader->finished = true;
+    reader->over = place_here(reader);
+    reader->over.offset = xml_offset(reader);
 }
 
 static void on_end(void *context, const char *name) {
@@ -278,9 +303,14 @@ static void on_end(void *context, const char *name) {
     struct xml_reader *reader = context;
     if (reader->stopped)
         return;
-    if (reader->skip > 0)
+    if (reader->skip > 0) {
         reader->skip--;
-    else if (reader->depth == 1)
+        return;
+    }
+    text_over(reader);
+    if (reader->stopped)
+        return;
+    if (reader->depth == 1)
         root_ends(reader);
     else if (reader->kind == XML_UBL)
         xml_ubl_end(reader);
@@ -299,8 +329,7 @@ static void text_between(struct xml_reader *reader, const char *text, size_t len
     if (i == length)
         return;
     frame->mixed = true;
-    struct place place = {.offset = frame->offset, .line = frame->line};
-    xml_tell(reader, FINDING_XML_MIXED, place, xml_frame_name(reader, frame), NOTHING);
+    reader->mixed = true;
 }
 
 static void on_text(void *context, const char *text, int length) {
@@ -314,19 +343,24 @@ static void on_text(void *context, const char *text, int length) {
     }
     if (leaf->dropped)
         return;
-    if (leaf->bytes.length + (size_t)length > reader->leaf_max) {
-        xml_stop(reader, FINDING_TOO_LARGE, leaf->place,
-                 xml_frame_name(reader, xml_frame(reader, reader->depth)), NOTHING);
-        return;
-    }
-    (void)xml_bytes_add(reader, &leaf->bytes, text, (size_t)length);
+    if (leaf->bytes.length + (size_t)length > reader->leaf_max)
+        leaf->too_long = true;
+    else if (!leaf->too_long)
+        (void)xml_bytes_add(reader, &leaf->bytes, text, (size_t)length);
 }
 
 /* What nothing else is called for: before the root only a document type declaration matters, and it is
- * refused before the parser looks into it. */
+ * refused before the parser looks into it; behind the root, where garbage would begin. */
 static void on_other(void *context, const char *text, int length) {
     static const char doctype[] = "<!DOCTYPE";
     struct xml_reader *reader = context;
+    if (reader->finished) {
+        reader->over = place_here(reader);
+        reader->over.offset = xml_offset(reader);
+        for (int i = 0; i < length; i++)
+            reader->over.line += text[i] == '\n';
+        return;
+    }
     if (reader->depth == 0 && length >= (int)sizeof doctype - 1 &&
         memcmp(text, doctype, sizeof doctype - 1) == 0)
         xml_stop(reader, FINDING_XML_DOCTYPE, place_here(reader), NOTHING, NOTHING);
@@ -373,25 +407,17 @@ void xml_close(struct xml_reader *reader) {
 void xml_again(struct xml_reader *reader) {
     (void)XML_ParserReset(reader->parser, reader->report.profile.charset);
     begin(reader);
-    reader->failed = reader->stopped = reader->finished = false;
+    reader->failed = reader->stopped = reader->finished = reader->cut = false;
     reader->begun = reader->interchange = reader->message = false;
-    reader->open = reader->holding = false;
+    reader->open = reader->holding = reader->mixed = false;
     reader->kind = XML_UNDECIDED;
     reader->bom = false;
     reader->fed = 0;
-    reader->lead = 0;
+    reader->led = 0;
     reader->depth = reader->skip = 0;
     reader->segments = reader->in_file = reader->messages = 0;
     reader->names.length = reader->held.length = 0;
     report_begin(&reader->report, DOCUMENT_INTERCHANGE);
-}
-
-/* A byte order mark of UTF-8 is worth a note. It is known by the first three bytes. */
-static void look_for_bom(struct xml_reader *reader, const uint8_t *bytes, size_t length) {
-    for (size_t i = 0; i < length && reader->fed + i < 3; i++)
-        reader->lead = reader->lead << 8 | bytes[i];
-    if (reader->fed < 3 && reader->fed + length >= 3 && reader->lead == 0xefbbbf)
-        reader->bom = true;
 }
 
 static int parse(struct xml_reader *reader, const uint8_t *bytes, size_t length, bool last) {
@@ -407,10 +433,23 @@ static int parse(struct xml_reader *reader, const uint8_t *bytes, size_t length,
     return reader->failed ? -ENOMEM : 0;
 }
 
+/* The bytes that were kept until there were enough of them. */
+static int lead_parse(struct xml_reader *reader) {
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+    reader->bom = reader->led >= sizeof mark && memcmp(reader->lead, mark, sizeof mark) == 0;
+    reader->fed = reader->led;
+    return parse(reader, reader->lead, reader->led, false);
+}
+
 int xml_feed(struct xml_reader *reader, const void *bytes, size_t length) {
     const uint8_t *from = bytes;
     int result = reader->failed ? -ENOMEM : 0;
-    look_for_bom(reader, from, length);
+    while (length > 0 && reader->led < sizeof reader->lead && result == 0) {
+        reader->lead[reader->led++] = *from++;
+        length--;
+        if (reader->led == sizeof reader->lead)
+            result = lead_parse(reader);
+    }
     for (size_t at = 0; at < length && result == 0 && !reader->stopped;) {
         size_t n = length - at < SLICE_BYTES ? length - at : SLICE_BYTES;
         reader->fed += n;
@@ -421,7 +460,10 @@ int xml_feed(struct xml_reader *reader, const void *bytes, size_t length) {
 }
 
 int xml_end(struct xml_reader *reader) {
-    if (reader->failed)
-        return -ENOMEM;
-    return reader->stopped ? 0 : parse(reader, NULL, 0, true);
+    int result = reader->failed ? -ENOMEM : 0;
+    if (result == 0 && reader->led < sizeof reader->lead)
+        result = lead_parse(reader);
+    if (result == 0 && !reader->stopped)
+        result = parse(reader, NULL, 0, true);
+    return result;
 }

@@ -42,6 +42,7 @@ struct xml_leaf {
     uint32_t count;
     uint32_t text; /* where in `bytes` the text of the innermost element begins */
     bool dropped;  /* the text is an attachment's that nobody wants */
+    bool too_long; /* more text came than it may have */
     bool sorted;   /* the numbers are ascending */
     struct xml_span spans[XML_FIELDS_MAX];
     struct xml_bytes bytes;
@@ -104,6 +105,9 @@ struct xml_reader {
     bool failed;       /* no memory */
     bool stopped;      /* an error: nothing more is read */
     bool finished;     /* the root has ended */
+    bool cut;          /* what is open ends at cut_offset, where the error is */
+    uint64_t cut_offset;
+    struct place over; /* finished: behind what may stand after the root */
     bool parsing;      /* a callback of the parser may be running */
     bool begun;        /* the message: the sink knows of it */
     bool interchange;  /* of IDocs: the sink knows of it */
@@ -112,13 +116,15 @@ struct xml_reader {
     bool bom;
     enum xml_kind kind;
     uint64_t fed;
-    uint32_t lead;  /* the file's first bytes, to know a byte order mark */
+    uint8_t lead[4]; /* the file's first bytes: the parser guesses the encoding by them, all at once */
+    uint32_t led;
     uint32_t depth; /* of `frames` */
     uint32_t skip;  /* elements that are open inside of what is passed over, which is one of them */
     struct xml_frame frames[XML_DEPTH_MAX];
     struct xml_bytes names;
     struct xml_leaf leaf;
     uint32_t leaf_max; /* bytes of it */
+    bool mixed;        /* text came between elements; to be told with the next of them */
     bool open;         /* the innermost frame is undecided, or a field: it may get text */
     uint32_t segments; /* of the message */
     uint32_t in_file;

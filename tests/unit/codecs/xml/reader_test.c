@@ -232,7 +232,7 @@ Test(reader, stays_within_its_limits) {
          FINDING_XML_DEPTH);
     bomb(&test, OPEN "<b:ID>1</b:ID><b:Note>", "0123456789abcdef", 4096, "</b:Note></Order>", FINDING_CODES);
     bomb(&test, OPEN "<b:ID>1</b:ID><b:Note>", "0123456789abcdef", 4097, "</b:Note></Order>", too_large);
-    bomb(&test, OPEN "<b:ID>1</b:ID><b:Note>", "0123456789abcdef", 1000000, "", too_large);
+    bomb(&test, OPEN "<b:ID>1</b:ID><b:Note>", "0123456789abcdef", 1000000, "</b:Note></Order>", too_large);
     bomb(&test, OPEN "<b:ID>1</b:ID><b:Note ", "name", 100000, "='1'/></Order>", too_large);
     bomb(&test, OPEN "<b:ID>1</b:ID><b:", "Name", 32, "/></Order>", FINDING_CODES);
     bomb(&test, OPEN "<b:ID>1</b:ID><b:", "Name", 33, "/></Order>", too_large);
@@ -240,7 +240,7 @@ Test(reader, stays_within_its_limits) {
     bomb(&test, OPEN "<b:ID>1</b:ID><!--", "name", 10000, "--></Order>", FINDING_CODES);
     bomb(&test, OPEN "<b:ID>1</b:ID><!--", "name", 1000000, "--></Order>", too_large);
     bomb(&test, OPEN "<b:ID>1</b:ID>", " <!-- -->\n", 1000000, "</Order>", FINDING_CODES);
-    bomb(&test, "<R><IDOC><EDI_DC40 SEGMENT='1'/><E SEGMENT='1'><F>", "0123456789abcdef", 4097, "",
+    bomb(&test, "<R><IDOC><EDI_DC40 SEGMENT='1'/><E SEGMENT='1'><F>", "0123456789abcdef", 4097, "</F>",
          too_large);
     end(&test);
 }
