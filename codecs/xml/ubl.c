@@ -369,3 +369,9 @@ void xml_ubl_end(struct xml_reader *reader) {
     if (!reader->stopped)
         xml_pop(reader);
 }
+
+uint32_t xml_field_number(void *context, const char *segment, const char *field) {
+    (void)context;
+    (void)segment;
+    return *field == '@' ? (uint32_t)xml_attribute_named(field, strlen(field)) : 0;
+}

@@ -114,3 +114,6 @@ int xml_end(struct xml_reader *reader) MUST_USE;
 void xml_again(struct xml_reader *reader);
 
 void xml_close(struct xml_reader *reader);
+
+/* How maps name the fields of a leaf (struct map_fields): @currencyID; 0: there is no such attribute. */
+uint32_t xml_field_number(void *context, const char *segment, const char *field);

@@ -1,0 +1,119 @@
+#include "tests/unit/codecs/erp/canonical.h"
+
+#include "codecs/erp/json.h"
+#include "tests/unit/codecs/golden.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void on_message(void *context, const struct erp_result *result) {
+    struct canonical *canonical = context;
+    struct bytes text = {0};
+    json_decref(canonical->json);
+    canonical->json = NULL;
+    canonical->errors += result->errors;
+    if (!result->message)
+        return;
+    erp_json_write(result->message, &text);
+    json_error_t error;
+    canonical->json = json_loadb((const char *)text.data, text.length, 0, &error);
+    cr_assert(canonical->json, "%s: %.*s", error.text, (int)text.length, (const char *)text.data);
+    bytes_free(&text);
+    (void)json_object_del(json_object_get(canonical->json, "header"), "origin");
+    if (canonical->message)
+        canonical->message(canonical->context, result);
+}
+
+static void on_finding(void *context, const struct finding *finding) {
+    struct canonical *canonical = context;
+    canonical->findings[finding->code]++;
+}
+
+void canonical_new(struct canonical *canonical) {
+    static const struct map_fields fields = {.format = "UBL", .number = xml_field_number};
+    *canonical = (struct canonical){.library = map_library_new(&fields, 1)};
+    cr_assert(canonical->library);
+    struct erp_engine_options options = {
+        .library = canonical->library, .context = canonical, .message = on_message, .finding = on_finding};
+    canonical->engine = erp_engine_new(&options);
+    cr_assert(canonical->engine);
+    canonical->sink = erp_engine_sink(canonical->engine);
+    canonical->reader = xml_open(&canonical->sink, NULL);
+    cr_assert(canonical->reader);
+}
+
+void canonical_free(struct canonical *canonical) {
+    xml_close(canonical->reader);
+    erp_engine_free(canonical->engine);
+    map_library_free(canonical->library);
+    json_decref(canonical->json);
+}
+
+void canonical_read(struct canonical *canonical, const void *bytes, size_t length) {
+    json_decref(canonical->json);
+    canonical->json = NULL;
+    canonical->errors = 0;
+    memset(canonical->findings, 0, sizeof canonical->findings);
+    cr_assert(xml_feed(canonical->reader, bytes, length) == 0 && xml_end(canonical->reader) == 0);
+    xml_again(canonical->reader);
+}
+
+void canonical_read_file(struct canonical *canonical, const char *file) {
+    char path[256];
+    size_t n;
+    (void)snprintf(path, sizeof path, "tests/data/%s", file);
+    uint8_t *bytes = golden_file(path, &n);
+    canonical_read(canonical, bytes, n);
+    free(bytes);
+}
+
+/* The value at a path as text; "-": there is none. */
+static void value_at(const json_t *json, const char *path, char *out, size_t size) {
+    while (*path && json) {
+        size_t n = strcspn(path, ".");
+        if (n == 1 && *path == '#') {
+            (void)snprintf(out, size, "%zu", json_array_size(json));
+            return;
+        }
+        char key[64];
+        (void)snprintf(key, sizeof key, "%.*s", (int)n, path);
+        json =
+            json_is_array(json) ? json_array_get(json, strtoul(key, NULL, 10)) : json_object_get(json, key);
+        path += n + (path[n] == '.');
+    }
+    if (json_is_string(json))
+        (void)snprintf(out, size, "%s", json_string_value(json));
+    else if (json_is_integer(json))
+        (void)snprintf(out, size, "%lld", (long long)json_integer_value(json));
+    else
+        (void)snprintf(out, size, "%s", json_is_true(json) ? "true" : json ? "?" : "-");
+}
+
+unsigned canonical_expect(struct canonical *canonical, const char *name) {
+    char path[256], line[1024], last[sizeof line] = "";
+    unsigned values = 0;
+    (void)snprintf(path, sizeof path, "tests/data/canonical/%s", name);
+    FILE *file = fopen(path, "r");
+    cr_assert(file, "%s", path);
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        if (*line == '#' || strncmp(line, "file\t", 5) == 0)
+            continue;
+        char *at = strchr(line, '\t'), *value = at ? strchr(at + 1, '\t') : NULL, got[512];
+        cr_assert(value, "%s: %s", name, line);
+        *at++ = 0;
+        *value++ = 0;
+        if (strcmp(last, line) != 0) {
+            canonical_read_file(canonical, line);
+            cr_assert(canonical->json, "%s: no event was made", line);
+            (void)snprintf(last, sizeof last, "%s", line);
+        }
+        value_at(canonical->json, at, got, sizeof got);
+        cr_expect_str_eq(got, value, "%s: %s is %s, not %s", line, at, got, value);
+        values++;
+    }
+    (void)fclose(file);
+    return values;
+}
