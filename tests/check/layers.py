@@ -49,9 +49,10 @@ CODECS = {
     "codecs/wire": ["codecs/event", "codecs/proto"],
     "codecs/event": ["codecs/proto"],
     "codecs/edi": ["codecs/document"],
-    "codecs/idoc": ["codecs/document"],
+    "codecs/idoc": ["codecs/document", "codecs/layout"],
     "codecs/xml": ["codecs/document"],
-    "codecs/table": ["codecs/document"],
+    "codecs/table": ["codecs/document", "codecs/layout"],
+    "codecs/layout": [],
     "codecs/erp": ["codecs/document", "codecs/event", "codecs/proto"],
 }
 # Counters that other threads read live in ring/counter.h, which includes nothing of ring: the siblings may count, too.

@@ -1,0 +1,15 @@
+# Writes a C file that holds text files: cmake -DOUTPUT=x.c -DSYMBOL=name -DROOT=folder -DFILES=a:b -P embed.cmake
+# The array is `const struct embedded_file SYMBOL[]` of core/base/embedded.h, in the order of FILES; names are relative to ROOT.
+string(REPLACE ":" ";" files "${FILES}")
+set(texts "")
+set(entries "")
+set(number 0)
+foreach(file IN LISTS files)
+    file(READ ${ROOT}/${file} hex HEX)
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+    string(REGEX REPLACE "(................................................................................)" "\\1\n    " bytes "${bytes}")
+    string(APPEND texts "static const char text_${number}[] = {\n    ${bytes}0};\n")
+    string(APPEND entries "    {\"${file}\", text_${number}, sizeof text_${number} - 1},\n")
+    math(EXPR number "${number} + 1")
+endforeach()
+file(WRITE ${OUTPUT} "#include \"core/base/embedded.h\"\n\n${texts}\nextern const struct embedded_file ${SYMBOL}[];\nconst struct embedded_file ${SYMBOL}[] = {\n${entries}    {0},\n};\n")
