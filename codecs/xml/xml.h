@@ -117,3 +117,7 @@ void xml_close(struct xml_reader *reader);
 
 /* How maps name the fields of a leaf (struct map_fields): @currencyID; 0: there is no such attribute. */
 uint32_t xml_field_number(void *context, const char *segment, const char *field);
+
+/* Numbers of fields that maps name and no layout has, because nothing public says where they stand in a flat
+ * record: of master data, and what a handling unit holds. From 1001 on; 0: not known here either. */
+uint32_t xml_idoc_field(const char *segment, size_t segment_length, const char *field, size_t field_length);

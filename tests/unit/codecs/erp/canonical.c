@@ -31,16 +31,33 @@ static void on_finding(void *context, const struct finding *finding) {
     canonical->findings[finding->code]++;
 }
 
+/* Layouts first, then what only XML has. */
+static uint32_t idoc_field(void *context, const char *segment, size_t segment_length, const char *field,
+                           size_t field_length) {
+    uint32_t number = layouts_element(context, segment, segment_length, field, field_length);
+    return number ? number : xml_idoc_field(segment, segment_length, field, field_length);
+}
+
+static uint32_t idoc_number(void *context, const char *segment, const char *field) {
+    return idoc_field(context, segment, strlen(segment), field, strlen(field));
+}
+
 void canonical_new(struct canonical *canonical) {
-    static const struct map_fields fields = {.format = "UBL", .number = xml_field_number};
-    *canonical = (struct canonical){.library = map_library_new(&fields, 1)};
+    *canonical = (struct canonical){0};
+    struct layout_error error;
+    cr_assert(idoc_layouts(&canonical->layouts, &error) == 0);
+    const struct map_fields fields[] = {
+        {.format = "UBL", .number = xml_field_number},
+        {.format = "IDOC", .number = idoc_number, .context = &canonical->layouts}};
+    canonical->library = map_library_new(fields, 2);
     cr_assert(canonical->library);
     struct erp_engine_options options = {
         .library = canonical->library, .context = canonical, .message = on_message, .finding = on_finding};
     canonical->engine = erp_engine_new(&options);
     cr_assert(canonical->engine);
     canonical->sink = erp_engine_sink(canonical->engine);
-    canonical->reader = xml_open(&canonical->sink, NULL);
+    struct xml_options xml = {.field = idoc_field, .context = &canonical->layouts};
+    canonical->reader = xml_open(&canonical->sink, &xml);
     cr_assert(canonical->reader);
 }
 
@@ -48,6 +65,7 @@ void canonical_free(struct canonical *canonical) {
     xml_close(canonical->reader);
     erp_engine_free(canonical->engine);
     map_library_free(canonical->library);
+    layouts_free(&canonical->layouts);
     json_decref(canonical->json);
 }
 

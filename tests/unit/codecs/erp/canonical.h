@@ -6,11 +6,13 @@
 #pragma once
 
 #include "codecs/erp/engine.h"
+#include "codecs/idoc/idoc.h"
 #include "codecs/xml/xml.h"
 
 #include <jansson.h>
 
 struct canonical {
+    struct layouts layouts;
     struct map_library *library;
     struct erp_engine *engine;
     struct document_sink sink;
