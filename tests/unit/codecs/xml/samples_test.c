@@ -351,3 +351,68 @@ Test(xml_samples, are_refused_when_they_are_cut_off) {
     xml_close(reader);
     outline_free(&outline);
 }
+
+/* ---- findings ---- */
+
+struct told {
+    char lines[8192];
+    const char *file;
+};
+
+static void on_begin(void *context, enum document_scope scope, const struct document_head *head) {
+    (void)context;
+    (void)scope;
+    (void)head;
+}
+
+static void on_end(void *context, enum document_scope scope, const struct document_tail *tail) {
+    (void)context;
+    (void)scope;
+    (void)tail;
+}
+
+static void on_segment(void *context, const struct segment *segment) {
+    (void)context;
+    (void)segment;
+}
+
+static void on_finding(void *context, const struct finding *finding) {
+    struct told *told = context;
+    size_t n = strlen(told->lines);
+    (void)snprintf(told->lines + n, sizeof told->lines - n, "%s\t%s\t%u\t%llu\n", told->file,
+                   finding_kind(finding->code)->name, finding->place.in_file,
+                   (unsigned long long)finding->place.offset);
+}
+
+Test(xml_samples, have_the_findings_that_another_reader_expects) {
+    static struct told told;
+    struct document_sink sink = {&told, on_begin, on_segment, on_end, on_finding};
+    struct xml_options options = {.field = any_field};
+    struct xml_reader *reader = xml_open(&sink, &options);
+    static const char *const others[] = {"ubl/oasis__UBL-StockAvailabilityReport-2.1-Example.xml",
+                                         "gs1xml/saprecipes__logisticsInventoryReport.xml",
+                                         "gs1xml/saprecipes__warehousingInboundNotification.xml",
+                                         "gs1xml/saprecipes__warehousingOutboundNotification.xml"};
+    cr_assert(reader);
+    for (size_t i = 0; i < SAMPLES + sizeof others / sizeof *others; i++) {
+        size_t n;
+        told.file = i < SAMPLES ? samples[i].file : others[i - SAMPLES];
+        uint8_t *bytes = sample(told.file, &n);
+        cr_assert(xml_feed(reader, bytes, n) == 0 && xml_end(reader) == 0);
+        xml_again(reader);
+        free(bytes);
+    }
+    FILE *file = fopen("tests/data/expect_xml.tsv", "r");
+    char line[256];
+    size_t lines = 0;
+    cr_assert(file);
+    while (fgets(line, sizeof line, file)) {
+        if (*line == '#' || strncmp(line, "file\t", 5) == 0)
+            continue;
+        lines += strlen(line);
+        cr_expect(strstr(told.lines, line), "not found: %s", line);
+    }
+    (void)fclose(file);
+    cr_expect(lines == strlen(told.lines), "more was found:\n%s", told.lines);
+    xml_close(reader);
+}
