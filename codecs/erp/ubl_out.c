@@ -403,15 +403,24 @@ static void response_write(struct ubl *ubl, const Roundhouse__Erp__V1__OrderResp
 
 /* ---- despatch advices ---- */
 
-static void handling_unit(struct ubl *ubl, const Roundhouse__Erp__V1__HandlingUnit *unit) {
+/* A line of the advice that is in a unit; the schema asks for its order and for an item. */
+static void unit_line(struct ubl *ubl, const Roundhouse__Erp__V1__DespatchAdvice *advice, const char *id) {
+    struct ubl_mark mark = ubl_begin(ubl, "cac:HandlingUnitDespatchLine");
+    ubl_text(ubl, "cbc:ID", id);
+    for (size_t i = 0; i < advice->n_lines; i++)
+        if (strcmp(advice->lines[i]->id, id) == 0 && advice->lines[i]->order_line)
+            ubl_order_line(ubl, advice->lines[i]->order_line);
+    ubl_item(ubl, &(struct ubl_item){0});
+    ubl_end(ubl, mark);
+}
+
+static void handling_unit(struct ubl *ubl, const Roundhouse__Erp__V1__DespatchAdvice *advice,
+                          const Roundhouse__Erp__V1__HandlingUnit *unit) {
     struct ubl_mark mark = ubl_begin(ubl, "cac:TransportHandlingUnit");
     ubl_id(ubl, "cbc:ID", unit->id);
     ubl_text(ubl, "cbc:TransportHandlingUnitTypeCode", unit->package_type);
-    for (size_t i = 0; i < unit->n_line_ids; i++) {
-        struct ubl_mark line = ubl_begin(ubl, "cac:HandlingUnitDespatchLine");
-        ubl_text(ubl, "cbc:ID", unit->line_ids[i]);
-        ubl_end(ubl, line);
-    }
+    for (size_t i = 0; i < unit->n_line_ids; i++)
+        unit_line(ubl, advice, unit->line_ids[i]);
     if (unit->gross_weight) {
         struct ubl_mark weight = ubl_begin(ubl, "cac:MeasurementDimension");
         ubl_text(ubl, "cbc:AttributeID", "AAB");
@@ -441,7 +450,7 @@ static void shipment(struct ubl *ubl, const Roundhouse__Erp__V1__DespatchAdvice 
     ubl_end(ubl, stage);
     shipment_delivery(ubl, advice);
     for (size_t i = 0; i < advice->n_units; i++)
-        handling_unit(ubl, advice->units[i]);
+        handling_unit(ubl, advice, advice->units[i]);
     ubl_end(ubl, mark);
 }
 
