@@ -1,7 +1,9 @@
 #include "core/cli/cli.h"
 
 #include "core/cli/config_check.h"
+#include "core/cli/convert.h"
 #include "core/cli/dlq.h"
+#include "core/cli/inspect.h"
 #include "core/cli/journal.h"
 #include "core/cli/pub.h"
 #include "core/cli/queue.h"
@@ -32,6 +34,8 @@ static const char cli_usage[] =
     "  replay         deliver a stretch of what is kept once more, to one queue or mailbox\n"
     "  dlq            look at dead letters, which nobody could handle; send them again, or drop them\n"
     "  queue          end a queue or a mailbox for good\n"
+    "  convert        read business documents (EDIFACT, X12, IDoc, UBL) and print them as canonical events\n"
+    "  inspect        show the outline of business documents, and what is wrong with them\n"
     "  config check   find every mistake in a configuration file\n"
     "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
@@ -71,11 +75,12 @@ struct cli_command {
 };
 
 static const struct cli_command cli_commands[] = {
-    {"serve", serve_command},     {"pub", pub_command},         {"sub", sub_command},
-    {"request", request_command}, {"reply", reply_command},     {"dlq", dlq_command},
-    {"queue", queue_command},     {"replay", replay_command},   {"config", config_command},
-    {"journal", journal_command}, {"version", version_command}, {"help", help_command},
-    {"--help", help_command},     {"-h", help_command},         {"--version", version_command},
+    {"serve", serve_command},     {"pub", pub_command},           {"sub", sub_command},
+    {"request", request_command}, {"reply", reply_command},       {"dlq", dlq_command},
+    {"queue", queue_command},     {"replay", replay_command},     {"config", config_command},
+    {"convert", convert_command}, {"inspect", inspect_command},   {"journal", journal_command},
+    {"version", version_command}, {"help", help_command},         {"--help", help_command},
+    {"-h", help_command},         {"--version", version_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

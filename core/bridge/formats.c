@@ -1,0 +1,257 @@
+#include "core/bridge/formats.h"
+
+#include "codecs/edi/edifact.h"
+#include "codecs/edi/x12.h"
+#include "codecs/idoc/idoc.h"
+#include "codecs/xml/xml.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct formats {
+    struct layouts layouts;
+    struct map_library *maps;
+};
+
+/* ---- the numbers of fields that have names ---- */
+
+/* Layouts first, then what only XML has. */
+static uint32_t idoc_field(void *context, const char *segment, size_t segment_length, const char *field,
+                           size_t field_length) {
+    uint32_t number = layouts_element(context, segment, segment_length, field, field_length);
+    return number != 0 ? number : xml_idoc_field(segment, segment_length, field, field_length);
+}
+
+static uint32_t idoc_field_named(void *context, const char *segment, const char *field) {
+    return idoc_field(context, segment, strlen(segment), field, strlen(field));
+}
+
+struct formats *formats_new(void) {
+    struct formats *formats = calloc(1, sizeof *formats);
+    if (formats == NULL)
+        return NULL;
+    struct layout_error error;
+    const struct map_fields fields[] = {
+        {.format = "UBL", .number = xml_field_number},
+        {.format = "IDOC", .number = idoc_field_named, .context = &formats->layouts}};
+    formats->maps = map_library_new(fields, sizeof fields / sizeof *fields);
+    if (formats->maps != NULL && idoc_layouts(&formats->layouts, &error) == 0)
+        return formats;
+    formats_free(formats);
+    return NULL;
+}
+
+void formats_free(struct formats *formats) {
+    if (formats == NULL)
+        return;
+    map_library_free(formats->maps);
+    layouts_free(&formats->layouts);
+    free(formats);
+}
+
+bool formats_add_layout(struct formats *formats, const char *file, const char *text, size_t length,
+                        struct map_error *error) {
+    struct layout_error wrong = {0};
+    int result = layouts_add(&formats->layouts, text, length, &wrong);
+    if (result == 0)
+        return true;
+    if (result == -ENOMEM)
+        (void)snprintf(error->text, sizeof error->text, "%s: out of memory", file);
+    else
+        (void)snprintf(error->text, sizeof error->text, "%s:%u: %s", file, (unsigned)wrong.line, wrong.text);
+    return false;
+}
+
+bool formats_add_map(struct formats *formats, const char *file, const char *text, size_t length,
+                     struct map_error *error) {
+    return map_library_add(formats->maps, file, text, length, error);
+}
+
+bool formats_ready(struct formats *formats, struct map_error *error) {
+    return map_library_compile(formats->maps, error);
+}
+
+struct map_library *formats_maps(struct formats *formats) {
+    return formats->maps;
+}
+
+/* ---- an intake ---- */
+
+struct intake {
+    const struct formats *formats;
+    const struct profile *profile;
+    struct document_sink sink;
+    enum document_format format;
+    bool known; /* the format has been found out, and its reader has what came so far */
+    size_t head_length;
+    uint8_t head[SNIFF_BYTES];
+    struct edifact_reader *edifact; /* own; each is made when it is needed first */
+    struct x12_reader *x12;
+    struct idoc *idoc;
+    struct xml_reader *xml;
+};
+
+struct intake *intake_new(const struct formats *formats, const struct profile *profile,
+                          const struct document_sink *sink) {
+    struct intake *intake = calloc(1, sizeof *intake);
+    if (intake == NULL)
+        return NULL;
+    intake->formats = formats;
+    intake->profile = profile;
+    intake->sink = *sink;
+    return intake;
+}
+
+void intake_free(struct intake *intake) {
+    if (intake == NULL)
+        return;
+    if (intake->edifact != NULL)
+        edifact_destroy(intake->edifact);
+    if (intake->x12 != NULL)
+        x12_destroy(intake->x12);
+    if (intake->idoc != NULL)
+        idoc_free(intake->idoc);
+    if (intake->xml != NULL)
+        xml_close(intake->xml);
+    free(intake);
+}
+
+/* The readers by their format. A format without one is told as a finding. */
+enum reading { READ_NOTHING, READ_EDIFACT, READ_X12, READ_IDOC, READ_XML };
+
+static enum reading reading_of(enum document_format format) {
+    switch (format) {
+    case FORMAT_EDIFACT:
+    case FORMAT_EDIFACT_FRAGMENT:
+        return READ_EDIFACT;
+    case FORMAT_X12:
+    case FORMAT_X12_FRAGMENT:
+        return READ_X12;
+    case FORMAT_IDOC_FLAT:
+    case FORMAT_IDOC_FLAT_OLD:
+        return READ_IDOC;
+    case FORMAT_IDOC_XML:
+    case FORMAT_UBL:
+    case FORMAT_GS1_XML: /* which its reader refuses by name */
+    case FORMAT_XML:
+    case FORMAT_UTF16: /* of the formats that are read, only XML comes so */
+        return READ_XML;
+    case FORMAT_UNKNOWN:
+    case FORMAT_TRADACOMS:
+    case FORMAT_CLOUDEVENT_JSON:
+    case FORMAT_JSON:
+    case FORMATS:
+        break;
+    }
+    return READ_NOTHING;
+}
+
+static int reader_make(struct intake *intake, enum reading reading) {
+    const struct xml_options xml = {.profile = intake->profile,
+                                    .field = idoc_field,
+                                    .context = (void *)(uintptr_t)&intake->formats->layouts};
+    switch (reading) {
+    case READ_EDIFACT:
+        return intake->edifact != NULL ? 0 : edifact_create(&intake->edifact, &intake->sink, intake->profile);
+    case READ_X12:
+        return intake->x12 != NULL ? 0 : x12_create(&intake->x12, &intake->sink, intake->profile);
+    case READ_IDOC:
+        if (intake->idoc == NULL)
+            intake->idoc = idoc_new(&intake->formats->layouts, intake->profile, &intake->sink);
+        return intake->idoc != NULL ? 0 : -ENOMEM;
+    case READ_XML:
+        if (intake->xml == NULL)
+            intake->xml = xml_open(&intake->sink, &xml);
+        return intake->xml != NULL ? 0 : -ENOMEM;
+    case READ_NOTHING:
+        break;
+    }
+    return 0;
+}
+
+static int reader_feed(struct intake *intake, const uint8_t *bytes, size_t length) {
+    switch (reading_of(intake->format)) {
+    case READ_EDIFACT:
+        edifact_feed(intake->edifact, bytes, length);
+        break;
+    case READ_X12:
+        x12_feed(intake->x12, bytes, length);
+        break;
+    case READ_IDOC:
+        idoc_feed(intake->idoc, bytes, length);
+        break;
+    case READ_XML:
+        return xml_feed(intake->xml, bytes, length);
+    case READ_NOTHING:
+        break;
+    }
+    return 0;
+}
+
+/* What has come is enough to know, or is all there is. */
+static int intake_begin(struct intake *intake) {
+    intake->known = true;
+    intake->format = sniff(intake->head, intake->head_length);
+    int result = reader_make(intake, reading_of(intake->format));
+    return result == 0 ? reader_feed(intake, intake->head, intake->head_length) : result;
+}
+
+int intake_feed(struct intake *intake, const uint8_t *bytes, size_t length) {
+    if (intake->known)
+        return reader_feed(intake, bytes, length);
+    size_t room = sizeof intake->head - intake->head_length;
+    size_t n = length < room ? length : room;
+    memcpy(intake->head + intake->head_length, bytes, n);
+    intake->head_length += n;
+    if (intake->head_length < sizeof intake->head)
+        return 0;
+    int result = intake_begin(intake);
+    return result == 0 ? reader_feed(intake, bytes + n, length - n) : result;
+}
+
+static void intake_refuse(struct intake *intake) {
+    const char *name = format_name(intake->format);
+    struct finding finding = {.code = intake->format == FORMAT_TRADACOMS ? FINDING_TRADACOMS
+                                                                         : FINDING_UNKNOWN_FORMAT,
+                              .severity = FINDING_ERROR,
+                              .place = {.line = 1},
+                              .scope = DOCUMENT_INTERCHANGE,
+                              .found = {.bytes = (const uint8_t *)name, .length = (uint32_t)strlen(name)}};
+    intake->sink.finding(intake->sink.context, &finding);
+}
+
+static int reader_end(struct intake *intake) {
+    int result = 0;
+    switch (reading_of(intake->format)) {
+    case READ_EDIFACT:
+        edifact_end(intake->edifact);
+        break;
+    case READ_X12:
+        x12_end(intake->x12);
+        break;
+    case READ_IDOC:
+        idoc_end(intake->idoc);
+        break;
+    case READ_XML:
+        result = xml_end(intake->xml);
+        xml_again(intake->xml);
+        break;
+    case READ_NOTHING:
+        intake_refuse(intake);
+        break;
+    }
+    return result;
+}
+
+int intake_end(struct intake *intake, enum document_format *format) {
+    int result = intake->known ? 0 : intake_begin(intake);
+    if (result == 0)
+        result = reader_end(intake);
+    if (format != NULL)
+        *format = intake->format;
+    intake->known = false;
+    intake->head_length = 0;
+    return result;
+}

@@ -1,0 +1,244 @@
+#include "core/cli/convert.h"
+
+#include "codecs/erp/event.h"
+#include "codecs/erp/json.h"
+#include "codecs/erp/ubl.h"
+#include "codecs/event/json.h"
+#include "core/cli/args.h"
+#include "core/cli/cli.h"
+#include "core/cli/documents.h"
+
+#include "codecs/proto/field.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char convert_usage[] =
+    "usage: roundhouse convert [OPTION...] FILE...\n"
+    "\n"
+    "Reads business documents (EDIFACT, X12, IDoc flat and XML, UBL), finds their format out by their "
+    "content, "
+    "and\n"
+    "prints what is in them as canonical events; - is standard input. No server is needed.\n"
+    "\n"
+    "  --to FORMAT           json: each message as one line of JSON (the default)\n"
+    "                        events: as a line for `roundhouse pub --format ndjson`: topic and CloudEvent\n"
+    "                        proto: as protobuf, each message behind its length\n"
+    "                        ubl: as documents of UBL 2.1, of orders, responses, despatch advices, "
+    "invoices\n" DOCUMENTS_USAGE "  -q, --quiet           errors only: no warnings, no notes\n"
+    "  -h, --help            this text\n"
+    "\n"
+    "A message that breaks a rule is refused: it is told on standard error and left out, and reading goes on "
+    "at the\n"
+    "next one.\n"
+    "\n"
+    "Examples:\n"
+    "  roundhouse convert orders.edi\n"
+    "  roundhouse convert --to events --tolerate edifact.count-differs in/*.edi | roundhouse pub --format "
+    "ndjson\n"
+    "\n"
+    "Exit status: 0 all messages were converted, 64 usage, 65 a message was refused or a file can not be "
+    "read,\n"
+    "70 internal, 78 a map or a layout of your own is wrong.\n";
+
+enum convert_to { TO_JSON, TO_EVENTS, TO_PROTO, TO_UBL, TOS };
+static const char *const convert_to_names[] = {"json", "events", "proto", "ubl"};
+
+enum { CONVERT_TO = DOCUMENTS_NEXT };
+static const struct option convert_long_options[] = {
+    {"to", required_argument, NULL, CONVERT_TO},
+    DOCUMENTS_OPTIONS,
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+struct convert_run {
+    struct documents documents;
+    enum convert_to to;
+    bool quiet, help;
+    struct erp_maker *maker;
+    uint64_t written, refused;
+};
+
+/* ---- messages ---- */
+
+static bool write_json(const ProtobufCMessage *message) {
+    struct bytes text = {0};
+    erp_json_write(message, &text);
+    bytes_add(&text, "\n", 1);
+    bool done = !text.failed;
+    if (done)
+        (void)fwrite(text.data, 1, text.length, stdout);
+    bytes_free(&text);
+    return done;
+}
+
+static bool write_event(struct convert_run *run, const struct erp_result *result) {
+    struct erp_event event;
+    struct fault fault = {0};
+    char *text;
+    size_t length;
+    if (!erp_event_make(run->maker, result, &event, &fault))
+        return false;
+    bool done = event_to_json(event.event, event.length, &text, &length, &fault);
+    if (done) {
+        printf("{\"topic\":\"%s\",\"event\":", event.topic);
+        (void)fwrite(text, 1, length, stdout);
+        fputs("}\n", stdout);
+        free(text);
+    }
+    free(event.event);
+    return done;
+}
+
+static bool write_proto(const ProtobufCMessage *message) {
+    size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = malloc(VARINT_BYTES_MAX + size);
+    if (bytes == NULL)
+        return false;
+    uint8_t *p = varint_write(bytes, size);
+    (void)protobuf_c_message_pack(message, p);
+    (void)fwrite(bytes, 1, (size_t)(p - bytes) + size, stdout);
+    free(bytes);
+    return true;
+}
+
+/* Bad data is told, and the rest goes on. */
+static bool write_ubl(struct convert_run *run, const struct erp_result *result) {
+    struct bytes text = {0};
+    if (!erp_ubl_write(result->message, &text)) {
+        fprintf(stderr, "%s: UBL has no document for this: %s\n", run->documents.file,
+                result->message->descriptor->short_name);
+        run->documents.status = CLI_DATA;
+        return true;
+    }
+    bool done = !text.failed;
+    if (done)
+        (void)fwrite(text.data, 1, text.length, stdout);
+    bytes_free(&text);
+    return done;
+}
+
+static bool convert_write(struct convert_run *run, const struct erp_result *result) {
+    switch (run->to) {
+    case TO_JSON:
+        return write_json(result->message);
+    case TO_EVENTS:
+        return write_event(run, result);
+    case TO_PROTO:
+        return write_proto(result->message);
+    case TO_UBL:
+        return write_ubl(run, result);
+    case TOS:
+        break;
+    }
+    return false;
+}
+
+static void refuse(struct convert_run *run, const struct erp_result *result, const char *why) {
+    const struct document_head *head = result->head;
+    fprintf(stderr, "%s: message %.*s (%.*s) is refused: %s\n", run->documents.file,
+            (int)head->message_ref.length, (const char *)head->message_ref.bytes, (int)head->name.length,
+            (const char *)head->name.bytes, why);
+    run->refused++;
+    if (run->documents.status == CLI_OK)
+        run->documents.status = CLI_DATA;
+}
+
+static void on_message(void *context, const struct erp_result *result) {
+    struct convert_run *run = context;
+    if (result->errors > 0)
+        refuse(run, result, "it breaks rules, see above");
+    else if (result->message == NULL)
+        refuse(run, result, "there is no map for it");
+    else if (convert_write(run, result))
+        run->written++;
+    else {
+        fprintf(stderr, "roundhouse convert: out of memory\n");
+        run->documents.status = CLI_INTERNAL;
+    }
+}
+
+static void on_finding(void *context, const struct finding *finding) {
+    struct convert_run *run = context;
+    if (finding->severity == FINDING_ERROR && run->documents.status == CLI_OK)
+        run->documents.status = CLI_DATA;
+    if (!run->quiet || finding->severity == FINDING_ERROR)
+        documents_finding(&run->documents, finding, stderr);
+}
+
+/* ---- the work ---- */
+
+static int convert_to_of(const char *name, enum convert_to *to) {
+    for (int i = 0; i < TOS; i++)
+        if (strcmp(name, convert_to_names[i]) == 0) {
+            *to = (enum convert_to)i;
+            return CLI_OK;
+        }
+    return args_mistake("convert", "--to is json, events, proto or ubl, not '%s'", name);
+}
+
+static int convert_read(struct convert_run *run, int argc, char **argv) {
+    int option;
+    int status = CLI_OK;
+    opterr = 0;
+    while (status == CLI_OK && (option = getopt_long(argc, argv, ":qh", convert_long_options, NULL)) != -1) {
+        if (option == '?' || option == ':')
+            return args_option_mistake("convert", option, argv);
+        if (option == CONVERT_TO)
+            status = convert_to_of(optarg, &run->to);
+        else if (option == 'q' || option == 'h')
+            *(option == 'q' ? &run->quiet : &run->help) = true;
+        else
+            status = documents_option(&run->documents, option, optarg);
+    }
+    if (status == CLI_OK && !run->help && optind == argc)
+        return args_mistake("convert",
+                            "a FILE is missing; - is standard input; see roundhouse convert --help");
+    return status;
+}
+
+static int convert_files(struct convert_run *run, char **files, int count) {
+    struct erp_engine_options options = {.library = formats_maps(run->documents.formats),
+                                         .profile = &run->documents.profile,
+                                         .context = run,
+                                         .message = on_message,
+                                         .finding = on_finding};
+    struct erp_engine *engine = erp_engine_new(&options);
+    run->maker = erp_maker_new();
+    if (engine == NULL || run->maker == NULL) {
+        fprintf(stderr, "roundhouse convert: out of memory\n");
+        run->documents.status = CLI_INTERNAL;
+        count = 0;
+    }
+    for (int i = 0; i < count; i++) {
+        uint8_t digest[ERP_DIGEST_BYTES];
+        erp_engine_file(engine, documents_digest(files[i], digest) ? digest : NULL);
+        struct document_sink sink = erp_engine_sink(engine);
+        (void)documents_read(&run->documents, files[i], &sink, NULL);
+    }
+    if (run->refused > 0)
+        fprintf(stderr, "roundhouse convert: %" PRIu64 " converted, %" PRIu64 " refused\n", run->written,
+                run->refused);
+    erp_engine_free(engine);
+    erp_maker_free(run->maker);
+    return run->documents.status;
+}
+
+int convert_command(int argc, char **argv) {
+    struct convert_run run = {0};
+    int status = documents_init(&run.documents, "convert");
+    if (status == CLI_OK)
+        status = convert_read(&run, argc, argv);
+    if (status == CLI_OK && run.help)
+        fputs(convert_usage, stdout);
+    else if (status == CLI_OK) {
+        status = documents_ready(&run.documents);
+        if (status == CLI_OK)
+            status = convert_files(&run, argv + optind, argc - optind);
+    }
+    documents_deinit(&run.documents);
+    return status;
+}

@@ -1,0 +1,140 @@
+"""`roundhouse convert` and `inspect`: business documents in, canonical events out; and, with pub, through the router."""
+
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+from conftest import BINARY
+from cli_test import Watched
+
+DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
+ORDER = DATA / "edifact/smooks__ORDERS_D.03B_Interchange.txt"
+BAD_COUNT = DATA / "edifact/smooks__BAD_ORDERS_D.03B_Interchange.txt"
+READ = ["edifact", "x12", "idoc", "ubl", "gs1xml", "tradacoms"]
+DOCUMENTS = [file for folder in READ for file in sorted((DATA / folder).iterdir()) if file.is_file()]
+
+
+def lines(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_an_order_in_edifact_becomes_an_order(run):
+    done = run("convert", ORDER)
+    assert done.returncode == 0, done.stderr
+    order, = lines(done)
+    assert order["header"]["id"] == "BKOD99" and order["header"]["issued"] == "2005-11-07"
+    assert [line["quantity"]["value"] for line in order["lines"]] == ["25", "25", "16", "10"]
+    assert order["header"]["origin"]["interchangeRef"] == "6002" and order["header"]["origin"]["offset"] == "55"
+
+
+def test_a_broken_rule_refuses_the_message_and_a_tolerated_one_is_a_warning(run):
+    done = run("convert", "-q", BAD_COUNT)
+    assert done.returncode == 65 and done.stdout == ""
+    error, refused, summary = done.stderr.splitlines()
+    assert error.startswith(f"{BAD_COUNT}:58: error edifact.count-differs: ") and "there is '22', not '57'" in error
+    assert "message SSDD1 (ORDERS) is refused" in refused and "0 converted, 1 refused" in summary
+    done = run("convert", "--tolerate", "edifact.count-differs", BAD_COUNT)
+    assert done.returncode == 0 and len(lines(done)) == 1
+    assert ": warning edifact.count-differs: " in done.stderr
+    assert run("convert", "--lenient", "-q", BAD_COUNT).stderr == ""
+
+
+def test_a_refused_message_does_not_hold_up_the_others(run):
+    done = run("convert", "-q", BAD_COUNT, ORDER, "-", input=ORDER.read_text())
+    assert done.returncode == 65 and len(lines(done)) == 2
+    one, two = lines(done)
+    assert "sha256" in one["header"]["origin"] and "sha256" not in two["header"]["origin"]
+    assert one["lines"] == two["lines"]
+
+
+def test_what_is_written_as_ubl_is_read_again(run, tmp_path):
+    (tmp_path / "order.xml").write_text(run("convert", "--to", "ubl", ORDER).stdout)
+    again = run("convert", "order.xml")
+    assert again.returncode == 0, again.stderr
+    assert [(line["id"], line["quantity"]["value"]) for line in lines(again)[0]["lines"]] == [("1", "25"), ("2", "25"), ("3", "16"), ("4", "10")]
+
+
+def test_protobuf_comes_behind_its_length(run):
+    done = run("convert", "--to", "proto", "-q", ORDER, ORDER, text=False)
+    size, shift, at = 0, 0, 0
+    while True:
+        byte = done.stdout[at]
+        size |= (byte & 0x7f) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            break
+    assert done.returncode == 0 and len(done.stdout) == 2 * (at + size)
+
+
+def test_a_legacy_file_goes_through_the_router_and_the_same_file_has_the_same_ids(router, run, spawn):
+    made = router()
+    watched = Watched(spawn, made, "--count", "2", "erp.order.>")
+    for _ in range(2):
+        events = run("convert", "-q", "--to", "events", ORDER)
+        assert events.returncode == 0, events.stderr
+        done = run("pub", "--server", made.address, "--format", "ndjson", input=events.stdout)
+        assert done.returncode == 0, done.stderr
+    one, two = watched.lines()
+    assert one["topic"] == "erp.order.created" and one["event"]["type"] == "erp.order.created.v1"
+    assert one["event"]["id"] == two["event"]["id"] and one["event"]["source"] == "/edi/COMPANY/APPLICATION"
+    assert one["event"]["subject"] == "BKOD99"
+
+
+def test_an_outline_shows_what_is_there_and_what_is_wrong(run):
+    done = run("inspect", BAD_COUNT)
+    assert done.returncode == 65
+    outline = done.stdout.splitlines()
+    assert outline[0] == str(BAD_COUNT) and outline[1] == "  EDIFACT UNOA:4 6002 from APPLICATION to COMPANY, 20051107 1159, byte 0"
+    assert outline[2] == "    ORDERS D:03B:UN EAN008, reference SSDD1, byte 55"
+    assert any(": error edifact.count-differs: " in line for line in outline)
+    assert outline[-3:] == ["      Order BKOD99: refused", "    1 message, 1272 bytes", "  read as edifact"]
+    done = run("inspect", "--segments", ORDER)
+    assert done.returncode == 0 and "      BGM  1=220  2=BKOD99  3=9" in done.stdout.splitlines()
+
+
+def test_a_map_of_ones_own_goes_before_those_that_are_built_in(run, tmp_path):
+    (tmp_path / "own.map").write_text("map EDIFACT ORDERS\nevent Order\n\nBGM  2  header.id\nBGM  1  header.notes  role=\"own\"\n")
+    done = run("convert", "--map", "own.map", ORDER)
+    assert done.returncode == 0, done.stderr
+    order, = lines(done)
+    assert order["header"]["notes"] == [{"value": "220", "role": "own"}] and "lines" not in order
+    (tmp_path / "wrong.map").write_text("map EDIFACT ORDERS\nevent Order\n\nBGM  2  header.idd\n")
+    done = run("convert", "--map", "wrong.map", ORDER)
+    assert done.returncode == 78 and "wrong.map:4: no field `idd` in Header" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (["convert"], "a FILE is missing"),
+    (["inspect"], "a FILE is missing"),
+    (["convert", "--to", "cobol", "x"], "--to is json, events, proto or ubl, not 'cobol'"),
+    (["convert", "--tolerate", "edifact.nonsense", "x"], "there is no rule 'edifact.nonsense'"),
+    (["inspect", "--tolerate", "document.tradacoms", "x"], "nobody can go on from document.tradacoms"),
+    (["convert", "--nonsense", "x"], "--nonsense"),
+])
+def test_mistakes_in_arguments_are_usage(run, arguments, says):
+    done = run(*arguments)
+    assert done.returncode == 64 and says in done.stderr and done.stdout == ""
+
+
+def test_files_that_are_none_are_told_and_the_others_are_read(run, tmp_path):
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "noise").write_bytes(bytes(range(256)) * 40)
+    done = run("convert", "-q", "missing", "empty", "noise", ".", ORDER)
+    assert done.returncode == 65 and len(lines(done)) == 1
+    assert "missing: No such file or directory" in done.stderr and ".: Is a directory" in done.stderr
+    assert "empty:1: error document.unknown-format" in done.stderr and "noise:1: error document.unknown-format" in done.stderr
+    tradacoms = next((DATA / "tradacoms").glob("*.edi"), None) or next(f for f in (DATA / "tradacoms").iterdir() if f.is_file())
+    assert "error document.tradacoms" in run("convert", tradacoms).stderr
+
+
+def test_every_sample_is_read_or_refused_in_words():
+    """Strict and lenient, as messages and as an outline: never a crash, and what is refused is told."""
+    assert len(DOCUMENTS) > 120
+    for options in (["convert"], ["convert", "--lenient", "--to", "events"], ["inspect", "--segments"]):
+        for file in DOCUMENTS:
+            done = subprocess.run([BINARY, *options, file], capture_output=True, timeout=60, check=False)
+            assert done.returncode in (0, 65), (options, file, done.stderr)
+            told = done.stdout if options[0] == "inspect" else done.stderr
+            assert done.returncode == 0 or b": error " in told or b"is refused" in told, (options, file)
