@@ -20,7 +20,7 @@ struct arena {
     bool failed;
 };
 
-#define ARENA_ALIGN 8u
+#define ARENA_ALIGN 8u /* engine_string writes whole words */
 
 /* As arena_take, for what does not fit into the chunk in use. */
 void *arena_take_more(struct arena *arena, size_t bytes);

@@ -5,10 +5,34 @@
 
 #include <string.h>
 
-/* A zero-terminated copy; "" without memory, which no map is for. */
-static const char *name_of(struct erp_engine *engine, struct value value) {
-    const char *copy = arena_text(&engine->arena, value.bytes, value.length);
-    return copy ? copy : "";
+/* Format, name and variant, a zero byte behind each; 0: they are too long for any map. */
+static size_t names_of(const struct document_head *head, char out[LAST_NAME_BYTES]) {
+    const struct value values[] = {head->format, head->name, head->variant};
+    size_t n = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (values[i].length >= LAST_NAME_BYTES - n)
+            return 0;
+        if (values[i].length)
+            memcpy(out + n, values[i].bytes, values[i].length);
+        n += values[i].length;
+        out[n++] = 0;
+    }
+    return n;
+}
+
+static const struct map *map_of(struct erp_engine *engine, const struct document_head *head) {
+    char names[LAST_NAME_BYTES] = {0};
+    struct map_error error;
+    size_t n = names_of(head, names);
+    if (!n)
+        return NULL;
+    if (memcmp(names, engine->last_name, LAST_NAME_BYTES) == 0)
+        return engine->last_map;
+    const char *name = names + strlen(names) + 1, *variant = name + strlen(name) + 1;
+    memcpy(engine->last_name, names, LAST_NAME_BYTES);
+    engine->last_map =
+        variant < names + n ? map_find(engine->options.library, names, name, variant, &error) : NULL;
+    return engine->last_map;
 }
 
 static void spot_whole(struct erp_engine *engine, struct value found, struct spot *spot) {
@@ -46,8 +70,6 @@ static void head_segment(struct erp_engine *engine, const char *name, uint16_t s
                               .components = values,
                               .component_count = HEAD_FIELDS - 1,
                               .decimal = '.'};
-    engine->place = segment.place;
-    engine->name = segment.name;
     frame_outermost(engine, &segment, symbol);
 }
 
@@ -64,7 +86,6 @@ static bool message_make(struct erp_engine *engine) {
 }
 
 static void message_begin(struct erp_engine *engine, const struct document_head *head) {
-    struct map_error error;
     arena_reset(&engine->arena);
     engine->open = true;
     engine->message = NULL;
@@ -75,8 +96,7 @@ static void message_begin(struct erp_engine *engine, const struct document_head 
     memset(engine->variables, 0, sizeof engine->variables);
     origin_head_copy(&engine->arena, &engine->head, head);
     head = &engine->head;
-    engine->map = map_find(engine->options.library, name_of(engine, head->format),
-                           name_of(engine, head->name), name_of(engine, head->variant), &error);
+    engine->map = map_of(engine, head);
     if (!engine->map)
         return;
     engine->frames[0] = (struct frame){.section = &engine->map->sections[0]};
@@ -151,11 +171,8 @@ static void segment_alone(struct erp_engine *engine, const struct segment *segme
     head.name = segment->name;
     head.offset = segment->place.offset;
     message_begin(engine, &head);
-    if (engine->map) {
-        engine->place = segment->place;
-        engine->name = segment->name;
+    if (engine->map)
         frame_segment(engine, segment);
-    }
     message_end(engine, &tail);
 }
 
@@ -163,11 +180,8 @@ static void on_segment(void *context, const struct segment *segment) {
     struct erp_engine *engine = context;
     if (!engine->open)
         segment_alone(engine, segment);
-    if (!engine->map)
-        return;
-    engine->place = segment->place;
-    engine->name = segment->name;
-    frame_segment(engine, segment);
+    if (engine->map)
+        frame_segment(engine, segment);
 }
 
 static void on_end(void *context, enum document_scope scope, const struct document_tail *tail) {

@@ -89,9 +89,10 @@ static bool offer(struct erp_engine *engine, const struct segment *segment, uint
                   uint32_t rank) {
     const struct frame *frame = &engine->frames[at];
     const struct map_cell *cell = cell_of(frame, symbol);
-    const struct map_section *child = child_of(engine, frame, symbol, segment, rank);
+    const struct map_section *child =
+        cell->child_count ? child_of(engine, frame, symbol, segment, rank) : NULL;
     bool again = at > 0 && !frame->aggregate && frame->symbol == symbol;
-    bool some = !again && rows_run(engine, segment, at, symbol, rank);
+    bool some = !again && cell->row_count && rows_run(engine, segment, at, symbol, rank);
     if (child) {
         pop_to(engine, at);
         enter(engine, segment, child, symbol);
@@ -134,6 +135,7 @@ static void own_segment(struct erp_engine *engine, const struct segment *segment
 }
 
 void frame_segment(struct erp_engine *engine, const struct segment *segment) {
+    engine_segment(engine, segment);
     uint16_t symbol =
         (uint16_t)map_index_find(&engine->map->symbols, segment->name.bytes, segment->name.length);
     if (symbol == MAP_SYMBOL_NONE || engine->beyond)
@@ -157,6 +159,7 @@ void frame_segment(struct erp_engine *engine, const struct segment *segment) {
 }
 
 void frame_outermost(struct erp_engine *engine, const struct segment *segment, uint16_t symbol) {
+    engine_segment(engine, segment);
     rows_run(engine, segment, 0, symbol, 0);
 }
 

@@ -14,6 +14,8 @@
 #define ENGINE_FRAMES_MAX   (2u * MAP_DEPTH_MAX)
 #define ENGINE_FINDINGS_MAX 100u /* of one message, unless the profile says another number */
 
+#define LAST_NAME_BYTES 96u
+
 /* An open section, or an element of XML or IDoc that no section is for. */
 struct frame {
     const struct map_section *section; /* NULL: nobody looks at what is in it */
@@ -52,6 +54,9 @@ struct erp_engine {
     struct arena arena;
     uint8_t digest[ERP_DIGEST_BYTES];
     bool digest_known;
+    /* what the last message was, for the next one mostly is the same */
+    char last_name[LAST_NAME_BYTES]; /* its format, name and variant, a zero byte behind each */
+    const struct map *last_map;
     /* the message that is open; map is NULL when there is none for it */
     const struct map *map;
     ProtobufCMessage *message;
@@ -67,6 +72,8 @@ struct erp_engine {
     struct controls controls;
     struct place place; /* of the segment that is mapped, of the message at its end */
     struct value name;  /* of the segment */
+    struct value first; /* its component 1.1, without blanks behind it */
+    uint64_t first_word;
     uint32_t errors, findings;
     bool open; /* between a message's begin and end */
 };
@@ -87,18 +94,28 @@ void **engine_slot(struct erp_engine *engine, ProtobufCMessage *message,
 /* A string of the arena in UTF-8, without blanks at its ends. */
 char *engine_string(struct erp_engine *engine, struct value text, const struct spot *spot);
 
-/* Texts of one leaf, without release characters. */
+/* The text of one leaf, without release characters and blanks at its ends. */
 struct texts {
-    struct value text, format, time, zone;
+    struct value text;
     struct spot spot;
     bool empty; /* nothing is written */
 };
 
-void engine_write(struct erp_engine *engine, const struct segment *segment, ProtobufCMessage *message,
+/* The segment that is mapped, and the element that a range is at; NULL: the row has none. */
+struct reach {
+    const struct segment *segment;
+    const struct element *element;
+};
+
+void engine_write(struct erp_engine *engine, struct reach reach, ProtobufCMessage *message,
                   const struct map_leaf *leaf, const struct texts *texts);
 
 /* ---- engine_row.c ---- */
 
+/* To be called with each segment, before all else. */
+void engine_segment(struct erp_engine *engine, const struct segment *segment);
+/* The text of a source, as struct texts has it. */
+struct value engine_text(struct erp_engine *engine, struct reach reach, const struct map_source *source);
 bool engine_conditions(const struct erp_engine *engine, const struct segment *segment,
                        const struct map_condition *conditions, uint32_t count);
 /* `message` is asked for when there is something to write. */

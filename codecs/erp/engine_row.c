@@ -3,13 +3,7 @@
 
 #include <string.h>
 
-/* The element that a range is at. */
-struct cursor {
-    const struct element *element; /* NULL: the row has no range */
-    uint32_t index;                /* in the segment's elements */
-};
-
-static const struct element *element_find(const struct segment *segment, uint32_t number) {
+static inline const struct element *element_find(const struct segment *segment, uint32_t number) {
     if (number <= segment->element_count && segment->elements[number - 1].number == number) {
         const struct element *found = &segment->elements[number - 1];
         while (found > segment->elements && found[-1].number == number)
@@ -22,22 +16,26 @@ static const struct element *element_find(const struct segment *segment, uint32_
     return NULL;
 }
 
-static struct value component_of(const struct segment *segment, const struct element *element,
-                                 uint32_t number) {
+static inline struct value component_of(const struct segment *segment, const struct element *element,
+                                        uint32_t number) {
     return element && number >= 1 && number <= element->count
                ? segment->components[element->first + number - 1]
                : (struct value){0};
 }
 
-/* The text without release characters. */
-static struct value plain(struct erp_engine *engine, const struct segment *segment, struct value value) {
-    if (LIKELY(!value.released))
-        return value;
+static __attribute__((noinline)) struct value unreleased(struct erp_engine *engine,
+                                                         const struct segment *segment, struct value value) {
     char *text = arena_take(&engine->arena, value.length);
     if (!text)
         return (struct value){0};
     size_t n = value_text(value, segment->release, text, value.length);
     return (struct value){.bytes = (const uint8_t *)text, .length = (uint32_t)n};
+}
+
+/* The text without release characters. */
+static inline struct value plain(struct erp_engine *engine, const struct segment *segment,
+                                 struct value value) {
+    return LIKELY(!value.released) ? value : unreleased(engine, segment, value);
 }
 
 static struct value first_of(const struct erp_engine *engine, const struct segment *segment,
@@ -47,20 +45,32 @@ static struct value first_of(const struct erp_engine *engine, const struct segme
     return component_of(segment, element_find(segment, value->element), value->component);
 }
 
-static bool choice_is(const struct map_text *choice, uint64_t word, struct value value) {
-    return map_text_is(choice, word, value.bytes, value.length);
-}
-
-static bool condition_holds(const struct erp_engine *engine, const struct segment *segment,
-                            const struct map_condition *condition) {
-    struct value value = first_of(engine, segment, &condition->left);
+static struct value blanks_gone(struct value value) {
     while (value.length && value.bytes[value.length - 1] == ' ')
         value.length--;
+    return value;
+}
+
+void engine_segment(struct erp_engine *engine, const struct segment *segment) {
+    engine->place = segment->place;
+    engine->name = segment->name;
+    bool there = segment->element_count && segment->elements[0].number == 1 && segment->elements[0].count;
+    engine->first = there ? blanks_gone(segment->components[segment->elements[0].first]) : (struct value){0};
+    engine->first_word = map_word(engine->first.bytes, engine->first.length);
+}
+
+static inline bool condition_holds(const struct erp_engine *engine, const struct segment *segment,
+                                   const struct map_condition *condition) {
+    struct value value = engine->first;
+    uint64_t word = engine->first_word;
+    if (!condition->first) {
+        value = blanks_gone(first_of(engine, segment, &condition->left));
+        word = map_word(value.bytes, value.length);
+    }
     if (!condition->choice_count)
         return (value.length > 0) == condition->wanted;
-    uint64_t word = map_word(value.bytes, value.length);
     for (uint32_t i = 0; i < condition->choice_count; i++)
-        if (choice_is(&condition->choices[i], word, value))
+        if (map_text_is(&condition->choices[i], word, value.bytes, value.length))
             return condition->wanted;
     return !condition->wanted;
 }
@@ -166,8 +176,9 @@ static struct value decimals_given(struct erp_engine *engine, struct value value
     return (struct value){.bytes = (const uint8_t *)text, .length = value.length + zeros + 1};
 }
 
-static void part_add(struct erp_engine *engine, const struct segment *segment, const struct map_value *part,
-                     struct cursor cursor, struct joint *joint) {
+static void part_add(struct erp_engine *engine, struct reach reach, const struct map_value *part,
+                     struct joint *joint) {
+    const struct segment *segment = reach.segment;
     struct joint one = {0};
     struct joint *to = part->zeros || part->decimals ? &one : joint;
     if (part->part == PART_LITERAL) {
@@ -177,7 +188,7 @@ static void part_add(struct erp_engine *engine, const struct segment *segment, c
     } else if (part->part == PART_ELEMENT) {
         element_add(engine, segment, part, to);
     } else {
-        const struct element *element = cursor.element;
+        const struct element *element = reach.element;
         if (part->part == PART_BEFORE && element)
             element = element->number > part->element ? element_find(segment, element->number - part->element)
                                                       : NULL;
@@ -193,9 +204,8 @@ static void part_add(struct erp_engine *engine, const struct segment *segment, c
         joint_add(engine, joint, one.text, false);
 }
 
-static struct value trimmed(struct value value) {
-    while (value.length && value.bytes[value.length - 1] == ' ')
-        value.length--;
+static inline struct value trimmed(struct value value) {
+    value = blanks_gone(value);
     while (value.length && value.bytes[0] == ' ') {
         value.bytes++;
         value.length--;
@@ -203,11 +213,20 @@ static struct value trimmed(struct value value) {
     return value;
 }
 
-static struct value source_text(struct erp_engine *engine, const struct segment *segment,
-                                const struct map_source *source, struct cursor cursor) {
+/* The only component of a source that is plain. */
+static inline struct value plain_text(struct erp_engine *engine, const struct segment *segment,
+                                      const struct map_source *source) {
+    const struct map_value *value = &source->values[0];
+    return trimmed(plain(engine, segment,
+                         component_of(segment, element_find(segment, value->element), value->component)));
+}
+
+struct value engine_text(struct erp_engine *engine, struct reach reach, const struct map_source *source) {
+    if (source->plain)
+        return plain_text(engine, reach.segment, source);
     struct joint joint = {0};
     for (uint32_t i = 0; i < source->count; i++)
-        part_add(engine, segment, &source->values[i], cursor, &joint);
+        part_add(engine, reach, &source->values[i], &joint);
     return trimmed(joint.text);
 }
 
@@ -237,24 +256,24 @@ static bool constant(const struct map_source *source) {
     return source->count == 1 && source->values[0].part == PART_LITERAL;
 }
 
-static bool leaf_texts(struct erp_engine *engine, const struct segment *segment, const struct map_leaf *leaf,
-                       struct cursor cursor, struct texts *texts) {
-    const struct map_source *source = &leaf->source;
-    const struct map_value *first = &source->values[0];
-    bool ranged = cursor.element && (first->part != PART_ELEMENT || first->element != first->element_last);
-    *texts = (struct texts){.text = source_text(engine, segment, source, cursor)};
-    texts->spot.element = ranged ? cursor.element->number : first->part == PART_ELEMENT ? first->element : 0;
+/* false: the row does nothing. */
+static inline bool leaf_texts(struct erp_engine *engine, struct reach reach, const struct map_leaf *leaf,
+                              struct texts *texts) {
+    const struct map_value *first = &leaf->source.values[0];
+    if (LIKELY(leaf->source.plain)) {
+        texts->text = plain_text(engine, reach.segment, &leaf->source);
+        texts->spot = (struct spot){first->element, first->component, texts->text};
+        texts->empty = !texts->text.length;
+        return true;
+    }
+    bool ranged = reach.element && (first->part != PART_ELEMENT || first->element != first->element_last);
+    *texts = (struct texts){.text = engine_text(engine, reach, &leaf->source)};
+    texts->spot.element = ranged ? reach.element->number : first->part == PART_ELEMENT ? first->element : 0;
     texts->spot.component = texts->spot.element ? first->component : 0;
     texts->spot.found = texts->text;
-    if (source->list && !listed(engine, source->list, &texts->text, &texts->spot))
+    if (leaf->source.list && !listed(engine, leaf->source.list, &texts->text, &texts->spot))
         return false;
-    texts->empty = !texts->text.length && !constant(source);
-    if (leaf->format.count)
-        texts->format = source_text(engine, segment, &leaf->format, cursor);
-    if (leaf->time.count)
-        texts->time = source_text(engine, segment, &leaf->time, cursor);
-    if (leaf->zone.count)
-        texts->zone = source_text(engine, segment, &leaf->zone, cursor);
+    texts->empty = !texts->text.length && !constant(&leaf->source);
     return true;
 }
 
@@ -267,67 +286,65 @@ static void variable_set(struct erp_engine *engine, uint16_t number, struct valu
 }
 
 /* Everything is read before anything is written: a code that says so leaves no trace of its row. */
-static void row_once(struct erp_engine *engine, const struct segment *segment, const struct map_row *row,
-                     uint32_t frame, struct cursor cursor, struct texts own) {
+static void row_once(struct erp_engine *engine, struct reach reach, const struct map_row *row, uint32_t frame,
+                     const struct texts *own) {
     struct texts texts[MAP_LEAVES_MAX];
-    texts[0] = own;
     for (uint32_t i = 1; i < row->leaf_count; i++)
-        if (!leaf_texts(engine, segment, &row->leaves[i], cursor, &texts[i]))
+        if (!leaf_texts(engine, reach, &row->leaves[i], &texts[i]))
             return;
     ProtobufCMessage *message = row->from_root ? engine->message : frame_message(engine, frame);
-    if (message)
+    if (message && row->step_count)
         message = row->appends ? engine_append(engine, message, row->steps, row->step_count)
                                : engine_walk(engine, message, row->steps, row->step_count);
     if (!message)
         return;
     /* The row's own field last: what stands beside it says what it means. */
-    for (uint32_t i = row->leaf_count; i-- > 0;)
+    for (uint32_t i = row->leaf_count; i-- > 1;)
         if (!texts[i].empty)
-            engine_write(engine, segment, message, &row->leaves[i], &texts[i]);
+            engine_write(engine, reach, message, &row->leaves[i], &texts[i]);
+    engine_write(engine, reach, message, &row->leaves[0], own);
 }
 
 /* Once for each value of the range, repetitions and all. */
 static void row_each(struct erp_engine *engine, const struct segment *segment, const struct map_row *row,
                      uint32_t frame) {
     const struct map_value *part = &row->leaves[0].source.values[0];
+    const struct map_list *list = row->leaves[0].source.list;
     for (uint32_t i = 0; i < segment->element_count; i++) {
-        struct cursor cursor = {&segment->elements[i], i};
-        uint32_t number = cursor.element->number;
+        struct reach reach = {segment, &segment->elements[i]};
+        uint32_t number = reach.element->number;
         if (number < part->element || (number - part->element) % part->step)
             continue;
         if (number > part->element_last)
             break;
-        for (uint32_t c = part->component; c <= part->component_last; c++) {
-            struct value value = trimmed(plain(engine, segment, component_of(segment, cursor.element, c)));
+        for (uint32_t c = part->component; c <= part->component_last && c <= reach.element->count; c++) {
+            struct value value = trimmed(plain(engine, segment, component_of(segment, reach.element, c)));
             struct texts own = {.text = part->zeros ? zeros_gone(value) : value, .spot = {number, c, value}};
-            const struct map_list *list = row->leaves[0].source.list;
             if (!value.length || (list && !listed(engine, list, &own.text, &own.spot)) || !own.text.length)
                 continue;
             if (part->decimals)
                 own.text = decimals_given(engine, own.text, part->decimals,
                                           segment->decimal ? segment->decimal : '.');
-            row_once(engine, segment, row, frame, cursor, own);
+            row_once(engine, reach, row, frame, &own);
         }
     }
 }
 
 void engine_row(struct erp_engine *engine, const struct segment *segment, const struct map_row *row,
                 uint32_t frame) {
-    if (row->each) {
-        row_each(engine, segment, row, frame);
-        return;
-    }
     struct texts own;
-    struct cursor none = {0};
+    struct reach reach = {segment, NULL};
     const struct map_leaf *leaf = &row->leaves[0];
-    if (!leaf_texts(engine, segment, leaf, none, &own))
+    if (row->each)
+        row_each(engine, segment, row, frame);
+    else if (!leaf_texts(engine, reach, leaf, &own))
         return;
-    if (leaf->kind == KIND_VARIABLE)
+    else if (leaf->kind == KIND_VARIABLE)
         variable_set(engine, leaf->variable, own.text);
     else if (own.empty)
         return;
     else if (leaf->kind == KIND_LINES || leaf->kind == KIND_HASH)
-        engine_write(engine, segment, NULL, leaf, &own);
+        engine_write(engine, reach, NULL, leaf, &own);
     else
-        row_once(engine, segment, row, frame, none, own);
+        row_once(engine, reach, row, frame, &own);
 }

@@ -8,18 +8,16 @@
 struct lines {
     ProtobufCMessage **lines;
     size_t count;
-    const ProtobufCMessageDescriptor *in; /* NULL: the message has none */
+    const struct map_verified *fields;
 };
 
-static struct lines lines_of(const ProtobufCMessage *message) {
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "lines");
-    if (!field)
-        return (struct lines){0};
+static struct lines lines_of(const struct map_verified *fields, const ProtobufCMessage *message) {
     const char *at = (const char *)message;
-    struct lines lines = {.in = field->descriptor};
-    memcpy(&lines.lines, at + field->offset, sizeof lines.lines);
-    memcpy(&lines.count, at + field->quantifier_offset, sizeof lines.count);
+    struct lines lines = {.fields = fields};
+    if (!fields->lines)
+        return lines;
+    memcpy(&lines.lines, at + fields->lines->offset, sizeof lines.lines);
+    memcpy(&lines.count, at + fields->lines->quantifier_offset, sizeof lines.count);
     return lines;
 }
 
@@ -39,10 +37,9 @@ static void spot_of(struct erp_engine *engine, const struct place *place, struct
 
 static void line_count_verify(struct erp_engine *engine, const struct lines *lines) {
     struct spot spot;
-    if (!engine->controls.lines_said || !lines->in)
+    if (!engine->controls.lines_said || !lines->fields->lines)
         return;
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(engine->message->descriptor, "totals");
+    const ProtobufCFieldDescriptor *field = lines->fields->totals;
     Roundhouse__Erp__V1__Totals *totals =
         field ? (void *)engine_walk(engine, engine->message, &field, 1) : NULL;
     if (totals)
@@ -50,18 +47,6 @@ static void line_count_verify(struct erp_engine *engine, const struct lines *lin
     spot_of(engine, &engine->controls.lines_place, &spot);
     if (engine->controls.lines != lines->count)
         origin_find(engine, FINDING_MAP_LINE_COUNT, &spot);
-}
-
-/* The field of a line whose values a control sum adds. */
-static const ProtobufCFieldDescriptor *quantity_of(const ProtobufCMessageDescriptor *line) {
-    static const char *const names[] = {"quantity", "shipped", "received"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field_by_name(line, names[i]);
-        if (field && field->descriptor == &roundhouse__erp__v1__quantity__descriptor)
-            return field;
-    }
-    return NULL;
 }
 
 static bool decimal_of(const Roundhouse__Erp__V1__Decimal *from, struct decimal *to) {
@@ -82,12 +67,12 @@ static const ProtobufCMessage *line_inside(const ProtobufCMessage *line) {
 static void hash_verify(struct erp_engine *engine, const struct lines *lines) {
     struct decimal sum = {0}, value;
     struct spot spot;
-    if (!engine->controls.hash_said || !lines->in)
+    if (!engine->controls.hash_said || !lines->fields->quantity)
         return;
     for (size_t i = 0; i < lines->count; i++) {
         const ProtobufCMessage *line = line_inside(lines->lines[i]);
-        const ProtobufCFieldDescriptor *field = line ? quantity_of(line->descriptor) : NULL;
-        const Roundhouse__Erp__V1__Quantity *quantity = field ? pointer_of(line, field) : NULL;
+        const Roundhouse__Erp__V1__Quantity *quantity =
+            line ? pointer_of(line, lines->fields->quantity) : NULL;
         if (quantity && decimal_of(quantity->value, &value) && !decimal_add(sum, value, &sum))
             return;
     }
@@ -98,11 +83,9 @@ static void hash_verify(struct erp_engine *engine, const struct lines *lines) {
 
 /* ---- Lines twice -------------------------------------------------------------------------------------- */
 
-static const char *line_id(const ProtobufCMessage *line) {
-    line = line ? line_inside(line) : NULL;
-    const ProtobufCFieldDescriptor *field =
-        line ? protobuf_c_message_descriptor_get_field_by_name(line->descriptor, "id") : NULL;
-    return field && field->type == PROTOBUF_C_TYPE_STRING ? pointer_of(line, field) : "";
+static const char *line_id(const struct lines *lines, size_t i) {
+    const ProtobufCMessage *line = line_inside(lines->lines[i]);
+    return line ? pointer_of(line, lines->fields->id) : "";
 }
 
 /* A hash table of the lines' numbers in the arena, half empty. */
@@ -110,14 +93,14 @@ static void twice_verify(struct erp_engine *engine, const struct lines *lines) {
     size_t slots = 8;
     while (slots < 2 * lines->count)
         slots *= 2;
-    if (lines->count < 2 || !*line_id(lines->lines[0]))
+    if (!lines->fields->id || lines->count < 2)
         return;
     const char **table = arena_take(&engine->arena, slots * sizeof *table);
     if (!table)
         return;
     memset(table, 0, slots * sizeof *table);
     for (size_t i = 0; i < lines->count; i++) {
-        const char *id = line_id(lines->lines[i]);
+        const char *id = line_id(lines, i);
         size_t n = strlen(id),
                at = map_hash(map_word(id, n) ^ map_word(id + (n > 8 ? n - 8 : 0), 8 < n ? 8 : n), n) &
                     (slots - 1);
@@ -175,19 +158,17 @@ static void sums_equal(struct erp_engine *engine, struct sum a, struct sum b, si
 
 /* The sum of the lines' net amounts, if every line has one. */
 static struct sum lines_sum(const struct lines *lines) {
-    struct sum sum = {.known = lines->count > 0};
-    const ProtobufCFieldDescriptor *field =
-        lines->in ? protobuf_c_message_descriptor_get_field_by_name(lines->in, "net") : NULL;
-    for (size_t i = 0; sum.known && i < lines->count; i++)
-        sum = sum_add(sum, field ? sum_of(pointer_of(lines->lines[i], field)) : (struct sum){.known = false},
-                      false);
+    struct sum sum = {.known = lines->count > 0 && lines->fields->net};
+    for (size_t i = 0; sum.known && i < lines->count; i++) {
+        const ProtobufCMessage *line = line_inside(lines->lines[i]);
+        sum = sum_add(sum, sum_of(line ? pointer_of(line, lines->fields->net) : NULL), false);
+    }
     return sum;
 }
 
 static void totals_verify(struct erp_engine *engine, const struct lines *lines, size_t allowances,
                           size_t taxes) {
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(engine->message->descriptor, "totals");
+    const ProtobufCFieldDescriptor *field = lines->fields->totals;
     const Roundhouse__Erp__V1__Totals *totals = field ? pointer_of(engine->message, field) : NULL;
     if (!totals)
         return;
@@ -214,7 +195,7 @@ static bool needs_number(const ProtobufCMessageDescriptor *event) {
 void engine_verify(struct erp_engine *engine) {
     struct place whole = engine->place;
     struct spot spot = {0};
-    struct lines lines = lines_of(engine->message);
+    struct lines lines = lines_of(&engine->map->verified, engine->message);
     size_t allowances = 0, taxes = 0;
     if (engine->message->descriptor == &roundhouse__erp__v1__invoice__descriptor) {
         const Roundhouse__Erp__V1__Invoice *invoice = (const void *)engine->message;
@@ -226,7 +207,7 @@ void engine_verify(struct erp_engine *engine) {
     line_count_verify(engine, &lines);
     hash_verify(engine, &lines);
     engine->place = whole;
-    if (lines.in)
+    if (lines.fields->lines)
         twice_verify(engine, &lines);
     totals_verify(engine, &lines, allowances, taxes);
 }

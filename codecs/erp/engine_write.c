@@ -87,16 +87,31 @@ static char *repaired(struct erp_engine *engine, struct value text) {
     return copy;
 }
 
+/* Copies and looks at eight bytes at a time: most texts are one or two words. */
 char *engine_string(struct erp_engine *engine, struct value text, const struct spot *spot) {
-    if (LIKELY(utf8_text(text.bytes, text.length) && !memchr(text.bytes, 0, text.length)))
-        return arena_text(&engine->arena, text.bytes, text.length);
+    size_t n = text.length, i = 0;
+    char *copy = arena_take(&engine->arena, n + 1);
+    uint64_t odd = 0; /* high bits of bytes that are zero or not ASCII */
+    if (!copy)
+        return NULL;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t word = word_load(text.bytes + i);
+        odd |= (word | (word - WORD_ONES)) & WORD_HIGHS;
+        memcpy(copy + i, &word, 8);
+    }
+    /* What is behind the last byte becomes the zero byte: the arena gives whole words. */
+    uint64_t word = word_load_short(text.bytes + i, n - i), filled = word | WORD_ONES << (8 * (n - i));
+    odd |= (filled | (filled - WORD_ONES)) & WORD_HIGHS;
+    memcpy(copy + i, &word, 8);
+    if (LIKELY(!odd) || (utf8_valid(text.bytes, n) && !memchr(text.bytes, 0, n)))
+        return copy;
     origin_find(engine, FINDING_MAP_TEXT, spot);
     return repaired(engine, text);
 }
 
 static void text_write(struct erp_engine *engine, ProtobufCMessage *message,
                        const ProtobufCFieldDescriptor *field, struct value text, const struct spot *spot) {
-    char *string = text.length ? engine_string(engine, text, spot) : NULL;
+    char *string = LIKELY(text.length > 0) ? engine_string(engine, text, spot) : NULL;
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
         void **slot = string ? engine_slot(engine, message, field) : NULL;
         if (slot)
@@ -245,10 +260,13 @@ static Roundhouse__Erp__V1__Moment *moment_message(struct erp_engine *engine, st
 }
 
 /* Time and zone that stand beside the date. */
-static void sides_read(struct erp_engine *engine, const struct texts *texts, struct moment *moment) {
+static void sides_read(struct erp_engine *engine, struct reach reach, const struct map_leaf *leaf,
+                       const struct texts *texts, struct moment *moment) {
     struct moment clock;
-    if (texts->time.length && !(moment->timed)) {
-        if (moment_time_read(texts->time.bytes, texts->time.length, &clock)) {
+    struct value time = leaf->time.count ? engine_text(engine, reach, &leaf->time) : (struct value){0};
+    struct value zone = leaf->zone.count ? engine_text(engine, reach, &leaf->zone) : (struct value){0};
+    if (time.length && !moment->timed) {
+        if (moment_time_read(time.bytes, time.length, &clock)) {
             moment->timed = true;
             moment->time = clock.time;
             moment->zoned |= clock.zoned;
@@ -257,15 +275,15 @@ static void sides_read(struct erp_engine *engine, const struct texts *texts, str
             origin_find(engine, FINDING_MAP_DATE, &texts->spot);
         }
     }
-    if (texts->zone.length && moment_zone_read(texts->zone.bytes, texts->zone.length, &moment->zone))
+    if (zone.length && moment_zone_read(zone.bytes, zone.length, &moment->zone))
         moment->zoned = true;
 }
 
-static bool moments_read(struct erp_engine *engine, const struct texts *texts, struct moment *start,
-                         struct moment *end) {
-    const char *format = (const char *)texts->format.bytes;
-    enum moment_result result = moment_read(texts->text.bytes, texts->text.length, format,
-                                            texts->format.length, engine->profile->pivot, start, end);
+static bool moments_read(struct erp_engine *engine, struct reach reach, const struct map_leaf *leaf,
+                         const struct texts *texts, struct moment *start, struct moment *end) {
+    struct value format = leaf->format.count ? engine_text(engine, reach, &leaf->format) : (struct value){0};
+    enum moment_result result = moment_read(texts->text.bytes, texts->text.length, (const char *)format.bytes,
+                                            format.length, engine->profile->pivot, start, end);
     if (result == MOMENT_BAD)
         origin_find(engine, FINDING_MAP_DATE, &texts->spot);
     else if (result == MOMENT_OTHER)
@@ -273,13 +291,13 @@ static bool moments_read(struct erp_engine *engine, const struct texts *texts, s
     return result == MOMENT_OK || result == MOMENT_OTHER;
 }
 
-static void moment_write_to(struct erp_engine *engine, ProtobufCMessage *message, const struct map_leaf *leaf,
-                            const struct texts *texts) {
+static void moment_write_to(struct erp_engine *engine, struct reach reach, ProtobufCMessage *message,
+                            const struct map_leaf *leaf, const struct texts *texts) {
     struct moment start, end;
-    if (!moments_read(engine, texts, &start, &end))
+    if (!moments_read(engine, reach, leaf, texts, &start, &end))
         return;
     if (leaf->kind == KIND_MOMENT) {
-        sides_read(engine, texts, &start);
+        sides_read(engine, reach, leaf, texts, &start);
         Roundhouse__Erp__V1__Moment *made = moment_message(engine, start);
         if (made)
             *(Roundhouse__Erp__V1__Moment **)field_at(message, leaf->field) = made;
@@ -331,13 +349,15 @@ static void control_write(struct erp_engine *engine, const struct segment *segme
     }
 }
 
-void engine_write(struct erp_engine *engine, const struct segment *segment, ProtobufCMessage *message,
+void engine_write(struct erp_engine *engine, struct reach reach, ProtobufCMessage *message,
                   const struct map_leaf *leaf, const struct texts *texts) {
+    const struct segment *segment = reach.segment;
     if (leaf->kind == KIND_LINES || leaf->kind == KIND_HASH) {
         control_write(engine, segment, leaf->kind, texts);
         return;
     }
-    message = engine_walk(engine, message, leaf->steps, leaf->step_count);
+    if (leaf->step_count)
+        message = engine_walk(engine, message, leaf->steps, leaf->step_count);
     if (!message)
         return;
     switch (leaf->kind) {
@@ -365,7 +385,7 @@ void engine_write(struct erp_engine *engine, const struct segment *segment, Prot
         break;
     case KIND_MOMENT:
     case KIND_PERIOD:
-        moment_write_to(engine, message, leaf, texts);
+        moment_write_to(engine, reach, message, leaf, texts);
         break;
     case KIND_CLOCK:
     case KIND_ZONE:

@@ -1,15 +1,14 @@
 #include "codecs/erp/event.h"
 
 #include "codecs/erp/moment.h"
-#include "codecs/event/bytes.h"
-#include "codecs/event/compose.h"
+#include "codecs/erp/pack.h"
+#include "codecs/event/check.h"
 #include "codecs/event/fields.h"
 #include "codecs/proto/field.h"
 #include "core/base/heap.h"
 #include "core/base/utf8.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <string.h>
 
 #define ID_BYTES       16u /* of the digest */
@@ -81,13 +80,22 @@ void erp_digest_take(struct erp_digest *digest, uint8_t out[ERP_DIGEST_BYTES]) {
 
 /* ---- Attributes --------------------------------------------------------------------------------------- */
 
+#define KINDS (sizeof kinds / sizeof *kinds)
+
 struct erp_maker {
     struct erp_digest digest;
+    struct packer *packer;
 };
 
 struct erp_maker *erp_maker_new(void) {
+    const ProtobufCMessageDescriptor *messages[KINDS];
+    for (size_t i = 0; i < KINDS; i++)
+        messages[i] = kinds[i].descriptor;
     struct erp_maker *maker = heap_take(sizeof *maker);
-    if (!maker || digest_open(&maker->digest))
+    if (!maker)
+        return NULL;
+    maker->packer = packer_new(messages, KINDS);
+    if (digest_open(&maker->digest) && maker->packer)
         return maker;
     erp_maker_free(maker);
     return NULL;
@@ -97,11 +105,12 @@ void erp_maker_free(struct erp_maker *maker) {
     if (!maker)
         return;
     digest_close(&maker->digest);
+    packer_free(maker->packer);
     heap_give(maker);
 }
 
 static const char *plain_topic(const ProtobufCMessage *message) {
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+    for (size_t i = 0; i < KINDS; i++)
         if (kinds[i].descriptor == message->descriptor)
             return kinds[i].topic;
     return NULL;
@@ -195,11 +204,30 @@ static size_t source_make(const Roundhouse__Erp__V1__Origin *origin, char out[SO
     return (size_t)(p - out);
 }
 
+/* ---- The event, from its end to its beginning --------------------------------------------------------- */
+
+/* An entry of the attributes around a value that has just been written. */
+static void entry_add(struct packer *event, const char *name, size_t before, uint32_t arm, bool number) {
+    if (!number)
+        pack_field(event, arm, before);
+    pack_field(event, ENTRY_VALUE, before);
+    size_t n = strlen(name), value = pack_length(event);
+    pack_bytes(event, name, n);
+    pack_field(event, ENTRY_NAME, value);
+    pack_field(event, EVENT_ATTRIBUTE, before);
+}
+
+static void attribute_add(struct packer *event, const char *name, uint32_t arm, const char *text, size_t n) {
+    size_t before = pack_length(event);
+    pack_bytes(event, text, n);
+    entry_add(event, name, before, arm, false);
+}
+
 /* A text attribute, unless it is empty or nobody could print it. */
-static void text_attribute(struct bytes *event, const char *name, const char *text) {
+static void text_attribute(struct packer *event, const char *name, const char *text) {
     size_t n = strlen(text);
     if (n && utf8_clean((const uint8_t *)text, n))
-        compose_attribute(event, name, VALUE_STRING, text, n);
+        attribute_add(event, name, VALUE_STRING, text, n);
 }
 
 static const char *reference_of(const Roundhouse__Erp__V1__Header *header, const char *type) {
@@ -226,7 +254,7 @@ static const char *chain_of(const struct erp_result *result) {
     return order && *order ? order : result->header->id;
 }
 
-static void time_attribute(struct bytes *event, const Roundhouse__Erp__V1__Header *header) {
+static void time_attribute(struct packer *event, const Roundhouse__Erp__V1__Header *header) {
     const Roundhouse__Erp__V1__Moment *moment =
         header->origin->prepared ? header->origin->prepared : header->issued;
     if (!moment || !moment->date)
@@ -236,62 +264,102 @@ static void time_attribute(struct bytes *event, const Roundhouse__Erp__V1__Heade
                            .zoned = moment->zone_case == ROUNDHOUSE__ERP__V1__MOMENT__ZONE_UTC_OFFSET_MIN};
     plain.time = plain.timed ? moment->time : 0;
     plain.zone = plain.zoned ? moment->utc_offset_min : 0;
-    compose_time(event, "time", moment_seconds(plain), 0);
+    int64_t seconds = moment_seconds(plain);
+    size_t before = pack_length(event);
+    if (seconds) {
+        pack_varint(event, (uint64_t)seconds);
+        pack_varint(event, FIELD_TAG(TIME_SECONDS, FIELD_VARINT));
+    }
+    entry_add(event, "time", before, VALUE_TIME, false);
 }
 
-static void attributes_add(struct bytes *event, const struct erp_result *result, const char *type_url) {
+static void test_attribute(struct packer *event) {
+    size_t before = pack_length(event);
+    pack_varint(event, 1);
+    pack_varint(event, FIELD_TAG(VALUE_BOOLEAN, FIELD_VARINT));
+    entry_add(event, "testflag", before, VALUE_BOOLEAN, true);
+}
+
+static void digest_attribute(struct packer *event, const ProtobufCBinaryData *digest) {
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * ERP_DIGEST_BYTES];
+    if (digest->len != ERP_DIGEST_BYTES)
+        return;
+    for (size_t i = 0; i < ERP_DIGEST_BYTES; i++) {
+        text[2 * i] = digits[digest->data[i] >> 4];
+        text[2 * i + 1] = digits[digest->data[i] & 15];
+    }
+    attribute_add(event, "originsha256", VALUE_STRING, text, sizeof text);
+}
+
+/* At most so many bytes of a text, and no part of a character. */
+static size_t part_of(const char *text, size_t most) {
+    size_t n = strnlen(text, most + 1);
+    if (n > most)
+        for (n = most; n && ((uint8_t)text[n] & 0xc0) == 0x80;)
+            n--;
+    return n;
+}
+
+static void partition_attribute(struct packer *event, const struct erp_result *result) {
+    char text[PARTITION_MAX];
+    const char *partner = id_value(result->header->origin->sender), *chain = chain_of(result);
+    size_t n = part_of(partner, PARTITION_MAX / 2 - 1), more = part_of(chain, PARTITION_MAX / 2 - 1);
+    memcpy(text, partner, n);
+    text[n] = '/';
+    memcpy(text + n + 1, chain, more);
+    text[n + 1 + more] = 0;
+    text_attribute(event, "partitionkey", text);
+}
+
+static void attributes_add(struct packer *event, const struct erp_result *result, const char *type_url) {
     const Roundhouse__Erp__V1__Header *header = result->header;
     const Roundhouse__Erp__V1__Origin *origin = header->origin;
-    char text[PARTITION_MAX];
-    compose_attribute(event, "datacontenttype", VALUE_STRING, "application/protobuf", 20);
-    compose_attribute(event, "dataschema", VALUE_URI, type_url, strlen(type_url));
-    text_attribute(event, "docformat", origin->format);
-    text_attribute(event, "interchangeref", origin->interchange_ref);
-    if (origin->sha256.len == ERP_DIGEST_BYTES) {
-        for (size_t i = 0; i < ERP_DIGEST_BYTES; i++)
-            snprintf(text + 2 * i, 3, "%02x", origin->sha256.data[i]);
-        compose_attribute(event, "originsha256", VALUE_STRING, text, 2 * (size_t)ERP_DIGEST_BYTES);
-    }
-    snprintf(text, sizeof text, "%.90s/%.90s", id_value(origin->sender), chain_of(result));
-    text_attribute(event, "partitionkey", text);
-    text_attribute(event, "partner", id_value(origin->sender));
-    text_attribute(event, "subject", header->id);
-    if (origin->test)
-        compose_number(event, "testflag", VALUE_BOOLEAN, 1);
     time_attribute(event, header);
+    if (origin->test)
+        test_attribute(event);
+    text_attribute(event, "subject", header->id);
+    text_attribute(event, "partner", id_value(origin->sender));
+    partition_attribute(event, result);
+    digest_attribute(event, &origin->sha256);
+    text_attribute(event, "interchangeref", origin->interchange_ref);
+    text_attribute(event, "docformat", origin->format);
+    attribute_add(event, "dataschema", VALUE_URI, type_url, strlen(type_url));
+    attribute_add(event, "datacontenttype", VALUE_STRING, "application/protobuf", 20);
 }
 
-/* The message inside a google.protobuf.Any, packed where it goes. */
-static void data_add(struct bytes *event, const ProtobufCMessage *message, const char *type_url) {
-    size_t url = strlen(type_url), size = protobuf_c_message_get_packed_size(message);
-    size_t any = 1 + varint_size(url) + url + 1 + varint_size(size) + size;
-    uint8_t *p = bytes_grow(event, 1 + varint_size(any) + any);
-    if (!p)
-        return;
-    *p++ = FIELD_TAG(EVENT_PROTO, FIELD_BYTES);
-    p = varint_write(p, any);
-    *p++ = FIELD_TAG(ANY_TYPE_URL, FIELD_BYTES);
-    p = varint_write(p, url);
-    memcpy(p, type_url, url);
-    p += url;
-    *p++ = FIELD_TAG(ANY_VALUE, FIELD_BYTES);
-    p = varint_write(p, size);
-    protobuf_c_message_pack(message, p);
+static void required_add(struct packer *event, uint32_t number, const char *text, size_t n) {
+    size_t before = pack_length(event);
+    pack_bytes(event, text, n);
+    pack_field(event, number, before);
+}
+
+/* The message inside a google.protobuf.Any. */
+static void data_add(struct packer *event, const ProtobufCMessage *message, const char *type_url) {
+    pack_message(event, message);
+    pack_field(event, ANY_VALUE, 0);
+    required_add(event, ANY_TYPE_URL, type_url, strlen(type_url));
+    pack_field(event, EVENT_PROTO, 0);
 }
 
 bool erp_event_make(struct erp_maker *maker, const struct erp_result *result, struct erp_event *out,
                     struct fault *fault) {
     char id[2 * ID_BYTES + 1], source[SOURCE_BYTES], type[TYPE_BYTES_MAX], url[TYPE_BYTES_MAX + 32];
-    struct bytes event = {0};
+    struct packer *event = maker->packer;
     id_make(maker, result, id);
-    snprintf(type, sizeof type, "%s.v1", type_of(result->message));
-    snprintf(url, sizeof url, TYPE_URL_BASE "%s", result->message->descriptor->name);
-    bytes_field(&event, EVENT_ID, id, 2 * (size_t)ID_BYTES);
-    bytes_field(&event, EVENT_SOURCE, source, source_make(result->header->origin, source));
-    bytes_field(&event, EVENT_SPEC_VERSION, "1.0", 3);
-    bytes_field(&event, EVENT_TYPE, type, strlen(type));
-    attributes_add(&event, result, url);
-    data_add(&event, result->message, url);
-    out->topic = erp_topic(result->message);
-    return compose_done(&event, &out->event, &out->length, fault);
+    size_t type_n = (size_t)(stpcpy(stpcpy(type, type_of(result->message)), ".v1") - type);
+    stpcpy(stpcpy(url, TYPE_URL_BASE), result->message->descriptor->name);
+    pack_begin(event);
+    data_add(event, result->message, url);
+    attributes_add(event, result, url);
+    required_add(event, EVENT_TYPE, type, type_n);
+    required_add(event, EVENT_SPEC_VERSION, "1.0", 3);
+    required_add(event, EVENT_SOURCE, source, source_make(result->header->origin, source));
+    required_add(event, EVENT_ID, id, 2 * (size_t)ID_BYTES);
+    if (pack_failed(event)) {
+        *fault = (struct fault){.code = RH_CODE_INTERNAL, .text = "out of memory"};
+        return false;
+    }
+    *out = (struct erp_event){pack_data(event), pack_length(event), erp_topic(result->message)};
+    return event_check(out->event, out->length, fault);
 }

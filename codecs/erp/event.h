@@ -1,5 +1,5 @@
 /* event.h: a canonical message as a CloudEvent: its identity, its type and topic, its attributes.
- * Owner: the maker is the caller's; an event belongs to the caller and is freed with free().
+ * Owner: the maker is the caller's; an event is borrowed until the maker makes the next one.
  * Thread: one at a time for one maker.
  * Nothing blocks. The same document in the same file always makes the same event, byte for byte.
  * Fails by a fault, as all that makes events. docs/MAPPING.md says what each attribute is. */
@@ -11,7 +11,8 @@
 struct erp_maker;
 
 struct erp_event {
-    uint8_t *event; /* a serialized io.cloudevents.v1.CloudEvent; the data is the message, in proto_data */
+    const uint8_t
+        *event; /* a serialized io.cloudevents.v1.CloudEvent; the data is the message, in proto_data */
     size_t length;
     const char *topic; /* constant: erp.order.created */
 };

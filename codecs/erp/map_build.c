@@ -394,12 +394,36 @@ static bool body_build(struct map_build *build, const struct map_lines *lines, s
 
 /* ---- The whole ---------------------------------------------------------------------------------------- */
 
+static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *in, const char *name) {
+    return protobuf_c_message_descriptor_get_field_by_name(in, name);
+}
+
+/* What the event's verification looks at. */
+static struct map_verified verified(const ProtobufCMessageDescriptor *event) {
+    static const char *const quantities[] = {"received", "shipped", "quantity"};
+    struct map_verified fields = {.lines = field_of(event, "lines"), .totals = field_of(event, "totals")};
+    const ProtobufCMessageDescriptor *line = fields.lines ? fields.lines->descriptor : NULL;
+    if (line == &roundhouse__erp__v1__order_response_line__descriptor)
+        line = &roundhouse__erp__v1__order_line__descriptor;
+    if (!line)
+        return fields;
+    fields.id = field_of(line, "id");
+    fields.net = field_of(line, "net");
+    for (size_t i = 0; i < sizeof quantities / sizeof *quantities; i++) {
+        const ProtobufCFieldDescriptor *field = field_of(line, quantities[i]);
+        if (field && field->descriptor == &roundhouse__erp__v1__quantity__descriptor)
+            fields.quantity = field;
+    }
+    return fields;
+}
+
 static bool event_find(struct map_build *build) {
     const struct map_word *name = map_line_word(build->lines, build->line, 1);
     for (size_t i = 0; name && i < sizeof events / sizeof *events; i++)
         if (map_word_is(name, events[i]->short_name)) {
             build->map->event = events[i];
-            build->map->header = protobuf_c_message_descriptor_get_field_by_name(events[i], "header");
+            build->map->header = field_of(events[i], "header");
+            build->map->verified = verified(events[i]);
             return true;
         }
     return build_fail(build, "`event` names no document of erp.proto");

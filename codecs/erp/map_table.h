@@ -8,6 +8,7 @@
 #include "codecs/document/segment.h"
 #include "codecs/erp/arena.h"
 #include "codecs/erp/map.h"
+#include "core/base/utf8.h"
 
 #include <protobuf-c/protobuf-c.h>
 
@@ -34,14 +35,7 @@ struct map_text {
 };
 
 static inline uint64_t map_word(const void *bytes, size_t n) {
-    const uint8_t *p = bytes;
-    uint64_t word = 0;
-    if (n >= 8)
-        memcpy(&word, p, 8);
-    else
-        for (size_t i = 0; i < n; i++)
-            word |= (uint64_t)p[i] << (8 * i);
-    return word;
+    return n >= 8 ? word_load(bytes) : word_load_short(bytes, n);
 }
 
 static inline bool map_text_is(const struct map_text *text, uint64_t word, const void *bytes, size_t n) {
@@ -108,6 +102,7 @@ struct map_value {
 struct map_source {
     struct map_value *values;
     uint32_t count;
+    bool plain;                  /* one component, as it is */
     const struct map_list *list; /* NULL: none */
 };
 
@@ -115,6 +110,7 @@ struct map_condition {
     struct map_value left;
     struct map_text *choices; /* none: it is about being there */
     uint32_t choice_count;
+    bool first;  /* `left` is 1.1, which nearly all conditions are about */
     bool wanted; /* whether one of them must be it; whether it must be there */
 };
 
@@ -201,12 +197,19 @@ enum map_head_field {
     HEAD_FIELDS,
 };
 
+/* Fields of an event that its verification looks at; NULL: it has none. */
+struct map_verified {
+    const ProtobufCFieldDescriptor *lines, *totals;
+    const ProtobufCFieldDescriptor *id, *quantity, *net; /* of a line, or of the line inside it */
+};
+
 struct map {
     struct arena arena; /* owns all that is below */
     const char *file;
     const ProtobufCMessageDescriptor *event;
     const ProtobufCFieldDescriptor *header; /* of the event */
-    struct map_index symbols;               /* of segments; numbers from 1 */
+    struct map_verified verified;
+    struct map_index symbols; /* of segments; numbers from 1 */
     uint32_t symbol_count;
     uint16_t begin, end; /* symbols of *begin and *end; 0: no row asks */
     struct map_section *sections;

@@ -166,6 +166,13 @@ static bool value_read(struct map_build *build, struct scan *scan, struct map_va
     return good;
 }
 
+static bool plain(const struct map_source *source) {
+    const struct map_value *value = &source->values[0];
+    return source->count == 1 && !source->list && value->part == PART_ELEMENT && !value->decimals &&
+           !value->zeros && value->element == value->element_last &&
+           value->component == value->component_last;
+}
+
 bool build_source(struct map_build *build, struct map_word word, struct map_source *out) {
     struct scan scan = {word.text, word.text + word.length};
     struct map_value values[MAP_VALUES_MAX];
@@ -187,9 +194,11 @@ bool build_source(struct map_build *build, struct map_word word, struct map_sour
     if (scan.p != scan.end)
         return build_fail(build, "`%.*s` is more than a source", (int)word.length, word.text);
     out->values = build_take(build, out->count * sizeof *out->values);
-    if (out->values)
-        memcpy(out->values, values, out->count * sizeof *values);
-    return out->values != NULL;
+    if (!out->values)
+        return false;
+    memcpy(out->values, values, out->count * sizeof *values);
+    out->plain = plain(out);
+    return true;
 }
 
 /* A word of a condition or list, perhaps in quotes. */
@@ -229,6 +238,7 @@ static bool condition_read(struct map_build *build, struct scan *scan, struct ma
         return false;
     if (out->left.part != PART_ELEMENT && out->left.part != PART_VARIABLE)
         return build_fail(build, "a condition is about a value or a variable");
+    out->first = out->left.part == PART_ELEMENT && out->left.element == 1 && out->left.component == 1;
     bool differs = take(scan, '!');
     if (!take(scan, '='))
         return !differs || build_fail(build, "`!` without `=`");

@@ -46,7 +46,6 @@ static json_t *event_of(const ProtobufCMessageDescriptor *descriptor, const char
     cr_assert_not_null(tree);
     json_object_del(tree, "data_base64");
     free(json);
-    free(event.event);
     erp_maker_free(maker);
     return tree;
 }

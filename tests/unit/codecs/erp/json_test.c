@@ -1,4 +1,5 @@
 #include "codecs/erp/json.h"
+#include "codecs/erp/pack.h"
 
 #include "roundhouse/erp/v1/erp.pb-c.h"
 #include "tests/unit/leaks.h"
@@ -64,6 +65,8 @@ static void full_add(const ProtobufCMessageDescriptor *message, struct bytes *ou
 }
 
 Test(erp_json, comes_back_as_it_was_with_every_field_of_every_document) {
+    struct packer *packer = packer_new(documents, sizeof documents / sizeof *documents);
+    cr_assert_not_null(packer);
     for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
         struct bytes full = {0}, first = {0}, second = {0};
         struct arena arena = {0};
@@ -76,6 +79,11 @@ Test(erp_json, comes_back_as_it_was_with_every_field_of_every_document) {
         size_t size = protobuf_c_message_get_packed_size(message);
         uint8_t *packed = malloc(size);
         protobuf_c_message_pack(message, packed);
+        pack_begin(packer);
+        pack_message(packer, message);
+        cr_expect(!pack_failed(packer) && pack_length(packer) == size &&
+                      memcmp(pack_data(packer), packed, size) == 0,
+                  "%s is packed in another way than protobuf-c does it", documents[i]->short_name);
         ProtobufCMessage *again = protobuf_c_message_unpack(documents[i], NULL, size, packed);
         cr_assert_not_null(again);
         erp_json_write(message, &first);
@@ -94,6 +102,7 @@ Test(erp_json, comes_back_as_it_was_with_every_field_of_every_document) {
         bytes_free(&second);
         arena_free(&arena);
     }
+    packer_free(packer);
     LEAKS_NONE();
 }
 

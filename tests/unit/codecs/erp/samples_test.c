@@ -38,7 +38,6 @@ static void on_message(void *context, const struct erp_result *result) {
     json_array_append_new(made->messages,
                           json_pack("{s:s, s:s, s:o}", "event", result->message->descriptor->short_name,
                                     "topic", event.topic, "has", message));
-    free(event.event);
     bytes_free(&text);
 }
 
