@@ -5,33 +5,37 @@
 
 #include <string.h>
 
-/* Format, name and variant, a zero byte behind each; 0: they are too long for any map. */
-static size_t names_of(const struct document_head *head, char out[LAST_NAME_BYTES]) {
+/* Format, name and variant, a zero byte behind each, at `out`. */
+static void names_write(const struct document_head *head, char *out) {
     const struct value values[] = {head->format, head->name, head->variant};
-    size_t n = 0;
     for (size_t i = 0; i < 3; i++) {
-        if (values[i].length >= LAST_NAME_BYTES - n)
-            return 0;
         if (values[i].length)
-            memcpy(out + n, values[i].bytes, values[i].length);
-        n += values[i].length;
-        out[n++] = 0;
+            memcpy(out, values[i].bytes, values[i].length);
+        out[values[i].length] = 0;
+        out += values[i].length + 1;
     }
-    return n;
+}
+
+static const struct map *names_find(struct erp_engine *engine, const char *names) {
+    struct map_error error;
+    const char *name = names + strlen(names) + 1;
+    return map_find(engine->options.library, names, name, name + strlen(name) + 1, &error);
 }
 
 static const struct map *map_of(struct erp_engine *engine, const struct document_head *head) {
     char names[LAST_NAME_BYTES] = {0};
-    struct map_error error;
-    size_t n = names_of(head, names);
-    if (!n)
-        return NULL;
-    if (memcmp(names, engine->last_name, LAST_NAME_BYTES) == 0)
-        return engine->last_map;
-    const char *name = names + strlen(names) + 1, *variant = name + strlen(name) + 1;
-    memcpy(engine->last_name, names, LAST_NAME_BYTES);
-    engine->last_map =
-        variant < names + n ? map_find(engine->options.library, names, name, variant, &error) : NULL;
+    size_t n = (size_t)head->format.length + head->name.length + head->variant.length + 3;
+    if (n > LAST_NAME_BYTES) {
+        char *longer = arena_take(&engine->arena, n);
+        if (longer)
+            names_write(head, longer);
+        return longer ? names_find(engine, longer) : NULL;
+    }
+    names_write(head, names);
+    if (memcmp(names, engine->last_name, LAST_NAME_BYTES) != 0) {
+        memcpy(engine->last_name, names, LAST_NAME_BYTES);
+        engine->last_map = names_find(engine, names);
+    }
     return engine->last_map;
 }
 

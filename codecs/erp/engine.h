@@ -25,7 +25,7 @@ struct erp_result {
 };
 
 struct erp_engine_options {
-    struct map_library *library;   /* borrowed */
+    struct map_library *library;   /* borrowed; nothing is added to it while an engine has it */
     const struct profile *profile; /* borrowed: what the partner may do wrong; NULL: nothing */
     void *context;
     void (*message)(void *context, const struct erp_result *result);

@@ -14,7 +14,7 @@
 #define ENGINE_FRAMES_MAX   (2u * MAP_DEPTH_MAX)
 #define ENGINE_FINDINGS_MAX 100u /* of one message, unless the profile says another number */
 
-#define LAST_NAME_BYTES 96u
+#define LAST_NAME_BYTES 128u /* longer names are looked up each time */
 
 /* An open section, or an element of XML or IDoc that no section is for. */
 struct frame {

@@ -1,7 +1,9 @@
 /* map_build.h: what the parts of the map compiler share: the map that is being built, and how it says what is
- * wrong. Owner: map_build.c makes and frees it; nothing of it outlives the compilation but the map. One
- * thread at a time. Nothing blocks. It allocates from the general heap and from the map's arena. Every
- * function that can fail gives false (or NULL) and has filled the error. */
+ * wrong.
+ * Owner: map_build.c makes and frees it; nothing of it outlives the compilation but the map.
+ * One thread at a time.
+ * Nothing blocks. It allocates from the general heap and from the map's arena.
+ * Every function that can fail gives false (or NULL) and has filled the error. */
 #pragma once
 
 #include "codecs/erp/map_lines.h"

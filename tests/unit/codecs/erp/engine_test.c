@@ -332,6 +332,18 @@ Test(engine, takes_a_segment_outside_of_a_message_for_one) {
     LEAKS_NONE();
 }
 
+Test(engine, finds_a_map_whatever_the_variant_is_called) {
+    struct hand hand;
+    char variant[400];
+    memset(variant, 'v', sizeof variant);
+    hand_new(&hand, TOP ID);
+    for (uint32_t n = 0; n < sizeof variant; n += 13) {
+        hand.head.variant = (struct value){.bytes = (const uint8_t *)variant, .length = n};
+        hand_expect(&hand, "HAND M", "A+x'", "{\"header\":{\"id\":\"x\"}}");
+    }
+    hand_free(&hand);
+}
+
 Test(engine, says_that_there_is_no_map) {
     struct hand hand;
     hand_new(&hand, NULL);
