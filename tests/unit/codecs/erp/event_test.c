@@ -3,6 +3,7 @@
 #include "codecs/erp/json.h"
 #include "codecs/event/check.h"
 #include "codecs/event/json.h"
+#include "tests/unit/codecs/golden.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
@@ -133,6 +134,19 @@ Test(erp_event, has_a_topic_by_what_the_document_does) {
         {&roundhouse__erp__v1__invoice__descriptor, "", "erp.invoice.created", "erp.invoice.created.v1"},
         {&roundhouse__erp__v1__acknowledgement__descriptor, "", "erp.acknowledgement.received",
          "erp.acknowledgement.received.v1"},
+        {&roundhouse__erp__v1__despatch_order__descriptor, "", "erp.despatchorder.created",
+         "erp.despatchorder.created.v1"},
+        {&roundhouse__erp__v1__despatch_advice__descriptor, "", "erp.despatchadvice.created",
+         "erp.despatchadvice.created.v1"},
+        {&roundhouse__erp__v1__receipt_advice__descriptor, "", "erp.receiptadvice.created",
+         "erp.receiptadvice.created.v1"},
+        {&roundhouse__erp__v1__inventory_report__descriptor, "", "erp.inventoryreport.created",
+         "erp.inventoryreport.created.v1"},
+        {&roundhouse__erp__v1__catalogue__descriptor, "", "erp.catalogue.created",
+         "erp.catalogue.created.v1"},
+        {&roundhouse__erp__v1__remittance_advice__descriptor, "", "erp.remittanceadvice.created",
+         "erp.remittanceadvice.created.v1"},
+        {&roundhouse__erp__v1__party_master__descriptor, "", "erp.party.changed", "erp.party.changed.v1"},
         {&roundhouse__erp__v1__item_master__descriptor, "", "erp.item.changed", "erp.item.changed.v1"},
     };
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
@@ -147,6 +161,13 @@ Test(erp_event, has_a_topic_by_what_the_document_does) {
         expect_text(event, "source", "/edi/-/-");
         json_decref(event);
     }
+    /* docs/MAPPING.md lists the same topics. */
+    size_t n;
+    char *page = (char *)golden_file("docs/MAPPING.md", &n);
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        cr_expect_not_null(memmem(page, n, examples[i].topic, strlen(examples[i].topic)), "%s",
+                           examples[i].topic);
+    free(page);
     const char *topic;
     json_t *event = event_of(&roundhouse__erp__v1__invoice__descriptor,
                              "{\"credit\":true,\"header\":{\"id\":\"1\",\"origin\":{}}}", &topic);

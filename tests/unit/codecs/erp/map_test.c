@@ -69,14 +69,21 @@ Test(map, of_the_executable_compile_and_every_target_is_a_field) {
     LEAKS_NONE();
 }
 
-/* Every ```map block of docs/MAPPING.md is a map that compiles, but for what it includes. */
-Test(map, examples_of_the_manual_compile) {
+/* The page as a string. */
+static char *manual(void) {
     size_t n;
     char *page = (char *)golden_file("docs/MAPPING.md", &n);
     char *text = malloc(n + 1);
-    unsigned count = 0;
     memcpy(text, page, n);
     text[n] = 0;
+    free(page);
+    return text;
+}
+
+/* Every ```map block of docs/MAPPING.md is a map that compiles, but for what it includes. */
+Test(map, examples_of_the_manual_compile) {
+    char *text = manual();
+    unsigned count = 0;
     for (char *p = text; (p = strstr(p, "```map\n")); count++) {
         char *begin = p + 7, *end = strstr(begin, "```");
         struct map_error error;
@@ -86,7 +93,6 @@ Test(map, examples_of_the_manual_compile) {
         p = end + 3;
     }
     cr_expect(count >= 4, "%u examples", count);
-    free(page);
     free(text);
 }
 
@@ -215,4 +221,28 @@ Test(map, that_is_cut_off_anywhere_is_refused_or_compiles) {
     }
     free(text);
     LEAKS_NONE();
+}
+
+Test(map, manual_lists_every_finding_with_its_rule) {
+    static const char *const rules[] = {"| a note |", "| tolerable |", "| an error |"};
+    char *page = manual();
+    unsigned listed = 0, known = 0;
+    for (char *p = page; (p = strstr(p, "\n| `map.")); p++)
+        listed++;
+    for (enum finding_code code = 0; code < FINDING_CODES; code++) {
+        const struct finding_kind *kind = finding_kind(code);
+        char row[64];
+        if (strncmp(kind->name, "map.", 4) != 0)
+            continue;
+        known++;
+        snprintf(row, sizeof row, "\n| `%s` |", kind->name);
+        char *at = strstr(page, row);
+        cr_expect_not_null(at, "%s is not in docs/MAPPING.md", kind->name);
+        char *end = at ? strchr(at + 1, '\n') : NULL;
+        size_t n = strlen(rules[kind->rule]);
+        cr_expect(end && strncmp(end - n, rules[kind->rule], n) == 0, "%s is not told as %s", kind->name,
+                  rules[kind->rule]);
+    }
+    cr_expect(listed == known && known > 10, "%u are listed, %u are known", listed, known);
+    free(page);
 }
