@@ -1,5 +1,7 @@
-/* Documents in XML: what the reader of UBL costs beside the parser that it stands on. */
+/* Documents in XML: what the reader of UBL costs beside the parser that it stands on, and what the event
+ * costs. */
 #include "bench/micro/bench.h"
+#include "codecs/erp/engine.h"
 #include "codecs/xml/xml.h"
 
 #include <expat.h>
@@ -10,13 +12,13 @@
 #define PIECE_BYTES (64u * KIB) /* as files are read */
 #define SCHEMA      "urn:oasis:names:specification:ubl:schema:xsd:"
 
-static const char *const ways[] = {"expat", "reader"};
-enum { WAY_EXPAT, WAY_READER };
+static const char *const ways[] = {"expat", "reader", "event"};
+enum { WAY_EXPAT, WAY_READER, WAY_EVENT };
 
 struct invoice {
     char *text; /* owns */
     size_t length;
-    uint64_t leaves, elements;
+    uint64_t leaves, elements, lines;
 };
 
 #define PARTY(NAME)                                                                                          \
@@ -65,6 +67,7 @@ static struct invoice invoice_of(size_t bytes) {
     invoice.elements = HEAD_ELEMENTS;
     for (uint32_t i = 1; invoice.length + sizeof line < bytes; i++) {
         invoice.length += (size_t)snprintf(invoice.text + invoice.length, 2 * sizeof line, line, i, i, i);
+        invoice.lines++;
         invoice.leaves += LINE_LEAVES;
         invoice.elements += LINE_ELEMENTS;
     }
@@ -148,23 +151,28 @@ static void on_finding(void *context, const struct finding *finding) {
     ((struct told *)context)->findings++;
 }
 
+static int read_all(struct xml_reader *reader, const struct invoice *invoice, uint64_t times) {
+    int result = 0;
+    for (uint64_t i = 0; i < times; i++) {
+        for (size_t at = 0; at < invoice->length; at += PIECE_BYTES) {
+            size_t n = invoice->length - at < PIECE_BYTES ? invoice->length - at : PIECE_BYTES;
+            result |= xml_feed(reader, invoice->text + at, n);
+        }
+        result |= xml_end(reader);
+        xml_again(reader);
+    }
+    return result;
+}
+
 static void reader_run(struct bench_run *run, const struct invoice *invoice) {
     struct told told;
     struct document_sink sink = {&told, on_scope, on_segment, on_scope_end, on_finding};
     struct xml_reader *reader = xml_open(&sink, NULL);
     bench_must(reader ? 0 : -1, "a reader");
     while (bench_more(run)) {
-        int result = 0;
         told = (struct told){0};
         bench_start(run);
-        for (uint64_t i = 0; i < run->operations; i++) {
-            for (size_t at = 0; at < invoice->length; at += PIECE_BYTES) {
-                size_t n = invoice->length - at < PIECE_BYTES ? invoice->length - at : PIECE_BYTES;
-                result |= xml_feed(reader, invoice->text + at, n);
-            }
-            result |= xml_end(reader);
-            xml_again(reader);
-        }
+        int result = read_all(reader, invoice, run->operations);
         bench_stop(run);
         bench_must(result, "reading a document");
         bench_equal(run, "leaves", told.segments, run->operations * invoice->leaves);
@@ -175,21 +183,61 @@ static void reader_run(struct bench_run *run, const struct invoice *invoice) {
     xml_close(reader);
 }
 
+/* ---- to the canonical event ---- */
+
+struct made {
+    uint64_t invoices, lines, errors;
+};
+
+static void on_result(void *context, const struct erp_result *result) {
+    struct made *made = context;
+    made->errors += result->errors;
+    if (!result->message || result->message->descriptor != &roundhouse__erp__v1__invoice__descriptor)
+        return;
+    made->invoices++;
+    made->lines += ((const Roundhouse__Erp__V1__Invoice *)(const void *)result->message)->n_lines;
+}
+
+static void event_run(struct bench_run *run, const struct invoice *invoice) {
+    static const struct map_fields fields = {.format = "UBL", .number = xml_field_number};
+    struct made made;
+    struct map_library *library = map_library_new(&fields, 1);
+    struct erp_engine_options options = {.library = library, .context = &made, .message = on_result};
+    struct erp_engine *engine = library ? erp_engine_new(&options) : NULL;
+    bench_must(engine ? 0 : -1, "an engine");
+    struct document_sink sink = erp_engine_sink(engine);
+    struct xml_reader *reader = xml_open(&sink, NULL);
+    bench_must(reader ? 0 : -1, "a reader");
+    while (bench_more(run)) {
+        made = (struct made){0};
+        bench_start(run);
+        int result = read_all(reader, invoice, run->operations);
+        bench_stop(run);
+        bench_must(result, "reading a document");
+        bench_equal(run, "invoices", made.invoices, run->operations);
+        bench_equal(run, "lines", made.lines, run->operations * invoice->lines);
+        bench_equal(run, "errors", made.errors, 0);
+    }
+    xml_close(reader);
+    erp_engine_free(engine);
+    map_library_free(library);
+}
+
 static void ubl_bench(struct bench_run *run) {
     struct invoice invoice = invoice_of(bench_value(run, "document_bytes"));
     bench_bytes(run, (double)invoice.length);
-    if (bench_value(run, "way") == WAY_EXPAT)
-        expat_run(run, &invoice);
-    else
-        reader_run(run, &invoice);
+    void (*const runs[])(struct bench_run *, const struct invoice *) = {
+        [WAY_EXPAT] = expat_run, [WAY_READER] = reader_run, [WAY_EVENT] = event_run};
+    runs[bench_value(run, "way")](run, &invoice);
     free(invoice.text);
 }
 
 const struct bench bench_xml[] = {
     {.name = "codec/ubl",
-     .operation = "read one invoice of UBL to its segments; expat: only parse it",
+     .operation =
+         "read one invoice of UBL to its segments; event: to its canonical event; expat: only parse it",
      .operations_least = 2,
      .run = ubl_bench,
-     .axes = {{.name = "way", .words = ways, .values = {{2, {WAY_EXPAT, WAY_READER}}}},
+     .axes = {{.name = "way", .words = ways, .values = {{3, {WAY_EXPAT, WAY_READER, WAY_EVENT}}}},
               {.name = "document_bytes", .values = {{1, {16384}}, {2, {16384, 1048576}}}}}},
     {0}};

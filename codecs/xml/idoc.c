@@ -23,6 +23,8 @@ static struct value control(const struct xml_reader *reader, enum xml_control wh
 /* The text if it is so many digits, and not all of them 0, as SAP writes a date that is none. */
 static struct value digits(struct value text, uint32_t count, bool zeros) {
     bool zero = true;
+    if (!text.bytes)
+        return NOTHING;
     for (uint32_t i = 0; i < text.length; i++) {
         if (text.bytes[i] < '0' || text.bytes[i] > '9')
             return NOTHING;

@@ -57,14 +57,10 @@ static const struct {
     {"IssueTime", XML_TIME},
 };
 
-static bool is(struct value value, const char *text) {
-    return value_is(value, text);
-}
-
 /* ---- attributes ---- */
 
 static const char *const attribute_names[] = {
-#define XML_ATTRIBUTE(symbol, name) [XML_ATTRIBUTE_##symbol] = name,
+#define XML_ATTRIBUTE(symbol, name) [XML_ATTRIBUTE_##symbol] = (name),
     XML_ATTRIBUTES(XML_ATTRIBUTE)
 #undef XML_ATTRIBUTE
 };
@@ -97,15 +93,17 @@ static bool keep(struct xml_reader *reader, struct value value, struct xml_span 
  * Empty where it is none. */
 static struct value digits(struct value from, char *to, const char *pattern) {
     uint32_t n = 0;
-    size_t i = 0;
-    for (; pattern[i] && i < from.length; i++) {
+    size_t length = strlen(pattern);
+    if (!from.bytes || from.length < length)
+        return NOTHING;
+    for (size_t i = 0; i < length; i++) {
         uint8_t byte = from.bytes[i];
         if (pattern[i] != '9' ? byte != (uint8_t)pattern[i] : byte < '0' || byte > '9')
             return NOTHING;
         if (pattern[i] == '9')
             to[n++] = (char)byte;
     }
-    return pattern[i] ? NOTHING : (struct value){(const uint8_t *)to, n, false};
+    return (struct value){(const uint8_t *)to, n, false};
 }
 
 static struct value fact(const struct xml_reader *reader, enum xml_fact which) {
@@ -168,11 +166,11 @@ static void party_leaf(struct xml_reader *reader, struct value name) {
     uint32_t which = head->party - 1u, base = head->document->direct ? 2 : 3, depth = reader->depth;
     if (depth < base + 1 || depth > base + 2 || !reader->leaf.count)
         return;
-    if (!head->document->direct && !is(xml_frame_name(reader, xml_frame(reader, 3)), "Party"))
+    if (!head->document->direct && !value_is(xml_frame_name(reader, xml_frame(reader, 3)), "Party"))
         return;
     struct value inside = depth == base + 2 ? xml_frame_name(reader, xml_frame(reader, depth - 1)) : NOTHING;
-    for (uint8_t i = 0; i < sizeof party_ids / sizeof *party_ids; i++) {
-        if (!is(name, party_ids[i].name) || !is(inside, party_ids[i].inside))
+    for (size_t i = 0; i < sizeof party_ids / sizeof *party_ids; i++) {
+        if (!value_is(name, party_ids[i].name) || !value_is(inside, party_ids[i].inside))
             continue;
         if (head->rank[which] != 0 && head->rank[which] <= i + 1)
             return;
@@ -200,7 +198,7 @@ static void look_at_leaf(struct xml_reader *reader, struct value name) {
         return;
     const struct xml_leaf *leaf = &reader->leaf;
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
-        if (head->facts[facts[i].fact].length == 0 && is(name, facts[i].name))
+        if (head->facts[facts[i].fact].length == 0 && value_is(name, facts[i].name))
             for (uint32_t k = 0; k < leaf->count; k++)
                 if (leaf->spans[k].number == XML_TEXT)
                     (void)keep(reader, xml_value(&leaf->bytes, leaf->spans[k]), &head->facts[facts[i].fact]);
@@ -210,7 +208,7 @@ static void look_at_leaf(struct xml_reader *reader, struct value name) {
 static void look_at_aggregate(struct xml_reader *reader, struct value name) {
     struct xml_head *head = &reader->head;
     for (uint8_t i = 0; i < 2; i++)
-        if (is(name, head->document->party[i])) {
+        if (value_is(name, head->document->party[i])) {
             head->party = (uint8_t)(i + 1);
             return;
         }
@@ -318,7 +316,7 @@ void xml_ubl_start(struct xml_reader *reader, const char *name, const char **att
 /* UTF-8 of U+FFFD. */
 static bool replaced(struct value text) {
     static const uint8_t bytes[] = {0xef, 0xbf, 0xbd};
-    return text.length >= 3 && memchr(text.bytes, bytes[0], text.length) &&
+    return text.bytes && text.length >= 3 && memchr(text.bytes, bytes[0], text.length) &&
            memmem(text.bytes, text.length, bytes, sizeof bytes);
 }
 
