@@ -111,7 +111,7 @@ static enum finding_code parser_code(const struct xml_reader *reader, enum XML_E
 static bool foreign_byte(struct xml_reader *reader) {
     int at, size;
     const char *bytes = XML_GetInputContext(reader->parser, &at, &size);
-    return bytes && at < size && (bytes[at] & 0x80);
+    return bytes && at >= 0 && at < size && (bytes[at] & 0x80);
 }
 
 static void parser_stopped(struct xml_reader *reader) {
@@ -420,9 +420,21 @@ void xml_again(struct xml_reader *reader) {
     report_begin(&reader->report, DOCUMENT_INTERCHANGE);
 }
 
+/* Through the parser's own buffer: only then it can say which bytes stand where it has stopped. */
+static enum XML_Status parser_feed(struct xml_reader *reader, const uint8_t *bytes, size_t length,
+                                   bool last) {
+    if (length == 0)
+        return XML_Parse(reader->parser, "", 0, last);
+    void *buffer = XML_GetBuffer(reader->parser, (int)length);
+    if (!buffer)
+        return XML_STATUS_ERROR;
+    memcpy(buffer, bytes, length);
+    return XML_ParseBuffer(reader->parser, (int)length, last);
+}
+
 static int parse(struct xml_reader *reader, const uint8_t *bytes, size_t length, bool last) {
     reader->parsing = true;
-    enum XML_Status status = XML_Parse(reader->parser, (const char *)bytes, (int)length, last);
+    enum XML_Status status = parser_feed(reader, bytes, length, last);
     reader->parsing = false;
     if (status == XML_STATUS_ERROR)
         parser_stopped(reader);
