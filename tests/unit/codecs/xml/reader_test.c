@@ -157,8 +157,10 @@ Test(reader, knows_utf_16_by_its_mark) {
     for (int big = 0; big < 2; big++) {
         uint8_t bytes[2048];
         size_t n = 0;
-        for (const char *p = text - 1; p < text + strlen(text); p++) {
-            uint16_t code = p < text ? 0xfeff : *p != '#' ? (uint8_t)*p : p[1] == '#' ? 0xf6 : 0x20ac;
+        for (size_t i = 0; i <= strlen(text); i++) {
+            uint16_t code = 0xfeff;
+            if (i > 0)
+                code = text[i - 1] != '#' ? (uint8_t)text[i - 1] : text[i] == '#' ? 0xf6 : 0x20ac;
             bytes[n++] = (uint8_t)(big ? code >> 8 : code);
             bytes[n++] = (uint8_t)(big ? code : code >> 8);
         }
