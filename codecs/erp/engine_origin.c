@@ -104,8 +104,10 @@ static struct value cut(struct value value) {
 }
 
 static void text_set(struct erp_engine *engine, char **field, struct value value) {
+    if (value.length == 0)
+        return;
     if (utf8_text(value.bytes, value.length) && !memchr(value.bytes, 0, value.length))
-        *field = value.length ? arena_text(&engine->arena, value.bytes, value.length) : *field;
+        *field = arena_text(&engine->arena, value.bytes, value.length);
     else
         *field = arena_text(&engine->arena, "?", 1);
 }
