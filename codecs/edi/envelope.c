@@ -130,20 +130,24 @@ void refs_deinit(struct refs *refs) {
     *refs = (struct refs){0};
 }
 
-void refs_clear(struct refs *refs) {
-    if (refs->size > REFS_SIZE_KEPT)
-        refs_deinit(refs);
-    if (refs->count > 0)
-        memset(refs->slots, 0, refs->size * sizeof *refs->slots);
-    refs->count = 0;
-}
-
 /* The slot that holds the hash, or the empty one where it belongs. */
 static uint64_t *slot_of(uint64_t *slots, uint32_t size, uint64_t hash) {
     uint32_t i = (uint32_t)hash & (size - 1);
     while (slots[i] != 0 && slots[i] != hash)
         i = (i + 1) & (size - 1);
     return &slots[i];
+}
+
+static void forget(struct refs *refs) {
+    if (refs->count > 0)
+        memset(refs->slots, 0, refs->size * sizeof *refs->slots);
+    refs->count = 0;
+}
+
+void refs_clear(struct refs *refs) {
+    if (refs->size > REFS_SIZE_KEPT)
+        refs_deinit(refs);
+    forget(refs);
 }
 
 /* Room for one more; false: there is none at all. */
@@ -153,7 +157,7 @@ static bool refs_room(struct refs *refs) {
     uint32_t size = refs->size == 0 ? REFS_SIZE_LEAST : 2 * refs->size;
     uint64_t *slots = size <= 2 * REFS_MAX ? calloc(size, sizeof *slots) : NULL;
     if (!slots) {
-        refs_clear(refs);
+        forget(refs);
         return refs->size > 0;
     }
     for (uint32_t i = 0; i < refs->size; i++)
