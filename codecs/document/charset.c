@@ -88,21 +88,33 @@ static void load(struct charset *charset) {
         charset->loaded = table_load(charset->iconv, charset->high);
 }
 
+/* The table stays if it is that of the same charset: interchanges follow each other. */
+static void name_set(struct charset *charset, enum charset_kind kind, const char *name) {
+    charset->loaded = charset->loaded && strcmp(charset->iconv, name) == 0;
+    charset->kind = kind;
+    memcpy(charset->iconv, name, strlen(name) + 1);
+}
+
 bool charset_named(struct charset *charset, const uint8_t *name, size_t length) {
-    *charset = (struct charset){.kind = CHARSET_ASCII};
-    if (length == 0 || length >= sizeof charset->iconv)
+    char text[sizeof charset->iconv] = "";
+    charset->kind = CHARSET_ASCII;
+    charset->level_a = false;
+    if (length == 0 || length >= sizeof text)
         return false;
-    memcpy(charset->iconv, name, length);
+    memcpy(text, name, length);
     for (size_t i = 0; i < sizeof identifiers / sizeof identifiers[0]; i++) {
-        if (strcasecmp(charset->iconv, identifiers[i].name) != 0)
+        if (strcasecmp(text, identifiers[i].name) != 0)
             continue;
-        charset->kind = identifiers[i].kind;
         charset->level_a = i == 0;
-        memcpy(charset->iconv, identifiers[i].iconv, strlen(identifiers[i].iconv) + 1);
+        if (identifiers[i].kind == CHARSET_BYTES)
+            name_set(charset, CHARSET_BYTES, identifiers[i].iconv);
+        charset->kind = identifiers[i].kind;
         return true;
     }
-    charset->loaded = table_load(charset->iconv, charset->high);
-    charset->kind = charset->loaded ? CHARSET_BYTES : CHARSET_ASCII;
+    name_set(charset, CHARSET_BYTES, text);
+    load(charset);
+    if (!charset->loaded)
+        charset->kind = CHARSET_ASCII;
     return charset->loaded;
 }
 

@@ -16,7 +16,7 @@ enum charset_kind {
     CHARSET_BYTES, /* ASCII, and one byte for each other character */
 };
 
-/* Fields are private to charset.c, except `kind` and `level_a`. */
+/* Zeroed: ASCII. Fields are private to charset.c, except `kind` and `level_a`. */
 struct charset {
     enum charset_kind kind;
     bool level_a; /* UNOA: no small letters, few signs */
@@ -26,7 +26,8 @@ struct charset {
 };
 
 /* By EDIFACT's names (UNOA to UNOY) or iconv's (ISO-8859-1, UTF-8, WINDOWS-1252, ...); false: it is not
- * known, or is none of those kinds, and stands for ASCII. */
+ * known, or is none of those kinds, and stands for ASCII. To be zeroed before the first time; what was loaded
+ * is kept for the next time. */
 bool charset_named(struct charset *charset, const uint8_t *name, size_t length);
 
 /* The first byte that the charset does not have: other than ASCII, or a control character; `length` if there

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEADER_MAX 1024u /* ISA is taken whatever the limit of a segment is */
+#define ELEMENT_BYTES_MAX (8u * 1024u) /* none that anybody sends is longer, but for binary data */
+#define HEADER_MAX        1024u        /* ISA is taken whatever the limit of a segment is */
 
 int edi_init(struct edi *edi, const struct document_sink *sink, const struct profile *profile) {
     *edi = (struct edi){0};
@@ -44,7 +45,8 @@ void edi_restart(struct edi *edi) {
 }
 
 void edi_charset_none(struct edi *edi) {
-    edi->charset = (struct charset){.kind = CHARSET_ASCII};
+    edi->charset.kind = CHARSET_ASCII;
+    edi->charset.level_a = false;
 }
 
 /* ---- findings ---- */
@@ -360,6 +362,18 @@ void edi_count_message(struct edi *edi) {
     edi->scopes[DOCUMENT_MESSAGE].muted = true;
 }
 
+/* Only a segment that is longer than an element may be can have one that is. */
+static void check_elements(struct edi *edi) {
+    const struct segment *segment = &edi->tokens.segment;
+    for (uint32_t i = 0; i < segment->element_count; i++) {
+        const struct element *element = &segment->elements[i];
+        for (uint32_t j = 0; j < element->count; j++)
+            if (segment->components[element->first + j].length > ELEMENT_BYTES_MAX && !edi->tokens.binary)
+                edi_find_at(edi, FINDING_TOO_LARGE, DOCUMENT_MESSAGE, element->number, j + 1,
+                            (struct value){0});
+    }
+}
+
 void edi_hand_over(struct edi *edi) {
     const struct edi_scope *message = &edi->scopes[DOCUMENT_MESSAGE];
     struct segment *segment = &edi->tokens.segment;
@@ -371,6 +385,8 @@ void edi_hand_over(struct edi *edi) {
             edi_find(edi, FINDING_TOO_LARGE, DOCUMENT_MESSAGE);
         return;
     }
+    if (UNLIKELY(segment->place.length > ELEMENT_BYTES_MAX))
+        check_elements(edi);
     if (LIKELY(!message->muted))
         edi->report.sink->segment(edi->report.sink->context, segment);
 }

@@ -10,8 +10,7 @@ static bool alnum(uint8_t c) {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* What can separate: a sign or a control character. */
-static bool separates(uint8_t c) {
+bool isa_separates(uint8_t c) {
     return c != ' ' && c < 0x80 && !alnum(c);
 }
 
@@ -55,11 +54,11 @@ static void judge(struct isa *isa) {
     unsigned version = number(isa->values[12]);
     uint8_t repetition = isa->values[11].length == 1 ? isa->values[11].bytes[0] : 0;
     isa->version_known = version >= VERSION_LEAST && version < VERSION_BEYOND;
-    if (version >= VERSION_REPETITION && isa->version_known && separates(repetition) && repetition != 0 &&
+    if (version >= VERSION_REPETITION && isa->version_known && isa_separates(repetition) && repetition != 0 &&
         repetition != s->element && repetition != s->terminator && repetition != s->component)
         s->repetition = repetition;
     if (s->component &&
-        (!separates(s->component) || s->component == s->element || s->component == s->terminator)) {
+        (!isa_separates(s->component) || s->component == s->element || s->component == s->terminator)) {
         isa->separators_wrong = true;
         s->component = 0;
     }
@@ -69,7 +68,7 @@ enum isa_result isa_read(const uint8_t *bytes, uint32_t n, bool last, struct isa
     *isa = (struct isa){0};
     if (n < 4)
         return last || memcmp(bytes, "ISA", n) != 0 ? ISA_NONE : ISA_MORE;
-    if (memcmp(bytes, "ISA", 3) != 0 || !separates(bytes[3]))
+    if (memcmp(bytes, "ISA", 3) != 0 || !isa_separates(bytes[3]))
         return ISA_NONE;
     if (n < ISA_MAX && !last)
         return ISA_MORE;
@@ -81,7 +80,7 @@ enum isa_result isa_read(const uint8_t *bytes, uint32_t n, bool last, struct isa
         return ISA_NONE;
     ending(bytes, at + 1, isa);
     judge(isa);
-    return separates(isa->separators.terminator) && isa->separators.terminator != isa->separators.element
+    return isa_separates(isa->separators.terminator) && isa->separators.terminator != isa->separators.element
                ? ISA_FOUND
                : ISA_NONE;
 }

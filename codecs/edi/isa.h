@@ -28,3 +28,6 @@ struct isa {
 };
 
 enum isa_result isa_read(const uint8_t *bytes, uint32_t n, bool last, struct isa *isa);
+
+/* What can separate: a sign or a control character. */
+bool isa_separates(uint8_t c);

@@ -167,7 +167,8 @@ static void blanks_skip(struct tokens *tokens, bool all) {
 
 static void segment_begin(struct tokens *tokens) {
     tokens->odd = tokens->block_odd;
-    tokens->wrapped = tokens->trailing = tokens->too_many = tokens->binary_wrong = false;
+    tokens->wrapped = tokens->trailing = tokens->too_many = false;
+    tokens->binary = tokens->binary_wrong = false;
     tokens->segment.place = (struct place){.offset = tokens_at(tokens), .line = tokens->line};
 }
 
@@ -326,8 +327,8 @@ static void counted_cut(struct tokens *tokens, const struct counted *counted) {
     cut_at(tokens, &cut, bytes, counted->data_at - 1, KIND_ELEMENT);
     cut_at(tokens, &cut, bytes, end, KIND_TERMINATOR);
     cut_end(tokens, &cut, bytes, start);
-    tokens->trailing = false;
-    tokens->odd = false;
+    tokens->trailing = tokens->odd = false;
+    tokens->binary = true;
     tokens->line += lines_of(bytes + start, end + 1 - start);
     marks_up_to(tokens, end + 1);
 }

@@ -59,6 +59,7 @@ struct tokens {
     bool trailing;                                    /* it has separators that separate nothing */
     bool too_many;                                    /* it has more elements than are kept */
     bool indented;                                    /* blanks stand before it */
+    bool binary;                                      /* it has counted bytes */
     bool binary_wrong;                                /* the counted bytes do not end with the segment */
     struct element elements[TOKENS_ELEMENTS_MAX + 2]; /* the first one is the tag */
     struct value components[TOKENS_COMPONENTS_MAX + 2];

@@ -8,7 +8,8 @@ static struct value text(const char *bytes) {
 }
 
 static struct value keep(struct edi *edi, enum document_scope scope, uint32_t element) {
-    return keep_value(&edi->scopes[scope].keep, value_trimmed(edi_value(edi, element, 1)), 0);
+    return keep_value(&edi->scopes[scope].keep, value_trimmed(edi_value(edi, element, 1)),
+                      edi->tokens.segment.release);
 }
 
 static void check_needs(struct edi *edi, enum document_scope scope, uint32_t elements) {
@@ -220,7 +221,7 @@ static void check_trailer(struct edi *edi, enum document_scope scope, uint64_t c
         edi_find_at(edi, count_codes[scope], scope, 1, 1, text(number));
     if (repeated.length == 0)
         return;
-    enum reference_match match = reference_match(reference, repeated, 0);
+    enum reference_match match = reference_match(reference, repeated, edi->tokens.segment.release);
     if (match != REFERENCE_SAME)
         edi_find_at(edi, match == REFERENCE_ZEROS ? FINDING_X12_REFERENCE_ZEROS : reference_codes[scope],
                     scope, 2, 1, reference);
@@ -290,7 +291,22 @@ static bool tag_valid(struct value name) {
     return valid;
 }
 
-/* TA1 stands between ISA and the groups, and is all that may. */
+/* ISX comes right after ISA since 007040, and names a release character. */
+static bool isx(struct edi *edi) {
+    struct value release = edi_value(edi, 1, 1);
+    struct separators separators = edi->tokens.separators;
+    struct value version = edi->scopes[DOCUMENT_INTERCHANGE].head.syntax;
+    if (!value_is(edi->tokens.segment.name, "ISX") || edi_segments(edi, DOCUMENT_INTERCHANGE) != 2 ||
+        version.length != 5 || memcmp(version.bytes, "00704", 5) < 0)
+        return false;
+    if (release.length == 1 && isa_separates(release.bytes[0]) && release.bytes[0] != separators.repetition) {
+        separators.release = release.bytes[0];
+        tokens_separate(&edi->tokens, &separators, false);
+    }
+    return true;
+}
+
+/* TA1 stands between ISA and the groups, and is all that may, but for ISX. */
 static void outside(struct x12_reader *reader) {
     struct edi *edi = &reader->edi;
     enum document_scope scope = edi_scope_now(edi);
@@ -302,7 +318,7 @@ static void outside(struct x12_reader *reader) {
         edi->report.sink->segment(edi->report.sink->context, &edi->tokens.segment);
         return;
     }
-    if (edi->told & EDI_OUTSIDE)
+    if ((edi->told & EDI_OUTSIDE) || (edi->scopes[DOCUMENT_INTERCHANGE].open && isx(edi)))
         return;
     edi->told |= EDI_OUTSIDE;
     edi_find(edi, FINDING_X12_OUTSIDE_SET, scope);

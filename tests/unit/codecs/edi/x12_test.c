@@ -121,6 +121,16 @@ Test(x12, reads_several_groups_and_interchanges) {
     cr_assert(finds(text, ""));
 }
 
+Test(x12, releases_by_the_character_that_isx_names) {
+    const char *isa = "ISA" ISA_FILL "^*00704*000000007*0*P*>~ISX*?~";
+    char text[1024];
+    (void)snprintf(text, sizeof text, "%s%s", isa, GS ST "N1*a?*b?~*c?>d>e^f?^?\?~" SE GE IEA);
+    cr_assert(finds(text, ""));
+    cr_assert(says(NULL, text, "segment N1 2/5 @169+23 line 1 1[a?*b?~~] 2[c?>d~][e] 2[f?^?\?~]\n"));
+    cr_assert(finds(ISA "ISX*?~" GS ST "N1*a?~" SE GE IEA, "x12.outside-set@2")); /* there was none then */
+    cr_assert(finds(ISA GS "ISX*?~" ST INNER SE GE IEA, "x12.outside-set@3"));
+}
+
 /* ---- binary data ---- */
 
 Test(x12, counts_the_bytes_of_binary_data) {
@@ -334,6 +344,16 @@ Test(x12, holds_to_the_limits_of_the_profile) {
     trace = feed_text(FEED_X12, &profile, ISA GS ST "N1*" ISA_FILL ISA_FILL "~" SE GE IEA);
     cr_assert(trace->segments == 0 && trace->count == 1 && trace_found(trace, FINDING_TOO_LARGE) == 1);
     feed_free(trace);
+}
+
+Test(x12, tells_an_element_that_is_too_long_unless_it_is_binary) {
+    static char text[20000];
+    static char xs[9001];
+    memset(xs, 'x', sizeof xs - 1);
+    (void)snprintf(text, sizeof text, ISA GS ST "N1*a>%s*b~" SE GE IEA, xs);
+    cr_assert(says(NULL, text, "too-large severity 2 scope 2 2/4 1:2 @168+9000"));
+    (void)snprintf(text, sizeof text, ISA GS ST "BIN*9000*%s~" SE GE IEA, xs);
+    cr_assert(finds(text, ""));
 }
 
 Test(x12, needs_no_memory_for_100_mb_of_binary_data, .timeout = 60) {
