@@ -64,7 +64,7 @@ LIBRARIES = {
     r"yaml\.h": ["core/config"],
     r"expat\.h": ["codecs/xml", "bench"],
     r"openssl/.*": ["codecs/erp"],
-    r"iconv\.h": ["codecs/document"],
+    r"iconv\.h": ["codecs/document", "tests"],
     r"criterion/.*": ["tests"],
 }
 GENERATED = r".*\.pb-c\.h|rh_build\.h"

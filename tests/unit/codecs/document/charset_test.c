@@ -31,7 +31,7 @@ Test(charset, is_known_by_the_names_of_edifact_and_of_iconv) {
         "",          "UNOZ",   "XXXX",
         "IATB",      "UTF-16", "SHIFT_JIS",
         "EBCDIC-US", "IBM037", "A name that is much longer than any charset has"};
-    struct charset charset;
+    struct charset charset = {0};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         cr_assert(named(&charset, known[i]), "%s", known[i]);
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
@@ -48,7 +48,7 @@ Test(charset, of_one_byte_is_what_iconv_says) {
         {"UNOI", "ISO-8859-6"},  {"UNOJ", "ISO-8859-8"},          {"UNOK", "ISO-8859-9"},
         {"UNOL", "ISO-8859-15"}, {"WINDOWS-1252", "WINDOWS-1252"}};
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        struct charset charset;
+        struct charset charset = {0};
         cr_assert(named(&charset, pairs[i][0]));
         iconv_t cd = iconv_open("UTF-8", pairs[i][1]);
         for (unsigned byte = 0xa0; byte < 0x100; byte++) {
@@ -66,7 +66,7 @@ Test(charset, of_one_byte_is_what_iconv_says) {
 }
 
 Test(charset, says_which_byte_is_the_first_that_it_does_not_have) {
-    struct charset charset;
+    struct charset charset = {0};
     cr_assert(named(&charset, "UNOC"));
     cr_assert_eq(bad(&charset, "Stra\xdf"
                                "e"),
@@ -86,7 +86,7 @@ Test(charset, says_which_byte_is_the_first_that_it_does_not_have) {
 }
 
 Test(charset, reads_what_violates_it_as_utf8_or_else_as_windows_1252) {
-    struct charset charset;
+    struct charset charset = {0};
     cr_assert(named(&charset, "UNOA"));
     cr_assert_str_eq(utf8(&charset, "\xe4\xb8\xad\xe6\x96\x87"), "\xe4\xb8\xad\xe6\x96\x87");
     cr_assert_str_eq(utf8(&charset, "\xfc\x80"), "\xc3\xbc\xe2\x82\xac");
