@@ -35,11 +35,15 @@ uint8_t *golden_alone(const uint8_t *data, size_t n) {
     return alone;
 }
 
-uint8_t *golden_file(const char *path, size_t *n) {
+void golden_path(const char *path, char *full, size_t size) {
     static const char here[] = "tests/unit/codecs/golden.c";
-    char full[1024];
     int root = (int)(strlen(__FILE__) - strlen(here));
-    snprintf(full, sizeof full, "%.*s%s", root, __FILE__, path);
+    snprintf(full, size, "%.*s%s", root, __FILE__, path);
+}
+
+uint8_t *golden_file(const char *path, size_t *n) {
+    char full[1024];
+    golden_path(path, full, sizeof full);
     FILE *file = fopen(full, "rb");
     cr_assert(file, "%s", full);
     size_t room = 1 << 20;

@@ -33,6 +33,9 @@ uint8_t *golden_alone(const uint8_t *data, size_t n);
 #define GOLDEN_PROTO  "421d0a17747970652e676f6f676c65617069732e636f6d2f612e4212020801" /* a.B, 08 01 */
 #define GOLDEN_SMALL  "0a0131 12022f73 1a03312e30 220174"                              /* 1 /s 1.0 t */
 
+/* A path told from the root of the project, as one that is right from anywhere. */
+void golden_path(const char *path, char *full, size_t size);
+
 /* The content of a file, its path told from the root of the project. */
 uint8_t *golden_file(const char *path, size_t *n);
 

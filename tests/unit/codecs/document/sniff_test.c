@@ -92,7 +92,9 @@ static enum document_format expected(const char *file) {
 }
 
 Test(sniff, knows_the_samples) {
-    FILE *manifest = fopen("tests/data/MANIFEST.tsv", "r");
+    char full[1024];
+    golden_path("tests/data/MANIFEST.tsv", full, sizeof full);
+    FILE *manifest = fopen(full, "r");
     cr_assert(manifest);
     char line[512], file[256], path[300];
     unsigned files = 0;

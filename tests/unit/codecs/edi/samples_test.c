@@ -30,8 +30,9 @@ static struct expected expected[LINES_MAX];
 static unsigned expected_count;
 
 static void expected_read(void) {
-    FILE *file = fopen("tests/data/expect.tsv", "r");
-    char line[512];
+    char line[512], full[1024];
+    golden_path("tests/data/expect.tsv", full, sizeof full);
+    FILE *file = fopen(full, "r");
     cr_assert(file);
     while (fgets(line, sizeof line, file)) {
         struct expected *row = &expected[expected_count];
@@ -74,9 +75,10 @@ static int by_name(const void *a, const void *b) {
 }
 
 static void files_of(const char *folder) {
-    char path[64];
+    char path[64], full[1024];
     (void)snprintf(path, sizeof path, "tests/data/%s", folder);
-    DIR *dir = opendir(path);
+    golden_path(path, full, sizeof full);
+    DIR *dir = opendir(full);
     cr_assert(dir);
     for (struct dirent *entry; (entry = readdir(dir));) {
         if (entry->d_name[0] == '.')
