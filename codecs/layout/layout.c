@@ -1,5 +1,7 @@
 #include "codecs/layout/layout.h"
 
+#include "codecs/layout/date.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -353,8 +355,7 @@ static int field_judge(struct file *file, const struct layout_field *field) {
     uint32_t digits = field->type == LAYOUT_PACKED ? 2 * field->length - 1 : field->length;
     if (field->type != LAYOUT_TEXT && field->type != LAYOUT_DATE && digits > LAYOUT_DIGITS_MAX)
         return words_wrong(words, file->error, "a number has at most %u digits", LAYOUT_DIGITS_MAX);
-    if (field->type == LAYOUT_DATE && (memchr(field->pattern, 'y', sizeof field->pattern) == NULL ||
-                                       strspn(field->pattern, "ymd.-/ ") < field->length))
+    if (field->type == LAYOUT_DATE && !date_pattern(field->pattern))
         return words_wrong(words, file->error, "a date's pattern is made of d, m, y, and . - / or blanks");
     return 0;
 }
