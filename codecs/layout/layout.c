@@ -260,10 +260,9 @@ static int type_read(struct file *file, uint32_t *i, struct layout_field *field)
         field->type = *type == 'X' ? LAYOUT_TEXT : LAYOUT_NUMBER;
         return 0;
     }
-    if (strcmp(type, "D") == 0 && *i < words->count && words->word[*i].length == field->length &&
-        field->length < sizeof field->pattern) {
+    if (strcmp(type, "D") == 0 && *i < words->count && words->word[*i].length < sizeof field->pattern) {
         field->type = LAYOUT_DATE;
-        memcpy(field->pattern, words->word[*i].text, field->length);
+        memcpy(field->pattern, words->word[*i].text, words->word[*i].length);
         *i += 1;
         return 0;
     }
@@ -277,8 +276,7 @@ static int type_read(struct file *file, uint32_t *i, struct layout_field *field)
         scale = scale * 10 + (uint32_t)(*c - '0');
     bool whole = type[0] == '9' && type[1] == 0;
     if (!whole && (scale == 0 || scale > 18))
-        return words_wrong(words, file->error,
-                           "a type is X, 9, N, S9, 9Vn, S9Vn or D with a pattern of its length");
+        return words_wrong(words, file->error, "a type is X, 9, N, S9, 9Vn, S9Vn or D with a pattern");
     field->scale = (uint8_t)scale;
     field->type = whole && !field->is_signed ? LAYOUT_DIGITS : LAYOUT_ZONED;
     return 0;
