@@ -1,5 +1,8 @@
 #include "codecs/layout/codepage.h"
 
+#include "core/base/utf8.h"
+
+#include <string.h>
 #include <strings.h>
 
 /* From 0x80 to 0x9F; the others are those of Latin-1. */
@@ -146,7 +149,14 @@ size_t codepage_put(uint32_t character, uint8_t *out) {
 size_t codepage_text(enum codepage codepage, const uint8_t *bytes, size_t length, uint8_t *out, size_t *bad) {
     size_t written = 0;
     bool told = false;
+    bool like_ascii = !codepage_ebcdic(codepage);
     for (size_t i = 0; i < length; i++) {
+        if (like_ascii && i + 8 <= length && (word_load(bytes + i) & WORD_HIGHS) == 0) {
+            memcpy(out + written, bytes + i, 8);
+            written += 8;
+            i += 7;
+            continue;
+        }
         uint16_t character = codepage_character(codepage, bytes[i]);
         if (character == 0xFFFD && !told) {
             *bad = i;

@@ -1,7 +1,7 @@
 #include "codecs/idoc/idoc.h"
 
 #include "tests/unit/codecs/golden.h"
-#include "tests/unit/codecs/trace.h"
+#include "tests/unit/codecs/calls.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
@@ -20,7 +20,7 @@ static struct layouts layouts_load(void) {
 }
 
 /* Reads bytes in parts of this size; 0: at once. Each part lies alone in memory. */
-static void read_parts(struct trace *trace, const struct profile *profile, const uint8_t *bytes,
+static void read_parts(struct calls *trace, const struct profile *profile, const uint8_t *bytes,
                        size_t length, size_t part) {
     struct layouts layouts = layouts_load();
     struct idoc *idoc = idoc_new(&layouts, profile, &trace->sink);
@@ -36,8 +36,8 @@ static void read_parts(struct trace *trace, const struct profile *profile, const
     layouts_free(&layouts);
 }
 
-static void read_bytes(struct trace *trace, const struct profile *profile, const void *bytes, size_t length) {
-    trace_init(trace);
+static void read_bytes(struct calls *trace, const struct profile *profile, const void *bytes, size_t length) {
+    calls_init(trace);
     read_parts(trace, profile, bytes, length, 0);
 }
 
@@ -91,21 +91,21 @@ static struct file file_small(void) {
 Test(idoc, reads_the_orders_sample_with_every_place) {
     size_t length;
     uint8_t *bytes = golden_file(ORDERS, &length);
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, bytes, length);
     cr_expect(trace.messages == 1 && trace.refused == 0 && trace.segments == 62 && trace.findings == 0);
-    cr_expect(trace_has(&trace,
+    cr_expect(calls_has(&trace,
                         "> message format=IDOC syntax=EDI_DC40 name=ORDERS05 version=758 variant=ORDERS "
                         "sender=T33CLNT800 sender_qualifier=LS receiver=CPI receiver_qualifier=LS group=800 "
                         "ref=0000000000225645 date=20240731 time=162035 @0\n"));
-    cr_expect(trace_has(&trace,
+    cr_expect(calls_has(&trace,
                         "E1EDK01 @526:2:2+420 1=000 3=EUR 9=IIL4 10=P8218007 12=5 13=KG 15=IRGENDWO 17=02 "
                         "18=RISK/PENSION\n"));
-    cr_expect(trace_has(&trace, "> aggregate format=IDOC name=E1EDKA1"));
-    cr_expect(trace_has(&trace, "E1EDP19 "));
-    cr_expect(trace_has(&trace, " 1=003 2=M-12\n"));
-    cr_expect(trace_has(&trace, "< message 62 segments"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "> aggregate format=IDOC name=E1EDKA1"));
+    cr_expect(calls_has(&trace, "E1EDP19 "));
+    cr_expect(calls_has(&trace, " 1=003 2=M-12\n"));
+    cr_expect(calls_has(&trace, "< message 62 segments"));
+    calls_free(&trace);
     free(bytes);
     LEAKS_NONE();
 }
@@ -152,11 +152,11 @@ static void compare_twin(const char *flat, const char *xml) {
     FILE *out = open_memstream(&expected, &expected_length);
     twin_write(out, &layouts, text);
     fclose(out);
-    struct trace trace;
-    trace_init(&trace);
+    struct calls trace;
+    calls_init(&trace);
     trace.without_places = true;
     read_parts(&trace, NULL, bytes, length, 0);
-    char *got = strdup(trace_text(&trace)), *got_rest = got;
+    char *got = strdup(calls_text(&trace)), *got_rest = got;
     rest = expected;
     while ((line = strsep(&rest, "\n")) != NULL && *line) {
         const char *mine;
@@ -173,7 +173,7 @@ static void compare_twin(const char *flat, const char *xml) {
     free(expected);
     free(twin);
     free(bytes);
-    trace_free(&trace);
+    calls_free(&trace);
     layouts_free(&layouts);
 }
 
@@ -186,15 +186,15 @@ Test(idoc, has_the_values_of_the_twins_in_xml) {
 Test(idoc, keeps_a_trailing_minus_and_nests_texts_in_items) {
     size_t length;
     uint8_t *bytes = golden_file(INVOIC, &length);
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, bytes, length);
     cr_expect(trace.messages == 1 && trace.refused == 0 && trace.segments == 97 && trace.findings == 0);
-    cr_expect(trace_has(&trace, " 1=013 2=14.53-\n"));
-    const char *item = strstr(trace_text(&trace), "> aggregate format=IDOC name=E1EDP01");
+    cr_expect(calls_has(&trace, " 1=013 2=14.53-\n"));
+    const char *item = strstr(calls_text(&trace), "> aggregate format=IDOC name=E1EDP01");
     const char *text = item ? strstr(item, "> aggregate format=IDOC name=E1EDPT1") : NULL;
     const char *over = text ? strstr(text, "< aggregate 9 segments") : NULL;
     cr_expect(over && strstr(over, "< aggregate 37 segments"), "%s", trace.text);
-    trace_free(&trace);
+    calls_free(&trace);
     free(bytes);
 }
 
@@ -203,41 +203,41 @@ Test(idoc, reads_the_same_in_any_parts) {
     for (size_t f = 0; f < 2; f++) {
         size_t length;
         uint8_t *bytes = golden_file(files[f], &length);
-        struct trace whole;
+        struct calls whole;
         read_bytes(&whole, NULL, bytes, length);
         for (size_t part = 1; part < 1200; part += part < 40 ? 1 : 67) {
-            struct trace trace;
-            trace_init(&trace);
+            struct calls trace;
+            calls_init(&trace);
             read_parts(&trace, NULL, bytes, length, part);
-            cr_assert_str_eq(trace_text(&trace), trace_text(&whole), "parts of %zu", part);
-            trace_free(&trace);
+            cr_assert_str_eq(calls_text(&trace), calls_text(&whole), "parts of %zu", part);
+            calls_free(&trace);
         }
-        trace_free(&whole);
+        calls_free(&whole);
         free(bytes);
     }
 }
 
 Test(idoc, reads_the_same_when_cut_anywhere) {
     struct file file = file_small();
-    struct trace whole;
+    struct calls whole;
     read_bytes(&whole, NULL, file.bytes, file.length);
     for (size_t cut = 1; cut < file.length; cut++) {
-        struct trace trace;
+        struct calls trace;
         struct layouts layouts = layouts_load();
-        trace_init(&trace);
+        calls_init(&trace);
         struct idoc *idoc = idoc_new(&layouts, NULL, &trace.sink);
         uint8_t *a = golden_alone(file.bytes, cut), *b = golden_alone(file.bytes + cut, file.length - cut);
         idoc_feed(idoc, a, cut);
         idoc_feed(idoc, b, file.length - cut);
         idoc_end(idoc);
-        cr_assert_str_eq(trace_text(&trace), trace_text(&whole), "cut at %zu", cut);
+        cr_assert_str_eq(calls_text(&trace), calls_text(&whole), "cut at %zu", cut);
         idoc_free(idoc);
         layouts_free(&layouts);
-        trace_free(&trace);
+        calls_free(&trace);
         free(a);
         free(b);
     }
-    trace_free(&whole);
+    calls_free(&whole);
 }
 
 /* ---- framings ---- */
@@ -264,8 +264,8 @@ static uint8_t *fill(const uint8_t *bytes, size_t length, const char *ending, si
 Test(idoc, reads_the_same_in_all_three_framings) {
     size_t length;
     uint8_t *bytes = golden_file(ORDERS, &length);
-    struct trace lines;
-    trace_init(&lines);
+    struct calls lines;
+    calls_init(&lines);
     lines.without_places = true;
     read_parts(&lines, NULL, bytes, length, 0);
     const char *const endings[] = {"", "\n", "\r\n"};
@@ -273,16 +273,16 @@ Test(idoc, reads_the_same_in_all_three_framings) {
         size_t filled;
         uint8_t *full = fill(bytes, length, endings[i], &filled);
         for (size_t part = 0; part < 3000; part = part ? part * 3 : 1) {
-            struct trace trace;
-            trace_init(&trace);
+            struct calls trace;
+            calls_init(&trace);
             trace.without_places = true;
             read_parts(&trace, NULL, full, filled, part);
-            cr_expect_str_eq(trace_text(&trace), trace_text(&lines), "ending %zu, parts of %zu", i, part);
-            trace_free(&trace);
+            cr_expect_str_eq(calls_text(&trace), calls_text(&lines), "ending %zu, parts of %zu", i, part);
+            calls_free(&trace);
         }
         free(full);
     }
-    trace_free(&lines);
+    calls_free(&lines);
     free(bytes);
 }
 
@@ -294,11 +294,11 @@ Test(idoc, reads_a_file_without_line_breaks_whose_last_blanks_are_gone) {
     uint8_t *full = fill(twice.bytes, twice.length, "", &filled);
     while (full[filled - 1] == ' ')
         filled--;
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, full, filled);
     cr_expect(trace.messages == 2 && trace.refused == 0 && trace.segments == 10);
-    cr_expect(trace_has(&trace, "E1EDS01 @8489:0:5+67 1=002 2=1\n"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "E1EDS01 @8489:0:5+67 1=002 2=1\n"));
+    calls_free(&trace);
     free(full);
 }
 
@@ -314,15 +314,15 @@ Test(idoc, reads_version_2) {
                         "20190523085430ORDERSORDERS05          US\n"
                         "E2EDK01005300                1     E2EDK010050     1       USD\n"
                         "E2EDK03   300                2     E2EDK03   0     2   02220190523\n";
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, text, sizeof text - 1);
-    cr_expect(trace_has(&trace,
+    cr_expect(calls_has(&trace,
                         "> message format=IDOC syntax=EDI_DC name=ORDERS05 variant=ORDERS sender=MSFTABCSWI "
                         "sender_qualifier=KU receiver=MSFTABCSWI receiver_qualifier=LI group=300 "
                         "date=20190523 time=085430"));
-    cr_expect(trace_has(&trace, " 3=USD\n"));
-    cr_expect(trace_has(&trace, " 1=022 2=20190523\n"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, " 3=USD\n"));
+    cr_expect(calls_has(&trace, " 1=022 2=20190523\n"));
+    calls_free(&trace);
 }
 
 /* ---- what is wrong ---- */
@@ -331,21 +331,21 @@ Test(idoc, refuses_a_record_whose_blanks_were_collapsed) {
     struct file file = {0};
     put_control(&file, DOC1);
     put(&file, "E2EDK01005 100" DOC1 "00000100000001    EUR of an editor that knows better than SAP\n");
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace, "! idoc.shifted error message @574+14:2:2:0"));
+    cr_expect(calls_has(&trace, "! idoc.shifted error message @574+14:2:2:0"));
     cr_expect(trace.segments == 1 && trace.refused == 1);
-    trace_free(&trace);
+    calls_free(&trace);
 }
 
 Test(idoc, names_a_control_record_that_is_shifted) {
     struct file file = {0};
     put(&file, "EDI_DC40 100" DOC1 "740 3012 ORDERS05\n");
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace, "! idoc.control error message @0"));
-    cr_expect(trace_has(&trace, "! idoc.control-short error message @0"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "! idoc.control error message @0"));
+    cr_expect(calls_has(&trace, "! idoc.control-short error message @0"));
+    calls_free(&trace);
 }
 
 Test(idoc, leaves_out_a_record_of_another_document) {
@@ -353,12 +353,12 @@ Test(idoc, leaves_out_a_record_of_another_document) {
     put_control(&file, DOC1);
     put_data(&file, "E2EDK01005", DOC2, 1, 0, 1, "    EUR");
     put_data(&file, "E2EDK01005", DOC1, 1, 0, 1, "    USD");
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace,
+    cr_expect(calls_has(&trace,
                         "! idoc.document-differs error message @558+16:2:2:0 \"" DOC2 "\" expected \"" DOC1));
-    cr_expect(trace.segments == 2 && trace_has(&trace, "3=USD"));
-    trace_free(&trace);
+    cr_expect(trace.segments == 2 && calls_has(&trace, "3=USD"));
+    calls_free(&trace);
 }
 
 Test(idoc, reports_records_before_the_first_control_record_once) {
@@ -367,11 +367,11 @@ Test(idoc, reports_records_before_the_first_control_record_once) {
     put_data(&file, "E2EDS01", DOC1, 2, 0, 1, "0021");
     put_control(&file, DOC1);
     put_data(&file, "E2EDS01", DOC1, 1, 0, 1, "0021");
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_count(&trace, "! idoc.no-control error interchange @0") == 1);
+    cr_expect(calls_count(&trace, "! idoc.no-control error interchange @0") == 1);
     cr_expect(trace.messages == 1 && trace.refused == 0 && trace.segments == 2);
-    trace_free(&trace);
+    calls_free(&trace);
 }
 
 Test(idoc, judges_numbers_parents_levels_and_clients) {
@@ -382,19 +382,19 @@ Test(idoc, judges_numbers_parents_levels_and_clients) {
     put_data(&file, "E2EDP26", DOC1, 4, 9, 3, "0031");
     put_data(&file, "E2EDS01", DOC1, 5, 0, 2, "0021");
     file.bytes[file.length - 68 + 30] = '2'; /* the client of the last record: 200 */
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace, "! idoc.number-differs error message @644+6:3:3:0 \"000003\""));
-    cr_expect(trace_has(&trace, "! idoc.level-differs error message @656+2:3:3:0"));
-    cr_expect(trace_has(&trace, "! idoc.parent-unknown error message @718+6:4:4:0"));
-    cr_expect(trace_has(&trace, "! idoc.client-differs error message @761+3:5:5:0"));
-    cr_expect(trace_has(&trace, "< message 5 segments, 0 messages, 4 errors"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "! idoc.number-differs error message @644+6:3:3:0 \"000003\""));
+    cr_expect(calls_has(&trace, "! idoc.level-differs error message @656+2:3:3:0"));
+    cr_expect(calls_has(&trace, "! idoc.parent-unknown error message @718+6:4:4:0"));
+    cr_expect(calls_has(&trace, "! idoc.client-differs error message @761+3:5:5:0"));
+    cr_expect(calls_has(&trace, "< message 5 segments, 0 messages, 4 errors"));
+    calls_free(&trace);
     struct profile profile = {0};
     profile_tolerate_all(&profile);
     read_bytes(&trace, &profile, file.bytes, file.length);
     cr_expect(trace.refused == 0 && trace.segments == 5);
-    trace_free(&trace);
+    calls_free(&trace);
 }
 
 Test(idoc, takes_the_layout_of_another_version_and_hands_on_what_it_does_not_know) {
@@ -404,15 +404,15 @@ Test(idoc, takes_the_layout_of_another_version_and_hands_on_what_it_does_not_kno
     put_data(&file, "E2EDP19009", DOC1, 2, 0, 2, "001B");
     put_data(&file, "Z2OWN000", DOC1, 3, 0, 2, "some text of our own");
     put_data(&file, "E2EDS01", DOC1, 4, 0, 2, "0021                    EURtoo much");
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_count(&trace, "! idoc.version-unknown note message") == 1);
-    cr_expect(trace_has(&trace, "@525+10:2:2:0 \"E2EDP19009\" expected \"E2EDP19002\""));
-    cr_expect(trace_has(&trace, "E1EDP19 @525:2:2+79 1=003 2=4012345600001\n"));
-    cr_expect(trace_has(&trace, "! idoc.segment-unknown error message @673+8:4:4:0 \"Z2OWN000\""));
-    cr_expect(trace_has(&trace, "Z2OWN000 @673:4:4+83 1=some text of our own\n"));
-    cr_expect(trace_has(&trace, "! idoc.beyond-layout error message @847+8:5:5:0 \"too much\""));
-    trace_free(&trace);
+    cr_expect(calls_count(&trace, "! idoc.version-unknown note message") == 1);
+    cr_expect(calls_has(&trace, "@525+10:2:2:0 \"E2EDP19009\" expected \"E2EDP19002\""));
+    cr_expect(calls_has(&trace, "E1EDP19 @525:2:2+79 1=003 2=4012345600001\n"));
+    cr_expect(calls_has(&trace, "! idoc.segment-unknown error message @673+8:4:4:0 \"Z2OWN000\""));
+    cr_expect(calls_has(&trace, "Z2OWN000 @673:4:4+83 1=some text of our own\n"));
+    cr_expect(calls_has(&trace, "! idoc.beyond-layout error message @847+8:5:5:0 \"too much\""));
+    calls_free(&trace);
 }
 
 Test(idoc, counts_characters_where_text_is_utf8) {
@@ -421,12 +421,12 @@ Test(idoc, counts_characters_where_text_is_utf8) {
     put_data(&file, "E2EDKA1003", DOC1, 1, 0, 2, "AG 1234567890123456712345678901234567M\xC3\xBCller");
     put_data(&file, "E2EDP19002", DOC1, 2, 0, 2,
              "002\xC3\x84\xC3\x96                                 Sch\xC3\xB6n");
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace, "4=M\xC3\xBCller\n"));
-    cr_expect(trace_has(&trace, " 2=\xC3\x84\xC3\x96 3=Sch\xC3\xB6n\n"));
+    cr_expect(calls_has(&trace, "4=M\xC3\xBCller\n"));
+    cr_expect(calls_has(&trace, " 2=\xC3\x84\xC3\x96 3=Sch\xC3\xB6n\n"));
     cr_expect(trace.refused == 0);
-    trace_free(&trace);
+    calls_free(&trace);
 }
 
 Test(idoc, reads_the_charset_of_the_profile_and_judges_what_is_not_utf8) {
@@ -434,15 +434,15 @@ Test(idoc, reads_the_charset_of_the_profile_and_judges_what_is_not_utf8) {
     put_control(&file, DOC1);
     put_data(&file, "E2EDP19002", DOC1, 1, 0, 2, "002\xC4\xD6                                 Sch\xF6n\x80");
     struct profile profile = {.charset = "windows-1252"};
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, &profile, file.bytes, file.length);
-    cr_expect(trace_has(&trace, " 2=\xC3\x84\xC3\x96 3=Sch\xC3\xB6n\xE2\x82\xAC\n"));
+    cr_expect(calls_has(&trace, " 2=\xC3\x84\xC3\x96 3=Sch\xC3\xB6n\xE2\x82\xAC\n"));
     cr_expect(trace.refused == 0);
-    trace_free(&trace);
+    calls_free(&trace);
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace, "! document.charset-violated error message @525"));
-    cr_expect(trace_has(&trace, " 2=\xC3\x84\xC3\x96 3=Sch\xC3\xB6n\xE2\x82\xAC\n"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "! document.charset-violated error message @525"));
+    cr_expect(calls_has(&trace, " 2=\xC3\x84\xC3\x96 3=Sch\xC3\xB6n\xE2\x82\xAC\n"));
+    calls_free(&trace);
 }
 
 Test(idoc, notes_a_byte_order_mark_and_counts_from_before_it) {
@@ -450,11 +450,11 @@ Test(idoc, notes_a_byte_order_mark_and_counts_from_before_it) {
     put(&file, "\xEF\xBB\xBF");
     memcpy(file.bytes + 3, small.bytes, small.length);
     file.length += small.length;
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace, "! document.bom note interchange @0+3"));
-    cr_expect(trace_has(&trace, "E1EDK01 @528:2:2+70 3=EUR\n"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "! document.bom note interchange @0+3"));
+    cr_expect(calls_has(&trace, "E1EDK01 @528:2:2+70 3=EUR\n"));
+    calls_free(&trace);
 }
 
 Test(idoc, cuts_what_is_longer_than_any_record_and_goes_on) {
@@ -467,12 +467,12 @@ Test(idoc, cuts_what_is_longer_than_any_record_and_goes_on) {
     put(&file, "x\n");
     put_data(&file, "E2EDS01", DOC1, 2, 0, 2, "0025");
     for (size_t part = 0; part < 5000; part = part ? part * 7 : 1) {
-        struct trace trace;
-        trace_init(&trace);
+        struct calls trace;
+        calls_init(&trace);
         read_parts(&trace, NULL, file.bytes, file.length, part);
-        cr_expect(trace_count(&trace, "! idoc.record-long error message @1588+0:2:2:0") == 1);
-        cr_expect(trace_has(&trace, "E1EDS01 @6594:3:3+67 1=002 2=5\n"));
-        trace_free(&trace);
+        cr_expect(calls_count(&trace, "! idoc.record-long error message @1588+0:2:2:0") == 1);
+        cr_expect(calls_has(&trace, "E1EDS01 @6594:3:3+67 1=002 2=5\n"));
+        calls_free(&trace);
     }
 }
 
@@ -481,19 +481,19 @@ Test(idoc, names_a_record_that_is_too_short_and_an_idoc_without_segments) {
     put_control(&file, DOC1);
     put(&file, "E2EDK01005                    100" DOC1 "00000\n");
     put_control(&file, DOC2);
-    struct trace trace;
+    struct calls trace;
     read_bytes(&trace, NULL, file.bytes, file.length);
-    cr_expect(trace_has(&trace, "! idoc.record-short error message @525+54:2:2:0"));
-    cr_expect(trace_has(&trace, "! idoc.empty error message @580+0:0:1:0"));
+    cr_expect(calls_has(&trace, "! idoc.record-short error message @525+54:2:2:0"));
+    cr_expect(calls_has(&trace, "! idoc.empty error message @580+0:0:1:0"));
     cr_expect(trace.messages == 2 && trace.refused == 2);
-    trace_free(&trace);
+    calls_free(&trace);
 }
 
 Test(idoc, is_not_made_without_control_records_or_memory) {
     struct layouts layouts = {0};
     struct layout_error error;
-    struct trace trace;
-    trace_init(&trace);
+    struct calls trace;
+    calls_init(&trace);
     cr_assert(layouts_add(&layouts, "record A\n", 9, &error) == 0);
     cr_expect_null(idoc_new(&layouts, NULL, &trace.sink));
     layouts_free(&layouts);
@@ -501,6 +501,6 @@ Test(idoc, is_not_made_without_control_records_or_memory) {
     struct profile profile = {.charset = "cp037"};
     cr_expect_null(idoc_new(&layouts, &profile, &trace.sink));
     layouts_free(&layouts);
-    trace_free(&trace);
+    calls_free(&trace);
     LEAKS_NONE();
 }

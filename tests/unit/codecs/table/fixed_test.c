@@ -3,7 +3,7 @@
 #include "codecs/table/cobol.h"
 
 #include "tests/unit/codecs/golden.h"
-#include "tests/unit/codecs/trace.h"
+#include "tests/unit/codecs/calls.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 static struct layouts layouts;
-static struct trace trace;
+static struct calls trace;
 
 static void layout_set(const char *text) {
     struct layout_error error;
@@ -32,7 +32,7 @@ static void layout_file(const char *name) {
     free(text);
 }
 
-static void read_parts(struct trace *into, const struct profile *profile, const void *bytes, size_t length,
+static void read_parts(struct calls *into, const struct profile *profile, const void *bytes, size_t length,
                        size_t part) {
     struct fixed *fixed = fixed_new(&layouts, profile, &into->sink);
     cr_assert(fixed);
@@ -48,14 +48,14 @@ static void read_parts(struct trace *into, const struct profile *profile, const 
 
 /* At once and in parts, which must give the same; then what it gives. */
 static void read_bytes(const struct profile *profile, const void *bytes, size_t length) {
-    trace_init(&trace);
+    calls_init(&trace);
     read_parts(&trace, profile, bytes, length, 0);
     for (size_t part = 1; part < 400; part += part < 10 ? 1 : 61) {
-        struct trace other;
-        trace_init(&other);
+        struct calls other;
+        calls_init(&other);
         read_parts(&other, profile, bytes, length, part);
-        cr_expect_str_eq(trace_text(&other), trace_text(&trace), "in parts of %zu", part);
-        trace_free(&other);
+        cr_expect_str_eq(calls_text(&other), calls_text(&trace), "in parts of %zu", part);
+        calls_free(&other);
     }
 }
 
@@ -73,7 +73,7 @@ static void read_file(const char *name) {
 }
 
 static void over(void) {
-    trace_free(&trace);
+    calls_free(&trace);
     layouts_free(&layouts);
 }
 
@@ -121,7 +121,7 @@ Test(fixed, reads_every_sample) {
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         layout_file(samples[i].layout);
         read_file(samples[i].file);
-        cr_expect(trace_has(&trace, samples[i].part), "%s", samples[i].file);
+        cr_expect(calls_has(&trace, samples[i].part), "%s", samples[i].file);
         cr_expect(trace.messages == samples[i].messages && trace.refused == samples[i].refused &&
                       trace.segments == samples[i].segments,
                   "%s: %u messages, %u refused, %u segments", samples[i].file, trace.messages, trace.refused,
@@ -135,7 +135,7 @@ Test(fixed, adds_up_a_days_transactions_as_somebody_else_does) {
     layout_file("carddemo_daily");
     read_file("carddemo__dailytran.txt");
     long long cents = 0;
-    for (const char *at = trace_text(&trace); (at = strstr(at, " 6=")) != NULL; at++) {
+    for (const char *at = calls_text(&trace); (at = strstr(at, " 6=")) != NULL; at++) {
         long long whole;
         unsigned part;
         int sign = at[3] == '-' ? -1 : 1;
@@ -149,20 +149,20 @@ Test(fixed, adds_up_a_days_transactions_as_somebody_else_does) {
 Test(fixed, names_what_the_samples_have_wrong) {
     layout_file("accounting");
     read_file("saprecipes__plain2xml_tc5.txt");
-    cr_expect(trace_has(&trace, "3=CAMO 4=20240215 5=15022024 6=EUR 7=58076,87\n") && trace.findings == 1);
+    cr_expect(calls_has(&trace, "3=CAMO 4=20240215 5=15022024 6=EUR 7=58076,87\n") && trace.findings == 1);
     over();
     layout_file("weather");
     read_file("omniparser__1_single_row.input.txt");
-    cr_expect(trace_has(&trace, "! fixed.record-unknown error interchange @59+14:2:0:0 \"DO NOT PROCESS\""));
+    cr_expect(calls_has(&trace, "! fixed.record-unknown error interchange @59+14:2:0:0 \"DO NOT PROCESS\""));
     over();
     layout_file("tracking");
     read_file("omniparser__3_header_footer.input.txt");
-    cr_expect(trace_has(&trace, "\"85\" expected \"86\"\n") && trace.findings == 1);
+    cr_expect(calls_has(&trace, "\"85\" expected \"86\"\n") && trace.findings == 1);
     over();
     layout_file("works");
     read_file("omniparser__4_nested.input.txt");
-    cr_expect(trace_has(&trace, "! fixed.count-differs error interchange") && trace.findings == 1);
-    cr_expect(trace_has(&trace, "\"00000001\" expected \"4\"\n"));
+    cr_expect(calls_has(&trace, "! fixed.count-differs error interchange") && trace.findings == 1);
+    cr_expect(calls_has(&trace, "\"00000001\" expected \"4\"\n"));
     over();
 }
 
@@ -273,7 +273,7 @@ Test(fixed, reads_records_with_their_length_in_front) {
     const char plain[] = "\0\6\0\0AB\0\11\0\0CDEFG";
     layout_set("file rdw\nrecord R\n field X 1 10\n");
     read_bytes(NULL, plain, sizeof plain - 1);
-    cr_expect(trace_has(&trace, "R @4:0:1+2 1=AB\n") && trace_has(&trace, "R @10:0:1+5 1=CDEFG\n"));
+    cr_expect(calls_has(&trace, "R @4:0:1+2 1=AB\n") && calls_has(&trace, "R @10:0:1+5 1=CDEFG\n"));
     cr_expect(trace.messages == 2 && trace.findings == 0);
     over();
     const char little[] = "\6\0\0\0AB\11\0\0\0CDEFG";
@@ -284,7 +284,7 @@ Test(fixed, reads_records_with_their_length_in_front) {
     const char blocks[] = "\0\23\0\0\0\6\0\0AB\0\11\0\0CDEFG\0\11\0\0\0\5\0\0Z";
     layout_set("file bdw\nrecord R\n field X 1 10\n");
     read_bytes(NULL, blocks, sizeof blocks - 1);
-    cr_expect(trace_has(&trace, "R @8:0:1+2 1=AB\n") && trace_has(&trace, "R @27:0:1+1 1=Z\n"));
+    cr_expect(calls_has(&trace, "R @8:0:1+2 1=AB\n") && calls_has(&trace, "R @27:0:1+1 1=Z\n"));
     cr_expect(trace.messages == 3 && trace.findings == 0);
     over();
 }
@@ -292,22 +292,22 @@ Test(fixed, reads_records_with_their_length_in_front) {
 Test(fixed, gives_up_at_a_length_that_is_none) {
     layout_set("file rdw\nrecord R\n field X 1 10\n");
     read_bytes(NULL, "\0\6\0\0AB\0\2\0\0CD", 12);
-    cr_expect(trace_has(&trace, "! fixed.length-prefix error message @6+4:0:0:0") && trace.messages == 1);
+    cr_expect(calls_has(&trace, "! fixed.length-prefix error message @6+4:0:0:0") && trace.messages == 1);
     over();
     layout_set("file bdw\nrecord R\n field X 1 10\n");
     read_bytes(NULL, "\0\12\0\0\0\11\0\0CDEFG", 13);
-    cr_expect(trace_has(&trace, "! fixed.length-prefix error interchange @4+4"));
+    cr_expect(calls_has(&trace, "! fixed.length-prefix error interchange @4+4"));
     over();
     layout_set("file rdw\nrecord R\n field X 1 10\n");
     read_bytes(NULL, "\0\6\0\0A", 5);
-    cr_expect(trace_has(&trace, "! document.truncated error interchange @0+1"));
+    cr_expect(calls_has(&trace, "! document.truncated error interchange @0+1"));
     over();
 }
 
 Test(fixed, names_a_last_record_that_is_cut) {
     layout_set("file length 4\nrecord R\n field X 1 4\n");
     read_text("abcdefghij");
-    cr_expect(trace.messages == 2 && trace_has(&trace, "! document.truncated error message @8+2"));
+    cr_expect(trace.messages == 2 && calls_has(&trace, "! document.truncated error message @8+2"));
     over();
 }
 
@@ -318,11 +318,11 @@ Test(fixed, leaves_out_a_line_that_is_too_long) {
     strcpy(text + 100001, "ok\n");
     layout_set("record R\n field X 1 4\n");
     for (size_t part = 0; part < 100000; part = part ? part * 17 : 1) {
-        trace_init(&trace);
+        calls_init(&trace);
         read_parts(&trace, NULL, text, 100004, part);
-        cr_expect(trace_has(&trace, "! document.too-large error interchange @0+0:1"));
-        cr_expect(trace_has(&trace, "R @100001:2:1+2 1=ok\n"));
-        trace_free(&trace);
+        cr_expect(calls_has(&trace, "! document.too-large error interchange @0+0:1"));
+        cr_expect(calls_has(&trace, "R @100001:2:1+2 1=ok\n"));
+        calls_free(&trace);
     }
     layouts_free(&layouts);
 }
@@ -339,13 +339,13 @@ Test(fixed, reads_tables_that_depend_on_a_count) {
                " field END + 3\n"
                " field SIZE + 1 9 occurs 2\n");
     read_text("2ab1cd2end78\n3ab1cd2ef3end7\n0end\n");
-    cr_expect(trace_has(&trace, "R @0:1:1+12 1=2 2=ab:1 2=cd:2 3=end 4=7 4=8\n"));
-    cr_expect(trace_has(&trace, "R @13:2:2+14 1=3 2=ab:1 2=cd:2 2=ef:3 3=end 4=7\n"));
-    cr_expect(trace_has(&trace, "R @28:3:3+4 1=0 3=end\n"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "R @0:1:1+12 1=2 2=ab:1 2=cd:2 3=end 4=7 4=8\n"));
+    cr_expect(calls_has(&trace, "R @13:2:2+14 1=3 2=ab:1 2=cd:2 2=ef:3 3=end 4=7\n"));
+    cr_expect(calls_has(&trace, "R @28:3:3+4 1=0 3=end\n"));
+    calls_free(&trace);
     read_text("9ab1cd2ef3end78\nxab1\n");
-    cr_expect(trace_has(&trace, "! fixed.occurs error message @1+0:1:1:2 \"9\""));
-    cr_expect(trace_has(&trace, "! fixed.not-number error message @16+1:2:2:1 \"x\""));
+    cr_expect(calls_has(&trace, "! fixed.occurs error message @1+0:1:1:2 \"9\""));
+    cr_expect(calls_has(&trace, "! fixed.not-number error message @16+1:2:2:1 \"x\""));
     over();
 }
 
@@ -353,7 +353,7 @@ Test(fixed, reads_a_field_only_where_its_test_holds) {
     layout_set(
         "record R\n field KIND 1 1\n field AMOUNT 2 4 9V2 if 1 1 \"A\"\n field NAME 2 4 if 1 1 \"N\"\n");
     read_text("A0150\nNJoe\n");
-    cr_expect(trace_has(&trace, " 1=A 2=1.50\n") && trace_has(&trace, " 1=N 3=Joe\n"));
+    cr_expect(calls_has(&trace, " 1=A 2=1.50\n") && calls_has(&trace, " 1=N 3=Joe\n"));
     over();
 }
 
@@ -362,7 +362,7 @@ Test(fixed, transcodes_each_field_by_itself) {
                "charset "
                "iso-8859-1\n");
     read_bytes(NULL, "\xC1\xC2\x40\x12\x3D\xFC  ", 8);
-    cr_expect(trace_has(&trace, " 1=AB 2=-123 3=\xC3\xBC\n"));
+    cr_expect(calls_has(&trace, " 1=AB 2=-123 3=\xC3\xBC\n"));
     over();
 }
 
@@ -372,13 +372,13 @@ Test(fixed, judges_what_stands_in_fields) {
     read_text("12a420261332 1.5\xFC\n"
               "    00000000 -5-    \n"
               "1\n");
-    cr_expect(trace_has(&trace, "! fixed.not-number error message @0+4:1:1:1 \"12a4\""));
+    cr_expect(calls_has(&trace, "! fixed.not-number error message @0+4:1:1:1 \"12a4\""));
     cr_expect(
-        trace_has(&trace, "! fixed.not-date error message @4+8:1:1:2 \"20261332\" expected \"yyyymmdd\""));
-    cr_expect(trace_has(&trace, "! document.charset-violated error message @16+1:1:1:4"));
-    cr_expect(trace_has(&trace, "! fixed.record-length error message @0+17:1:1:0 \"17\" expected \"20\""));
-    cr_expect(trace_has(&trace, "! fixed.not-number error message @30+4:2:1:3 \" -5-\""));
-    cr_expect(trace_has(&trace, "R @39:3:1+1 1=1\n"));
+        calls_has(&trace, "! fixed.not-date error message @4+8:1:1:2 \"20261332\" expected \"yyyymmdd\""));
+    cr_expect(calls_has(&trace, "! document.charset-violated error message @16+1:1:1:4"));
+    cr_expect(calls_has(&trace, "! fixed.record-length error message @0+17:1:1:0 \"17\" expected \"20\""));
+    cr_expect(calls_has(&trace, "! fixed.not-number error message @30+4:2:1:3 \" -5-\""));
+    cr_expect(calls_has(&trace, "R @39:3:1+1 1=1\n"));
     cr_expect(!strstr(trace.text, "2=00000000"), "a date of zeros is none");
     over();
 }
@@ -392,19 +392,19 @@ Test(fixed, judges_order_counts_and_totals) {
                          " count LINES L\n total SUM L QTY\n";
     layout_set(layout);
     read_text("A\nH\nL015\nL020\nH\nL001\nT030036\n");
-    cr_expect(trace_has(&trace, "> interchange format=FIXED @0\n") && trace.findings == 0 &&
+    cr_expect(calls_has(&trace, "> interchange format=FIXED @0\n") && trace.findings == 0 &&
               trace.messages == 2);
-    cr_expect(trace_has(&trace, "< interchange 0 segments, 2 messages, 0 errors"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "< interchange 0 segments, 2 messages, 0 errors"));
+    calls_free(&trace);
     read_text("A\nL015\nH\nL020\nA\nT030036\nH\n");
-    cr_expect(trace_has(&trace, "! fixed.order error interchange @2+4:2:0:0"));
-    cr_expect(trace_has(&trace, "! fixed.order error interchange @14+1:5:0:0"));
-    cr_expect(trace_has(&trace, "! fixed.count-differs error interchange @17+2:6:0:1 \"03\" expected \"2\""));
-    cr_expect(trace_has(&trace, "! fixed.total-differs error interchange @19+4:6:0:2 \"3.6\""));
-    cr_expect(trace_has(&trace, "! fixed.order error message @24+1:7:1:0"));
-    trace_free(&trace);
+    cr_expect(calls_has(&trace, "! fixed.order error interchange @2+4:2:0:0"));
+    cr_expect(calls_has(&trace, "! fixed.order error interchange @14+1:5:0:0"));
+    cr_expect(calls_has(&trace, "! fixed.count-differs error interchange @17+2:6:0:1 \"03\" expected \"2\""));
+    cr_expect(calls_has(&trace, "! fixed.total-differs error interchange @19+4:6:0:2 \"3.6\""));
+    cr_expect(calls_has(&trace, "! fixed.order error message @24+1:7:1:0"));
+    calls_free(&trace);
     read_text("A\nH\n");
-    cr_expect(trace_has(&trace, "! fixed.trailer-missing error interchange @4"));
+    cr_expect(calls_has(&trace, "! fixed.trailer-missing error interchange @4"));
     over();
 }
 
@@ -413,23 +413,23 @@ Test(fixed, nests_records_and_names_one_without_its_parent) {
         "message M file\nrecord O when 1 1 \"O\"\nrecord L under O when 1 1 \"L\"\nrecord S under L when 1 1 "
         "\"S\"\n");
     read_text("O\nL\nS\nS\nL\nO\nS\n");
-    cr_expect(trace_has(&trace,
+    cr_expect(calls_has(&trace,
                         "> aggregate format=FIXED name=O @0\nO @0:1:1+1\n> aggregate format=FIXED name=L @2\n"
                         "L @2:2:2+1\nS @4:3:3+1\nS @6:4:4+1\n< aggregate 3 segments"));
-    cr_expect(trace_has(&trace, "! fixed.order error message @12+1:7:7:0 expected \"L\""));
+    cr_expect(calls_has(&trace, "! fixed.order error message @12+1:7:7:0 expected \"L\""));
     over();
 }
 
 Test(fixed, groups_records_by_a_key) {
     layout_set("message ORDER key NUMBER\nrecord R\n field NUMBER 1 3\n field ITEM 4 2\n");
     read_text("001aa\n001bb\n002cc\n");
-    cr_expect(trace_has(&trace, "> message format=FIXED name=ORDER ref=001 @0\n") && trace.messages == 2);
+    cr_expect(calls_has(&trace, "> message format=FIXED name=ORDER ref=001 @0\n") && trace.messages == 2);
     over();
     layout_set("message ORDER key NONE\nrecord R\n field NUMBER 1 3\n");
-    struct trace none;
-    trace_init(&none);
+    struct calls none;
+    calls_init(&none);
     cr_expect_null(fixed_new(&layouts, NULL, &none.sink));
-    trace_free(&none);
+    calls_free(&none);
     layouts_free(&layouts);
     LEAKS_NONE();
 }
