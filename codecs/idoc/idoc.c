@@ -68,8 +68,6 @@ struct data_record {
 struct branch {
     uint32_t number, level, segments;
     uint64_t offset;
-    struct value name;
-    char own_name[32];
 };
 
 struct idoc {
@@ -131,7 +129,7 @@ static const struct layout_record *record_exact(const struct idoc *idoc, const u
         if (index == 0)
             return NULL;
         const struct layout_record *record = &idoc->layouts->records[index - 1];
-        if (strncmp(record->name, (const char *)name, length) == 0 && record->name[length] == 0)
+        if (name_is(record->name, name, length))
             return record;
     }
 }
@@ -336,7 +334,12 @@ static void held_judge(struct idoc *idoc) {
     struct value rest = text_field(idoc, beyond, RECORD_CHARS);
     if (rest.length == 0 || !note(idoc, ~hash(name.bytes, name.length)))
         return;
-    place = place_of(&held->place, (uint32_t)(rest.bytes - idoc->text), rest.length);
+    bool transcoded = idoc->text == idoc->transcoded; /* then each character was one byte */
+    uint32_t chars = 0;
+    for (uint32_t i = 0; i < rest.length; i++)
+        chars += (rest.bytes[i] & 0xC0) != 0x80;
+    place = place_of(&held->place, transcoded ? beyond : (uint32_t)(rest.bytes - idoc->text),
+                     transcoded ? chars : rest.length);
     tell(idoc, FINDING_IDOC_BEYOND_LAYOUT, &place, rest, (struct value){0});
 }
 
@@ -466,6 +469,14 @@ static void control_record(struct idoc *idoc, const uint8_t *bytes, uint32_t len
 
 /* ---- data records ---- */
 
+static bool is_name(const uint8_t *bytes, uint32_t length) {
+    for (uint32_t i = 0; i < length; i++) {
+        if (bytes[i] < ' ' || bytes[i] > '~')
+            return false;
+    }
+    return length > 0 && bytes[0] != ' ';
+}
+
 static bool number_read(const uint8_t *bytes, uint32_t length, bool blanks, uint32_t *number) {
     uint32_t sum = 0, digits = 0;
     for (; digits < length && bytes[digits] >= '0' && bytes[digits] <= '9'; digits++)
@@ -490,7 +501,8 @@ static bool data_right(struct idoc *idoc, const uint8_t *bytes, uint32_t length,
     bool blanks = framework->blanks;
     if (!number_read(bytes + framework->number, 6, blanks, &record->number) ||
         !number_read(bytes + framework->parent, 6, blanks, &record->parent) ||
-        !number_read(bytes + framework->level, 2, blanks, &record->level) || bytes[0] == ' ') {
+        !number_read(bytes + framework->level, 2, blanks, &record->level) ||
+        !is_name(bytes, framework->name_length)) {
         place = place_of(&record->place, framework->number, framework->header - framework->number);
         tell(idoc, FINDING_IDOC_SHIFTED, &place,
              (struct value){.bytes = bytes + framework->number, .length = place.length}, (struct value){0});
@@ -531,7 +543,7 @@ static void tree_move(struct idoc *idoc, const struct data_record *record) {
         tell(idoc, FINDING_IDOC_PARENT_UNKNOWN, &place, (struct value){0}, (struct value){0});
         below = held->waits && record->level > held->level;
     }
-    if (below && record->level <= held->level) {
+    if ((below && record->level <= held->level) || (parent == 0 && record->level > 2)) {
         struct place place = place_of(&record->place, idoc->framework->level, 2);
         tell(idoc, FINDING_IDOC_LEVEL_DIFFERS, &place, (struct value){0}, (struct value){0});
     }

@@ -1,6 +1,7 @@
 #include "codecs/layout/layout.h"
 
 #include "codecs/layout/date.h"
+#include "core/base/topic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,8 +25,7 @@ static int out_of_memory(struct layout_error *error) {
 
 uint32_t layouts_record(const struct layouts *layouts, const char *name, size_t length) {
     for (uint32_t i = 0; i < layouts->count; i++) {
-        const char *other = layouts->records[i].name;
-        if (strncmp(other, name, length) == 0 && other[length] == 0)
+        if (name_is(layouts->records[i].name, name, length))
             return i;
     }
     return LAYOUT_ALL;
@@ -33,8 +33,7 @@ uint32_t layouts_record(const struct layouts *layouts, const char *name, size_t 
 
 static uint32_t field_named(const struct layout_record *record, const char *name, size_t length) {
     for (uint32_t i = 0; i < record->field_count; i++) {
-        const char *other = record->fields[i].name;
-        if (strncmp(other, name, length) == 0 && other[length] == 0)
+        if (name_is(record->fields[i].name, name, length))
             return i;
     }
     return LAYOUT_ALL;
@@ -45,7 +44,7 @@ uint32_t layouts_element(const struct layouts *layouts, const char *type, size_t
                          const char *field, size_t field_length) {
     for (uint32_t i = 0; i < layouts->count; i++) {
         const struct layout_record *record = &layouts->records[i];
-        if (strncmp(record->type, type, type_length) != 0 || record->type[type_length] != 0)
+        if (!name_is(record->type, type, type_length))
             continue;
         uint32_t found = field_named(record, field, field_length);
         if (found != LAYOUT_ALL)
@@ -379,6 +378,17 @@ static uint32_t element_number(struct file *file, const char *name) {
     return found ? found : elements_of_type(file->layouts, record->type) + 1;
 }
 
+/* How much there is to hand out of a record; for `rows` of a field. */
+static int values_add(struct file *file, const struct layout_field *field, uint32_t rows) {
+    struct layout_record *record = &file->layouts->records[file->record];
+    record->values += rows;
+    record->value_bytes += rows * field->length;
+    if (record->values > LAYOUT_VALUES_MAX || record->value_bytes > LAYOUT_VALUE_BYTES_MAX)
+        return words_wrong(&file->words, file->error, "a record has at most %u values and %u bytes of them",
+                           LAYOUT_VALUES_MAX, LAYOUT_VALUE_BYTES_MAX);
+    return 0;
+}
+
 /* Keeps them ascending by element: a version of a segment may stand in another order. */
 static int field_add(struct file *file, const struct layout_field *field) {
     struct layout_record *record = &file->layouts->records[file->record];
@@ -441,7 +451,8 @@ static int field_line(struct file *file) {
         return words_wrong(&file->words, file->error, "the record has a field %.40s", field.name);
     file->behind = field.first + field.length * field.occurs;
     field.element = element_number(file, field.name);
-    return field_add(file, &field);
+    result = values_add(file, &field, field.occurs);
+    return result < 0 ? result : field_add(file, &field);
 }
 
 /* table NAME FIRST LENGTH occurs N [depends FIELD] [if ...]; then its columns */
@@ -481,7 +492,8 @@ static int column_line(struct file *file) {
     field.element = table->element;
     table->columns++;
     file->behind = field.first + field.length;
-    return field_add(file, &field);
+    result = values_add(file, &field, table->occurs);
+    return result < 0 ? result : field_add(file, &field);
 }
 
 /* filler LENGTH: what + passes over */
@@ -556,6 +568,10 @@ static const struct {
              {"message", message_line}, {"also", also_line}};
 
 static int line_read(struct file *file) {
+    for (uint32_t i = 0; i < 3 && i < file->words.count; i++) {
+        if (file->words.word[i].bytes)
+            return words_wrong(&file->words, file->error, "a name has no \\x in it");
+    }
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         if (word_is(&file->words, 0, lines[i].word))
             return lines[i].read(file);
@@ -596,9 +612,9 @@ static char *text_keep(struct layouts *layouts, const char *text, size_t length)
 int layouts_add(struct layouts *layouts, const char *text, size_t length, struct layout_error *error) {
     struct file file = {.layouts = layouts, .error = error, .record = LAYOUT_ALL, .table = LAYOUT_ALL};
     *error = (struct layout_error){0};
-    if (memchr(text, 0, length)) {
+    if (memchr(text, 0, length) || !utf8_valid((const uint8_t *)text, length)) {
         words_begin(&file.words, NULL);
-        return words_wrong(&file.words, error, "there is a NUL in it");
+        return words_wrong(&file.words, error, "it is no text in UTF-8");
     }
     char *copy = text_keep(layouts, text, length);
     if (copy == NULL)

@@ -17,7 +17,10 @@
 #define LAYOUT_TESTS_MAX   4u            /* of one record: what it is known by */
 #define LAYOUT_BYTES_MAX   (64u * 1024u) /* of one record */
 #define LAYOUT_OCCURS_MAX  4096u         /* of one table in a record */
-#define LAYOUT_DIGITS_MAX  38u           /* of one number */
+#define LAYOUT_VALUES_MAX  (64u * 1024u) /* of one record, each row of its tables counted */
+#define LAYOUT_VALUE_BYTES_MAX                                                                               \
+    (1024u * 1024u)           /* of one record: its values together; fields may lie over each other */
+#define LAYOUT_DIGITS_MAX 38u /* of one number */
 
 enum layout_type {
     LAYOUT_TEXT,   /* X: trailing blanks are not part of it */
@@ -58,7 +61,7 @@ enum layout_role { LAYOUT_DETAIL, LAYOUT_HEADER, LAYOUT_TRAILER, LAYOUT_IGNORED 
 /* What a trailer says about the records before it. */
 struct layout_sum {
     uint32_t said;  /* index of the trailer's field */
-    uint32_t of;    /* index of a record; LAYOUT_ALL: of all but the ignored ones */
+    uint32_t of;    /* index of a record; LAYOUT_ALL: of all details */
     uint32_t field; /* index in that record, to be added up; LAYOUT_ALL: records are counted */
 };
 #define LAYOUT_ALL UINT32_MAX
@@ -74,6 +77,7 @@ struct layout_record {
     struct layout_test tests[LAYOUT_TESTS_MAX];
     struct layout_field *fields; /* owned by the set; ascending by element */
     uint32_t field_count;
+    uint32_t values, value_bytes; /* of all fields, each row of a table counted */
     uint32_t sum_count;
     struct layout_sum sums[LAYOUT_TESTS_MAX];
 };

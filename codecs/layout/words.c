@@ -52,6 +52,7 @@ static int quoted_read(struct words *words, struct word *word, struct layout_err
             *to++ = *from++;
             continue;
         }
+        word->bytes = word->bytes || from[1] == 'x';
         size_t taken = escape_read(from + 1, to++);
         if (taken == 0)
             return words_wrong(words, error,

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define WORDS_MAX 64u /* on one line */
 
@@ -24,8 +25,14 @@ struct words {
         char *text; /* NUL behind it; a quoted word may hold NULs of its own */
         uint32_t length;
         bool quoted;
+        bool bytes; /* has \xHH: it may be no text */
     } word[WORDS_MAX];
 };
+
+/* Whether a name of a file is this text, which may have any bytes. */
+static inline bool name_is(const char *name, const void *text, size_t length) {
+    return strlen(name) == length && memcmp(name, text, length) == 0;
+}
 
 void words_begin(struct words *words, char *text);
 /* 1: the next line's words; 0: no more; -EINVAL. */

@@ -219,13 +219,8 @@ static void text_take(struct csv *csv, const uint8_t *bytes, size_t length) {
 static void codepage_take(struct csv *csv, const uint8_t *bytes, size_t length) {
     uint8_t out[TRANSCODE_BYTES];
     while (length > 0) {
-        size_t part = length < TRANSCODE_BYTES / 3 ? length : TRANSCODE_BYTES / 3, bad = SIZE_MAX;
-        size_t n = codepage_text(csv->codepage, bytes, part, out, &bad);
-        if (bad != SIZE_MAX) {
-            struct place place = {.offset = csv->origin, .line = csv->line};
-            csv_tell(csv, FINDING_CHARSET_VIOLATED, &place, (struct value){.bytes = bytes + bad, .length = 1},
-                     csv_text(codepage_name(csv->codepage)));
-        }
+        size_t part = length < TRANSCODE_BYTES / 3 ? length : TRANSCODE_BYTES / 3, bad;
+        size_t n = codepage_text(csv->codepage, bytes, part, out, &bad); /* what is bad is found in its row */
         text_take(csv, out, n);
         bytes += part;
         length -= part;

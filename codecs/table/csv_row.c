@@ -322,8 +322,7 @@ static void key_cells_find(struct csv *csv, const struct row *row, bool has_name
             if (has_names)
                 text = trimmed(cell_text(csv, row, row->first + cell, &slow));
             csv->scratch_used = 0;
-            bool named =
-                has_names && text.length == strlen(name) && memcmp(text.bytes, name, text.length) == 0;
+            bool named = has_names && text.length > 0 && name_is(name, text.bytes, text.length);
             if (csv->key_cells[i] == 0 && (number ? csv->numbers[cell] == number : named))
                 csv->key_cells[i] = cell + 1;
         }
@@ -444,6 +443,23 @@ static bool row_is_ragged(struct csv *csv, const struct row *row) {
     return csv_tell(csv, FINDING_CSV_RAGGED, &place, csv_text(found), csv_text(expected));
 }
 
+/* Bytes that are no text of the charset; in one that was transcoded they have become U+FFFD. */
+static void charset_judge(struct csv *csv, const struct row *row) {
+    uint32_t first = 0, length = row->length;
+    if (csv->high && csv->codepage != CODEPAGE_UTF8) {
+        const uint8_t *found = memmem(row->bytes, row->length, "\xEF\xBF\xBD", 3);
+        if (found == NULL)
+            return;
+        first = (uint32_t)(found - row->bytes);
+        length = 3;
+    } else if (!row->foreign) {
+        return;
+    }
+    struct place place = csv_place(csv, row, first, length, 0);
+    csv_tell(csv, FINDING_CHARSET_VIOLATED, &place, (struct value){0},
+             csv_text(codepage_name(csv->codepage)));
+}
+
 /* A row of the table, perhaps its header. */
 static void row_take(struct csv *csv, struct row *row) {
     const struct dialect *dialect = csv->dialect;
@@ -466,8 +482,7 @@ static void row_take(struct csv *csv, struct row *row) {
     row_belongs(csv, row);
     struct place place = csv_place(csv, row, 0, row->length, 0);
     bool refused = false;
-    if (row->foreign)
-        csv_tell(csv, FINDING_CHARSET_VIOLATED, &place, (struct value){0}, csv_text("UTF-8"));
+    charset_judge(csv, row);
     if (csv->too_many_cells || csv->segments >= csv->report.profile.segments_max)
         refused = csv_tell(csv, FINDING_TOO_LARGE, &place, (struct value){0}, (struct value){0});
     if (refused || row_is_ragged(csv, row))

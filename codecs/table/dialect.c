@@ -1,6 +1,7 @@
 #include "codecs/table/dialect.h"
 
 #include "codecs/layout/date.h"
+#include "core/base/topic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -250,6 +251,10 @@ static const struct {
              {"open", flag_line}};
 
 static int line_read(struct file *file) {
+    for (uint32_t i = 0; i < file->words.count; i++) {
+        if (file->words.word[i].bytes)
+            return wrong(file, "text, without \\x");
+    }
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         if (word_is(&file->words, 0, lines[i].word))
             return lines[i].read(file);
@@ -292,8 +297,8 @@ int dialect_read(struct dialect *dialect, const char *text, size_t length, struc
     memcpy(dialect->text, text, length);
     dialect->text[length] = 0;
     words_begin(&file.words, dialect->text);
-    if (memchr(text, 0, length))
-        return words_wrong(&file.words, error, "there is a NUL in it");
+    if (memchr(text, 0, length) || !utf8_valid((const uint8_t *)text, length))
+        return words_wrong(&file.words, error, "it is no text in UTF-8");
     int result;
     while ((result = words_next(&file.words, error)) > 0) {
         result = line_read(&file);
@@ -311,8 +316,7 @@ void dialect_free(struct dialect *dialect) {
 
 uint32_t dialect_column(const struct dialect *dialect, const char *name, size_t length) {
     for (uint32_t i = 0; i < dialect->column_count; i++) {
-        const char *other = dialect->columns[i].name;
-        if (strncmp(other, name, length) == 0 && other[length] == 0)
+        if (name_is(dialect->columns[i].name, name, length))
             return i + 1;
     }
     return 0;

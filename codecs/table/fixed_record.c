@@ -164,7 +164,8 @@ static uint32_t rows_of(struct fixed *fixed, const struct layout_field *field, u
                                                               : field->occurs + 1;
     if (rows <= field->occurs)
         return rows;
-    struct place place = place_of(fixed, fixed->bytes + field->first, 0, field->element);
+    uint32_t first = field->first < fixed->length ? field->first : fixed->length;
+    struct place place = place_of(fixed, fixed->bytes + first, 0, field->element);
     fixed_tell(fixed, FINDING_FIXED_OCCURS, &place, value, (struct value){0});
     return field->occurs;
 }
@@ -289,7 +290,10 @@ static void trailer_judge(struct fixed *fixed, uint32_t index) {
         const struct layout_sum *sum = &trailer->sums[k];
         const struct layout_field *field = &trailer->fields[sum->said];
         struct value said = element_value(fixed, field->element);
-        struct place place = place_of(fixed, fixed->bytes + field->first, field->length, field->element);
+        uint32_t first = field->first < fixed->length ? field->first : fixed->length;
+        uint32_t rest = fixed->length - first;
+        struct place place = place_of(fixed, fixed->bytes + first,
+                                      field->length < rest ? field->length : rest, field->element);
         const struct fixed_total *total = &fixed->totals[index * LAYOUT_TESTS_MAX + k];
         __int128 amount, counted = total->sum;
         bool counts = sum->field == LAYOUT_ALL;

@@ -114,6 +114,8 @@ Test(layout, says_what_is_wrong_and_in_which_line) {
         {"record \"A\n", "a quote is not closed", 1},
         {"record \"A\\q\"\n", "behind a backslash", 1},
         {"record \"A\"x\n", "stands a blank", 1},
+        {"record \"A\\x42\"\n", "has no \\x in it", 1},
+        {"record \xFF\n", "no text in UTF-8", 0},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         cr_expect(add(wrong[i].text) < 0, "%s", wrong[i].text);
@@ -121,7 +123,7 @@ Test(layout, says_what_is_wrong_and_in_which_line) {
                   wrong[i].text, error.line, error.text);
         layouts_free(&layouts);
     }
-    cr_expect(layouts_add(&layouts, "a\0b", 3, &error) < 0 && strstr(error.text, "NUL"));
+    cr_expect(layouts_add(&layouts, "a\0b", 3, &error) < 0 && strstr(error.text, "no text in UTF-8"));
     layouts_free(&layouts);
     LEAKS_NONE();
 }
