@@ -87,6 +87,7 @@ struct idoc {
     uint32_t carried;
     uint64_t lost; /* bytes of this record that did not fit */
     bool interchange_open, told_no_control;
+    uint64_t interchange_offset;
     uint32_t messages;
     /* the message */
     bool message_open;
@@ -400,6 +401,7 @@ static void interchange_begin(struct idoc *idoc) {
     if (idoc->interchange_open)
         return;
     idoc->interchange_open = true;
+    idoc->interchange_offset = idoc->offset;
     struct document_head head = {.format = text_value("IDOC"), .offset = idoc->offset};
     report_begin(&idoc->report, DOCUMENT_INTERCHANGE);
     idoc->report.sink->begin(idoc->report.sink->context, DOCUMENT_INTERCHANGE, &head);
@@ -434,9 +436,10 @@ static struct document_head control_head(const struct idoc *idoc) {
 static bool control_right(const struct idoc *idoc) {
     struct value direct = control_value(idoc, C_DIRECT), document = control_value(idoc, C_DOCUMENT);
     struct value date = control_value(idoc, C_DATE), name = text_field(idoc, 0, 10);
+    struct value type = control_value(idoc, C_TYPE), message = control_value(idoc, C_MESSAGE);
     return name.length == strlen(idoc->framework->control) && all_digits(date.bytes, date.length) &&
-           control_value(idoc, C_TYPE).length > 0 && direct.length == 1 &&
-           (direct.bytes[0] == '1' || direct.bytes[0] == '2') &&
+           type.length > 0 && type.bytes[0] != ' ' && (message.length == 0 || message.bytes[0] != ' ') &&
+           direct.length == 1 && (direct.bytes[0] == '1' || direct.bytes[0] == '2') &&
            (document.length == 0 || memchr(document.bytes, ' ', document.length) == NULL);
 }
 
@@ -462,6 +465,11 @@ static void control_record(struct idoc *idoc, const uint8_t *bytes, uint32_t len
         memcpy(idoc->document, bytes + 13, length < 29 ? length - 13 : 16);
     if (length < idoc->controls[old]->length)
         tell(idoc, FINDING_IDOC_CONTROL_SHORT, &place, (struct value){0}, (struct value){0});
+    if (length > idoc->controls[old]->length &&
+        length != RECORD_CHARS) { /* filled like all others it may be */
+        struct place rest = place_of(&place, idoc->controls[old]->length, 0);
+        tell(idoc, FINDING_IDOC_RECORD_LONG, &rest, (struct value){0}, (struct value){0});
+    }
     if (!control_right(idoc))
         tell(idoc, FINDING_IDOC_CONTROL, &place, (struct value){0}, (struct value){0});
     segment_send(idoc, idoc->controls[old], 0, text_value(idoc->framework->control), &place);
@@ -524,12 +532,13 @@ static bool data_right(struct idoc *idoc, const uint8_t *bytes, uint32_t length,
     return true;
 }
 
-static bool on_branch(const struct idoc *idoc, uint32_t number) {
+/* The level of an open segment with this number; 0: there is none. */
+static uint32_t branch_level(const struct idoc *idoc, uint32_t number) {
     for (uint32_t i = 0; i < idoc->depth; i++) {
         if (idoc->branches[i].number == number)
-            return true;
+            return idoc->branches[i].level;
     }
-    return false;
+    return 0;
 }
 
 /* Ends what this record is not beneath of, and sends the one that waits. */
@@ -537,13 +546,13 @@ static void tree_move(struct idoc *idoc, const struct data_record *record) {
     const struct data_record *held = &idoc->held;
     uint32_t parent = record->parent;
     bool below = held->waits && parent != 0 && parent == held->number;
-    bool known = parent == 0 || below || on_branch(idoc, parent);
+    uint32_t level = below ? held->level : branch_level(idoc, parent);
+    bool known = parent == 0 || level > 0;
     if (!known) {
         struct place place = place_of(&record->place, idoc->framework->parent, 6);
         tell(idoc, FINDING_IDOC_PARENT_UNKNOWN, &place, (struct value){0}, (struct value){0});
         below = held->waits && record->level > held->level;
-    }
-    if ((below && record->level <= held->level) || (parent == 0 && record->level > 2)) {
+    } else if (parent == 0 ? record->level < 1 || record->level > 2 : record->level != level + 1) {
         struct place place = place_of(&record->place, idoc->framework->level, 2);
         tell(idoc, FINDING_IDOC_LEVEL_DIFFERS, &place, (struct value){0}, (struct value){0});
     }
@@ -569,6 +578,11 @@ static void data_record(struct idoc *idoc, const uint8_t *bytes, uint32_t length
         return;
     }
     record.place.segment = ++idoc->segments;
+    if (idoc->segments > idoc->report.profile.segments_max) {
+        if (idoc->segments == idoc->report.profile.segments_max + 1)
+            tell(idoc, FINDING_TOO_LARGE, &record.place, (struct value){0}, (struct value){0});
+        return;
+    }
     if (!data_right(idoc, bytes, length, &record))
         return;
     if (record.number != idoc->number_next) {
@@ -755,7 +769,7 @@ void idoc_end(struct idoc *idoc) {
         line_take(idoc, idoc->carry, idoc->carried, 0);
     message_end(idoc);
     if (idoc->interchange_open) {
-        struct document_tail tail = {.length = idoc->offset,
+        struct document_tail tail = {.length = idoc->offset - idoc->interchange_offset,
                                      .messages = idoc->messages,
                                      .errors = idoc->report.errors[DOCUMENT_INTERCHANGE]};
         idoc->report.sink->end(idoc->report.sink->context, DOCUMENT_INTERCHANGE, &tail);

@@ -504,3 +504,54 @@ Test(idoc, is_not_made_without_control_records_or_memory) {
     calls_free(&trace);
     LEAKS_NONE();
 }
+
+/* ---- mutations ---- */
+
+/* Another digit at each place of a record's numbers is noticed, and nothing else than a finding happens. */
+Test(idoc, notices_every_digit_that_is_changed) {
+    struct file good = file_small();
+    size_t at = 525;
+    for (unsigned record = 1; record < 5; record++) {
+        const uint8_t *end = memchr(good.bytes + at, '\n', good.length - at);
+        for (size_t place = 30; place < 63; place++) {
+            struct file bad = good;
+            bad.bytes[at + place] = bad.bytes[at + place] == '7' ? '8' : '7';
+            struct calls trace;
+            read_bytes(&trace, NULL, bad.bytes, bad.length);
+            cr_expect(trace.refused == 1, "record %u, byte %zu: %s", record, place, calls_text(&trace));
+            calls_free(&trace);
+        }
+        at = (size_t)(end - good.bytes) + 1;
+    }
+}
+
+/* A blank too much or too few before the data of a record shifts what stands behind it. */
+Test(idoc, notices_a_byte_that_is_lost_or_put_in) {
+    struct file good = file_small();
+    for (size_t at = 0; at < 525 + 61; at++) {
+        if (good.bytes[at] == '\n')
+            continue;
+        struct file less = good, more = good;
+        memmove(less.bytes + at, good.bytes + at + 1, good.length - at - 1);
+        less.length--;
+        memmove(more.bytes + at + 1, good.bytes + at, good.length - at);
+        more.length++;
+        struct calls trace;
+        read_bytes(&trace, NULL, less.bytes, less.length);
+        cr_expect(trace.findings > 0, "without byte %zu: %s", at, calls_text(&trace));
+        calls_free(&trace);
+        read_bytes(&trace, NULL, more.bytes, more.length);
+        cr_expect(trace.findings > 0, "byte %zu twice: %s", at, calls_text(&trace));
+        calls_free(&trace);
+    }
+}
+
+Test(idoc, bounds_the_segments_of_a_message) {
+    struct file file = file_small();
+    struct profile profile = {.segments_max = 3};
+    struct calls trace;
+    read_bytes(&trace, &profile, file.bytes, file.length);
+    cr_expect(trace.segments == 3 && trace.refused == 1);
+    cr_expect(calls_count(&trace, "! document.too-large error message @666+79:4:4:0") == 1);
+    calls_free(&trace);
+}

@@ -435,6 +435,33 @@ Test(csv, bounds_the_cells_of_a_row) {
     over();
 }
 
+/* ---- mutations ---- */
+
+/* Each mark that is lost or doubled is noticed. */
+Test(csv, notices_every_delimiter_quote_and_line_break_that_is_lost_or_doubled) {
+    static const char good[] = "a,b,c\n1,\"x,y\",2\n3,\"q\",4\n5,6,7\n";
+    for (size_t at = 6; at < sizeof good - 2; at++) {
+        if (strchr(",\"\n", good[at]) == NULL || (at >= 8 && at <= 11 && good[at] == ','))
+            continue; /* a comma inside of quotes is text */
+        for (unsigned doubled = 0; doubled < 2; doubled++) {
+            char bad[sizeof good + 1];
+            size_t length = sizeof good - 1;
+            memcpy(bad, good, sizeof good);
+            if (doubled && good[at] != '\n')
+                memmove(bad + at + 1, good + at, length++ - at);
+            else if (!doubled)
+                memmove(bad + at, good + at + 1, length-- - at);
+            else
+                continue; /* an empty line is nothing */
+            dialect_file("rfc4180");
+            read_bytes(NULL, bad, length);
+            cr_expect(trace.findings > 0, "%s byte %zu: %s", doubled ? "twice" : "without", at,
+                      calls_text(&trace));
+            over();
+        }
+    }
+}
+
 /* ---- dialects ---- */
 
 Test(dialect, says_what_is_wrong_and_in_which_line) {

@@ -433,3 +433,43 @@ Test(fixed, groups_records_by_a_key) {
     layouts_free(&layouts);
     LEAKS_NONE();
 }
+
+/* ---- mutations ---- */
+
+/* Another digit in a count, a total or what is added up is noticed. */
+Test(fixed, notices_every_digit_that_is_changed_and_every_record_that_is_lost) {
+    static const char good[] = "H\nL015\nL020\nL300\nT030335\n";
+    const char *layout =
+        "message M from H\nrecord H when 1 1 \"H\"\nrecord L under H when 1 1 \"L\"\n field QTY 2 3 "
+        "9V1\nrecord T trailer when 1 1 \"T\"\n field LINES 2 2 9\n field SUM 4 4 9V1\n count LINES "
+        "L\n total SUM L QTY\n";
+    layout_set(layout);
+    read_text(good);
+    cr_expect(trace.findings == 0, "%s", calls_text(&trace));
+    calls_free(&trace);
+    for (size_t at = 0; at < sizeof good - 1; at++) {
+        char bad[sizeof good];
+        memcpy(bad, good, sizeof good);
+        if (bad[at] >= '0' && bad[at] <= '9') {
+            bad[at] = bad[at] == '7' ? '8' : '7';
+        } else if (bad[at] == 'L' || bad[at] == 'T') {
+            size_t line = strcspn(good + at, "\n") + 1;
+            memmove(bad + at, good + at + line, sizeof good - at - line);
+        } else {
+            continue;
+        }
+        read_text(bad);
+        cr_expect(trace.findings > 0, "byte %zu: %s", at, calls_text(&trace));
+        calls_free(&trace);
+    }
+    layouts_free(&layouts);
+}
+
+Test(fixed, bounds_the_segments_of_a_message) {
+    layout_set("message M file\nrecord R\n field X 1 1\n");
+    struct profile profile = {.segments_max = 2};
+    read_bytes(&profile, "a\nb\nc\nd\n", 8);
+    cr_expect(trace.segments == 2 && trace.refused == 1 &&
+              calls_count(&trace, "! document.too-large error") == 2);
+    over();
+}
