@@ -320,6 +320,13 @@ static struct value held_name(const struct idoc *idoc) {
     return text_value(idoc->held.layout ? idoc->held.layout->type : idoc->held.name);
 }
 
+static uint32_t characters(struct value value) {
+    uint32_t count = 0;
+    for (const uint8_t *at = value.bytes; at && at < value.bytes + value.length; at++)
+        count += (*at & 0xC0) != 0x80;
+    return count;
+}
+
 /* What there is to say about the layout of the record that goes out. */
 static void held_judge(struct idoc *idoc) {
     struct data_record *held = &idoc->held;
@@ -336,11 +343,8 @@ static void held_judge(struct idoc *idoc) {
     if (rest.length == 0 || !note(idoc, ~hash(name.bytes, name.length)))
         return;
     bool transcoded = idoc->text == idoc->transcoded; /* then each character was one byte */
-    uint32_t chars = 0;
-    for (uint32_t i = 0; i < rest.length; i++)
-        chars += (rest.bytes[i] & 0xC0) != 0x80;
     place = place_of(&held->place, transcoded ? beyond : (uint32_t)(rest.bytes - idoc->text),
-                     transcoded ? chars : rest.length);
+                     transcoded ? characters(rest) : rest.length);
     tell(idoc, FINDING_IDOC_BEYOND_LAYOUT, &place, rest, (struct value){0});
 }
 

@@ -421,9 +421,11 @@ static int field_options(struct file *file, uint32_t i, struct layout_field *fie
 }
 
 static int field_begin(struct file *file, struct layout_field *field) {
-    if (file->record == LAYOUT_ALL || file->words.count < 4)
-        return words_wrong(&file->words, file->error,
-                           "expected a name, the first byte and a length, in a record");
+    if (file->record == LAYOUT_ALL || file->words.count < 4) {
+        (void)words_wrong(&file->words, file->error,
+                          "expected a name, the first byte and a length, in a record");
+        return -EINVAL;
+    }
     *field = (struct layout_field){
         .name = file->words.word[1].text, .codepage = file->layouts->codepage, .occurs = 1};
     return field_place(file, field);
@@ -431,7 +433,7 @@ static int field_begin(struct file *file, struct layout_field *field) {
 
 /* field NAME FIRST LENGTH [TYPE] [options] */
 static int field_line(struct file *file) {
-    struct layout_field field;
+    struct layout_field field = {0};
     uint32_t i = 4;
     file->behind = file->table == LAYOUT_ALL ? file->behind : 0;
     if (file->table != LAYOUT_ALL) {
@@ -457,7 +459,7 @@ static int field_line(struct file *file) {
 
 /* table NAME FIRST LENGTH occurs N [depends FIELD] [if ...]; then its columns */
 static int table_line(struct file *file) {
-    struct layout_field field;
+    struct layout_field field = {0};
     file->table = LAYOUT_ALL;
     int result = field_begin(file, &field);
     if (result == 0)
@@ -475,7 +477,7 @@ static int table_line(struct file *file) {
 
 /* column NAME FIRST LENGTH [TYPE] [options] */
 static int column_line(struct file *file) {
-    struct layout_field field;
+    struct layout_field field = {0};
     uint32_t i = 4;
     if (file->table == LAYOUT_ALL)
         return words_wrong(&file->words, file->error, "a column stands behind its table");

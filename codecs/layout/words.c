@@ -36,9 +36,10 @@ static size_t escape_read(const char *text, char *value) {
         *value = '\t';
         return 1;
     }
-    if (*text != 'x' || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0)
+    int high = *text == 'x' ? hex_digit(text[1]) : -1, low = high < 0 ? -1 : hex_digit(text[2]);
+    if (high < 0 || low < 0)
         return 0;
-    *value = (char)(hex_digit(text[1]) << 4 | hex_digit(text[2]));
+    *value = (char)(high * 16 + low);
     return 3;
 }
 

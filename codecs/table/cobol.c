@@ -108,6 +108,8 @@ static bool packed_read(const struct layout_field *field, const uint8_t *bytes, 
 static bool binary_read(const struct layout_field *field, const uint8_t *bytes, struct digits *digits) {
     uint64_t number = 0;
     uint32_t length = field->length;
+    if (length == 0 || length > sizeof number)
+        return false;
     for (uint32_t i = 0; i < length; i++)
         number = number << 8 | bytes[field->little_endian ? length - 1 - i : i];
     uint64_t sign = UINT64_C(1) << (8 * length - 1);

@@ -25,10 +25,32 @@ static inline void cell_end(struct csv *csv, uint32_t end) {
         csv->too_many_cells = true;
 }
 
+/* After a byte that ends neither a cell nor a row, and is not escaped. */
+static enum scalar_state state_after(const struct csv *csv, uint8_t c, uint32_t offset) {
+    const struct dialect *dialect = csv->dialect;
+    bool quote = dialect->quote && c == (uint8_t)dialect->quote;
+    switch (csv->state) {
+    case CELL_BEGINS:
+        if (offset == 0 && dialect->comment && c == (uint8_t)dialect->comment)
+            return ROW_IS_COMMENT;
+        return quote ? CELL_QUOTED : CELL_PLAIN;
+    case CELL_QUOTED:
+        return quote ? CELL_CLOSED : CELL_QUOTED;
+    case CELL_CLOSED:
+        if (quote && !dialect->escape)
+            return CELL_QUOTED;
+        return c == '\r' ? CELL_CLOSED : CELL_PLAIN;
+    case CELL_PLAIN:
+    case ROW_IS_COMMENT:
+        break;
+    }
+    return csv->state;
+}
+
 /* Byte by byte: for what the masks do not know. Returns the record that is open then. */
 static const uint8_t *scan_slow(struct csv *csv, const uint8_t *record, const uint8_t *end) {
     const struct dialect *dialect = csv->dialect;
-    uint8_t quote = (uint8_t)dialect->quote, delimiter = (uint8_t)csv->delimiter;
+    uint8_t delimiter = (uint8_t)csv->delimiter;
     uint8_t escape = (uint8_t)dialect->escape, newline = (uint8_t)dialect->newline;
     for (const uint8_t *at = record + csv->scanned; at < end; at++) {
         uint8_t c = *at;
@@ -36,30 +58,20 @@ static const uint8_t *scan_slow(struct csv *csv, const uint8_t *record, const ui
         bool released = csv->closed; /* by the escape before it; only where there is one */
         csv->high = csv->high || c >= 0x80;
         csv->closed = escape && c == escape && !released && csv->state != ROW_IS_COMMENT;
-        if (released || csv->closed) {
-            csv->state = csv->state == CELL_QUOTED ? CELL_QUOTED : CELL_PLAIN;
-        } else if (csv->state == CELL_QUOTED) {
-            csv->state = c == quote ? CELL_CLOSED : CELL_QUOTED;
-        } else if (csv->state == CELL_CLOSED && c == quote && !escape) {
-            csv->state = CELL_QUOTED;
-        } else if (c == newline) {
+        bool free = csv->state != CELL_QUOTED && !released && !csv->closed;
+        if (free && c == newline) {
             cell_end(csv, offset);
             csv_record(csv, record, offset, offset + 1);
             row_begin(csv);
             return at + 1;
-        } else if (csv->state == ROW_IS_COMMENT) {
-            continue;
-        } else if (c == delimiter) {
+        }
+        if (free && c == delimiter && csv->state != ROW_IS_COMMENT) {
             cell_end(csv, offset);
             csv->state = CELL_BEGINS;
-        } else if (csv->state == CELL_BEGINS && quote && c == quote) {
-            csv->state = CELL_QUOTED;
-        } else if (offset == 0 && dialect->comment && c == (uint8_t)dialect->comment) {
-            csv->state = ROW_IS_COMMENT;
-        } else if (csv->state == CELL_CLOSED && c != '\r') {
-            csv->state = CELL_PLAIN;
-        } else if (csv->state == CELL_BEGINS) {
-            csv->state = CELL_PLAIN;
+        } else if (released || csv->closed) {
+            csv->state = csv->state == CELL_QUOTED ? CELL_QUOTED : CELL_PLAIN;
+        } else {
+            csv->state = state_after(csv, c, offset);
         }
     }
     csv->scanned = (uint32_t)(end - record);

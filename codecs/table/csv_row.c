@@ -123,13 +123,11 @@ static struct value cell_text(struct csv *csv, const struct row *row, uint32_t c
     uint8_t quote = (uint8_t)csv->dialect->quote;
     struct value value = {.bytes = bytes, .length = length};
     bool in_quotes = quote && length >= 2 && bytes[0] == quote && bytes[length - 1] == quote;
-    if (csv->escaped || (length > 0 && quote && bytes[0] == quote && !in_quotes))
-        value = cell_slow(csv, row, first, length, slow);
-    else if (in_quotes && memchr(bytes + 1, quote, length - 2))
+    bool was_quoted = quote && length > 0 && bytes[0] == quote;
+    if (csv->escaped || (was_quoted && (!in_quotes || memchr(bytes + 1, quote, length - 2))))
         value = cell_slow(csv, row, first, length, slow);
     else if (in_quotes)
         value = (struct value){.bytes = bytes + 1, .length = length - 2};
-    bool was_quoted = quote && length > 0 && bytes[0] == quote;
     if (row->foreign && !utf8_valid(value.bytes, value.length)) {
         size_t bad;
         uint8_t *out = csv->scratch + csv->scratch_used;

@@ -205,7 +205,8 @@ static bool key_known(const struct layouts *layouts) {
 
 struct fixed *fixed_new(const struct layouts *layouts, const struct profile *profile,
                         const struct document_sink *sink) {
-    if (layouts->count == 0 || !key_known(layouts))
+    uint32_t records = layouts->count;
+    if (records == 0 || !key_known(layouts))
         return NULL;
     struct fixed *fixed = calloc(1, sizeof *fixed);
     if (fixed == NULL)
@@ -221,8 +222,8 @@ struct fixed *fixed_new(const struct layouts *layouts, const struct profile *pro
     fixed->scratch = malloc(fixed->scratch_room + 1);
     fixed->elements = calloc(values, sizeof *fixed->elements);
     fixed->components = calloc(values, sizeof *fixed->components);
-    fixed->counts = calloc(layouts->count, sizeof *fixed->counts);
-    fixed->totals = calloc(layouts->count * LAYOUT_TESTS_MAX, sizeof *fixed->totals);
+    fixed->counts = calloc(records, sizeof *fixed->counts);
+    fixed->totals = calloc(records * (size_t)LAYOUT_TESTS_MAX, sizeof *fixed->totals);
     if (!fixed->carry || !fixed->scratch || !fixed->elements || !fixed->components || !fixed->counts ||
         !fixed->totals) {
         fixed_free(fixed);

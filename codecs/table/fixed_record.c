@@ -398,9 +398,9 @@ static bool message_find(struct fixed *fixed, uint32_t index) {
         message_end(fixed);
         return false;
     }
-    if (whole && !fixed->message_open)
-        message_begin(fixed, (struct value){0});
-    else if (layouts->message == LAYOUT_EACH || (layouts->message == LAYOUT_FROM && layouts->from == index))
+    bool begins = layouts->message == LAYOUT_EACH || (whole && !fixed->message_open) ||
+                  (layouts->message == LAYOUT_FROM && layouts->from == index);
+    if (begins)
         message_begin(fixed, (struct value){0});
     else if (layouts->message == LAYOUT_KEY)
         key_take(fixed);
