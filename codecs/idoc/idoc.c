@@ -19,14 +19,13 @@
 /* Where the header of a data record has what. */
 struct framework {
     const char *control;
-    uint32_t control_chars;
     uint32_t header; /* SDATA stands behind it */
     uint32_t name_length, client, document, number, parent, level;
     bool blanks; /* numbers end with blanks */
 };
 static const struct framework frameworks[2] = {
-    {"EDI_DC40", 524, HEADER_CHARS, 30, 30, 33, 49, 55, 61, false},
-    {"EDI_DC", 0, 55, 10, 10, 13, 29, 45, 51, true},
+    {"EDI_DC40", HEADER_CHARS, 30, 30, 33, 49, 55, 61, false},
+    {"EDI_DC", 55, 10, 10, 13, 29, 45, 51, true},
 };
 
 enum control_field {

@@ -138,7 +138,9 @@ static struct value cell_text(struct csv *csv, const struct row *row, uint32_t c
         value = trimmed(value);
     bool is_null = !was_quoted && csv->dialect->null && value.length == strlen(csv->dialect->null) &&
                    memcmp(value.bytes, csv->dialect->null, value.length) == 0;
-    return (value.length == 0 && !was_quoted) || is_null ? (struct value){0} : value;
+    if ((value.length == 0 && !was_quoted) || is_null)
+        return (struct value){0};
+    return value;
 }
 
 /* What the column's type makes of a cell, and what is wrong with it; FINDING_CODES: nothing. */
