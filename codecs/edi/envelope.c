@@ -171,12 +171,13 @@ static bool refs_room(struct refs *refs) {
 
 bool refs_seen(struct refs *refs, struct value value) {
     uint64_t hash = XXH3_64bits(value.bytes, value.length);
+    if (hash == 0)
+        hash = 1;
+    if (refs->count > 0 && *slot_of(refs->slots, refs->size, hash) != 0)
+        return true;
     if (!refs_room(refs))
         return false;
-    uint64_t *slot = slot_of(refs->slots, refs->size, hash == 0 ? 1 : hash);
-    if (*slot != 0)
-        return true;
-    *slot = hash == 0 ? 1 : hash;
+    *slot_of(refs->slots, refs->size, hash) = hash;
     refs->count++;
     return false;
 }
