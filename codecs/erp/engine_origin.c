@@ -1,6 +1,5 @@
 /* Where a message came from, and what was found about it. */
 #include "codecs/erp/engine_parts.h"
-#include "core/base/utf8.h"
 
 #include <string.h>
 
@@ -104,12 +103,9 @@ static struct value cut(struct value value) {
 }
 
 static void text_set(struct erp_engine *engine, char **field, struct value value) {
-    if (value.length == 0)
-        return;
-    if (utf8_text(value.bytes, value.length) && !memchr(value.bytes, 0, value.length))
-        *field = arena_text(&engine->arena, value.bytes, value.length);
-    else
-        *field = arena_text(&engine->arena, "?", 1);
+    char *text = value.length ? engine_repaired(engine, value) : NULL;
+    if (text)
+        *field = text;
 }
 
 /* The finding as a part of the message. */

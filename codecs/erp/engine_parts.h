@@ -94,6 +94,9 @@ void **engine_slot(struct erp_engine *engine, ProtobufCMessage *message,
 /* A string of the arena in UTF-8, without blanks at its ends. */
 char *engine_string(struct erp_engine *engine, struct value text, const struct spot *spot);
 
+/* What is UTF-8 of a text, and no zero byte, as a string of the arena. */
+char *engine_repaired(struct erp_engine *engine, struct value text);
+
 /* The text of one leaf, without release characters and blanks at its ends. */
 struct texts {
     struct value text;

@@ -69,8 +69,7 @@ ProtobufCMessage *engine_walk(struct erp_engine *engine, ProtobufCMessage *messa
 
 /* ---- Texts -------------------------------------------------------------------------------------------- */
 
-/* What is valid of a text, and no zero byte. */
-static char *repaired(struct erp_engine *engine, struct value text) {
+char *engine_repaired(struct erp_engine *engine, struct value text) {
     char *copy = arena_take(&engine->arena, (size_t)text.length + 1);
     size_t n = 0;
     for (uint32_t i = 0; copy && i < text.length;) {
@@ -106,7 +105,7 @@ char *engine_string(struct erp_engine *engine, struct value text, const struct s
     if (LIKELY(!odd) || (utf8_valid(text.bytes, n) && !memchr(text.bytes, 0, n)))
         return copy;
     origin_find(engine, FINDING_MAP_TEXT, spot);
-    return repaired(engine, text);
+    return engine_repaired(engine, text);
 }
 
 static void text_write(struct erp_engine *engine, ProtobufCMessage *message,

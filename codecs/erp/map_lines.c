@@ -22,8 +22,8 @@ bool map_fail_memory(struct map_error *error) {
 }
 
 bool map_word_is(const struct map_word *word, const char *text) {
-    size_t n = strlen(text);
-    return word && word->length == n && (n == 0 || memcmp(word->text, text, n) == 0);
+    return word && word->length == strlen(text) &&
+           (word->length == 0 || memcmp(word->text, text, word->length) == 0);
 }
 
 /* The length of the word at p; 0: something in it is not closed before the line's end. */
