@@ -89,7 +89,6 @@ static bool write_event(struct convert_run *run, const struct erp_result *result
         fputs("}\n", stdout);
         free(text);
     }
-    free(event.event);
     return done;
 }
 

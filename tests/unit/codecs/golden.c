@@ -41,11 +41,16 @@ void golden_path(const char *path, char *full, size_t size) {
     snprintf(full, size, "%.*s%s", root, __FILE__, path);
 }
 
-uint8_t *golden_file(const char *path, size_t *n) {
+FILE *golden_open(const char *path) {
     char full[1024];
     golden_path(path, full, sizeof full);
     FILE *file = fopen(full, "rb");
     cr_assert(file, "%s", full);
+    return file;
+}
+
+uint8_t *golden_file(const char *path, size_t *n) {
+    FILE *file = golden_open(path);
     size_t room = 1 << 20;
     uint8_t *content = malloc(room);
     *n = fread(content, 1, room, file);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Bytes of a hex text in which blanks do not count. */
 size_t golden_hex(const char *hex, uint8_t *out, size_t out_size);
@@ -35,6 +36,8 @@ uint8_t *golden_alone(const uint8_t *data, size_t n);
 
 /* A path told from the root of the project, as one that is right from anywhere. */
 void golden_path(const char *path, char *full, size_t size);
+/* Opens it to be read; the caller closes it. */
+FILE *golden_open(const char *path);
 
 /* The content of a file, its path told from the root of the project. */
 uint8_t *golden_file(const char *path, size_t *n);

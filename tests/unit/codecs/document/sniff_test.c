@@ -92,10 +92,7 @@ static enum document_format expected(const char *file) {
 }
 
 Test(sniff, knows_the_samples) {
-    char full[1024];
-    golden_path("tests/data/MANIFEST.tsv", full, sizeof full);
-    FILE *manifest = fopen(full, "r");
-    cr_assert(manifest);
+    FILE *manifest = golden_open("tests/data/MANIFEST.tsv");
     char line[512], file[256], path[300];
     unsigned files = 0;
     cr_assert(fgets(line, sizeof line, manifest));

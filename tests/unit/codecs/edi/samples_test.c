@@ -30,10 +30,8 @@ static struct expected expected[LINES_MAX];
 static unsigned expected_count;
 
 static void expected_read(void) {
-    char line[512], full[1024];
-    golden_path("tests/data/expect.tsv", full, sizeof full);
-    FILE *file = fopen(full, "r");
-    cr_assert(file);
+    char line[512];
+    FILE *file = golden_open("tests/data/expect.tsv");
     while (fgets(line, sizeof line, file)) {
         struct expected *row = &expected[expected_count];
         if (line[0] == '#' || strncmp(line, "file\t", 5) == 0)

@@ -113,8 +113,7 @@ unsigned canonical_expect(struct canonical *canonical, const char *name) {
     char path[256], line[1024], last[sizeof line] = "";
     unsigned values = 0;
     (void)snprintf(path, sizeof path, "tests/data/canonical/%s", name);
-    FILE *file = fopen(path, "r");
-    cr_assert(file, "%s", path);
+    FILE *file = golden_open(path);
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
         if (*line == '#' || strncmp(line, "file\t", 5) == 0)

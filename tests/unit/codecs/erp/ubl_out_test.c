@@ -20,9 +20,8 @@ static struct {
 static size_t sequence_count;
 
 static void sequences_read(void) {
-    FILE *file = fopen("tests/data/ubl_sequences.tsv", "r");
+    FILE *file = golden_open("tests/data/ubl_sequences.tsv");
     static char line[4600];
-    cr_assert(file);
     sequence_count = 0;
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
@@ -234,8 +233,7 @@ Test(ubl_out, everything_that_ubl_has_a_place_for_comes_back) {
     char what[32];
     unsigned messages = 0;
     struct canonical canonical;
-    FILE *file = fopen("tests/data/canonical/made.tsv", "r");
-    cr_assert(file);
+    FILE *file = golden_open("tests/data/canonical/made.tsv");
     sequences_read();
     canonical_new(&canonical);
     while (fgets(line, sizeof line, file)) {

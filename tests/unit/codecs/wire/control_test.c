@@ -68,8 +68,12 @@ Test(control, names_every_string_by_its_message_and_field) {
             if (message->fields[i].type != PROTOBUF_C_TYPE_STRING)
                 continue;
             char hex[64], name[64];
-            snprintf(hex, sizeof hex, "05 %02x03 %02x01ff", frame->fields[body].id << 3 | 2,
-                     message->fields[i].id << 3 | 2);
+            uint32_t tag = frame->fields[body].id << 3 | 2;
+            if (tag < 0x80)
+                snprintf(hex, sizeof hex, "05 %02x03 %02x01ff", tag, message->fields[i].id << 3 | 2);
+            else /* a tag of two bytes */
+                snprintf(hex, sizeof hex, "06 %02x%02x03 %02x01ff", tag & 0x7f | 0x80, tag >> 7,
+                         message->fields[i].id << 3 | 2);
             snprintf(name, sizeof name, "%s.%s", frame->fields[body].name, message->fields[i].name);
             expect_bad(hex, RH_CODE_INVALID, name);
             strings++;

@@ -402,7 +402,7 @@ Test(xml_samples, have_the_findings_that_another_reader_expects) {
         xml_again(reader);
         free(bytes);
     }
-    FILE *file = fopen("tests/data/expect_xml.tsv", "r");
+    FILE *file = golden_open("tests/data/expect_xml.tsv");
     char line[256];
     size_t lines = 0;
     cr_assert(file);
