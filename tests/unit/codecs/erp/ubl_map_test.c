@@ -2,6 +2,7 @@
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 Test(ubl_maps, say_what_stands_in_the_documents) {
@@ -14,9 +15,9 @@ Test(ubl_maps, say_what_stands_in_the_documents) {
 
 Test(ubl_maps, are_there_for_every_document_that_is_read) {
     static const char *const names[] = {
-        "Order",          "OrderChange",     "OrderCancellation", "OrderResponse", "OrderResponseSimple",
-        "DespatchAdvice", "ReceiptAdvice",   "Invoice",           "CreditNote",    "InventoryReport",
-        "Catalogue",      "RemittanceAdvice"};
+        "Order",          "OrderChange",         "OrderCancellation", "OrderResponse", "OrderResponseSimple",
+        "DespatchAdvice", "ReceiptAdvice",       "Invoice",           "CreditNote",    "InventoryReport",
+        "Catalogue",      "ApplicationResponse", "RemittanceAdvice"};
     struct canonical canonical;
     canonical_new(&canonical);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -81,4 +82,62 @@ Test(ubl_maps, forget_what_the_party_before_had) {
                      "{\"currency\":\"EUR\",\"value\":\"19\"}}}");
     free(text);
     canonical_free(&canonical);
+}
+
+#define UBL(name)                                                                                            \
+    "<" name " xmlns='urn:oasis:names:specification:ubl:schema:xsd:" name                                    \
+    "-2' xmlns:c='urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2' "                \
+    "xmlns:b='urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2'>"
+
+static void expect_json(const char *document, const char *json) {
+    struct canonical canonical;
+    canonical_new(&canonical);
+    canonical_read(&canonical, document, strlen(document));
+    cr_assert(canonical.json);
+    char *text = json_dumps(canonical.json, JSON_COMPACT | JSON_SORT_KEYS);
+    cr_expect_str_eq(text, json);
+    free(text);
+    canonical_free(&canonical);
+}
+
+/* No sample of these is public: they are made up, by the schemas. */
+Test(ubl_maps, read_a_catalogue) {
+    expect_json(
+        UBL("Catalogue") "<b:ID>7</b:ID><b:IssueDate>2026-01-02</b:IssueDate><c:ValidityPeriod>"
+                         "<b:StartDate>2026-02-01</b:StartDate></"
+                         "c:ValidityPeriod><c:ProviderParty><c:PartyName>"
+                         "<b:Name>P</b:Name></c:PartyName></c:ProviderParty><c:ReceiverParty><c:PartyName>"
+                         "<b:Name>R</b:Name></c:PartyName></c:ReceiverParty><c:CatalogueLine><b:ID>1</b:ID>"
+                         "<b:ActionCode>Add</b:ActionCode><b:MinimumOrderQuantity unitCode='C62'>10"
+                         "</b:MinimumOrderQuantity><c:RequiredItemLocationQuantity><c:Price><b:PriceAmount "
+                         "currencyID='EUR'>1.50</b:PriceAmount><b:BaseQuantity "
+                         "unitCode='C62'>1</b:BaseQuantity>"
+                         "</c:Price></c:RequiredItemLocationQuantity><c:Item><b:Name>I</b:Name></c:Item>"
+                         "</c:CatalogueLine></Catalogue>",
+        "{\"buyer\":{\"name\":\"R\"},\"header\":{\"function\":\"ORIGINAL\",\"id\":\"7\",\"issued\":"
+        "\"2026-01-02\"},\"lines\":[{\"action\":\"ADDED\",\"id\":\"1\",\"item\":{\"name\":\"I\"},"
+        "\"orderUnit\":{\"sourceUnit\":\"C62\",\"unit\":\"C62\",\"value\":\"10\"},\"prices\":[{\"amount\":"
+        "{\"currency\":\"EUR\",\"value\":\"1.50\"},\"basis\":{\"sourceUnit\":\"C62\",\"unit\":\"C62\","
+        "\"value\":\"1\"},\"type\":\"NET\"}]}],\"seller\":{\"name\":\"P\"},\"valid\":{\"start\":"
+        "\"2026-02-01\"}}");
+}
+
+Test(ubl_maps, read_an_application_response) {
+    expect_json(
+        UBL("ApplicationResponse") "<b:ID>9</b:ID><b:IssueDate>2026-01-02</b:IssueDate><c:DocumentResponse>"
+                                   "<c:Response><b:ResponseCode>RE</b:ResponseCode><b:Description>no</"
+                                   "b:Description>"
+                                   "<c:Status><b:StatusReasonCode>SV</b:StatusReasonCode><b:StatusReason>sums"
+                                   "</b:StatusReason></c:Status></c:Response><c:DocumentReference><b:ID>R1</"
+                                   "b:ID>"
+                                   "<b:DocumentTypeCode>380</b:DocumentTypeCode></c:DocumentReference>"
+                                   "<c:LineResponse><c:LineReference><b:LineID>3</b:LineID></c:LineReference>"
+                                   "<c:Response><b:ResponseCode>RE</b:ResponseCode><b:Description>price"
+                                   "</b:Description></c:Response></c:LineResponse></c:DocumentResponse>"
+                                   "</ApplicationResponse>",
+        "{\"findings\":[{\"code\":\"ubl.document-refused\",\"severity\":2,\"standardCode\":\"SV\",\"text\":"
+        "\"sums\"},{\"code\":\"ubl.line-refused\",\"severity\":2,\"standardCode\":\"RE\",\"text\":\"price\","
+        "\"value\":\"3\"}],\"header\":{\"function\":\"ORIGINAL\",\"id\":\"9\",\"issued\":\"2026-01-02\","
+        "\"notes\":[{\"value\":\"no\"}]},\"scope\":\"DOCUMENT\",\"status\":\"REJECTED\",\"subject\":"
+        "{\"messageRef\":\"R1\",\"messageType\":\"380\"}}");
 }
