@@ -320,6 +320,15 @@ static bool replaced(struct value text) {
            memmem(text.bytes, text.length, bytes, sizeof bytes);
 }
 
+/* What ISO 8859-1 has at 0x80 to 0x9f, where Windows-1252 has quotes and the euro. */
+static bool controls(struct value text) {
+    const uint8_t *from = text.bytes, *end = from ? from + text.length : from;
+    while (from && (from = memchr(from, 0xc2, (size_t)(end - from))))
+        if (++from < end && *from < 0xa0)
+            return true;
+    return false;
+}
+
 static void leaf_ends(struct xml_reader *reader) {
     struct xml_leaf *leaf = &reader->leaf;
     const struct xml_frame *frame = xml_frame(reader, reader->depth);
@@ -339,6 +348,8 @@ static void leaf_ends(struct xml_reader *reader) {
     struct value value = xml_value(&leaf->bytes, text);
     if (replaced(value))
         xml_tell(reader, FINDING_XML_REPLACEMENT_CHARACTER, leaf->place, name, value);
+    if (controls(value))
+        xml_tell(reader, FINDING_XML_CONTROL_CHARACTER, leaf->place, name, value);
 }
 
 static void document_ends(struct xml_reader *reader) {

@@ -183,6 +183,16 @@ Test(ubl, a_character_that_was_lost_is_worth_a_note) {
                 "!xml.replacement-character note in=Note found=K\xef\xbf\xbdln\n)2 segments=2\n");
 }
 
+Test(ubl, windows_1252_under_the_name_of_iso_8859_1_is_worth_a_note) {
+    expect("<?xml version='1.0' encoding='iso-8859-1'?>" INVOICE
+           "<b:ID>1</b:ID><b:Note>\xa7 5 \x80</b:Note></Invoice>",
+           HEAD " ref=1\nID 1=1\nNote 1=\xc2\xa7 5 \xc2\x80\n"
+                "!xml.control-character note in=Note found=\xc2\xa7 5 \xc2\x80\n)2 segments=2\n");
+    expect("<?xml version='1.0' encoding='iso-8859-1'?>" INVOICE
+           "<b:ID>1</b:ID><b:Note>\xa7\xa7 \xa0</b:Note></Invoice>",
+           HEAD " ref=1\nID 1=1\nNote 1=\xc2\xa7\xc2\xa7 \xc2\xa0\n)2 segments=2\n");
+}
+
 Test(ubl, a_document_has_an_id) {
     expect(INVOICE "<b:Note>x</b:Note></Invoice>",
            HEAD "\nNote 1=x\n!ubl.id-missing error in=Invoice\n)2 segments=1 errors=1\n");
