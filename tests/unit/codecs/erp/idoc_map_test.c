@@ -56,6 +56,25 @@ Test(idoc_maps, make_the_same_of_a_flat_idoc_and_of_its_twin_in_xml) {
     same("tests/data/idoc/saprecipes__INVOIC01.flat.idoc", "idoc/saprecipes__INVOIC01.pair.xml");
 }
 
+/* S/4HANA writes numbers of more than 18 places into another field, and leaves the old one empty. */
+Test(idoc_maps, read_long_material_numbers) {
+    static const char document[] =
+        "<ORDERS05><IDOC BEGIN='1'><EDI_DC40 SEGMENT='1'><DOCNUM>1</DOCNUM><IDOCTYP>ORDERS05</IDOCTYP>"
+        "<MESTYP>ORDERS</MESTYP></EDI_DC40><E1EDK01 SEGMENT='1'><BELNR>4711</BELNR></E1EDK01>"
+        "<E1EDP01 SEGMENT='1'><POSEX>1</POSEX><E1EDP19 SEGMENT='1'><QUALF>002</QUALF>"
+        "<IDTNR_LONG>0123456789012345678901234</IDTNR_LONG></E1EDP19><E1EDP19 SEGMENT='1'><QUALF>001</QUALF>"
+        "<IDTNR>A</IDTNR><IDTNR_LONG>A</IDTNR_LONG></E1EDP19></E1EDP01></IDOC></ORDERS05>";
+    struct canonical canonical;
+    canonical_new(&canonical);
+    canonical_read(&canonical, document, sizeof document - 1);
+    json_t *line = json_array_get(json_object_get(canonical.json, "lines"), 0);
+    char *text = json_dumps(json_object_get(line, "item"), JSON_COMPACT | JSON_SORT_KEYS);
+    cr_expect_str_eq(text, "{\"ids\":[{\"scheme\":\"SELLER\",\"value\":\"0123456789012345678901234\"},"
+                           "{\"scheme\":\"BUYER\",\"value\":\"A\"}]}");
+    free(text);
+    canonical_free(&canonical);
+}
+
 /* No sample of a customer master is public: this one is made up, by what SAP documents of DEBMAS. */
 Test(idoc_maps, read_a_customer_master) {
     static const char document[] =
