@@ -1,3 +1,4 @@
+#include "codecs/erp/csv_out.h"
 #include "codecs/table/csv.h"
 #include "codecs/table/fixed.h"
 
@@ -49,8 +50,17 @@ static void dialect_block(const char *text, size_t length) {
     dialect_free(&dialect);
 }
 
+static void template_block(const char *text, size_t length) {
+    struct erp_csv csv;
+    struct layout_error error;
+    cr_expect(erp_csv_read(&csv, text, length, &error) == 0, "%.*s: %u: %s", (int)length, text, error.line,
+              error.text);
+    erp_csv_free(&csv);
+}
+
 Test(page, of_layouts_and_dialects_has_examples_that_can_be_read) {
     cr_expect(blocks("\n```layout\n", layout_read) == 3);
     cr_expect(blocks("\n```dialect\n", dialect_block) == 1);
+    cr_expect(blocks("\n```template\n", template_block) == 1);
     LEAKS_NONE();
 }
