@@ -1,6 +1,7 @@
 #include "codecs/erp/json.h"
 #include "codecs/erp/ubl.h"
 #include "tests/unit/codecs/erp/canonical.h"
+#include "tests/unit/codecs/golden.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>

@@ -72,7 +72,7 @@ Test(control, names_every_string_by_its_message_and_field) {
             if (tag < 0x80)
                 snprintf(hex, sizeof hex, "05 %02x03 %02x01ff", tag, message->fields[i].id << 3 | 2);
             else /* a tag of two bytes */
-                snprintf(hex, sizeof hex, "06 %02x%02x03 %02x01ff", tag & 0x7f | 0x80, tag >> 7,
+                snprintf(hex, sizeof hex, "06 %02x%02x03 %02x01ff", (tag & 0x7f) | 0x80, tag >> 7,
                          message->fields[i].id << 3 | 2);
             snprintf(name, sizeof name, "%s.%s", frame->fields[body].name, message->fields[i].name);
             expect_bad(hex, RH_CODE_INVALID, name);
