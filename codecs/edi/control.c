@@ -14,7 +14,7 @@ enum action { ACTION_REJECTED = 4, ACTION_ACKNOWLEDGED = 7, ACTION_RECEIVED = 8 
 /* What the first error of a scope is. */
 struct fault_of {
     const char *code; /* 0085; NULL: there is none */
-    char segment[4];  /* 0013 */
+    char segment[4];  /* 0013, a service segment; or none */
 };
 
 struct control {
@@ -131,10 +131,12 @@ static void found(void *context, const struct finding *finding) {
     if (fault->code)
         return;
     static const char *const trailers[] = {"UNZ", "UNE", "UNT"}; /* that are missing */
+    const char *name = (const char *)finding->segment.bytes;
     fault->code = code;
-    uint32_t n = finding->segment.length < 3 ? finding->segment.length : 3;
-    memcpy(fault->segment, n > 0 ? (const char *)finding->segment.bytes : trailers[finding->scope],
-           n > 0 ? n : 3);
+    if (finding->segment.length == 0)
+        memcpy(fault->segment, trailers[finding->scope], 3);
+    else if (finding->segment.length == 3 && strchr("BGHTEZOP", name[2]) && memcmp(name, "UN", 2) == 0)
+        memcpy(fault->segment, name, 3);
 }
 
 /* ---- what is written ---- */
@@ -142,7 +144,7 @@ static void found(void *context, const struct finding *finding) {
 static void put_fault(struct compose *compose, enum action action, const struct fault_of *fault) {
     compose_format(compose, "+%d", (int)action);
     if (action == ACTION_REJECTED && fault->code)
-        compose_format(compose, "+%s+%s", fault->code, fault->segment);
+        compose_format(compose, fault->segment[0] ? "+%s+%s" : "+%s", fault->code, fault->segment);
     compose_format(compose, "'");
 }
 
@@ -163,8 +165,12 @@ static void message_end(struct control *control) {
     compose_edifact(to, head->message_ref, false);
     compose_format(to, "+");
     compose_edifact(to, head->name, false);
-    compose_format(to, ":");
-    compose_edifact(to, head->version, true);
+    struct value version = head->version; /* which may have been cut behind a colon */
+    while (version.length > 0 && version.bytes[version.length - 1] == ':')
+        version.length--;
+    if (version.length > 0)
+        compose_format(to, ":");
+    compose_edifact(to, version, true);
     if (head->association.length > 0)
         compose_format(to, ":");
     compose_edifact(to, head->association, false);

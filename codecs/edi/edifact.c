@@ -72,7 +72,7 @@ static void una_read(struct edifact_reader *reader, const uint8_t *p) {
     *s = (struct separators){.component = p[3], .element = p[4], .terminator = p[8]};
     s->release = p[6] == ' ' ? 0 : p[6];
     reader->decimal = p[5] == ',' ? ',' : '.';
-    reader->una_repetition = p[7] == ' ' ? 0 : p[7];
+    reader->una_repetition = p[7] == ' ' || alnum(p[7]) || p[7] >= 0x80 ? 0 : p[7];
     bool differ = s->component != s->element && s->component != s->terminator &&
                   s->element != s->terminator && s->release != s->component && s->release != s->element &&
                   s->release != s->terminator;
@@ -81,6 +81,7 @@ static void una_read(struct edifact_reader *reader, const uint8_t *p) {
     if (!differ || !signs) {
         edi_find_here(&reader->edi, FINDING_EDIFACT_SEPARATORS, UNA_BYTES);
         *s = level_a;
+        reader->una_repetition = '*';
     }
 }
 

@@ -264,11 +264,13 @@ static void group_end(struct functional_ack *ack, bool rejected) {
                    number * 100 + ack->answered);
 }
 
+/* By what it is when it is written: a character that X12 does not have is one blank. */
 static void put_padded(struct compose *compose, struct value value, uint32_t width) {
-    if (value.length > width)
-        value.length = width;
+    size_t end = compose->length + width;
     compose_x12(compose, value);
-    compose_format(compose, "%*s", (int)(width - value.length), "");
+    if (compose->length > end)
+        compose->length = end;
+    compose_format(compose, "%*s", (int)(end - compose->length), "");
 }
 
 static void put_isa(struct functional_ack *ack, uint32_t number) {

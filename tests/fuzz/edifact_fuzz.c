@@ -1,8 +1,10 @@
-/* fuzz: edifact_feed, edifact_end */
+/* fuzz: edifact_feed, edifact_end, control_sink */
 // check: runs=30000 max_len=2048 timeout=5
 
 /* A file; its first byte says where it is split. Whole, in two pieces and in pieces of one size the reader
- * says the same; scopes are nested, places are inside the file, text is UTF-8. */
+ * says the same; scopes are nested, places are inside the file, text is UTF-8. What is answered is an
+ * interchange whose form is right. */
+#include "codecs/edi/control.h"
 #include "codecs/edi/edifact.h"
 
 #include "tests/fuzz/edi_calls.h"
@@ -37,6 +39,38 @@ static struct calls read_in(const uint8_t *bytes, size_t n, size_t first, size_t
     return calls;
 }
 
+/* What the answer copies may be too long, or missing; its form may not be wrong. */
+static void form_found(void *context, const struct finding *finding) {
+    (void)context;
+    CHECK(finding->code == FINDING_EDIFACT_MISSING || finding->code == FINDING_EDIFACT_TOO_LONG ||
+          finding->code == FINDING_CHARSET_VIOLATED);
+}
+
+static void answered(void *context, const char *text, size_t length) {
+    struct calls calls;
+    struct document_sink sink = calls_sink(&calls, length);
+    struct edifact_reader *reader;
+    (void)context;
+    sink.finding = form_found;
+    CHECK(edifact_create(&reader, &sink, NULL) == 0);
+    feed(reader, (const uint8_t *)text, length);
+    edifact_end(reader);
+    edifact_destroy(reader);
+}
+
+static void answer(const uint8_t *bytes, size_t n) {
+    struct control_options options = {.date = "20260902", .time = "1412", .number = 1, .done = answered};
+    struct control *control;
+    struct edifact_reader *reader;
+    CHECK(control_create(&control, &options) == 0);
+    struct document_sink sink = control_sink(control);
+    CHECK(edifact_create(&reader, &sink, NULL) == 0);
+    feed(reader, bytes, n);
+    edifact_end(reader);
+    edifact_destroy(reader);
+    control_destroy(control);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
@@ -47,5 +81,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct calls many = read_in(data + 1, n, 0, data[0] % 16 + 1u);
     CHECK(whole.count == two.count && whole.hash == two.hash);
     CHECK(whole.count == many.count && whole.hash == many.hash);
+    answer(data + 1, n);
     return 0;
 }
