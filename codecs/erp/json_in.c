@@ -78,11 +78,9 @@ static void *decimal_from(struct reading *reading, const json_t *json, const cha
 }
 
 static void *moment_from(struct reading *reading, const json_t *json, const char *name) {
-    struct moment start, end;
+    struct moment start;
     const char *text = json_string_value(json);
-    size_t n = json_string_length(json);
-    if (!text || n < 10 || text[4] != '-' ||
-        moment_read((const uint8_t *)text, n, NULL, 0, 0, &start, &end) != MOMENT_OK) {
+    if (!text || !moment_text_read(text, json_string_length(json), &start)) {
         refuse(reading, "this is no moment", name);
         return NULL;
     }

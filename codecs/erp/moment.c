@@ -345,13 +345,17 @@ static char *two(char *p, int32_t value) {
 }
 
 size_t moment_write(struct moment moment, char out[MOMENT_TEXT_BYTES]) {
-    char *p = two(two(out, moment.date / 1000000), moment.date / 10000 % 100);
-    *p++ = '-';
-    p = two(p, moment.date / 100 % 100);
-    *p++ = '-';
-    p = two(p, moment.date % 100);
+    char *p = out;
+    if (moment.date) {
+        p = two(two(p, moment.date / 1000000), moment.date / 10000 % 100);
+        *p++ = '-';
+        p = two(p, moment.date / 100 % 100);
+        *p++ = '-';
+        p = two(p, moment.date % 100);
+    }
     if (moment.timed) {
-        *p++ = 'T';
+        if (moment.date)
+            *p++ = 'T';
         p = two(p, moment.time / 10000);
         *p++ = ':';
         p = two(p, moment.time / 100 % 100);
@@ -369,6 +373,17 @@ size_t moment_write(struct moment moment, char out[MOMENT_TEXT_BYTES]) {
     }
     *p = 0;
     return (size_t)(p - out);
+}
+
+bool moment_text_read(const char *text, size_t n, struct moment *out) {
+    const uint8_t *p = (const uint8_t *)text;
+    *out = (struct moment){0};
+    if (n >= 10 && text[4] == '-')
+        return iso_read(p, n, out);
+    if (n >= 8 && text[2] == ':')
+        return moment_time_read(p, n, out);
+    out->zoned = n > 0 && moment_zone_read(p, n, &out->zone);
+    return n == 0 || out->zoned;
 }
 
 int64_t moment_seconds(struct moment moment) {

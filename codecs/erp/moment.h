@@ -40,9 +40,13 @@ bool moment_zone_read(const uint8_t *text, size_t n, int32_t *minutes) MUST_USE;
 
 #define MOMENT_TEXT_BYTES 26u
 
-/* 2026-09-02, 2026-09-02T14:05:00, 2026-09-02T14:05:00+02:00, ...Z. Returns the length without the zero byte.
+/* 2026-09-02, 2026-09-02T14:05:00, 2026-09-02T14:05:00+02:00, ...Z; without a date 14:05:00. Returns the
+ * length without the zero byte.
  */
 size_t moment_write(struct moment moment, char out[MOMENT_TEXT_BYTES]);
+
+/* Reads what moment_write writes. */
+bool moment_text_read(const char *text, size_t n, struct moment *out) MUST_USE;
 
 /* Seconds since 1970; a moment without a zone is taken as UTC, without a time as midnight. */
 int64_t moment_seconds(struct moment moment);

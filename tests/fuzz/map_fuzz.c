@@ -1,5 +1,5 @@
 /* fuzz: map_library_add, map_find, the engine's sink */
-// check: runs=40000 max_len=4096 timeout=10
+// check: runs=10000 max_len=4096 timeout=10
 
 /* A map, a line `----`, and segments as EDIFACT writes them, one a line: `<NAME` and `>` are an element of a
  * tree. A map is refused with a sentence or followed; what it makes of the segments is a message that

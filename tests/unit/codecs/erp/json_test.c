@@ -146,6 +146,14 @@ Test(erp_json, writes_decimals_and_moments_as_they_are) {
     expect(MOMENT("\"2026-09-02T14:05:00-03:30\""), MOMENT("\"2026-09-02T14:05:00-03:30\""));
 }
 
+/* What a document says piece by piece may come without its date. */
+Test(erp_json, holds_moments_without_a_date) {
+    expect(MOMENT("\"14:05:00\""), MOMENT("\"14:05:00\""));
+    expect(MOMENT("\"14:05:00Z\""), MOMENT("\"14:05:00Z\""));
+    expect(MOMENT("\"+02:00\""), MOMENT("\"+02:00\""));
+    expect(MOMENT("\"\""), MOMENT("\"\""));
+}
+
 Test(erp_json, refuses_what_it_is_not) {
     expect(DECIMAL("1234.5"), "a decimal is a string: `value`");
     expect(DECIMAL("\"1,5\""), "this is no decimal: `value`");
