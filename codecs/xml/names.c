@@ -24,7 +24,6 @@ static const struct {
     {"E1EDL24", " MATNR_LONG KDMAT_LONG "},
     {"E1EDK28", " BIBAN "},
     {"E1EDP28", " STAWN HERKL "},
-    {"E1EDL44", " VELIN VBELN POSNR EXIDV VEMNG VEMEH MATNR CHARG WERKS LGORT "},
 };
 
 /* Where a word stands in a list of words, from 1. */

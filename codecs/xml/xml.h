@@ -119,5 +119,5 @@ void xml_close(struct xml_reader *reader);
 uint32_t xml_field_number(void *context, const char *segment, const char *field);
 
 /* Numbers of fields that maps name and no layout has, because nothing public says where they stand in a flat
- * record: of master data, and what a handling unit holds. From 1001 on; 0: not known here either. */
+ * record: of master data, and of newer versions. From 1001 on; 0: not known here either. */
 uint32_t xml_idoc_field(const char *segment, size_t segment_length, const char *field, size_t field_length);
