@@ -335,16 +335,16 @@ void engine_row(struct erp_engine *engine, const struct segment *segment, const 
     struct texts own;
     struct reach reach = {segment, NULL};
     const struct map_leaf *leaf = &row->leaves[0];
-    if (row->each)
+    if (row->each) {
         row_each(engine, segment, row, frame);
-    else if (!leaf_texts(engine, reach, leaf, &own))
         return;
-    else if (leaf->kind == KIND_VARIABLE)
+    }
+    if (!leaf_texts(engine, reach, leaf, &own))
+        return;
+    if (leaf->kind == KIND_VARIABLE)
         variable_set(engine, leaf->variable, own.text);
-    else if (own.empty)
-        return;
-    else if (leaf->kind == KIND_LINES || leaf->kind == KIND_HASH)
+    else if (!own.empty && (leaf->kind == KIND_LINES || leaf->kind == KIND_HASH))
         engine_write(engine, reach, NULL, leaf, &own);
-    else
+    else if (!own.empty)
         row_once(engine, reach, row, frame, &own);
 }

@@ -59,8 +59,10 @@ static void *decimal_from(struct reading *reading, const json_t *json, const cha
     struct decimal number = {0};
     const char *text = json_string_value(json);
     struct decimal_style style = {.mark = '.'};
-    if (!text)
-        return refuse(reading, "a decimal is a string", name) ? NULL : NULL;
+    if (!text) {
+        refuse(reading, "a decimal is a string", name);
+        return NULL;
+    }
     size_t n = json_string_length(json);
     enum decimal_result result = decimal_read((const uint8_t *)text, n, style, &number);
     Roundhouse__Erp__V1__Decimal *decimal = NULL;
@@ -189,8 +191,10 @@ static bool list_from(struct reading *reading, const ProtobufCFieldDescriptor *f
 
 static ProtobufCMessage *object_read(struct reading *reading, const ProtobufCMessageDescriptor *descriptor,
                                      const json_t *json) {
-    if (!json_is_object(json) || ++reading->depth > JSON_DEPTH_MAX)
-        return refuse(reading, "this is no object", descriptor->short_name) ? NULL : NULL;
+    if (!json_is_object(json) || ++reading->depth > JSON_DEPTH_MAX) {
+        refuse(reading, "this is no object", descriptor->short_name);
+        return NULL;
+    }
     ProtobufCMessage *message = message_make(reading, descriptor);
     const char *key;
     json_t *value;

@@ -519,7 +519,7 @@ static bool children_place(struct map_build *build) {
     if (!map->children)
         return false;
     for (uint32_t s = 0; s < build->section_count; s++)
-        for (uint16_t symbol = 1; symbol <= map->symbol_count; symbol++) {
+        for (uint32_t symbol = 1; symbol <= map->symbol_count; symbol++) {
             struct map_cell *cell = &map->sections[s].cells[symbol];
             cell->child = (uint16_t)map->child_count;
             for (uint32_t c = s + 1; c < build->section_count; c++)

@@ -215,7 +215,7 @@ static inline uint8_t *inner_put(const struct packer *packer, const struct part 
 }
 
 static uint64_t zigzag(int64_t value) {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 }
 
 static uint64_t number_of(const struct part *part, const char *at) {
