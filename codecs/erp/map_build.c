@@ -181,6 +181,12 @@ static bool head_read(struct map_build *build, struct map_word word, uint32_t se
     return symbol_of(build, out->name, &out->symbol);
 }
 
+/* 0: no line names such a segment. */
+static uint16_t symbol_if(struct map_build *build, const char *name) {
+    const struct map_name *found = build_named(&build->symbols, (struct map_word){name, strlen(name)});
+    return (uint16_t)(found ? found - build->symbols.names + 1 : 0);
+}
+
 static bool conditions_of(struct map_build *build, const struct head *head, struct map_condition **out,
                           uint32_t *count) {
     char *name = build_take(build, head->name.length + 1);
@@ -555,8 +561,8 @@ static bool sections_place(struct map_build *build) {
             return false;
     if (!build_index(build, keys, build->symbols.count, &map->symbols))
         return false;
-    map->begin = (uint16_t)map_index_find(&map->symbols, "*begin", 6);
-    map->end = (uint16_t)map_index_find(&map->symbols, "*end", 4);
+    map->begin = symbol_if(build, "*begin");
+    map->end = symbol_if(build, "*end");
     return rows_place(build) && children_place(build);
 }
 
