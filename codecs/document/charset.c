@@ -183,7 +183,7 @@ static uint32_t windows(uint8_t byte) {
 
 static size_t guess(const uint8_t *bytes, size_t length, uint8_t *out) {
     if (is_utf8(bytes, length)) {
-        memcpy(out, bytes, length);
+        memmove(out, bytes, length);
         return length;
     }
     size_t n = 0;
@@ -200,7 +200,10 @@ size_t charset_utf8(struct charset *charset, const uint8_t *bytes, size_t length
     for (size_t i = 0; i < length; i++) {
         if (bytes[i] >= 0x80 && charset->high[bytes[i] - 0x80] == 0)
             return guess(bytes, length, out);
-        n += utf8_write(bytes[i] < 0x80 ? bytes[i] : charset->high[bytes[i] - 0x80], out + n);
+        if (bytes[i] < 0x80)
+            out[n++] = bytes[i];
+        else
+            n += utf8_write(charset->high[bytes[i] - 0x80], out + n);
     }
     return n;
 }

@@ -37,5 +37,6 @@ size_t charset_bad(struct charset *charset, const uint8_t *bytes, size_t length)
 /* The first printable character of ASCII that level A does not have; `length` if there is none. */
 size_t charset_beyond_level_a(const uint8_t *bytes, size_t length);
 
-/* Writes UTF-8, 3 * length bytes at most; returns how many. */
+/* Writes UTF-8, 3 * length bytes at most; returns how many. `out` may lie before the bytes so that it never
+ * reaches those that are not read yet. */
 size_t charset_utf8(struct charset *charset, const uint8_t *bytes, size_t length, uint8_t *out);

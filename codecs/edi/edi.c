@@ -179,12 +179,13 @@ static bool is_separator(const struct edi *edi, struct value value) {
 /* By component: separators may be control characters. */
 static void odd_look(struct edi *edi) {
     const struct segment *segment = &edi->tokens.segment;
+    bool level_a = edi->charset.level_a && !(edi->told & EDI_LEVEL_A);
     for (uint32_t i = 0; i < segment->component_count && !edi->odd; i++) {
         struct value value = segment->components[i];
         if (is_separator(edi, value))
             continue;
         uint32_t at = (uint32_t)charset_bad(&edi->charset, value.bytes, value.length);
-        edi->beyond_a |= charset_beyond_level_a(value.bytes, value.length) < value.length;
+        edi->beyond_a |= level_a && charset_beyond_level_a(value.bytes, value.length) < value.length;
         if (at == value.length)
             continue;
         edi->odd = true;
@@ -221,7 +222,30 @@ static bool has_high(const uint8_t *bytes, uint32_t n) {
     return all >= 0x80;
 }
 
-/* A segment that is not as it should be handed over is made anew in the scratch. */
+/* Separators are ASCII: each component by itself. What was unwrapped stands in the last third, over which the
+ * text may grow: all of it moves, in its order, and never beyond what is read. */
+static void transcode(struct edi *edi) {
+    struct tokens *tokens = &edi->tokens;
+    uint8_t *to = edi->scratch;
+    for (uint32_t i = 0; i < tokens->segment.component_count; i++) {
+        struct value *value = &tokens->components[i];
+        if (!tokens->wrapped && !has_high(value->bytes, value->length))
+            continue;
+        value->length = (uint32_t)charset_utf8(&edi->charset, value->bytes, value->length, to);
+        value->bytes = to;
+        to += value->length;
+    }
+    tokens->segment.name = tokens->components[0];
+}
+
+/* Line breaks may stand anywhere, even behind a release character: the segment is cut anew. */
+static void unwrap(struct edi *edi, const uint8_t *bytes, uint32_t n) {
+    uint8_t *third = edi->scratch + 2 * (size_t)edi->third; /* the text grows over what is read */
+    n = (uint32_t)(unwrapped(bytes, n, third) - third);
+    tokens_again(&edi->tokens, third, n);
+}
+
+/* A segment that is not as it should be handed over. */
 static void mend(struct edi *edi) {
     struct tokens *tokens = &edi->tokens;
     const uint8_t *bytes = tokens->bytes + (tokens->segment.place.offset - tokens->base);
@@ -230,20 +254,10 @@ static void mend(struct edi *edi) {
         return;
     if (tokens->odd)
         odd_look(edi);
-    bool high = tokens->odd && has_high(bytes, n);
-    if (!high && !tokens->wrapped)
-        return;
-    uint8_t *third = edi->scratch + 2 * (size_t)edi->third;
-    if (tokens->wrapped) {
-        uint8_t *to = high ? third : edi->scratch; /* the text grows over what is read */
-        n = (uint32_t)(unwrapped(bytes, n, to) - to);
-        bytes = to;
-    }
-    if (high) {
-        n = (uint32_t)charset_utf8(&edi->charset, bytes, n, edi->scratch);
-        bytes = edi->scratch;
-    }
-    tokens_again(tokens, bytes, n);
+    if (tokens->wrapped)
+        unwrap(edi, bytes, n);
+    if (tokens->odd && has_high(bytes, n))
+        transcode(edi);
 }
 
 void edi_mend(struct edi *edi) {

@@ -180,6 +180,24 @@ Test(edifact, takes_line_breaks_out_of_segments) {
                    "@103+4 line 4 segment=UNZ found=REF2 expected=REF1\n"));
 }
 
+/* The text grows to three times its length in the memory where it was put together. */
+Test(edifact, keeps_the_begin_of_a_long_segment_that_is_mended_at_its_end) {
+    struct profile profile = {.segment_max = 3000, .charset = "WINDOWS-1252"};
+    static char text[8000];
+    static char wanted[10000];
+    for (int ascii = 0; ascii < 2; ascii++) {
+        size_t n = (size_t)sprintf(text, UNB UNH "FTX+BEGIN+a\nb");
+        size_t m = (size_t)sprintf(wanted, " 1[BEGIN] 2[ab");
+        for (int i = 0; i < 2900; i++)
+            text[n++] = ascii && i < 1450 ? 'x' : '\x80';
+        for (int i = 0; i < 2900; i++)
+            m += (size_t)sprintf(wanted + m, "%s", ascii && i < 1450 ? "x" : "\xe2\x82\xac");
+        (void)sprintf(text + n, "+END'" UNT UNZ);
+        (void)sprintf(wanted + m, "] 3[END]\n");
+        cr_assert(says(&profile, text, wanted));
+    }
+}
+
 /* ---- envelopes ---- */
 
 Test(edifact, compares_counts_as_numbers_and_references_as_text) {
