@@ -1,8 +1,11 @@
 #include "core/bridge/formats.h"
 
+#include "codecs/document/sniff.h"
 #include "codecs/edi/edifact.h"
 #include "codecs/edi/x12.h"
 #include "codecs/idoc/idoc.h"
+#include "codecs/table/csv.h"
+#include "codecs/table/fixed.h"
 #include "codecs/xml/xml.h"
 
 #include <errno.h>
@@ -10,9 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How a file is read. A format without a reader is told as a finding. */
+enum reading { READ_NOTHING, READ_EDIFACT, READ_X12, READ_IDOC, READ_XML, READ_CSV, READ_FIXED };
+
 struct formats {
-    struct layouts layouts;
+    struct layouts layouts; /* of IDocs */
     struct map_library *maps;
+    enum reading tables; /* what every file is; READ_NOTHING: what its content says */
+    struct dialect dialect;
+    struct layouts fixed;
 };
 
 /* ---- the numbers of fields that have names ---- */
@@ -35,7 +44,9 @@ struct formats *formats_new(void) {
     struct layout_error error;
     const struct map_fields fields[] = {
         {.format = "UBL", .number = xml_field_number},
-        {.format = "IDOC", .number = idoc_field_named, .context = &formats->layouts}};
+        {.format = "IDOC", .number = idoc_field_named, .context = &formats->layouts},
+        {.format = "CSV", .number = dialect_number, .context = &formats->dialect},
+        {.format = "FIXED", .number = layouts_number, .context = &formats->fixed}};
     formats->maps = map_library_new(fields, sizeof fields / sizeof *fields);
     if (formats->maps != NULL && idoc_layouts(&formats->layouts, &error) == 0)
         return formats;
@@ -48,20 +59,40 @@ void formats_free(struct formats *formats) {
         return;
     map_library_free(formats->maps);
     layouts_free(&formats->layouts);
+    layouts_free(&formats->fixed);
+    dialect_free(&formats->dialect);
     free(formats);
+}
+
+/* Of what layouts and dialects say. */
+static bool added(int result, const char *file, const struct layout_error *wrong, struct map_error *error) {
+    if (result == -ENOMEM)
+        (void)snprintf(error->text, sizeof error->text, "%s: out of memory", file);
+    else if (result != 0)
+        (void)snprintf(error->text, sizeof error->text, "%s:%u: %s", file, (unsigned)wrong->line,
+                       wrong->text);
+    return result == 0;
 }
 
 bool formats_add_layout(struct formats *formats, const char *file, const char *text, size_t length,
                         struct map_error *error) {
     struct layout_error wrong = {0};
-    int result = layouts_add(&formats->layouts, text, length, &wrong);
-    if (result == 0)
-        return true;
-    if (result == -ENOMEM)
-        (void)snprintf(error->text, sizeof error->text, "%s: out of memory", file);
-    else
-        (void)snprintf(error->text, sizeof error->text, "%s:%u: %s", file, (unsigned)wrong.line, wrong.text);
-    return false;
+    return added(layouts_add(&formats->layouts, text, length, &wrong), file, &wrong, error);
+}
+
+bool formats_add_dialect(struct formats *formats, const char *file, const char *text, size_t length,
+                         struct map_error *error) {
+    struct layout_error wrong = {0};
+    dialect_free(&formats->dialect);
+    formats->tables = READ_CSV;
+    return added(dialect_read(&formats->dialect, text, length, &wrong), file, &wrong, error);
+}
+
+bool formats_add_fixed(struct formats *formats, const char *file, const char *text, size_t length,
+                       struct map_error *error) {
+    struct layout_error wrong = {0};
+    formats->tables = READ_FIXED;
+    return added(layouts_add(&formats->fixed, text, length, &wrong), file, &wrong, error);
 }
 
 bool formats_add_map(struct formats *formats, const char *file, const char *text, size_t length,
@@ -91,6 +122,8 @@ struct intake {
     struct x12_reader *x12;
     struct idoc *idoc;
     struct xml_reader *xml;
+    struct csv *csv;
+    struct fixed *fixed;
 };
 
 struct intake *intake_new(const struct formats *formats, const struct profile *profile,
@@ -115,14 +148,17 @@ void intake_free(struct intake *intake) {
         idoc_free(intake->idoc);
     if (intake->xml != NULL)
         xml_close(intake->xml);
+    if (intake->csv != NULL)
+        csv_free(intake->csv);
+    if (intake->fixed != NULL)
+        fixed_free(intake->fixed);
     free(intake);
 }
 
-/* The readers by their format. A format without one is told as a finding. */
-enum reading { READ_NOTHING, READ_EDIFACT, READ_X12, READ_IDOC, READ_XML };
-
-static enum reading reading_of(enum document_format format) {
-    switch (format) {
+static enum reading reading_of(const struct intake *intake) {
+    if (intake->formats->tables != READ_NOTHING)
+        return intake->formats->tables;
+    switch (intake->format) {
     case FORMAT_EDIFACT:
     case FORMAT_EDIFACT_FRAGMENT:
         return READ_EDIFACT;
@@ -148,23 +184,36 @@ static enum reading reading_of(enum document_format format) {
     return READ_NOTHING;
 }
 
-static int reader_make(struct intake *intake, enum reading reading) {
-    const struct xml_options xml = {.profile = intake->profile,
-                                    .field = idoc_field,
-                                    .context = (void *)(uintptr_t)&intake->formats->layouts};
-    switch (reading) {
+/* 0 if it is there, or could be made. */
+static int made(const void *reader) {
+    return reader != NULL ? 0 : -ENOMEM;
+}
+
+static int reader_make(struct intake *intake) {
+    const struct formats *formats = intake->formats;
+    const struct xml_options xml = {
+        .profile = intake->profile, .field = idoc_field, .context = (void *)(uintptr_t)&formats->layouts};
+    switch (reading_of(intake)) {
     case READ_EDIFACT:
         return intake->edifact != NULL ? 0 : edifact_create(&intake->edifact, &intake->sink, intake->profile);
     case READ_X12:
         return intake->x12 != NULL ? 0 : x12_create(&intake->x12, &intake->sink, intake->profile);
     case READ_IDOC:
         if (intake->idoc == NULL)
-            intake->idoc = idoc_new(&intake->formats->layouts, intake->profile, &intake->sink);
-        return intake->idoc != NULL ? 0 : -ENOMEM;
+            intake->idoc = idoc_new(&formats->layouts, intake->profile, &intake->sink);
+        return made(intake->idoc);
     case READ_XML:
         if (intake->xml == NULL)
             intake->xml = xml_open(&intake->sink, &xml);
-        return intake->xml != NULL ? 0 : -ENOMEM;
+        return made(intake->xml);
+    case READ_CSV:
+        if (intake->csv == NULL)
+            intake->csv = csv_new(&formats->dialect, intake->profile, &intake->sink);
+        return made(intake->csv);
+    case READ_FIXED:
+        if (intake->fixed == NULL)
+            intake->fixed = fixed_new(&formats->fixed, intake->profile, &intake->sink);
+        return made(intake->fixed);
     case READ_NOTHING:
         break;
     }
@@ -172,7 +221,7 @@ static int reader_make(struct intake *intake, enum reading reading) {
 }
 
 static int reader_feed(struct intake *intake, const uint8_t *bytes, size_t length) {
-    switch (reading_of(intake->format)) {
+    switch (reading_of(intake)) {
     case READ_EDIFACT:
         edifact_feed(intake->edifact, bytes, length);
         break;
@@ -184,6 +233,12 @@ static int reader_feed(struct intake *intake, const uint8_t *bytes, size_t lengt
         break;
     case READ_XML:
         return xml_feed(intake->xml, bytes, length);
+    case READ_CSV:
+        csv_feed(intake->csv, bytes, length);
+        break;
+    case READ_FIXED:
+        fixed_feed(intake->fixed, bytes, length);
+        break;
     case READ_NOTHING:
         break;
     }
@@ -194,7 +249,7 @@ static int reader_feed(struct intake *intake, const uint8_t *bytes, size_t lengt
 static int intake_begin(struct intake *intake) {
     intake->known = true;
     intake->format = sniff(intake->head, intake->head_length);
-    int result = reader_make(intake, reading_of(intake->format));
+    int result = reader_make(intake);
     return result == 0 ? reader_feed(intake, intake->head, intake->head_length) : result;
 }
 
@@ -224,7 +279,7 @@ static void intake_refuse(struct intake *intake) {
 
 static int reader_end(struct intake *intake) {
     int result = 0;
-    switch (reading_of(intake->format)) {
+    switch (reading_of(intake)) {
     case READ_EDIFACT:
         edifact_end(intake->edifact);
         break;
@@ -238,6 +293,12 @@ static int reader_end(struct intake *intake) {
         result = xml_end(intake->xml);
         xml_again(intake->xml);
         break;
+    case READ_CSV:
+        csv_end(intake->csv);
+        break;
+    case READ_FIXED:
+        fixed_end(intake->fixed);
+        break;
     case READ_NOTHING:
         intake_refuse(intake);
         break;
@@ -245,12 +306,17 @@ static int reader_end(struct intake *intake) {
     return result;
 }
 
-int intake_end(struct intake *intake, enum document_format *format) {
+static const char *intake_format(const struct intake *intake) {
+    enum reading reading = reading_of(intake);
+    return reading == READ_CSV ? "csv" : reading == READ_FIXED ? "fixed" : format_name(intake->format);
+}
+
+int intake_end(struct intake *intake, const char **format) {
     int result = intake->known ? 0 : intake_begin(intake);
     if (result == 0)
         result = reader_end(intake);
     if (format != NULL)
-        *format = intake->format;
+        *format = intake_format(intake);
     intake->known = false;
     intake->head_length = 0;
     return result;

@@ -6,7 +6,6 @@
 #pragma once
 
 #include "codecs/document/sink.h"
-#include "codecs/document/sniff.h"
 #include "codecs/erp/map.h"
 
 struct formats;
@@ -20,6 +19,12 @@ bool formats_add_layout(struct formats *formats, const char *file, const char *t
                         struct map_error *error) MUST_USE;
 bool formats_add_map(struct formats *formats, const char *file, const char *text, size_t length,
                      struct map_error *error) MUST_USE;
+/* Tables are never guessed: with a dialect every file is read as CSV, with a layout of fixed width as that;
+ * the last one added holds. docs/LAYOUTS.md describes both. */
+bool formats_add_dialect(struct formats *formats, const char *file, const char *text, size_t length,
+                         struct map_error *error) MUST_USE;
+bool formats_add_fixed(struct formats *formats, const char *file, const char *text, size_t length,
+                       struct map_error *error) MUST_USE;
 /* Compiles the maps. */
 bool formats_ready(struct formats *formats, struct map_error *error) MUST_USE;
 /* For an engine (codecs/erp/engine.h). */
@@ -34,5 +39,6 @@ struct intake *intake_new(const struct formats *formats, const struct profile *p
 void intake_free(struct intake *intake);
 /* 0, or -ENOMEM: then nothing but intake_free may follow. */
 int intake_feed(struct intake *intake, const uint8_t *bytes, size_t length) MUST_USE;
-/* The file is over; another one may follow. The format that it was read in is in *format (may be NULL). */
-int intake_end(struct intake *intake, enum document_format *format) MUST_USE;
+/* The file is over; another one may follow. What it was read as is in *format (may be NULL): constant text.
+ */
+int intake_end(struct intake *intake, const char **format) MUST_USE;

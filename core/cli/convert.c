@@ -1,5 +1,6 @@
 #include "core/cli/convert.h"
 
+#include "codecs/erp/csv_out.h"
 #include "codecs/erp/event.h"
 #include "codecs/erp/json.h"
 #include "codecs/erp/ubl.h"
@@ -10,6 +11,7 @@
 
 #include "codecs/proto/field.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +44,13 @@ static const char convert_usage[] =
     "read,\n"
     "70 internal, 78 a map or a layout of your own is wrong.\n";
 
-enum convert_to { TO_JSON, TO_EVENTS, TO_PROTO, TO_UBL, TOS };
-static const char *const convert_to_names[] = {"json", "events", "proto", "ubl"};
+enum convert_to { TO_JSON, TO_EVENTS, TO_PROTO, TO_UBL, TO_CSV, TOS };
+static const char *const convert_to_names[] = {"json", "events", "proto", "ubl", "csv"};
 
-enum { CONVERT_TO = DOCUMENTS_NEXT };
+enum { CONVERT_TO = DOCUMENTS_NEXT, CONVERT_TEMPLATE };
 static const struct option convert_long_options[] = {
     {"to", required_argument, NULL, CONVERT_TO},
+    {"template", required_argument, NULL, CONVERT_TEMPLATE},
     DOCUMENTS_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
@@ -59,6 +62,8 @@ struct convert_run {
     enum convert_to to;
     bool quiet, help;
     struct erp_maker *maker;
+    struct erp_csv csv;
+    bool csv_known;
     uint64_t written, refused;
 };
 
@@ -104,20 +109,33 @@ static bool write_proto(const ProtobufCMessage *message) {
     return true;
 }
 
-/* Bad data is told, and the rest goes on. */
-static bool write_ubl(struct convert_run *run, const struct erp_result *result) {
-    struct bytes text = {0};
-    if (!erp_ubl_write(result->message, &text)) {
-        fprintf(stderr, "%s: UBL has no document for this: %s\n", run->documents.file,
+/* The text that was made of it; or, as there is none for this kind of message, that is told. */
+static bool write_text(struct convert_run *run, const struct erp_result *result, struct bytes *text, bool can,
+                       const char *what) {
+    if (!can) {
+        fprintf(stderr, "%s: %s has nothing for this: %s\n", run->documents.file, what,
                 result->message->descriptor->short_name);
         run->documents.status = CLI_DATA;
-        return true;
     }
-    bool done = !text.failed;
-    if (done)
-        (void)fwrite(text.data, 1, text.length, stdout);
-    bytes_free(&text);
+    bool done = !text->failed;
+    if (can && done)
+        (void)fwrite(text->data, 1, text->length, stdout);
+    bytes_free(text);
     return done;
+}
+
+static bool write_ubl(struct convert_run *run, const struct erp_result *result) {
+    struct bytes text = {0};
+    bool can = erp_ubl_write(result->message, &text);
+    return write_text(run, result, &text, can, "UBL");
+}
+
+static bool write_csv(struct convert_run *run, const struct erp_result *result) {
+    struct bytes text = {0};
+    if (run->written == 0)
+        erp_csv_header(&run->csv, &text);
+    bool can = erp_csv_write(&run->csv, result->message, &text);
+    return write_text(run, result, &text, can, "the template");
 }
 
 static bool convert_write(struct convert_run *run, const struct erp_result *result) {
@@ -130,6 +148,8 @@ static bool convert_write(struct convert_run *run, const struct erp_result *resu
         return write_proto(result->message);
     case TO_UBL:
         return write_ubl(run, result);
+    case TO_CSV:
+        return write_csv(run, result);
     case TOS:
         break;
     }
@@ -176,7 +196,35 @@ static int convert_to_of(const char *name, enum convert_to *to) {
             *to = (enum convert_to)i;
             return CLI_OK;
         }
-    return args_mistake("convert", "--to is json, events, proto or ubl, not '%s'", name);
+    return args_mistake("convert", "--to is json, events, proto, ubl or csv, not '%s'", name);
+}
+
+static int convert_template(struct convert_run *run, const char *path) {
+    struct layout_error error = {0};
+    size_t length;
+    char *text = documents_text(&run->documents, path, &length);
+    if (text == NULL)
+        return CLI_CONFIG;
+    erp_csv_free(&run->csv);
+    int result = erp_csv_read(&run->csv, text, length, &error);
+    free(text);
+    run->csv_known = result == 0;
+    if (result == 0)
+        return CLI_OK;
+    fprintf(stderr, "roundhouse convert: %s:%" PRIu32 ": %s\n", path, error.line,
+            result == -ENOMEM ? "out of memory" : error.text);
+    return CLI_CONFIG;
+}
+
+static int convert_asked(const struct convert_run *run, bool files) {
+    if (run->help)
+        return CLI_OK;
+    if (!files)
+        return args_mistake("convert",
+                            "a FILE is missing; - is standard input; see roundhouse convert --help");
+    if ((run->to == TO_CSV) != run->csv_known)
+        return args_mistake("convert", "--to csv and --template FILE belong together");
+    return CLI_OK;
 }
 
 static int convert_read(struct convert_run *run, int argc, char **argv) {
@@ -188,15 +236,14 @@ static int convert_read(struct convert_run *run, int argc, char **argv) {
             return args_option_mistake("convert", option, argv);
         if (option == CONVERT_TO)
             status = convert_to_of(optarg, &run->to);
+        else if (option == CONVERT_TEMPLATE)
+            status = convert_template(run, optarg);
         else if (option == 'q' || option == 'h')
             *(option == 'q' ? &run->quiet : &run->help) = true;
         else
             status = documents_option(&run->documents, option, optarg);
     }
-    if (status == CLI_OK && !run->help && optind == argc)
-        return args_mistake("convert",
-                            "a FILE is missing; - is standard input; see roundhouse convert --help");
-    return status;
+    return status == CLI_OK ? convert_asked(run, optind < argc) : status;
 }
 
 static int convert_files(struct convert_run *run, char **files, int count) {
@@ -238,6 +285,7 @@ int convert_command(int argc, char **argv) {
         if (status == CLI_OK)
             status = convert_files(&run, argv + optind, argc - optind);
     }
+    erp_csv_free(&run.csv);
     documents_deinit(&run.documents);
     return status;
 }

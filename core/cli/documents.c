@@ -43,8 +43,7 @@ static int tolerate(struct documents *documents, char *names) {
     return CLI_OK;
 }
 
-/* The whole text of a file, which the caller frees; NULL after it was told. */
-static char *text_of(const struct documents *documents, const char *path, size_t *length) {
+char *documents_text(const struct documents *documents, const char *path, size_t *length) {
     FILE *file = fopen(path, "re");
     char *text = file != NULL ? malloc(DOCUMENTS_TEXT_MAX) : NULL;
     *length = text != NULL ? fread(text, 1, DOCUMENTS_TEXT_MAX, file) : 0;
@@ -63,11 +62,12 @@ static char *text_of(const struct documents *documents, const char *path, size_t
 static int own_file(struct documents *documents, int option, const char *path) {
     struct map_error error = {""};
     size_t length;
-    char *text = text_of(documents, path, &length);
+    char *text = documents_text(documents, path, &length);
     if (text == NULL)
         return CLI_CONFIG;
-    bool taken = option == DOCUMENTS_MAP ? formats_add_map(documents->formats, path, text, length, &error)
-                                         : formats_add_layout(documents->formats, path, text, length, &error);
+    static bool (*const adds[])(struct formats *, const char *, const char *, size_t, struct map_error *) = {
+        formats_add_map, formats_add_layout, formats_add_dialect, formats_add_fixed};
+    bool taken = adds[option - DOCUMENTS_MAP](documents->formats, path, text, length, &error);
     free(text);
     if (taken)
         return CLI_OK;
@@ -82,7 +82,7 @@ int documents_option(struct documents *documents, int option, char *value) {
         profile_tolerate_all(&documents->profile);
     if (option == DOCUMENTS_CHARSET)
         documents->profile.charset = value;
-    if (option != DOCUMENTS_MAP && option != DOCUMENTS_LAYOUT)
+    if (option < DOCUMENTS_MAP)
         return CLI_OK;
     return own_file(documents, option, value);
 }
@@ -116,7 +116,7 @@ static ssize_t piece_read(int fd, uint8_t *bytes) {
 }
 
 /* 0, or a positive errno. */
-static int documents_pump(int fd, struct intake *intake, enum document_format *format) {
+static int documents_pump(int fd, struct intake *intake, const char **format) {
     uint8_t *bytes = malloc(DOCUMENTS_PIECE);
     int error = bytes != NULL ? 0 : ENOMEM;
     ssize_t n = 0;
@@ -131,7 +131,7 @@ static int documents_pump(int fd, struct intake *intake, enum document_format *f
 }
 
 bool documents_read(struct documents *documents, const char *path, const struct document_sink *sink,
-                    enum document_format *format) {
+                    const char **format) {
     documents->file = strcmp(path, "-") == 0 ? "standard input" : path;
     struct intake *intake = intake_new(documents->formats, &documents->profile, sink);
     int fd = intake != NULL ? documents_open(path) : -1;

@@ -25,23 +25,26 @@ struct documents {
     "                        edifact.count-differs; a broken rule is a warning then. May be given again\n"   \
     "  --lenient             the partner may break every rule that one can go on from\n"                     \
     "  --charset NAME        of files that name none, or name another one than they use\n"                   \
+    "  --csv DIALECT         the files are CSV, as this file of yours says; see LAYOUTS.md\n"                \
+    "  --fixed LAYOUT        the files are records of fixed width, as this file of yours says; see "         \
+    "LAYOUTS.md\n"                                                                                           \
     "  --map FILE            a map of your own, which goes before those that are built in; see MAPPING.md\n" \
     "  --layout FILE         a layout of IDoc segments of your own; see LAYOUTS.md\n"
+/* clang-format off */
 enum documents_option {
-    DOCUMENTS_TOLERATE = 256,
-    DOCUMENTS_LENIENT,
-    DOCUMENTS_CHARSET,
-    DOCUMENTS_MAP,
-    DOCUMENTS_LAYOUT,
+    DOCUMENTS_TOLERATE = 256, DOCUMENTS_LENIENT, DOCUMENTS_CHARSET,
+    DOCUMENTS_MAP, DOCUMENTS_LAYOUT, DOCUMENTS_CSV, DOCUMENTS_FIXED, /* these have a file */
     DOCUMENTS_NEXT
 };
-#define DOCUMENTS_OPTIONS                                                                                    \
-    {"tolerate", required_argument, NULL, DOCUMENTS_TOLERATE},                                               \
-        {"lenient", no_argument, NULL, DOCUMENTS_LENIENT},                                                   \
-        {"charset", required_argument, NULL, DOCUMENTS_CHARSET},                                             \
-        {"map", required_argument, NULL, DOCUMENTS_MAP}, {                                                   \
-        "layout", required_argument, NULL, DOCUMENTS_LAYOUT                                                  \
-    }
+#define DOCUMENTS_OPTIONS \
+    {"tolerate", required_argument, NULL, DOCUMENTS_TOLERATE}, \
+    {"lenient", no_argument, NULL, DOCUMENTS_LENIENT}, \
+    {"charset", required_argument, NULL, DOCUMENTS_CHARSET}, \
+    {"csv", required_argument, NULL, DOCUMENTS_CSV}, \
+    {"fixed", required_argument, NULL, DOCUMENTS_FIXED}, \
+    {"map", required_argument, NULL, DOCUMENTS_MAP}, \
+    {"layout", required_argument, NULL, DOCUMENTS_LAYOUT}
+/* clang-format on */
 
 /* CLI_OK, or what the command ends with after it was told. */
 int documents_init(struct documents *documents, const char *command) MUST_USE;
@@ -54,10 +57,13 @@ int documents_ready(struct documents *documents) MUST_USE;
 /* Reads a file ("-": standard input) to its end; the status says what was wrong with it as a file. `format`
  * (may be NULL) gets what it was. False: no byte of it could be read. */
 bool documents_read(struct documents *documents, const char *path, const struct document_sink *sink,
-                    enum document_format *format);
+                    const char **format);
 
 /* The SHA-256 of a file that can be read twice. False: it can not, or not at all. */
 bool documents_digest(const char *path, uint8_t digest[32]);
+
+/* The whole text of a file, which the caller frees; NULL after it was told. */
+char *documents_text(const struct documents *documents, const char *path, size_t *length);
 
 /* "FILE:LINE: error edifact.count-differs: ...", with all that is known of its place. */
 void documents_finding(const struct documents *documents, const struct finding *finding, FILE *out);

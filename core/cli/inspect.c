@@ -11,9 +11,11 @@
 static const char inspect_usage[] =
     "usage: roundhouse inspect [OPTION...] FILE...\n"
     "\n"
-    "Shows what is in business documents (EDIFACT, X12, IDoc flat and XML, UBL): interchanges, groups and "
-    "messages\n"
-    "as an outline, and every finding where it belongs; - is standard input. No server is needed.\n"
+    "Shows what is in business documents (EDIFACT, X12, IDoc flat and XML, UBL; CSV and fixed width with a "
+    "description\n"
+    "of yours): interchanges, groups and messages as an outline, and every finding where it belongs; - is "
+    "standard\n"
+    "input. No server is needed.\n"
     "\n"
     "  --segments            also each segment, with its elements numbered as maps name "
     "them\n" DOCUMENTS_USAGE "  -h, --help            this text\n"
@@ -141,12 +143,11 @@ static void on_finding(void *context, const struct finding *finding) {
 
 static void on_message(void *context, const struct erp_result *result) {
     struct inspect_run *run = context;
-    indent(run);
     if (result->message == NULL)
-        printf("no map for it\n");
-    else
-        printf("%s %s: %s\n", result->message->descriptor->short_name,
-               result->header != NULL ? result->header->id : "", result->errors > 0 ? "refused" : "accepted");
+        return; /* a finding has said why */
+    indent(run);
+    printf("%s %s: %s\n", result->message->descriptor->short_name,
+           result->header != NULL ? result->header->id : "", result->errors > 0 ? "refused" : "accepted");
 }
 
 /* ---- the work ---- */
@@ -184,11 +185,11 @@ static int inspect_files(struct inspect_run *run, char **files, int count) {
     }
     run->mapping = erp_engine_sink(run->engine);
     for (int i = 0; i < count; i++) {
-        enum document_format format = FORMAT_UNKNOWN;
+        const char *format = "";
         printf("%s\n", strcmp(files[i], "-") == 0 ? "standard input" : files[i]);
         run->depth = 0;
         if (documents_read(&run->documents, files[i], &sink, &format))
-            printf("  read as %s\n", format_name(format));
+            printf("  read as %s\n", format);
     }
     erp_engine_free(run->engine);
     return run->documents.status;

@@ -105,11 +105,55 @@ def test_a_map_of_ones_own_goes_before_those_that_are_built_in(run, tmp_path):
     assert done.returncode == 78 and "wrong.map:4: no field `idd` in Header" in done.stderr
 
 
+SHOP = """map CSV ORDER
+event Order
+ORDER  Name      header.id
+ORDER  Currency  header.currency
+section LINE  lines
+    LINE  {Lineitem sku}       item.ids  scheme="SELLER"
+    LINE  {Lineitem quantity}  quantity
+"""
+ROWS = """template shop
+event Order
+rows lines
+column Order     header.id
+column Article   lines.item.ids
+column Quantity  lines.quantity
+"""
+
+
+def test_tables_are_read_by_a_dialect_and_written_by_a_template(run, tmp_path):
+    (tmp_path / "shop.map").write_text(SHOP)
+    (tmp_path / "rows.template").write_text(ROWS)
+    shop = ["--csv", DATA / "dialects/shopify.dialect", "--map", "shop.map", DATA / "csv/own__shopify_orders_layout_synthetic.csv"]
+    done = run("convert", "-q", *shop)
+    assert done.returncode == 0, done.stderr
+    orders = lines(done)
+    assert len(orders) == 2 and all(order["lines"] for order in orders)
+    done = run("convert", "-q", "--to", "csv", "--template", "rows.template", *shop)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    assert rows[0] == ["Order", "Article", "Quantity"]
+    assert rows[1:] == [[o["header"]["id"], line["item"]["ids"][0]["value"], line["quantity"]["value"]] for o in orders for line in o["lines"]]
+    assert "ORDER, reference" in run("inspect", *shop).stdout
+    (tmp_path / "wrong").write_text("template shop\nevent Order\ncolumn X header.nonsense\n")
+    done = run("convert", "--to", "csv", "--template", "wrong", *shop)
+    assert done.returncode == 78 and "wrong:3: " in done.stderr
+
+
+def test_records_of_fixed_width_are_read_by_a_layout(run):
+    accounts = DATA / "fixed/carddemo__acctdata.txt"
+    done = run("inspect", "--segments", "--fixed", DATA / "layouts/carddemo_account.layout", accounts)
+    assert done.returncode == 65 and done.stdout.endswith("  read as fixed\n")
+    assert done.stdout.count("error map.none") == 50 and "ACCOUNT  1=00000000001  2=Y  3=194.00" in done.stdout
+
+
 @pytest.mark.parametrize("arguments, says", [
     (["convert"], "a FILE is missing"),
     (["inspect"], "a FILE is missing"),
-    (["convert", "--to", "cobol", "x"], "--to is json, events, proto or ubl, not 'cobol'"),
+    (["convert", "--to", "cobol", "x"], "--to is json, events, proto, ubl or csv, not 'cobol'"),
     (["convert", "--tolerate", "edifact.nonsense", "x"], "there is no rule 'edifact.nonsense'"),
+    (["convert", "--to", "csv", "x"], "--to csv and --template FILE belong together"),
     (["inspect", "--tolerate", "document.tradacoms", "x"], "nobody can go on from document.tradacoms"),
     (["convert", "--nonsense", "x"], "--nonsense"),
 ])
