@@ -97,12 +97,12 @@ static void message_begin(struct erp_engine *engine, const struct document_head 
     engine->errors = engine->findings = engine->beyond = engine->top = 0;
     engine->pending = NULL;
     engine->controls = (struct controls){0};
-    memset(engine->variables, 0, sizeof engine->variables);
     origin_head_copy(&engine->arena, &engine->head, head);
     head = &engine->head;
     engine->map = map_of(engine, head);
     if (!engine->map)
         return;
+    memset(engine->variables, 0, engine->map->variable_count * sizeof *engine->variables);
     engine->frames[0] = (struct frame){.section = &engine->map->sections[0]};
     if (!message_make(engine)) {
         engine->map = NULL;

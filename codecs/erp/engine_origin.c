@@ -1,9 +1,12 @@
 /* Where a message came from, and what was found about it. */
 #include "codecs/erp/engine_parts.h"
+#include "core/base/utf8.h"
 
 #include <string.h>
 
 static struct value value_copy(struct arena *arena, struct value value) {
+    if (!value.length)
+        return (struct value){.bytes = (const uint8_t *)""};
     char *copy = arena_text(arena, value.bytes, value.length);
     return copy ? (struct value){.bytes = (const uint8_t *)copy, .length = value.length} : (struct value){0};
 }
@@ -29,10 +32,14 @@ void origin_head_copy(struct arena *arena, struct document_head *own, const stru
         *values[i] = value_copy(arena, *values[i]);
 }
 
-/* As a field of a message: the text, or nothing. */
+/* As a field of a message. The head's copies end with a zero byte: mostly they are strings already. */
 static void string_set(struct erp_engine *engine, char **field, struct value value) {
     static const struct spot nowhere = {0};
-    char *string = value.length ? engine_string(engine, value, &nowhere) : NULL;
+    if (!value.length)
+        return;
+    char *string = (char *)(uintptr_t)value.bytes;
+    if (UNLIKELY(!utf8_text(value.bytes, value.length) || strlen(string) != value.length))
+        string = engine_string(engine, value, &nowhere);
     if (string)
         *field = string;
 }

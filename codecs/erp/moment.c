@@ -264,6 +264,30 @@ static bool nothing(const uint8_t *text, size_t n) {
     return true;
 }
 
+/* Digits of CCYYMMDD, and of HHMM behind it: how nearly all dates are written, read without a pattern. */
+static bool common_read(const uint8_t *text, size_t n, struct moment *out) {
+    uint32_t number = 0, clock = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t digit = (uint8_t)(text[i] - '0');
+        if (digit > 9)
+            return false;
+        if (i < 8)
+            number = number * 10 + digit;
+        else
+            clock = clock * 10 + digit;
+    }
+    int year = (int)(number / 10000), month = (int)(number / 100 % 100), day = (int)(number % 100);
+    if (year < 1900 || year > 2199 || month < 1 || month > 12 || day < 1 || day > month_days(year, month) ||
+        clock / 100 > 23 || clock % 100 > 59)
+        return false;
+    *out = (struct moment){.date = (int32_t)number, .timed = n == 12, .time = (int32_t)clock * 100};
+    return true;
+}
+
+static bool format_is(const char *format, size_t n, const char *code) {
+    return n == 0 || (n == 3 && memcmp(format, code, 3) == 0);
+}
+
 enum moment_result moment_read(const uint8_t *text, size_t n, const char *format, size_t format_n,
                                uint32_t pivot, struct moment *start, struct moment *end) {
     pivot = pivot ? pivot : MOMENT_PIVOT_DEFAULT;
@@ -272,6 +296,11 @@ enum moment_result moment_read(const uint8_t *text, size_t n, const char *format
     while (n && *text == ' ') {
         text++;
         n--;
+    }
+    if ((n == 8 && format_is(format, format_n, "102") && common_read(text, n, start)) ||
+        (n == 12 && format_is(format, format_n, "203") && common_read(text, n, start))) {
+        *end = *start;
+        return MOMENT_OK;
     }
     if (nothing(text, n))
         return MOMENT_EMPTY;
