@@ -259,13 +259,16 @@ static bool constant(const struct map_source *source) {
 /* false: the row does nothing. */
 static inline bool leaf_texts(struct erp_engine *engine, struct reach reach, const struct map_leaf *leaf,
                               struct texts *texts) {
-    const struct map_value *first = &leaf->source.values[0];
-    if (LIKELY(leaf->source.plain)) {
-        texts->text = plain_text(engine, reach.segment, &leaf->source);
-        texts->spot = (struct spot){first->element, first->component, texts->text};
+    if (LIKELY(leaf->plain)) {
+        struct value value =
+            component_of(reach.segment, element_find(reach.segment, leaf->element), leaf->component);
+        texts->text = trimmed(plain(engine, reach.segment, value));
+        texts->spot = (struct spot){leaf->element, leaf->component, texts->text};
+        bool kept = !leaf->source.list || listed(engine, leaf->source.list, &texts->text, &texts->spot);
         texts->empty = !texts->text.length;
-        return true;
+        return kept;
     }
+    const struct map_value *first = &leaf->source.values[0];
     bool ranged = reach.element && (first->part != PART_ELEMENT || first->element != first->element_last);
     *texts = (struct texts){.text = engine_text(engine, reach, &leaf->source)};
     texts->spot.element = ranged ? reach.element->number : first->part == PART_ELEMENT ? first->element : 0;

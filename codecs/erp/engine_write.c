@@ -262,8 +262,11 @@ static Roundhouse__Erp__V1__Moment *moment_message(struct erp_engine *engine, st
 static void sides_read(struct erp_engine *engine, struct reach reach, const struct map_leaf *leaf,
                        const struct texts *texts, struct moment *moment) {
     struct moment clock;
-    struct value time = leaf->time.count ? engine_text(engine, reach, &leaf->time) : (struct value){0};
-    struct value zone = leaf->zone.count ? engine_text(engine, reach, &leaf->zone) : (struct value){0};
+    const struct map_sides *sides = leaf->sides;
+    if (!sides)
+        return;
+    struct value time = sides->time.count ? engine_text(engine, reach, &sides->time) : (struct value){0};
+    struct value zone = sides->zone.count ? engine_text(engine, reach, &sides->zone) : (struct value){0};
     if (time.length && !moment->timed) {
         if (moment_time_read(time.bytes, time.length, &clock)) {
             moment->timed = true;
@@ -280,7 +283,8 @@ static void sides_read(struct erp_engine *engine, struct reach reach, const stru
 
 static bool moments_read(struct erp_engine *engine, struct reach reach, const struct map_leaf *leaf,
                          const struct texts *texts, struct moment *start, struct moment *end) {
-    struct value format = leaf->format.count ? engine_text(engine, reach, &leaf->format) : (struct value){0};
+    bool named = leaf->sides && leaf->sides->format.count;
+    struct value format = named ? engine_text(engine, reach, &leaf->sides->format) : (struct value){0};
     enum moment_result result = moment_read(texts->text.bytes, texts->text.length, (const char *)format.bytes,
                                             format.length, engine->profile->pivot, start, end);
     if (result == MOMENT_BAD)

@@ -338,11 +338,27 @@ static bool relative(const struct map_source *source) {
 static bool row_relative(const struct map_row *row) {
     for (uint32_t i = 0; i < row->leaf_count; i++) {
         const struct map_leaf *leaf = &row->leaves[i];
-        if (relative(&leaf->source) || relative(&leaf->format) || relative(&leaf->time) ||
-            relative(&leaf->zone))
+        const struct map_sides *sides = leaf->sides;
+        if (relative(&leaf->source) ||
+            (sides && (relative(&sides->format) || relative(&sides->time) || relative(&sides->zone))))
             return true;
     }
     return false;
+}
+
+/* The row's leaves in no more memory than they take, with what is read of plain ones. */
+static bool leaves_settle(struct map_build *build, struct map_row *row) {
+    struct map_leaf *leaves = build_take(build, row->leaf_count * sizeof *leaves);
+    if (!leaves)
+        return false;
+    for (uint32_t i = 0; i < row->leaf_count; i++) {
+        leaves[i] = row->leaves[i];
+        leaves[i].plain = leaves[i].source.plain;
+        leaves[i].element = leaves[i].source.values[0].element;
+        leaves[i].component = leaves[i].source.values[0].component;
+    }
+    row->leaves = leaves;
+    return true;
 }
 
 static bool row_build(struct map_build *build, uint32_t section) {
@@ -359,15 +375,18 @@ static bool row_build(struct map_build *build, uint32_t section) {
         return false;
     draft.section = head.section;
     draft.symbol = head.symbol;
-    draft.row.leaves = build_take(build, MAP_LEAVES_MAX * sizeof *draft.row.leaves);
+    struct map_leaf leaves[MAP_LEAVES_MAX] = {{0}};
     struct map_word whole;
-    if (!draft.row.leaves || !target_within(build, target, &whole) ||
+    draft.row.leaves = leaves;
+    if (!target_within(build, target, &whole) ||
         !build_row_target(build, &draft.row, whole, build->sections[head.section].in) ||
         !build_source(build, *source, &draft.row.leaves[0].source))
         return false;
     for (uint32_t i = 3; i < line->words; i++)
         if (!build_row_field(build, &draft.row, *map_line_word(build->lines, line, i)))
             return false;
+    if (!leaves_settle(build, &draft.row))
+        return false;
     draft.row.each = row_each(&draft.row);
     if (!draft.row.each && row_relative(&draft.row))
         return build_fail(build, "`.N` and `-N` are for a range of elements that is written to a list");

@@ -102,16 +102,16 @@ struct map_value {
 struct map_source {
     struct map_value *values;
     uint32_t count;
-    bool plain;                  /* one component, as it is */
+    bool plain;                  /* one component, as it is but for the list */
     const struct map_list *list; /* NULL: none */
 };
 
 struct map_condition {
-    struct map_value left;
-    struct map_text *choices; /* none: it is about being there */
-    uint32_t choice_count;
     bool first;  /* `left` is 1.1, which nearly all conditions are about */
     bool wanted; /* whether one of them must be it; whether it must be there */
+    uint32_t choice_count;
+    struct map_text *choices; /* none: it is about being there */
+    struct map_value left;
 };
 
 /* How a text becomes a field. */
@@ -131,30 +131,36 @@ enum map_kind {
     KIND_HASH,     /* a control sum */
 };
 
+/* What stands beside a moment or period; count 0: nothing. */
+struct map_sides {
+    struct map_source format, time, zone;
+};
+
+/* Fields that each segment asks for come first: a leaf is little more than one line of the cache. */
 struct map_leaf {
-    const ProtobufCFieldDescriptor *steps[MAP_STEPS_MAX]; /* to the message that has the field */
-    uint32_t step_count;
-    const ProtobufCMessageDescriptor *in; /* that message's */
-    const ProtobufCFieldDescriptor *field;
-    enum map_kind kind;
+    uint8_t kind; /* enum map_kind */
+    bool plain;   /* its source is one component, but for the list: this one */
+    uint16_t element, component;
     uint16_t variable;
+    uint32_t step_count;
+    const ProtobufCFieldDescriptor *field;
+    const ProtobufCMessageDescriptor *in; /* of the message that has the field */
     struct map_source source;
-    struct map_source format, time, zone; /* of a moment or period; count 0: none */
+    const ProtobufCFieldDescriptor *const *steps; /* to that message */
+    struct map_sides *sides;                      /* NULL: none */
 };
 
 struct map_row {
-    uint32_t line;  /* in its file, for errors */
     uint32_t rank;  /* place in its section */
     bool from_root; /* begins at the event, not at the section's message */
     bool appends;   /* the last step is a list that gets a new entry */
     bool each;      /* once for each value of a range */
-    const ProtobufCFieldDescriptor *steps[MAP_STEPS_MAX];
-    uint32_t step_count;
-    const ProtobufCMessageDescriptor *in; /* the message that the leaves begin at */
+    uint32_t condition_count, leaf_count, step_count;
     struct map_condition *conditions;
-    uint32_t condition_count;
     struct map_leaf *leaves; /* [0]: the row's own */
-    uint32_t leaf_count;
+    const ProtobufCFieldDescriptor *const *steps;
+    const ProtobufCMessageDescriptor *in; /* the message that the leaves begin at */
+    uint32_t line;                        /* in its file, for errors */
 };
 
 /* What a section has for one symbol: rows and sections, each a run. */

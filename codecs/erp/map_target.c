@@ -133,10 +133,24 @@ static bool trail_settle(struct map_build *build, struct trail *trail) {
     return true;
 }
 
+/* The fields on the way, in the map's memory. */
+static bool steps_keep(struct map_build *build, const struct trail *trail,
+                       const ProtobufCFieldDescriptor *const **steps) {
+    const ProtobufCFieldDescriptor **kept = build_take(build, (trail->count + 1) * sizeof *kept);
+    if (!kept)
+        return false;
+    memcpy(kept, trail->steps, trail->count * sizeof *kept);
+    *steps = kept;
+    return true;
+}
+
 static bool leaf_of(struct map_build *build, const struct trail *trail, struct map_leaf *leaf) {
+    enum map_kind kind;
     *leaf = (struct map_leaf){.step_count = trail->count, .in = trail->in, .field = trail->last};
-    memcpy(leaf->steps, trail->steps, sizeof leaf->steps);
-    return kind_of(build, trail->in, trail->last, &leaf->kind);
+    if (!kind_of(build, trail->in, trail->last, &kind))
+        return false;
+    leaf->kind = (uint8_t)kind;
+    return steps_keep(build, trail, &leaf->steps);
 }
 
 /* `/` at the beginning: from the event on. */
@@ -197,7 +211,8 @@ bool build_row_target(struct map_build *build, struct map_row *row, struct map_w
     row->appends = repeats(trail.last) && is_message(trail.last);
     if (is_message(trail.last) && !atomic(trail.last) && !trail_step(build, &trail))
         return false;
-    memcpy(row->steps, trail.steps, sizeof row->steps);
+    if (!steps_keep(build, &trail, &row->steps))
+        return false;
     row->step_count = trail.count;
     row->in = trail.in;
     trail.count = 0;
@@ -212,14 +227,18 @@ bool build_row_target(struct map_build *build, struct map_row *row, struct map_w
 }
 
 /* `format`, `time` and `zone` of a moment or period: the source beside its own. */
-static struct map_source *moment_side(struct map_leaf *leaf, const char *name) {
+static struct map_source *moment_side(struct map_build *build, struct map_leaf *leaf, const char *name) {
     if (leaf->kind != KIND_MOMENT && leaf->kind != KIND_PERIOD)
         return NULL;
-    if (strcmp(name, "format") == 0)
-        return &leaf->format;
-    if (leaf->kind == KIND_MOMENT && strcmp(name, "time") == 0)
-        return &leaf->time;
-    return leaf->kind == KIND_MOMENT && strcmp(name, "zone") == 0 ? &leaf->zone : NULL;
+    if (leaf->kind == KIND_PERIOD && strcmp(name, "format") != 0)
+        return NULL;
+    if (!leaf->sides)
+        leaf->sides = build_take(build, sizeof *leaf->sides);
+    if (!leaf->sides)
+        return NULL;
+    return strcmp(name, "format") == 0 ? &leaf->sides->format
+           : strcmp(name, "time") == 0 ? &leaf->sides->time
+                                       : &leaf->sides->zone;
 }
 
 /* The leaf that a path ends at, among those that the row has. */
@@ -257,7 +276,7 @@ static bool side_read(struct map_build *build, struct map_row *row, struct map_w
             return false;
         leaf = leaf_find(row, &trail);
     }
-    *out = leaf ? moment_side(leaf, last) : NULL;
+    *out = leaf ? moment_side(build, leaf, last) : NULL;
     return *out || build_fail(build, "`%s` is for a moment that the row writes before", last);
 }
 
@@ -271,7 +290,8 @@ bool build_row_field(struct map_build *build, struct map_row *row, struct map_wo
     if (!side_read(build, row, name, &side))
         return false;
     if (side)
-        return build_source(build, source, side);
+        return build_source(build, source, side) &&
+               (!side->list || build_fail(build, "what stands beside a moment is not translated"));
     if (!row->in || row->leaves[0].in == NULL)
         return build_fail(build, "a variable has no further fields");
     if (row->leaf_count == MAP_LEAVES_MAX)

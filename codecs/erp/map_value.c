@@ -168,9 +168,8 @@ static bool value_read(struct map_build *build, struct scan *scan, struct map_va
 
 static bool plain(const struct map_source *source) {
     const struct map_value *value = &source->values[0];
-    return source->count == 1 && !source->list && value->part == PART_ELEMENT && !value->decimals &&
-           !value->zeros && value->element == value->element_last &&
-           value->component == value->component_last;
+    return source->count == 1 && value->part == PART_ELEMENT && !value->decimals && !value->zeros &&
+           value->element == value->element_last && value->component == value->component_last;
 }
 
 bool build_source(struct map_build *build, struct map_word word, struct map_source *out) {

@@ -158,6 +158,8 @@ Test(map, says_what_is_wrong_and_where) {
     expect_wrong("S 1 %sum", "own.map:3: `%sum` is neither %lines nor %hash");
     expect_wrong("S 1 header.notes role=.2 language=-1\nT .2 header.id",
                  "own.map:4: `.N` and `-N` are for a range of elements that is written to a list");
+    expect_wrong("list l\n  A = B\nS 1 header.issued format=2:l",
+                 "own.map:5: what stands beside a moment is not translated");
     expect_wrong("S 1 header.notes role=1 format=2",
                  "own.map:3: `format` is for a moment that the row writes before");
     expect_wrong("section S header.id", "own.map:3: a section's target is a message: `id` is a value");
