@@ -119,17 +119,20 @@ void edi_find_last(struct edi *edi, enum finding_code code) {
     edi->in_file--;
 }
 
-/* One separator, which stands before this component. */
+/* One separator, which stands before this component; component 0: before this element. */
 static void trailing_tell(struct edi *edi, enum finding_code code, enum document_scope scope,
                           uint32_t element, uint32_t component, const uint8_t *at) {
-    struct finding finding = {.code = code,
-                              .place = edi_place(edi),
-                              .scope = (uint8_t)scope,
-                              .segment = edi->tokens.segment.name,
-                              .found = {.bytes = at - 1, .length = 1}};
+    const struct separators *separators = &edi->tokens.separators;
+    struct finding finding = {
+        .code = code,
+        .place = edi_place(edi),
+        .scope = (uint8_t)scope,
+        .segment = edi->tokens.segment.name,
+        .found = {.bytes = component > 0 ? &separators->component : &separators->element, .length = 1}};
     finding.place.element = element;
     finding.place.component = component;
-    finding.place.offset = tokens_offset(&edi->tokens, at - 1);
+    finding.place.offset = tokens_offset(&edi->tokens, at);
+    finding.place.offset -= finding.place.offset > edi->tokens.segment.place.offset;
     finding.place.length = 1;
     (void)report_finding(&edi->report, &finding);
 }
