@@ -284,7 +284,7 @@ static void record_fixed(struct stream *stream, uint64_t shape, uint64_t number)
         ebcdic_put(stream->bytes + at, stream->length - at);
         uint8_t *packed = stream->bytes + at + 12;
         for (int i = 0; i < 6; i++)
-            packed[i] = (uint8_t)(balance >> i & 7) << 4 | (uint8_t)(number % 10);
+            packed[i] = (uint8_t)((balance >> i & 7) << 4 | number % 10);
         packed[6] = 0x2D;
         memcpy(packed + 7, "\x00\x01\xE2\x40", 4);
     }
