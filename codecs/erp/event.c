@@ -197,8 +197,7 @@ static char *segment_add(char *p, const char *end, const char *text) {
 
 static size_t source_make(const Roundhouse__Erp__V1__Origin *origin, char out[SOURCE_BYTES]) {
     char *p = out, *middle = out + SOURCE_BYTES / 2;
-    memcpy(p, "/edi/", 5);
-    p = segment_add(p + 5, middle, id_value(origin->receiver));
+    p = segment_add(stpcpy(p, "/edi/"), middle, id_value(origin->receiver));
     *p++ = '/';
     p = segment_add(p, out + SOURCE_BYTES, id_value(origin->sender));
     return (size_t)(p - out);

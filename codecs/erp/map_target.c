@@ -145,7 +145,7 @@ static bool steps_keep(struct map_build *build, const struct trail *trail,
 }
 
 static bool leaf_of(struct map_build *build, const struct trail *trail, struct map_leaf *leaf) {
-    enum map_kind kind;
+    enum map_kind kind = KIND_TEXT;
     *leaf = (struct map_leaf){.step_count = trail->count, .in = trail->in, .field = trail->last};
     if (!kind_of(build, trail->in, trail->last, &kind))
         return false;
