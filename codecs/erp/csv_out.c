@@ -1,6 +1,7 @@
 #include "codecs/erp/csv_out.h"
 
 #include "codecs/erp/decimal.h"
+#include "codecs/erp/model.h"
 #include "codecs/erp/moment.h"
 #include "core/base/topic.h"
 #include "roundhouse/erp/v1/erp.pb-c.h"
@@ -10,33 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const ProtobufCMessageDescriptor *const events[] = {
-    &roundhouse__erp__v1__order__descriptor,
-    &roundhouse__erp__v1__order_response__descriptor,
-    &roundhouse__erp__v1__despatch_order__descriptor,
-    &roundhouse__erp__v1__despatch_advice__descriptor,
-    &roundhouse__erp__v1__receipt_advice__descriptor,
-    &roundhouse__erp__v1__invoice__descriptor,
-    &roundhouse__erp__v1__inventory_report__descriptor,
-    &roundhouse__erp__v1__catalogue__descriptor,
-    &roundhouse__erp__v1__remittance_advice__descriptor,
-    &roundhouse__erp__v1__party_master__descriptor,
-    &roundhouse__erp__v1__item_master__descriptor,
-    &roundhouse__erp__v1__acknowledgement__descriptor,
-};
-
-/* The field that a message stands for when nothing in it is named: as in maps. */
-static const struct {
-    const char *message, *field;
-} principals[] = {
-    {"Amount", "value"},      {"Quantity", "value"},       {"Identifier", "value"},
-    {"Text", "value"},        {"Property", "value"},       {"Reference", "id"},
-    {"Contact", "name"},      {"Party", "name"},           {"Item", "name"},
-    {"Lot", "batch"},         {"Price", "amount"},         {"HandlingUnit", "id"},
-    {"Schedule", "quantity"}, {"UnitFactor", "numerator"}, {"Allowance", "amount"},
-    {"Tax", "tax"},           {"Finding", "code"},
-};
 
 /* The fields that tell entries of a list apart. */
 static const char *const picked_by[] = {"scheme", "type", "role", "name"};
@@ -60,14 +34,6 @@ static const ProtobufCFieldDescriptor *field_in(const ProtobufCMessageDescriptor
     for (size_t i = 0; field == NULL && i < count; i++)
         field = protobuf_c_message_descriptor_get_field_by_name(message, names[i]);
     return field;
-}
-
-static const ProtobufCFieldDescriptor *principal_of(const ProtobufCMessageDescriptor *message) {
-    for (size_t i = 0; i < sizeof principals / sizeof *principals; i++) {
-        if (strcmp(principals[i].message, message->short_name) == 0)
-            return protobuf_c_message_descriptor_get_field_by_name(message, principals[i].field);
-    }
-    return NULL;
 }
 
 static int step_add(struct file *file, struct erp_csv_column *column, struct erp_csv_step step) {
@@ -130,7 +96,7 @@ static int name_read(struct file *file, char *name, const ProtobufCMessageDescri
 static int path_end(struct file *file, const ProtobufCMessageDescriptor *message,
                     struct erp_csv_column *column) {
     while (message && !is_text(message)) {
-        const ProtobufCFieldDescriptor *field = principal_of(message);
+        const ProtobufCFieldDescriptor *field = model_principal(message);
         if (field == NULL)
             return words_wrong(&file->words, file->error, "name a field of %s", message->short_name);
         int result = step_add(file, column, (struct erp_csv_step){.field = field});
@@ -188,10 +154,9 @@ static int column_line(struct file *file) {
 }
 
 static int event_line(struct file *file) {
-    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
-        if (word_is(&file->words, 1, events[i]->short_name))
-            file->csv->event = events[i];
-    }
+    for (size_t i = 0; i < MODEL_EVENTS; i++)
+        if (word_is(&file->words, 1, model_events[i]->short_name))
+            file->csv->event = model_events[i];
     return file->csv->event && file->words.count == 2
                ? 0
                : words_wrong(&file->words, file->error, "expected a message of erp.proto");

@@ -1,11 +1,14 @@
 #include "codecs/erp/map.h"
 
 #include "codecs/erp/map_build.h"
-#include "codecs/erp/map_files.h"
+#include "core/base/embedded.h"
 #include "core/base/heap.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* The maps that come with Roundhouse. */
+extern const struct embedded_file erp_map_files[];
 
 /* One file: its text, its lines, and the map that it is, once somebody has asked for it. */
 struct file {
@@ -121,8 +124,8 @@ struct map_library *map_library_new(const struct map_fields *fields, size_t coun
         memcpy(library->fields, fields, count * sizeof *fields);
     library->field_count = count;
     struct map_error error = {{0}};
-    for (size_t i = 0; good && i < map_file_count; i++)
-        good = file_add(library, map_files[i].name, map_files[i].text, map_files[i].length, false, &error);
+    for (const struct embedded_file *file = erp_map_files; good && file->name != NULL; file++)
+        good = file_add(library, file->name, file->text, file->length, false, &error);
     if (good)
         return library;
     map_library_free(library);

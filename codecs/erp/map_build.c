@@ -1,28 +1,13 @@
 #include "codecs/erp/map_build.h"
 
 #include "codecs/erp/codes.h"
+#include "codecs/erp/model.h"
 #include "core/base/heap.h"
 #include "roundhouse/erp/v1/erp.pb-c.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Every message that a document can become. */
-static const ProtobufCMessageDescriptor *const events[] = {
-    &roundhouse__erp__v1__order__descriptor,
-    &roundhouse__erp__v1__order_response__descriptor,
-    &roundhouse__erp__v1__despatch_order__descriptor,
-    &roundhouse__erp__v1__despatch_advice__descriptor,
-    &roundhouse__erp__v1__receipt_advice__descriptor,
-    &roundhouse__erp__v1__invoice__descriptor,
-    &roundhouse__erp__v1__inventory_report__descriptor,
-    &roundhouse__erp__v1__catalogue__descriptor,
-    &roundhouse__erp__v1__remittance_advice__descriptor,
-    &roundhouse__erp__v1__party_master__descriptor,
-    &roundhouse__erp__v1__item_master__descriptor,
-    &roundhouse__erp__v1__acknowledgement__descriptor,
-};
 
 bool build_fail(struct map_build *build, const char *format, ...) {
     char text[200];
@@ -444,14 +429,13 @@ static struct map_verified verified(const ProtobufCMessageDescriptor *event) {
 
 static bool event_find(struct map_build *build) {
     const struct map_word *name = map_line_word(build->lines, build->line, 1);
-    for (size_t i = 0; name && i < sizeof events / sizeof *events; i++)
-        if (map_word_is(name, events[i]->short_name)) {
-            build->map->event = events[i];
-            build->map->header = field_of(events[i], "header");
-            build->map->verified = verified(events[i]);
-            return true;
-        }
-    return build_fail(build, "`event` names no document of erp.proto");
+    const ProtobufCMessageDescriptor *event = name ? model_event(name->text, name->length) : NULL;
+    if (!event)
+        return build_fail(build, "`event` names no document of erp.proto");
+    build->map->event = event;
+    build->map->header = field_of(event, "header");
+    build->map->verified = verified(event);
+    return true;
 }
 
 static bool include_read(struct map_build *build,

@@ -1,28 +1,10 @@
 /* Where a value goes: paths into messages, and what their fields want. */
 #include "codecs/erp/map_build.h"
+#include "codecs/erp/model.h"
 
 #include "roundhouse/erp/v1/erp.pb-c.h"
 
 #include <string.h>
-
-/* The field that a row means when it names a message. */
-static const struct {
-    const char *message, *field;
-} principals[] = {
-    {"Amount", "value"},      {"Quantity", "value"},       {"Identifier", "value"},
-    {"Text", "value"},        {"Property", "value"},       {"Reference", "id"},
-    {"Contact", "name"},      {"Party", "name"},           {"Item", "name"},
-    {"Lot", "batch"},         {"Price", "amount"},         {"HandlingUnit", "id"},
-    {"Schedule", "quantity"}, {"UnitFactor", "numerator"}, {"Allowance", "amount"},
-    {"Tax", "tax"},           {"Finding", "code"},
-};
-
-static const ProtobufCFieldDescriptor *principal_of(const ProtobufCMessageDescriptor *message) {
-    for (size_t i = 0; i < sizeof principals / sizeof *principals; i++)
-        if (strcmp(principals[i].message, message->short_name) == 0)
-            return protobuf_c_message_descriptor_get_field_by_name(message, principals[i].field);
-    return NULL;
-}
 
 static bool is_message(const ProtobufCFieldDescriptor *field) {
     return field->type == PROTOBUF_C_TYPE_MESSAGE;
@@ -126,7 +108,7 @@ static bool trail_settle(struct map_build *build, struct trail *trail) {
         const ProtobufCMessageDescriptor *message = trail->last->descriptor;
         if (!trail_step(build, trail))
             return false;
-        trail->last = principal_of(message);
+        trail->last = model_principal(message);
         if (!trail->last)
             return build_fail(build, "name a field of %s: no one of them stands for it", message->short_name);
     }
@@ -218,7 +200,7 @@ bool build_row_target(struct map_build *build, struct map_row *row, struct map_w
     trail.count = 0;
     if (trail.last->descriptor == row->in) {
         /* The target is a message: its own field begins there. */
-        trail.last = principal_of(row->in);
+        trail.last = model_principal(row->in);
         if (!trail.last)
             return build_fail(build, "name a field of %s: no one of them stands for it", row->in->short_name);
     }

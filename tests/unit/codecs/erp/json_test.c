@@ -1,4 +1,5 @@
 #include "codecs/erp/json.h"
+#include "codecs/erp/model.h"
 #include "codecs/erp/pack.h"
 
 #include "roundhouse/erp/v1/erp.pb-c.h"
@@ -8,21 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Every document, and so every message that one can reach. */
-static const ProtobufCMessageDescriptor *const documents[] = {
-    &roundhouse__erp__v1__order__descriptor,
-    &roundhouse__erp__v1__order_response__descriptor,
-    &roundhouse__erp__v1__despatch_order__descriptor,
-    &roundhouse__erp__v1__despatch_advice__descriptor,
-    &roundhouse__erp__v1__receipt_advice__descriptor,
-    &roundhouse__erp__v1__invoice__descriptor,
-    &roundhouse__erp__v1__inventory_report__descriptor,
-    &roundhouse__erp__v1__catalogue__descriptor,
-    &roundhouse__erp__v1__remittance_advice__descriptor,
-    &roundhouse__erp__v1__party_master__descriptor,
-    &roundhouse__erp__v1__item_master__descriptor,
-    &roundhouse__erp__v1__acknowledgement__descriptor};
 
 /* A JSON object with every field of the message set; lists have two entries. */
 static void full_add(const ProtobufCMessageDescriptor *message, struct bytes *out) {
@@ -65,16 +51,16 @@ static void full_add(const ProtobufCMessageDescriptor *message, struct bytes *ou
 }
 
 Test(erp_json, comes_back_as_it_was_with_every_field_of_every_document) {
-    struct packer *packer = packer_new(documents, sizeof documents / sizeof *documents);
+    struct packer *packer = packer_new(model_events, MODEL_EVENTS);
     cr_assert_not_null(packer);
-    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+    for (size_t i = 0; i < MODEL_EVENTS; i++) {
         struct bytes full = {0}, first = {0}, second = {0};
         struct arena arena = {0};
         char error[ERP_JSON_ERROR_BYTES] = "";
-        full_add(documents[i], &full);
+        full_add(model_events[i], &full);
         ProtobufCMessage *message =
-            erp_json_read(documents[i], (char *)full.data, full.length, &arena, error);
-        cr_assert_not_null(message, "%s: %s", documents[i]->short_name, error);
+            erp_json_read(model_events[i], (char *)full.data, full.length, &arena, error);
+        cr_assert_not_null(message, "%s: %s", model_events[i]->short_name, error);
         /* Over the wire and back: nothing is in JSON that is not in protobuf. */
         size_t size = protobuf_c_message_get_packed_size(message);
         uint8_t *packed = malloc(size);
@@ -83,14 +69,14 @@ Test(erp_json, comes_back_as_it_was_with_every_field_of_every_document) {
         pack_message(packer, message);
         cr_expect(!pack_failed(packer) && pack_length(packer) == size &&
                       memcmp(pack_data(packer), packed, size) == 0,
-                  "%s is packed in another way than protobuf-c does it", documents[i]->short_name);
-        ProtobufCMessage *again = protobuf_c_message_unpack(documents[i], NULL, size, packed);
+                  "%s is packed in another way than protobuf-c does it", model_events[i]->short_name);
+        ProtobufCMessage *again = protobuf_c_message_unpack(model_events[i], NULL, size, packed);
         cr_assert_not_null(again);
         erp_json_write(message, &first);
         erp_json_write(again, &second);
         cr_expect(first.length == second.length && memcmp(first.data, second.data, first.length) == 0);
         cr_expect(first.length > 100 && !first.failed);
-        message = erp_json_read(documents[i], (char *)first.data, first.length, &arena, error);
+        message = erp_json_read(model_events[i], (char *)first.data, first.length, &arena, error);
         cr_assert_not_null(message, "%s", error);
         second.length = 0;
         erp_json_write(message, &second);
