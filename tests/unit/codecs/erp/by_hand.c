@@ -18,7 +18,8 @@ static void on_message(void *context, const struct erp_result *result) {
         ((Roundhouse__Erp__V1__Header *)(uintptr_t)result->header)->origin = NULL;
         erp_json_write(result->message, &hand->json);
     }
-    bytes_add(&hand->json, "\n", 1);
+    bytes_add(&hand->json, "\n", 2); /* with a NUL, for what reads it as a string */
+    hand->json.length--;
 }
 
 static void on_finding(void *context, const struct finding *finding) {

@@ -88,6 +88,8 @@ static void keep(void *context, const struct erp_result *result) {
     struct bytes out = {0};
     cr_assert(result->message && result->errors == 0);
     erp_json_write(result->message, &out);
+    bytes_add(&out, "", 1); /* a NUL, for what reads it as a string */
+    out.length--;
     char *origin = memmem(out.data, out.length, ",\"origin\"", 9);
     free(kept->json);
     kept->json = strndup((char *)out.data, origin ? (size_t)(origin - (char *)out.data) : out.length);
