@@ -30,6 +30,10 @@ READY = re.compile(r"ready native=(\S+) admin=(\S+) shards=(\d+) io=(\S+) log=(\
 REPORTS = ("AddressSanitizer", "LeakSanitizer", "UndefinedBehaviorSanitizer", "runtime error:", "ThreadSanitizer",
            "CHECK failed", "Assertion")
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for loopback
+# Whoever started the tests in the background may have left these ignored, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 LISTEN = 'listen: { native: "127.0.0.1:0", admin: "127.0.0.1:0" }\n'
 BODY_NAMES = {"uring": "io_uring", "uring:oneshot": "io_uring", "epoll": "epoll"}
 

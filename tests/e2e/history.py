@@ -68,7 +68,7 @@ class Stream:
         self.items, self.raw, self.sessions = [], [], 0
         self.begin = None  # the step of the first Subscribed
         self.read_to = 0  # a step: it has had time for all that was acknowledged before it
-        self._mark, self._last, self._seen = 0, {}, set()
+        self._mark, self._read_at_mark, self._last, self._seen = 0, 0, {}, set()
 
     def subscribed(self):
         self.sessions += 1
@@ -76,6 +76,8 @@ class Stream:
             self.begin = self.history.note(self.name, "is subscribed")
         else:
             self.history.note(self.name, "resumes")
+            if len(self.items) > self._mark:  # what it had read by then is due again, and not yet
+                self.read_to = self._read_at_mark
             del self.items[self._mark:]
         self._last = {}
         self._seen = {item for item in self.items if not isinstance(item, Gap)}
@@ -85,7 +87,7 @@ class Stream:
 
     def position(self):
         """A Position came: a later connection resumes here."""
-        self._mark = len(self.items)
+        self._mark, self._read_at_mark = len(self.items), self.read_to
 
     def event(self, topic, sequence, key, intact=True):
         history = self.history

@@ -323,3 +323,19 @@ def test_a_failing_history_can_be_read():
 def test_keys_are_read_from_ids():
     assert history.key_of("a-b-12") == ("a-b", 12) and history.name_of(("a-b", 12)) == "a-b-12"
     assert history.key_of("letter") == ("letter", -1) and history.key_of("x-y") == ("x-y", -1)
+
+
+def test_what_was_read_before_a_resume_is_due_again_only_when_it_has_been_read_again():
+    past = made(count=4, streams=1, durable=False)
+    stream = past.streams[0]
+    stream.read_to = 0
+    stream.position()
+    for number in (5, 6):
+        past.settle(past.publish(("p", number), "t", ROUTED), ACKNOWLEDGED)
+        stream.event("t", EPOCH | number, ("p", number))
+    stream.has_read_all()
+    assert kinds(past) == []
+    stream.subscribed()  # at the Position before 5, and the run ends before they come
+    assert kinds(past) == []
+    stream.has_read_all()
+    assert kinds(past) == ["hole", "hole"]

@@ -439,7 +439,7 @@ def test_what_the_ring_has_lost_is_counted_or_refuses_it(router):
 
 
 def test_behind_the_ring_and_across_a_restart_it_comes_from_the_journal(journalled):
-    made, count, size = journalled(), 3000, 1000
+    made, count, size = journalled(), 6000, 1000
     publisher, member = made.client(ack=DISK), Durable(made, "t.>", window=500)
     for n in range(count):
         publisher.send_bytes(wire.numbered(f"t.{n % 7}", n, size))
