@@ -1,4 +1,4 @@
-/* fuzz: edifact_feed, x12_feed, map_find, erp_engine_sink: documents through the maps that come with Roundhouse */
+/* fuzz: edifact_feed, x12_feed, map_find, erp_engine_sink: documents through the built-in maps */
 // check: runs=20000 max_len=4096 timeout=10
 
 /* A file. Whatever it holds, each message becomes one that protobuf-c can unpack, with findings that have
