@@ -356,6 +356,15 @@ void edi_end(struct edi *edi, enum document_scope scope, uint64_t end) {
     report_begin(&edi->report, scope);
 }
 
+bool edi_ends(struct edi *edi, enum document_scope scope, enum finding_code alone) {
+    edi->in_file++;
+    if (edi->scopes[scope].open)
+        return true;
+    edi_complain(edi, edi_scope_now(edi));
+    edi_find(edi, alone, edi_scope_now(edi));
+    return false;
+}
+
 void edi_break_off(struct edi *edi, enum document_scope scope, enum finding_code code, struct place where) {
     struct finding finding = {.code = code, .place = where, .scope = (uint8_t)scope};
     if (!edi->scopes[scope].open)

@@ -110,6 +110,8 @@ void edi_complain(struct edi *edi, enum document_scope scope);
 void edi_begin(struct edi *edi, enum document_scope scope);
 /* The segment that was counted last is the scope's last one; `end`: its end in the file. */
 void edi_end(struct edi *edi, enum document_scope scope, uint64_t end);
+/* Counts a trailer, and says whether the scope that it ends is open; `alone` is the finding if not. */
+bool edi_ends(struct edi *edi, enum document_scope scope, enum finding_code alone);
 
 /* The scope has no trailer: this finding in it, and its end, at this place. */
 void edi_break_off(struct edi *edi, enum document_scope scope, enum finding_code code, struct place where);

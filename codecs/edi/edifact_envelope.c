@@ -243,18 +243,8 @@ static void check_trailer(struct edi *edi, enum document_scope scope, uint64_t c
                     scope, 2, 1, reference);
 }
 
-/* Whether the scope that the trailer ends is open. */
-static bool ends(struct edi *edi, enum document_scope scope) {
-    edi->in_file++;
-    if (edi->scopes[scope].open)
-        return true;
-    edi_complain(edi, edi_scope_now(edi));
-    edi_find(edi, FINDING_EDIFACT_TRAILER_ALONE, edi_scope_now(edi));
-    return false;
-}
-
 static void unt(struct edi *edi) {
-    if (!ends(edi, DOCUMENT_MESSAGE))
+    if (!edi_ends(edi, DOCUMENT_MESSAGE, FINDING_EDIFACT_TRAILER_ALONE))
         return;
     uint32_t segments = edi_segments(edi, DOCUMENT_MESSAGE);
     check_trailer(edi, DOCUMENT_MESSAGE, segments, edi->scopes[DOCUMENT_MESSAGE].head.message_ref);
@@ -266,7 +256,7 @@ static void unt(struct edi *edi) {
 static void une(struct edi *edi) {
     const struct edi_scope *group = &edi->scopes[DOCUMENT_GROUP];
     edi_break_off(edi, DOCUMENT_MESSAGE, FINDING_EDIFACT_UNT_MISSING, edi_before(edi));
-    if (!ends(edi, DOCUMENT_GROUP))
+    if (!edi_ends(edi, DOCUMENT_GROUP, FINDING_EDIFACT_TRAILER_ALONE))
         return;
     check_trailer(edi, DOCUMENT_GROUP, group->messages, group->head.group_ref);
     if (group->messages == 0)
@@ -279,7 +269,7 @@ static void unz(struct edifact_reader *reader) {
     struct edi_scope *interchange = &edi->scopes[DOCUMENT_INTERCHANGE];
     edi_break_off(edi, DOCUMENT_MESSAGE, FINDING_EDIFACT_UNT_MISSING, edi_before(edi));
     edi_break_off(edi, DOCUMENT_GROUP, FINDING_EDIFACT_UNE_MISSING, edi_before(edi));
-    if (ends(edi, DOCUMENT_INTERCHANGE)) {
+    if (edi_ends(edi, DOCUMENT_INTERCHANGE, FINDING_EDIFACT_TRAILER_ALONE)) {
         uint32_t count = interchange->groups > 0 ? interchange->groups : interchange->messages;
         check_trailer(edi, DOCUMENT_INTERCHANGE, count, interchange->head.interchange_ref);
         if (count == 0)

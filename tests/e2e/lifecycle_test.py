@@ -1,7 +1,6 @@
 """Starting, stopping, restarting; exit statuses; the config; the admin plane."""
 
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -341,10 +340,7 @@ def demo(body, *arguments):
 def test_the_demo_is_right(body):
     done = demo(body)
     assert done.returncode == 0, done.stdout + done.stderr
-    topics = [line.split("\t")[1] for line in pathlib.Path(wire.ROOT, "tests/data/MANIFEST.tsv").read_text().splitlines()[1:]]
-    invoices = [topic for topic in topics if re.fullmatch(r"raw\.[^.]+\.invoic", topic)]
-    everywhere = len(topics) + len(invoices) + topics.count("raw.edifact.invoic")
-    assert "RIGHT" in done.stdout and done.stdout.count("digest ok") == everywhere + 1  # and the order in the mailbox
+    assert "RIGHT" in done.stdout and done.stdout.count("digest ok") == 182 + 10 + 8 + 1
 
 
 def test_the_demo_finds_one_flipped_byte(body):
