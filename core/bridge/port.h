@@ -1,0 +1,72 @@
+/* port.h: a bridge's own connection to the router, in the bridge's libevent loop.
+ * A bridge is a client of the router like any other, over the native protocol: its queue is a durable cursor,
+ * what it publishes is acknowledged, and nothing of it can slow a worker. docs/decisions says why.
+ * Owner: the bridge's thread, which makes it, calls it and frees it; callbacks run in its loop. Texts are
+ * copied. Nothing blocks. It reconnects by itself; what was not settled is sent again, what was not
+ * acknowledged comes again. Fails as the client library does. */
+#pragma once
+
+#include "core/base/check.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct port;
+
+/* One event of the port's queue, valid during the call; `delivery` is answered exactly once, now or later. */
+struct port_event {
+    uint64_t delivery;
+    uint32_t attempt; /* 1 = for the first time */
+    const char *topic;
+    size_t topic_length;
+    const uint8_t *event; /* a serialized CloudEvent */
+    size_t event_length;
+};
+
+struct port_options {
+    struct event_base *base;
+    const char *server; /* "HOST:PORT" of the router's native listener */
+    const char *name;   /* who this is: the client's name */
+    bool disk;          /* what is published counts when it is on disk; else when it is routed */
+    void *user;
+    void (*on_event)(void *user, const struct port_event *event);
+    /* The router has refused the queue, or ended it: nothing more comes. `text` is a sentence. */
+    void (*on_refused)(void *user, const char *text);
+};
+
+/* What became of what was published: refused with a roundhouse.v1.ErrorCode and a sentence, or settled
+ * (code 0), also when it was a duplicate. */
+typedef void port_on_settled(void *user, int code, const char *text);
+
+struct port *port_new(const struct port_options *options, char *why, size_t why_bytes) MUST_USE;
+/* Ends at once: what is not settled is not told any more. */
+void port_free(struct port *port);
+
+/* The queue that the port reads, once; with `is_volatile` it lives in memory only. `window`: how many may be
+ * unanswered at a time; 0: 256. 0, or a negative rh_result. */
+struct port_queue {
+    const char *name;
+    const char *const *patterns;
+    size_t patterns_count;
+    bool is_volatile;
+    uint32_t window;
+    uint32_t attempts; /* 0: the router's default */
+    uint64_t lease_ms; /* 0: the router's default */
+};
+int port_join(struct port *port, const struct port_queue *queue) MUST_USE;
+
+/* 0; -EAGAIN: too much is unsettled, port_on_room tells when there is room; -ENOMEM; -EINVAL: why is in
+ * port_error. */
+int port_publish(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
+                 size_t event_length, port_on_settled *on_settled, void *user) MUST_USE;
+/* Called once when there is room again. */
+void port_on_room(struct port *port, void (*on_room)(void *user), void *user);
+const char *port_error(const struct port *port);
+
+/* Answers of a delivery. Later ones than the first do nothing. */
+void port_done(struct port *port, uint64_t delivery);
+void port_retry(struct port *port, uint64_t delivery, uint64_t after_ms, const char *reason);
+void port_refuse(struct port *port, uint64_t delivery, const char *reason);
+void port_extend(struct port *port, uint64_t delivery);
