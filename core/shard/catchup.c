@@ -360,11 +360,23 @@ static void unread_tell(struct peer *peer, uint32_t log, const struct history_re
     session_fail(&peer->session, &fault);
 }
 
+/* The journal may keep less than the ring: then who stands in the ring misses nothing. */
+static void stretch_expired(struct worker *worker, struct behind *behind) {
+    const struct reader *reader = &worker->readers[behind->log];
+    struct history_request *request = &behind->request;
+    uint64_t below = log_oldest(reader->log);
+    if (request->oldest < below)
+        below = request->oldest;
+    else if (request->oldest > gap_end(reader))
+        request->oldest = gap_end(reader);
+    each_ready(worker, behind->log, 0, below, expired_tell, request);
+}
+
 static void stretch_refused(struct worker *worker, struct behind *behind) {
     const struct history_request *request = &behind->request;
     behind->state = BEHIND_FREE;
     if (request->result == -ERANGE && request->oldest > request->from) {
-        each_ready(worker, behind->log, 0, request->oldest, expired_tell, request);
+        stretch_expired(worker, behind);
         return;
     }
     uint32_t left_out;

@@ -10,8 +10,9 @@ static enum look refused(struct worker *worker, struct behind *behind, uint64_t 
     const struct history_request *request = &behind->request;
     uint32_t left_out;
     behind->state = BEHIND_FREE;
-    at->first = request->oldest;
-    if (request->result == -ERANGE && request->oldest > position)
+    uint64_t ring = log_oldest(worker->readers[behind->log].log); /* which may keep more than the journal */
+    at->first = request->oldest < ring ? request->oldest : ring;
+    if (request->result == -ERANGE && at->first > position)
         return LOOK_GONE;
     if (request->result != -ENODATA && logfmt_allowed(&worker->error_limit, worker->now_ns, &left_out))
         logfmt(LOGFMT_ERROR, "the journal can not be read: queues that need it wait",

@@ -193,6 +193,20 @@ Test(sim_history, what_the_journal_has_given_up_is_a_gap_or_the_end) {
     }
 }
 
+Test(sim_history, what_the_ring_still_has_is_not_lost_with_the_journal) {
+    struct sim_client *says_it;
+    struct sim_world *world = gone_round(kept_setup(1), &says_it);
+    uint64_t oldest = log_oldest(disk_log(world)->log);
+    world->history_stuck = true;
+    struct sim_client *client = begins(world, SIM_MASK_ALL, SKIP, FROM_OLDEST);
+    disk_log(world)->kept = oldest + 20;
+    world->history_stuck = false;
+    scene_reads(client);
+    cr_assert_eq(world->gaps, 1);
+    cr_assert_geq(world->events, (sim_log_end(disk_log(world)) - oldest) * 15 / 16);
+    scene_end(world);
+}
+
 Test(sim_history, a_hole_that_a_cut_has_left_is_a_gap_for_everybody) {
     for (uint8_t policy = DISCONNECT; policy <= SKIP; policy++) {
         struct sim_client *says_it;

@@ -376,13 +376,15 @@ void sim_judge_gap(struct sim_client *client, const Roundhouse__V1__Gap *gap) {
     gap_allowed(client, gap);
     bool concerns = gap_of_time(client, gap);
     /* What others miss in such a stretch they are told by themselves, unless this Gap says that they are
-     * behind it. */
-    bool alone = concerns && sequence_position(position_of(client, &gap->position).logs[log].next) <= gap->to;
+     * behind it; so it is with last events, which may still come. */
+    struct position told = position_of(client, &gap->position);
+    bool alone = concerns && sequence_position(told.logs[log].next) <= gap->to;
+    bool lasts_stay = concerns && (told.undone >> log & 1u) != 0;
     for (uint32_t i = 0; i < client->subs_count && !alone; i++) {
         struct sim_sub *sub = &client->subs[i];
         if (!sub_reads(sub, log))
             continue;
-        concerns = lasts_gone(client, sub, log, gap->from, gap->to) || concerns;
+        concerns = (!lasts_stay && lasts_gone(client, sub, log, gap->from, gap->to)) || concerns;
         if (sub->next[log] > gap->to)
             continue;
         if (sub->next[log] <= gap->from)
