@@ -2,9 +2,10 @@
 
 from driver import stats
 from driver.rows import CPU, RATE
-from driver.subjects import DISK, DISK_READ, PEERS, ROUTED, STOPPED, SUBJECTS
+from driver.subjects import CONVERTER, DISK, DISK_READ, PEERS, ROUTED, STOPPED, SUBJECTS
 
 ROUTER = "roundhouse"
+PARTS = "micro"
 
 
 def _bar(row, metric, against, text, direction, least, aim=None, subject=ROUTER):
@@ -64,6 +65,22 @@ def _ack_bars():
                    "disk's own bandwidth", "min", 0.5)
 
 
+def _document_bars():
+    def part(row, mb, text, aim=None):
+        return _bar(f"micro/codec/{row}", "bytes_per_s", [], text, "min", mb * 1e6, None if aim is None else ([], aim * 1e6), PARTS)
+
+    for row in ("edifact/shape=plain", "x12/shape=plain"):
+        yield part(row, 500, "cut and checked at 500 MB per second or more")
+    for row in ("edifact-typed", "x12-typed"):
+        yield part(f"{row}/output=message,lines=30", 150, "to canonical messages at 150 MB per second or more, aim 300", 300)
+    for row in ("idoc/framing=cut", "fixed/shape=text", "csv/shape=plain"):
+        yield part(row, 200, "read at 200 MB per second or more")
+    yield {**part("ubl/way=reader,document_bytes=16384", 0, "read at 60 % or more of what expat alone does"), "least": 0.6,
+           "of_row": "micro/codec/ubl/way=expat,document_bytes=16384"}
+    yield _bar("documents/edifact/1GiB", "rss_peak_bytes", [], "at most 16 MiB of memory for an interchange of 1 GiB", "max", 16 << 20, None,
+               CONVERTER)
+
+
 def _ratio(result, row, metric, subject, against):
     """(median, interval) of the pairs with the best of `against`; None when one of them was not measured."""
     medians = {s["subject"]: s["median"] for s in result["summary"] if s["row"] == row and s["metric"] == metric}
@@ -75,13 +92,13 @@ def _ratio(result, row, metric, subject, against):
     return (stats.median(ratios), stats.interval(ratios)) if ratios else None
 
 
-def _value(result, row, metric, subject, against):
+def _value(result, row, metric, subject, against, of_row=None):
     if against:
         return _ratio(result, row, metric, subject, against)
-    for summary in result["summary"]:
-        if (summary["row"], summary["metric"], summary["subject"]) == (row, metric, subject):
-            return summary["median"], summary["interval"]
-    return None
+    found = {s["row"]: s for s in result["summary"] if (s["metric"], s["subject"]) == (metric, subject)}
+    if row not in found or (of_row and of_row not in found):
+        return None
+    return (found[row]["median"] / found[of_row]["median"], None) if of_row else (found[row]["median"], found[row]["interval"])
 
 
 def _holds(value, direction, bound):
@@ -106,7 +123,7 @@ def _verdict(bar, found, aimed):
 def _judged(result, bar):
     """With what was measured. A bar that may be met in another way is shown as the one that is met."""
     other = bar.pop("or", None)
-    found = _value(result, bar["row"], bar["metric"], bar["subject"], bar["against"])
+    found = _value(result, bar["row"], bar["metric"], bar["subject"], bar["against"], bar.get("of_row"))
     aim = bar["aim"]
     aimed = _value(result, bar["row"], bar["metric"], bar["subject"], aim["against"]) if aim else None
     judged = {**bar, "value": found and found[0], "interval": found and found[1], "aim_value": aimed and aimed[0],
@@ -120,5 +137,5 @@ def _judged(result, bar):
 def judge(result):
     """The `bars` list of a result file: every bar whose row was in the run."""
     rows = {row["id"] for row in result["rows"]}
-    return [_judged(result, bar) for bar in [*_router_bars(), *_other_bars(), *_ack_bars()]
-            if bar["row"] in rows and bar["subject"] in SUBJECTS]
+    return [_judged(result, bar) for bar in [*_router_bars(), *_other_bars(), *_ack_bars(), *_document_bars()]
+            if bar["row"] in rows and bar["subject"] in (*SUBJECTS, PARTS)]

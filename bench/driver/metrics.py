@@ -40,5 +40,8 @@ METRICS = {
     "gaps": _metric("Gap frames", "count", "lower"),
     "slow_disconnects": _metric("subscribers cut off", "count", "lower"),
     "catch_up_entered": _metric("times a subscriber fell back to catch-up", "count", "none"),
+    "document_bytes_per_s": _metric("bytes of the document per second", "bytes", "higher"),
+    "messages_per_s": _metric("messages per second", "1/s", "higher"),
+    "cpu_ns_per_message": _metric("CPU time per message", "ns", "lower"),
     "ns_per_op": _metric("time per operation", "ns", "lower"),
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from driver.subjects import CHURNED, DISK, DISK_READ, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
+from driver.subjects import CHURNED, CONVERTER, DISK, DISK_READ, PARSERS, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
 
 RATE = "deliveries_per_s"
 CPU = "server_cpu_ns_per_delivery"
@@ -45,6 +45,8 @@ class Row:
 
     def workload(self):
         """The parameters, as the result file has them."""
+        if "format" in self.load:
+            return dict(self.load)
         return {"publishers": 1, "subscribers": 1, "topics": 1, "payload": 128, "share": "all", "mode": "max", **self.load}
 
     def described(self, names):
@@ -214,5 +216,21 @@ def buffer_rows():
     return rows
 
 
+def _document_row(name, title, kind, mib, about, subjects, **more):
+    return Row(f"documents/{name}", title, about, {"format": kind, "bytes": mib << 20, "peer_bytes": 1 << 20}, subjects,
+               "document_bytes_per_s", ["document_bytes_per_s", "messages_per_s", "cpu_ns_per_message", "rss_peak_bytes"], **more)
+
+
+def document_rows():
+    typed = "one interchange of orders with 40 lines, from a pipe, checked and made canonical, each packed as protobuf; a whole process"
+    return [
+        _document_row("edifact", "EDIFACT, 64 MiB of ORDERS", "edifact", 64, f"{typed}; the peer reads 1 MiB of it from a file into its objects",
+                      [CONVERTER, *PARSERS]),
+        _document_row("x12", "X12, 64 MiB of 850", "x12", 64, typed, [CONVERTER]),
+        _document_row("edifact/1GiB", "EDIFACT, 1 GiB of ORDERS", "edifact", 1024, f"{typed}; what counts is its highest memory", [CONVERTER],
+                      repetitions=1),
+    ]
+
+
 def all_rows():
-    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + ack_rows() + scaling_rows() + buffer_rows()
+    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + ack_rows() + document_rows() + scaling_rows() + buffer_rows()

@@ -10,7 +10,7 @@ OPTIONAL_NUMBER = (int, float, type(None))
 OPTIONAL_LIST = (list, type(None))
 OPTIONAL_OBJECT = (dict, type(None))
 
-KINDS = ("roundhouse", "relay", "nats", "redis", "mosquitto", "disk", "micro")
+KINDS = ("roundhouse", "relay", "nats", "redis", "mosquitto", "disk", "micro", "converter", "perl")
 UNITS = ("1/s", "ns", "bytes", "share", "count", "1")
 BETTER = ("higher", "lower", "none")
 VERDICTS = ("aim", "met", "missed", "not resolved", "not measured")

@@ -22,7 +22,8 @@ STOP_SECONDS = 15
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
-PROTOCOLS = {"roundhouse": "native", "relay": "relay", "nats": "nats", "redis": "redis", "mosquitto": "mqtt", "disk": "disk"}
+PROTOCOLS = {"roundhouse": "native", "relay": "relay", "nats": "nats", "redis": "redis", "mosquitto": "mqtt", "disk": "disk",
+             "converter": None, "perl": None}
 
 
 @dataclass

@@ -7,6 +7,8 @@ TWO_SHARDS = ["roundhouse-2", "roundhouse-2-epoll"]
 PEERS = ["nats", "redis", "mosquitto"]
 
 STORES = ["jetstream", "redis-streams"]
+PARSERS = ["business-edifact"]
+CONVERTER = "convert"
 DISK = "disk"
 DISK_READ = "disk-read"
 
@@ -33,5 +35,7 @@ SUBJECTS = {s.name: s for s in [
     Subject(DISK, "disk", "the disk alone"),
     Subject(DISK_READ, "disk", "the disk alone, read"),
     Subject("jetstream", "nats", "JetStream", extra={"ack": "own"}, protocol="jetstream"),
+    Subject(CONVERTER, "converter", "roundhouse convert"),
+    Subject("business-edifact", "perl", "Business::Edifact::Interchange (Perl)"),
     Subject("redis-streams", "redis", "Redis streams", extra={"ack": "own"}, protocol="streams"),
 ]}

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from driver import bars, machine, measure, micro, schema, stats, stores
+from driver import bars, documents, machine, measure, micro, schema, stats, stores
 from driver.metrics import METRICS
 from driver.rows import RATE
 from driver.failure import Failed
@@ -79,12 +79,14 @@ class Suite:
 
     def _measure(self, row, name, repetition, position):
         subject = SUBJECTS[name]
-        load = self._base(row, subject)
+        load = dict(row.load) if "format" in row.load else self._base(row, subject)
         if row.rate_of:
             load["rate"] = round(self._reached(row.rate_of[0], subject) * row.rate_of[1])
         at = time.monotonic() - self.begin
         if subject.kind == "disk":
             made, facts = measure.disk_sample(self.build, self.cpus, self.place, {**row.disk_load, "seconds": load["seconds"]})
+        elif "format" in load:
+            made, facts = documents.sample(self.build, self.cpus, subject, load)
         elif load.get("mode") == "replay":
             made, facts = measure.replay_sample(self.build, self.cpus, subject, load, self.place)
         elif "pause" in load:

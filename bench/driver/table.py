@@ -6,7 +6,7 @@ WIDTH = 33
 COLUMN = 14
 SHORT = {"roundhouse-epoll": "epoll", "roundhouse-2": "2 shards", "roundhouse-2-epoll": "2 sh. epoll",
          "roundhouse-4": "4 shards", "roundhouse-8": "8 shards", "roundhouse, one stopped": "one stopped",
-         "roundhouse, churn": "with changes", "roundhouse, ack routed": "ack routed"}
+         "roundhouse, churn": "with changes", "roundhouse, ack routed": "ack routed", "business-edifact": "Perl"}
 # Roundhouse beside another, at the right of the router's rows: heading, metric, whom, how it is written. CPU: how many
 # deliveries it makes of the same CPU time.
 RATIO = 9
@@ -18,7 +18,7 @@ HEADINGS = {"router": "deliveries per second, and server CPU ns per delivery", "
             "isolation": "server CPU ns per delivery, or deliveries per second", "recovery": "ms until everybody is back",
             "idle": "resident bytes per connection, or CPU share", "scaling": "server CPU ns per delivery, and deliveries per second",
             "ack": "deliveries per second and server CPU ns per delivery; events acknowledged per second and their bytes; µs until "
-            "an event is acknowledged: 50 % / 99 %", "micro": "ns per operation"}
+            "an event is acknowledged: 50 % / 99 %", "documents": "bytes of the document per second", "micro": "ns per operation"}
 
 
 def number(value):

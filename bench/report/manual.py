@@ -66,7 +66,7 @@ def _bars(result, of_acks):
     titles = {row["id"]: row["title"] for row in result.rows}
     shown = []
     for bar in bars:
-        unit = result.unit(bar["metric"]) if not bar["against"] else None
+        unit = result.unit(bar["metric"]) if not (bar["against"] or bar.get("of_row")) else None
         value = "–" if bar["value"] is None else number(bar["value"], unit) if unit else digits(bar["value"])
         shown.append([titles.get(bar["row"], bar["row"]), bar["text"], value, VERDICTS[bar["verdict"]]])
     return ["**What is asked of it, and whether this run shows it**", "", *_table(["", "asked", "found", "reached"], shown)] if shown else []

@@ -9,7 +9,7 @@ from report.markup import element, escape, join, number, paragraph, table
 
 STYLE = pathlib.Path(__file__).with_name("style.css")
 NAMES = (("short", "In short"), ("peers", "Beside its peers"), ("loses", "Where it loses"), ("throughput", "Throughput"),
-         ("latency", "Latency"), ("isolation", "Isolation"), ("idle", "Idle cost"), ("acks", "Acknowledgements"), ("scaling", "Scaling"),
+         ("latency", "Latency"), ("isolation", "Isolation"), ("idle", "Idle cost"), ("documents", "Documents"), ("acks", "Acknowledgements"), ("scaling", "Scaling"),
          ("crossovers", "Crossovers"), ("parts", "Parts"), ("asked", "What is asked"), ("method", "Method"), ("machine", "Machine"))
 
 METHOD = (

@@ -421,6 +421,16 @@ def isolation(result, figures):
     return element("section", *parts, id="isolation")
 
 
+def documents(result, figures):
+    rows = result.group("documents")
+    if not rows:
+        return ""
+    parts = [element("h2", "Documents"), paragraph("Whole documents, read, checked and made canonical by one process on one core; its messages are "
+                                                   "counted on both sides.")]
+    parts += [grid(result, [row], row["metrics"], f"{row['title']}: {row['about']}") for row in rows]
+    return element("section", *parts, id="documents")
+
+
 def idle(result, figures):
     rows = result.group("idle")
     if not rows:
@@ -438,7 +448,7 @@ VERDICTS = {"aim": "✓✓ aim", "met": "✓ met", "missed": "✗ missed", "not 
 def _bar_value(result, bar, value):
     if value is None:
         return "–"
-    return ratio(value) if bar["against"] else number(value, result.unit(bar["metric"]))
+    return ratio(value) if bar["against"] or bar.get("of_row") else number(value, result.unit(bar["metric"]))
 
 
 def asked_table(result, bars, caption, hide_caption=False):
@@ -468,5 +478,6 @@ def asked(result):
 
 def all_of(result, figures):
     made = [in_short(result), headline(result, figures), where_it_loses(result), throughput(result, figures),
-            latency(result, figures), isolation(result, figures), idle(result, figures), scaling(result, figures)]
+            latency(result, figures), isolation(result, figures), idle(result, figures),
+            documents(result, figures), scaling(result, figures)]
     return join(made)

@@ -3,13 +3,13 @@
 #include "codecs/erp/csv_out.h"
 #include "codecs/erp/event.h"
 #include "codecs/erp/json.h"
+#include "codecs/erp/model.h"
+#include "codecs/erp/pack.h"
 #include "codecs/erp/ubl.h"
 #include "codecs/event/json.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/cli/documents.h"
-
-#include "codecs/proto/field.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,6 +62,7 @@ struct convert_run {
     enum convert_to to;
     bool quiet, help;
     struct erp_maker *maker;
+    struct packer *packer; /* owns; made when it is wanted */
     struct erp_csv csv;
     bool csv_known;
     uint64_t written, refused;
@@ -97,15 +98,17 @@ static bool write_event(struct convert_run *run, const struct erp_result *result
     return done;
 }
 
-static bool write_proto(const ProtobufCMessage *message) {
-    size_t size = protobuf_c_message_get_packed_size(message);
-    uint8_t *bytes = malloc(VARINT_BYTES_MAX + size);
-    if (bytes == NULL)
+static bool write_proto(struct convert_run *run, const ProtobufCMessage *message) {
+    if (run->packer == NULL)
+        run->packer = packer_new(model_events, MODEL_EVENTS);
+    if (run->packer == NULL)
         return false;
-    uint8_t *p = varint_write(bytes, size);
-    (void)protobuf_c_message_pack(message, p);
-    (void)fwrite(bytes, 1, (size_t)(p - bytes) + size, stdout);
-    free(bytes);
+    pack_begin(run->packer);
+    pack_message(run->packer, message);
+    pack_varint(run->packer, pack_length(run->packer));
+    if (pack_failed(run->packer))
+        return false;
+    (void)fwrite(pack_data(run->packer), 1, pack_length(run->packer), stdout);
     return true;
 }
 
@@ -145,7 +148,7 @@ static bool convert_write(struct convert_run *run, const struct erp_result *resu
     case TO_EVENTS:
         return write_event(run, result);
     case TO_PROTO:
-        return write_proto(result->message);
+        return write_proto(run, result->message);
     case TO_UBL:
         return write_ubl(run, result);
     case TO_CSV:
@@ -270,6 +273,7 @@ static int convert_files(struct convert_run *run, char **files, int count) {
                 run->refused);
     erp_engine_free(engine);
     erp_maker_free(run->maker);
+    packer_free(run->packer);
     return run->documents.status;
 }
 

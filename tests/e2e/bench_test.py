@@ -215,6 +215,26 @@ def test_a_measurement_that_fails_is_reported_and_the_run_exits_non_zero(tmp_pat
     assert "FAILED" in printed
 
 
+def test_a_document_is_measured_and_its_messages_are_counted(tmp_path):
+    status, result, printed = suite(tmp_path, "--only", "documents/x12")
+    assert status == 0, printed
+    assert schema.mistakes(result) == []
+    sample, = result["samples"]
+    assert sample["verified"]["messages"] > 10000
+    assert sample["values"]["rss_peak_bytes"] > 1 << 20
+    assert "Documents" in (tmp_path / "report.html").read_text()
+
+
+def test_a_converter_that_loses_messages_has_no_number(tmp_path):
+    build = tmp_path / "build"
+    build.mkdir()
+    (build / "roundhouse").write_text("#!/bin/sh\n[ $1 = version ] && exit\nhead -c 1000 >/dev/null\nexec cat >/dev/null\n")
+    (build / "roundhouse").chmod(0o755)
+    status, result, printed = suite(tmp_path / "out", "--only", "documents/x12", "--build", str(build))
+    assert status == 1 and not result["samples"], printed
+    assert "did not find all messages" in printed
+
+
 def test_the_format_is_checked():
     assert schema.mistakes([]) and schema.mistakes({"format": schema.FORMAT})
 
