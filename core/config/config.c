@@ -15,18 +15,14 @@
 
 /* The table's defaults, before anything is worked out from them. */
 static void defaults_set(struct config *config) {
-    char why[CONFIG_WHY_BYTES];
     *config = (struct config){0};
-    for (uint32_t i = 0; i < config_rows_count; i++) {
-        const struct config_row *row = &config_rows[i];
-        if (row->fallback[0])
-            CHECK(config_row_set(row, config, row->fallback, strlen(row->fallback), why));
-    }
+    config_schema_defaults(&config_schema, config);
 }
 
 bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes) {
     struct config_tree tree = {0};
-    struct config_walk walk = {.config = config, .mistakes = mistakes, .tree = &tree};
+    struct config_walk walk = {
+        .schema = &config_schema, .base = config, .config = config, .mistakes = mistakes, .tree = &tree};
     mistakes->count = 0;
     defaults_set(config);
     config_tree_read(&tree, text, length, mistakes);
@@ -69,7 +65,7 @@ bool config_override(struct config *config, const struct config_override *list, 
                      struct config_mistake *mistake, uint32_t *wrong) {
     struct config changed = *config;
     struct config_mistakes mistakes = {.count = 0};
-    struct config_walk walk = {.config = &changed, .mistakes = &mistakes};
+    struct config_walk walk = {.schema = &config_schema, .config = &changed, .mistakes = &mistakes};
     CHECK(count > 0);
     for (uint32_t i = 0; i < count && mistakes.count == 0; i++) {
         override_take(&changed, &list[i], &mistakes);

@@ -6,12 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The items of a list that can be read, or NULL. */
-static const struct config_node *list_first(const struct config_walk *walk, const char *path) {
-    const struct config_node *list = config_walk_found(walk, path);
-    return list && !config_walk_wrong(walk, path) ? config_tree_node(walk->tree, list->first) : NULL;
-}
-
 static bool list_empty(const struct config_walk *walk, const char *path) {
     const struct config_node *list = config_walk_found(walk, path);
     return list && !config_walk_wrong(walk, path) && list->first == 0 && walk->tree->whole;
@@ -20,37 +14,7 @@ static bool list_empty(const struct config_walk *walk, const char *path) {
 static void list_refuse(struct config_walk *walk, const char *path, const struct config_node *node,
                         const char *text) {
     config_mistake_add(walk->mistakes, node->line, node->column, "%s: %s", path, text);
-    walk->wrong[config_walk_row(path)] = true;
-}
-
-/* ---- items that are mappings ---- */
-
-/* A key that every item must have. `form` = how an item is written. True = it is there, and right. */
-static bool item_has(struct config_walk *walk, const char *path, const struct config_node *item,
-                     const char *form) {
-    uint32_t row = config_walk_row(path);
-    if (!walk->keys[row] && walk->tree->whole)
-        config_mistake_add(walk->mistakes, item->line, item->column, "this item has no %s; write %s",
-                           strrchr(path, '.') + 1, form);
-    return walk->found[row] && !walk->wrong[row];
-}
-
-/* Reads the keys of an item into `base`; `prefix` is what their paths begin with. False: it is no mapping. */
-static bool item_read(struct config_walk *walk, const struct config_node *item, const char *prefix,
-                      const char *form, void *base) {
-    for (uint32_t i = 0; i < config_rows_count; i++) /* what the item before this one had */
-        if (strncmp(config_rows[i].path, prefix, strlen(prefix)) == 0) {
-            walk->keys[i] = walk->sections[i] = walk->found[i] = NULL;
-            walk->wrong[i] = false;
-        }
-    if (item->kind != CONFIG_MAPPING) {
-        if (item->kind != CONFIG_ALIAS)
-            config_mistake_add(walk->mistakes, item->line, item->column, "this must be a mapping; write %s",
-                               form);
-        return false;
-    }
-    config_walk_mapping(walk, item, prefix, base);
-    return true;
+    walk->wrong[config_walk_row(walk, path)] = true;
 }
 
 /* ---- shards.cpus ---- */
@@ -85,7 +49,7 @@ static void cpus_read(struct config_walk *walk) {
     if (list_empty(walk, "shards.cpus"))
         list_refuse(walk, "shards.cpus", config_walk_found(walk, "shards.cpus"),
                     "the list is empty; write one CPU for each shard, or leave it out");
-    for (const struct config_node *item = list_first(walk, "shards.cpus"); item;
+    for (const struct config_node *item = config_walk_list(walk, "shards.cpus"); item;
          item = config_tree_node(walk->tree, item->next))
         cpu_add(walk, item);
     walk->config->cpus_given = walk->config->cpus_count > 0;
@@ -150,10 +114,10 @@ static void slots_holes(struct config_walk *walk, const struct slots_map *map) {
 static bool slots_item_read(struct config_walk *walk, const struct config_node *item,
                             struct config_slots_item *slots) {
     static const char form[] = "{ shard: ..., range: ... }";
-    if (!item_read(walk, item, "slots[].", form, slots))
+    if (!config_walk_item(walk, item, "slots[].", form, slots))
         return false;
-    bool shard = item_has(walk, "slots[].shard", item, form);
-    bool range = item_has(walk, "slots[].range", item, form);
+    bool shard = config_walk_has(walk, "slots[].shard", item, form);
+    bool range = config_walk_has(walk, "slots[].range", item, form);
     return shard && range;
 }
 
@@ -161,7 +125,7 @@ static void slots_read(struct config_walk *walk) {
     struct slots_map map = {{0}};
     bool right = true;
     walk->config->slots_given = config_walk_found(walk, "slots") && !config_walk_wrong(walk, "slots");
-    for (const struct config_node *item = list_first(walk, "slots"); item;
+    for (const struct config_node *item = config_walk_list(walk, "slots"); item;
          item = config_tree_node(walk->tree, item->next)) {
         struct config_slots_item slots = {0};
         if (slots_item_read(walk, item, &slots)) {
@@ -181,14 +145,14 @@ static void slots_read(struct config_walk *walk) {
 
 /* False: the item has a mistake. */
 static bool rule_read(struct config_walk *walk, const struct config_node *item, struct topic_rule *rule) {
-    if (!item_read(walk, item, "topics[].", "{ match: ..., class: memory }", rule) ||
-        !item_has(walk, "topics[].match", item, "{ match: ..., class: memory }"))
+    if (!config_walk_item(walk, item, "topics[].", "{ match: ..., class: memory }", rule) ||
+        !config_walk_has(walk, "topics[].match", item, "{ match: ..., class: memory }"))
         return false;
     rule->class_given = config_walk_found(walk, "topics[].class") != NULL;
-    uint32_t window = config_walk_row("topics[].duplicates.window");
-    bool asked = walk->sections[window] || walk->keys[config_walk_row("topics[].duplicates.count")];
-    if (asked &&
-        !item_has(walk, "topics[].duplicates.window", item, "duplicates: { window: 5m, count: 100000 }"))
+    uint32_t window = config_walk_row(walk, "topics[].duplicates.window");
+    bool asked = walk->sections[window] || walk->keys[config_walk_row(walk, "topics[].duplicates.count")];
+    if (asked && !config_walk_has(walk, "topics[].duplicates.window", item,
+                                  "duplicates: { window: 5m, count: 100000 }"))
         return false;
     if (asked && rule->duplicates_count == 0)
         rule->duplicates_count = DUPLICATES_DEFAULT;
@@ -197,7 +161,7 @@ static bool rule_read(struct config_walk *walk, const struct config_node *item, 
 
 static void topics_read(struct config_walk *walk) {
     struct config *config = walk->config;
-    for (const struct config_node *item = list_first(walk, "topics"); item;
+    for (const struct config_node *item = config_walk_list(walk, "topics"); item;
          item = config_tree_node(walk->tree, item->next)) {
         struct topic_rule rule = {.class = TOPIC_DISK}; /* where there is a journal; else all is in memory */
         if (!rule_read(walk, item, &rule))

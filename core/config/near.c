@@ -34,13 +34,13 @@ static size_t row_word(const struct config_row *row, const char *prefix, const c
 }
 
 /* Every key of a section, "a, b, c"; each once. */
-static void list_words(const char *prefix, char *out) {
+static void list_words(const struct config_schema *schema, const char *prefix, char *out) {
     const char *before = "";
     size_t before_n = 0;
     size_t used = (size_t)snprintf(out, CONFIG_WHY_BYTES, "the keys here are");
-    for (uint32_t i = 0; i < config_rows_count; i++) {
+    for (uint32_t i = 0; i < schema->count; i++) {
         const char *word = NULL;
-        size_t n = row_word(&config_rows[i], prefix, &word);
+        size_t n = row_word(&schema->rows[i], prefix, &word);
         if (n == 0 || (n == before_n && memcmp(word, before, n) == 0))
             continue;
         if (used + n + 3 < CONFIG_WHY_BYTES)
@@ -52,34 +52,35 @@ static void list_words(const char *prefix, char *out) {
 }
 
 /* A key that exists in another section: people put `frame` at the top. */
-static const struct config_row *other_section(const char *key) {
-    for (uint32_t i = 0; i < config_rows_count; i++) {
-        const char *dot = strrchr(config_rows[i].path, '.');
-        if (strchr(config_rows[i].path, '['))
+static const struct config_row *other_section(const struct config_schema *schema, const char *key) {
+    for (uint32_t i = 0; i < schema->count; i++) {
+        const char *dot = strrchr(schema->rows[i].path, '.');
+        if (strchr(schema->rows[i].path, '['))
             continue;
-        if (strcmp(config_rows[i].path, key) == 0 || (dot && strcmp(dot + 1, key) == 0))
-            return &config_rows[i];
+        if (strcmp(schema->rows[i].path, key) == 0 || (dot && strcmp(dot + 1, key) == 0))
+            return &schema->rows[i];
     }
     return NULL;
 }
 
-const char *config_near(const char *prefix, const char *key, char out[static CONFIG_WHY_BYTES]) {
+const char *config_near(const struct config_schema *schema, const char *prefix, const char *key,
+                        char out[static CONFIG_WHY_BYTES]) {
     size_t key_n = strlen(key);
     size_t best = SIZE_MAX;
-    for (uint32_t i = 0; key_n < WORD_MAX && i < config_rows_count; i++) {
+    for (uint32_t i = 0; key_n < WORD_MAX && i < schema->count; i++) {
         const char *word = NULL;
-        size_t n = row_word(&config_rows[i], prefix, &word);
+        size_t n = row_word(&schema->rows[i], prefix, &word);
         size_t d = n == 0 || n >= WORD_MAX ? SIZE_MAX : distance(key, key_n, word, n);
         if (d < best && d <= 1 + n / 3 && d < n) {
             best = d;
             snprintf(out, CONFIG_WHY_BYTES, "did you mean %.*s?", (int)n, word);
         }
     }
-    const struct config_row *other = other_section(key);
+    const struct config_row *other = other_section(schema, key);
     if (other && best > 1)
         snprintf(out, CONFIG_WHY_BYTES, "write it as %.*s: { %s: ... }", (int)strcspn(other->path, ".["),
                  other->path, strchr(other->path, '.') ? strrchr(other->path, '.') + 1 : "KEY");
     else if (best == SIZE_MAX)
-        list_words(prefix, out);
+        list_words(schema, prefix, out);
     return out;
 }

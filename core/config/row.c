@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What is being read. */
@@ -253,11 +254,78 @@ static bool read_list(struct reading *reading) {
     return refuse(reading, "%s is not a list", reading->quoted);
 }
 
+/* ---- texts ---- */
+
+/* A copy with a NUL; NULL after a refusal. */
+static char *text_copy(struct reading *reading) {
+    if (memchr(reading->text, '\0', reading->length)) {
+        refuse(reading, "%s has a byte 0 in it; take it out", reading->quoted);
+        return NULL;
+    }
+    char *copy = strndup(reading->text, reading->length);
+    if (!copy)
+        refuse(reading, "there is no memory left for it");
+    return copy;
+}
+
+static bool read_text(struct reading *reading) {
+    char **at = (void *)(reading->base + reading->row->at);
+    char *copy = text_copy(reading);
+    if (!copy)
+        return false;
+    free(*at); /* the default */
+    *at = copy;
+    return true;
+}
+
+static bool read_texts(struct reading *reading) {
+    struct config_texts *texts = (void *)(reading->base + reading->row->at);
+    char *copy = text_copy(reading);
+    char **list = copy ? realloc(texts->list, (texts->count + 1) * sizeof *list) : NULL;
+    if (!list) {
+        free(copy);
+        return copy ? refuse(reading, "there is no memory left for it") : false;
+    }
+    texts->list = list;
+    list[texts->count++] = copy;
+    return true;
+}
+
+static bool read_pairs(struct reading *reading) {
+    return refuse(reading, "%s is not a mapping", reading->quoted);
+}
+
+/* "a, b or c". */
+static const char *words_list(const struct config_row *row, char out[static CONFIG_WHY_BYTES]) {
+    size_t used = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; row->words[i] && used < CONFIG_WHY_BYTES; i++)
+        used += (size_t)snprintf(out + used, CONFIG_WHY_BYTES - used, "%s%s",
+                                 i == 0              ? ""
+                                 : row->words[i + 1] ? ", "
+                                                     : " or ",
+                                 row->words[i]);
+    return out;
+}
+
+static bool read_word(struct reading *reading) {
+    char words[CONFIG_WHY_BYTES];
+    for (uint32_t i = 0; reading->row->words[i]; i++)
+        if (word_is(reading, reading->row->words[i])) {
+            memcpy(reading->base + reading->row->at, &i, sizeof i);
+            return true;
+        }
+    return refuse(reading, "%s is not one of the words here; write %.100s", reading->quoted,
+                  words_list(reading->row, words));
+}
+
 static bool (*const readers[])(struct reading *) = {
     [CONFIG_ADDRESS] = read_address, [CONFIG_BOOL] = read_bool,    [CONFIG_IO] = read_io,
     [CONFIG_COUNT] = read_count,     [CONFIG_NUMBER] = read_count, [CONFIG_SIZE] = read_size,
     [CONFIG_TIME] = read_time,       [CONFIG_CLASS] = read_class,  [CONFIG_PATTERN] = read_pattern,
     [CONFIG_RANGE] = read_range,     [CONFIG_LIST] = read_list,    [CONFIG_PATH] = read_path,
+    [CONFIG_TEXT] = read_text,       [CONFIG_FILE] = read_text,    [CONFIG_WORD] = read_word,
+    [CONFIG_TEXTS] = read_texts,     [CONFIG_PAIRS] = read_pairs,
 };
 
 bool config_row_set(const struct config_row *row, void *base, const char *text, size_t length,
@@ -273,4 +341,65 @@ bool config_row_set(const struct config_row *row, void *base, const char *text, 
     if (can_auto)
         memcpy(reading.base + row->auto_at, &is_auto, sizeof is_auto);
     return true;
+}
+
+/* ---- what a base owns ---- */
+
+bool config_pair_add(struct config_pairs *pairs, const char *name, size_t name_length, const char *value,
+                     size_t value_length, char why[static CONFIG_WHY_BYTES]) {
+    char quoted[CONFIG_QUOTE_BYTES];
+    config_quote(quoted, name, name_length);
+    for (uint32_t i = 0; i < pairs->count; i++)
+        if (strlen(pairs->names[i]) == name_length && memcmp(pairs->names[i], name, name_length) == 0) {
+            snprintf(why, CONFIG_WHY_BYTES, "%s is given twice; keep one of them", quoted);
+            return false;
+        }
+    if (memchr(name, '\0', name_length) || memchr(value, '\0', value_length)) {
+        snprintf(why, CONFIG_WHY_BYTES, "%s has a byte 0 in it; take it out", quoted);
+        return false;
+    }
+    char **names = realloc(pairs->names, (pairs->count + 1) * sizeof *names);
+    pairs->names = names ? names : pairs->names;
+    char **values = names ? realloc(pairs->values, (pairs->count + 1) * sizeof *values) : NULL;
+    pairs->values = values ? values : pairs->values;
+    char *name_copy = values ? strndup(name, name_length) : NULL;
+    char *value_copy = name_copy ? strndup(value, value_length) : NULL;
+    if (!value_copy) {
+        free(name_copy);
+        snprintf(why, CONFIG_WHY_BYTES, "there is no memory left for it");
+        return false;
+    }
+    pairs->names[pairs->count] = name_copy;
+    pairs->values[pairs->count++] = value_copy;
+    return true;
+}
+
+static void texts_free(char **list, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+static void row_release(const struct config_row *row, void *base) {
+    void *at = (char *)base + row->at;
+    if (row->type == CONFIG_TEXT || row->type == CONFIG_FILE) {
+        free(*(char **)at);
+        *(char **)at = NULL;
+    } else if (row->type == CONFIG_TEXTS) {
+        struct config_texts *texts = at;
+        texts_free(texts->list, texts->count);
+        *texts = (struct config_texts){0};
+    } else if (row->type == CONFIG_PAIRS) {
+        struct config_pairs *pairs = at;
+        texts_free(pairs->names, pairs->count);
+        texts_free(pairs->values, pairs->count);
+        *pairs = (struct config_pairs){0};
+    }
+}
+
+void config_release(const struct config_schema *schema, const char *prefix, void *base) {
+    size_t skip = strlen(prefix);
+    for (uint32_t i = 0; i < schema->count; i++)
+        if (strncmp(schema->rows[i].path, prefix, skip) == 0 && !strchr(schema->rows[i].path + skip, '['))
+            row_release(&schema->rows[i], base);
 }

@@ -151,7 +151,7 @@ static void listeners_differ(struct config_walk *walk, const char *path, const c
 /* Nothing listens there in this version: an address that nobody has written stands in nobody's way. What the
  * file had is not known to the command line, so its default counts as not written. */
 static bool ingest_named(const struct config_walk *walk) {
-    const struct config_row *row = &config_rows[config_walk_row("listen.ingest")];
+    const struct config_row *row = &config_rows[config_walk_row(walk, "listen.ingest")];
     if (walk->tree)
         return config_walk_found(walk, row->path) && !config_walk_wrong(walk, row->path);
     return strcmp(walk->config->listen_ingest, row->fallback) != 0;

@@ -1,6 +1,7 @@
-/* walk.h: from the tree of a file to a struct config.
- * Owner: config_parse and config_override; the main thread.
- * Steps: config_walk reads single values, config_lists the lists, config_settle what holds between keys.
+/* walk.h: from the tree of a file to a struct, as a schema says: a struct config, or that of a spoke.
+ * Owner: whoever reads the file, such as config_parse; one thread.
+ * config_walk and what begins with config_walk_ is for every schema, the rest for the sharding config. Its
+ * steps: config_walk reads single values, config_lists the lists, config_settle what holds between keys.
  * Blocks only as `shards: auto` does, which reads files of /proc and /sys.
  * Whatever is wrong becomes a mistake; each step goes on as far as what it needs was right. */
 #pragma once
@@ -14,7 +15,9 @@
 
 /* Arrays are by row of the schema. */
 struct config_walk {
-    struct config *config;
+    const struct config_schema *schema;
+    void *base;            /* that the schema's rows are read into */
+    struct config *config; /* the same, of the sharding config */
     struct config_mistakes *mistakes;
     const struct config_tree *tree;                  /* NULL = an override of the command line */
     const struct config_node *keys[CONFIG_ROWS_MAX]; /* its key in the file, NULL = left out */
@@ -37,7 +40,18 @@ void config_settle(struct config_walk *walk);
 /* By path of a row that exists. */
 const struct config_node *config_walk_found(const struct config_walk *walk, const char *path);
 bool config_walk_wrong(const struct config_walk *walk, const char *path);
-uint32_t config_walk_row(const char *path); /* its index */
+uint32_t config_walk_row(const struct config_walk *walk, const char *path); /* its index */
 
-/* A key that is near enough to have been meant, or NULL; `prefix` is that of the section. */
-const char *config_near(const char *prefix, const char *key, char out[static CONFIG_WHY_BYTES]);
+/* The items of a list that can be read, or NULL: the others follow by `next`. */
+const struct config_node *config_walk_list(const struct config_walk *walk, const char *path);
+/* Reads the keys of an item into `base`; `prefix` is what their paths begin with, `form` how an item is
+ * written. False: it is no mapping. */
+bool config_walk_item(struct config_walk *walk, const struct config_node *item, const char *prefix,
+                      const char *form, void *base);
+/* A key that every item must have. True = it is there, and right. */
+bool config_walk_has(struct config_walk *walk, const char *path, const struct config_node *item,
+                     const char *form);
+
+/* A key that is near enough to have been meant, or what the keys are; `prefix` is that of the section. */
+const char *config_near(const struct config_schema *schema, const char *prefix, const char *key,
+                        char out[static CONFIG_WHY_BYTES]);
