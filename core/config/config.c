@@ -1,17 +1,15 @@
 #include "core/config/config.h"
 
+#include "core/config/file.h"
 #include "core/config/mistakes.h"
 #include "core/config/schema.h"
 #include "core/config/tree.h"
 #include "core/config/value.h"
 #include "core/config/walk.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The table's defaults, before anything is worked out from them. */
 static void defaults_set(struct config *config) {
@@ -83,37 +81,15 @@ bool config_override(struct config *config, const struct config_override *list, 
     return mistakes.count == 0;
 }
 
-/* All of a file, at most CONFIG_FILE_BYTES_MAX. Returns its length or negative errno. */
-static ssize_t file_read(int fd, char *out, size_t size) {
-    size_t used = 0;
-    for (;;) {
-        ssize_t got = read(fd, out + used, size - used);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        used += (size_t)got;
-        if (got == 0)
-            return (ssize_t)used;
-        if (used == size)
-            return -EFBIG;
-    }
-}
-
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) {
-    size_t size = CONFIG_FILE_BYTES_MAX + 1;
-    char *text = NULL;
-    ssize_t length;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    text = malloc(size);
-    length = text ? file_read(fd, text, size) : -ENOMEM;
-    if (length >= 0)
-        config_parse(config, text, (size_t)length, mistakes);
+    char *text;
+    size_t length;
+    int result = config_file_text(path, CONFIG_FILE_BYTES_MAX, &text, &length);
+    if (result < 0)
+        return result;
+    config_parse(config, text, length, mistakes);
     free(text);
-    close(fd);
-    return length < 0 ? (int)length : 0;
+    return 0;
 }
 
 bool config_journalled(const struct config *config) {

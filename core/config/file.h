@@ -1,0 +1,16 @@
+/* file.h: a whole small file as text, such as a configuration or what one names.
+ * Owner: the caller frees the text.
+ * Any thread may call.
+ * Blocks to read the file.
+ * Fails by negative errno: -EFBIG when it has more bytes than allowed. */
+#pragma once
+
+#include "core/base/check.h"
+
+#include <stddef.h>
+
+/* A NUL stands behind the last byte, which *length does not count. */
+int config_file_text(const char *path, size_t most, char **text, size_t *length) MUST_USE;
+
+/* The path as seen from the folder of `file`: absolute ones stay. NULL: no memory. The caller frees. */
+char *config_file_beside(const char *file, const char *path) MUST_USE;

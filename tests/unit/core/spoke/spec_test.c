@@ -1,0 +1,329 @@
+/* The file of a spoke: what it may say, every mistake with its place, and the manual's table of keys. */
+#include "core/config/value.h"
+#include "core/spoke/spec.h"
+#include "tests/unit/leaks.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/rh-spec-XXXXXX";
+static struct config_mistakes mistakes;
+
+static void folder_make(void) {
+    cr_assert(mkdtemp(folder) != NULL);
+}
+
+static void folder_remove(void) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    cr_assert(system(command) == 0);
+}
+
+TestSuite(spec, .init = folder_make, .fini = folder_remove);
+
+static const char *in_folder(const char *name) {
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void file_write(const char *name, const char *text) {
+    FILE *file = fopen(in_folder(name), "w");
+    cr_assert(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+static struct spoke_spec *read_named(const char *name, const char *text) {
+    file_write(name, text);
+    return spoke_spec_read(in_folder(name), &mistakes);
+}
+
+static struct spoke_spec *accepts(const char *text) {
+    struct spoke_spec *spec = read_named("shop.yaml", text);
+    cr_assert(spec != NULL, "refused: %s\n%u:%u: %s", text, mistakes.list[0].line, mistakes.list[0].column,
+              mistakes.list[0].text);
+    return spec;
+}
+
+/* The mistakes of a text, one a line, as "LINE:COLUMN part of the sentence". */
+static void refuses(const char *text, const char *const *wanted) {
+    uint32_t count = 0;
+    struct spoke_spec *spec = read_named("shop.yaml", text);
+    cr_expect(spec == NULL, "accepted: %s", text);
+    spoke_spec_free(spec);
+    for (; wanted[count] != NULL; count++) {
+        uint32_t line = 0, column = 0;
+        int skip = 0;
+        cr_assert(sscanf(wanted[count], "%u:%u %n", &line, &column, &skip) == 2);
+        const struct config_mistake *got = &mistakes.list[count];
+        cr_expect(count < mistakes.count && got->line == line && got->column == column &&
+                      strstr(got->text, wanted[count] + skip) != NULL,
+                  "wanted %s\ngot    %u:%u %s", wanted[count], got->line, got->column,
+                  count < mistakes.count ? got->text : "nothing");
+    }
+    cr_expect(mistakes.count == count, "%u mistakes instead of %u in %s; the last: %s", mistakes.count, count,
+              text, mistakes.list[mistakes.count > 0 ? mistakes.count - 1 : 0].text);
+}
+#define REFUSES(text, ...) refuses(text, (const char *const[]){__VA_ARGS__, NULL})
+
+static const char webhook[] = "transport: webhook\n"
+                              "webhook: { url: \"http://127.0.0.1:9/orders\" }\n";
+
+/* `webhook`, and more lines: theirs begin with line 3. */
+static const char *more(const char *text) {
+    static char whole[4096];
+    snprintf(whole, sizeof whole, "%s%s", webhook, text);
+    return whole;
+}
+
+/* ---- what is right ---- */
+
+Test(spec, a_directory_with_both_ways_becomes_the_options_of_its_parts) {
+    file_write("map.jq", ".order | {number: .id}\n");
+    struct spoke_spec *spec = accepts("transport: directory\n"
+                                      "directory: { inbox: in, outbox: /var/out, complete: rename,\n"
+                                      "             stable_for: 500ms }\n"
+                                      "inbound:\n"
+                                      "  format: edifact\n"
+                                      "  profile: { tolerate: [edifact.count-differs], charset: UNOC }\n"
+                                      "  topic: erp.from.shop\n"
+                                      "outbound:\n"
+                                      "  topics: [erp.order.>, erp.invoice.*]\n"
+                                      "  mapping_file: map.jq\n"
+                                      "  sender: \"14:4000001000005\"\n"
+                                      "  window: 16\n");
+    cr_expect_str_eq(spec->name, "shop");
+    struct directory_options directory;
+    spoke_directory_options(spec, &directory);
+    cr_expect_str_eq(directory.inbox, in_folder("in"), "relative to the file");
+    cr_expect_str_eq(directory.outbox, "/var/out");
+    cr_expect(directory.complete == DIRECTORY_RENAME && directory.stable_ms == 500 &&
+              directory.repeats_count == 10000);
+    struct inbound_options in;
+    spoke_inbound_options(spec, &in);
+    cr_expect_str_eq(in.format, "edifact");
+    cr_expect_str_eq(in.topic, "erp.from.shop");
+    cr_expect(in.mapping == NULL && in.formats != NULL);
+    cr_expect(finding_severity(in.profile, finding_named("edifact.count-differs")) == FINDING_WARNING);
+    cr_expect_str_eq(in.profile->charset, "UNOC");
+    struct outbound_options out;
+    spoke_outbound_options(spec, &out);
+    cr_expect_str_eq(out.mapping, ".order | {number: .id}\n");
+    cr_expect(out.format == NULL && out.filter == NULL && out.receiver == NULL);
+    cr_expect_str_eq(out.sender, "14:4000001000005");
+    cr_expect(spec->out.topics.count == 2 && spec->out.window == 16);
+    cr_expect_str_eq(spec->out.topics.list[1], "erp.invoice.*");
+    spoke_spec_free(spec);
+    spec = NULL;
+    LEAKS_NONE();
+}
+
+Test(spec, a_webhook_becomes_its_options) {
+    struct spoke_spec *spec = accepts("transport: webhook\n"
+                                      "webhook:\n"
+                                      "  url: https://shop.example/hook\n"
+                                      "  mode: plain\n"
+                                      "  method: PUT\n"
+                                      "  headers: [\"X-A: 1\", \"X-B: 2\"]\n"
+                                      "  secret: secrets/shop\n"
+                                      "outbound: { topics: erp.>, lease: 60s }\n");
+    struct webhook_options options;
+    spoke_webhook_options(spec, &options);
+    cr_expect_str_eq(options.url, "https://shop.example/hook");
+    cr_expect(options.mode == WEBHOOK_PLAIN && options.put && options.headers_count == 2);
+    cr_expect_str_eq(options.headers[1], "X-B: 2");
+    cr_expect_str_eq(options.secret_file, in_folder("secrets/shop"));
+    cr_expect(options.concurrency == 32 && options.answer_ms == 30000 && options.extend_ms == 20000,
+              "a lease is extended three times before it is over");
+    cr_expect(!spec->has_in && spec->formats == NULL);
+    spoke_spec_free(spec);
+    spec = NULL;
+    LEAKS_NONE();
+}
+
+Test(spec, what_a_file_names_is_part_of_what_the_spoke_is) {
+    static const char text[] = "outbound: { topics: erp.>, mapping_file: map.jq }\n";
+    file_write("map.jq", ".a");
+    struct spoke_spec *first = accepts(more(text));
+    struct spoke_spec *same = accepts(more(text));
+    file_write("map.jq", ".b");
+    struct spoke_spec *other = accepts(more(text));
+    cr_expect_arr_eq(first->digest, same->digest, sizeof first->digest);
+    cr_expect(memcmp(first->digest, other->digest, sizeof first->digest) != 0);
+    spoke_spec_free(first);
+    spoke_spec_free(same);
+    spoke_spec_free(other);
+}
+
+/* ---- names ---- */
+
+Test(spec, the_name_is_that_of_the_file) {
+    static const char *const wrong[] = {
+        "shop.yml", ".yaml", "a.b.yaml",
+        "a b.yaml", "shop",  "n23456789012345678901234567890123456789012345678901.yaml"};
+    char name[SPOKE_NAME_BYTES_MAX + 1];
+    cr_expect(spoke_name("/etc/spokes.d/ware_house-2.yaml", name));
+    cr_expect_str_eq(name, "ware_house-2");
+    cr_expect(spoke_name("n2345678901234567890123456789012345678901234567890.yaml", name));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect(!spoke_name(wrong[i], name), "%s", wrong[i]);
+    struct spoke_spec *spec = read_named("a.b.yaml", webhook);
+    cr_expect(spec == NULL && mistakes.count == 1 && mistakes.list[0].line == 0 &&
+              strstr(mistakes.list[0].text, "the file's name is the spoke's") != NULL);
+}
+
+Test(spec, a_file_that_is_not_there_is_a_mistake) {
+    cr_expect(spoke_spec_read(in_folder("none.yaml"), &mistakes) == NULL);
+    cr_expect(mistakes.count == 1 && mistakes.list[0].line == 0 &&
+              strstr(mistakes.list[0].text, "can not be read: No such file") != NULL);
+}
+
+/* ---- mistakes ---- */
+
+Test(spec, all_mistakes_are_told_with_their_places) {
+    REFUSES("transport: webhok\n"
+            "webhook: { urll: x, concurrency: 0, timeout: 5 }\n"
+            "inbund: {}\n"
+            "outbound: { topics: [erp.>], format: jsn, window: 9000 }\n",
+            "1:12 transport: \"webhok\" is not one of the words here; write directory, webhook, tcp or http",
+            "2:12 \"urll\" is not a key of webhook; did you mean url?",
+            "2:34 webhook.concurrency: 0 is too small; write 1 to 1Ki",
+            "2:46 webhook.timeout: \"5\" is not a time", "3:1 \"inbund\" is not a key; did you mean inbound?",
+            "4:38 outbound.format: \"jsn\"", "4:51 outbound.window: 9000 is too large");
+}
+
+Test(spec, what_the_transport_needs_must_be_there) {
+    REFUSES("{}", "1:1 transport: this is missing");
+    REFUSES("transport: webhook\noutbound: { topics: a }\n", "1:1 webhook.url: this is missing");
+    REFUSES("transport: directory\noutbound: { topics: a }\n", "1:1 directory.outbox: this is missing");
+    REFUSES("transport: directory\ninbound: { format: any }\n", "1:1 directory.inbox: this is missing");
+    REFUSES("transport: tcp\n", "1:12 transport: a spoke has a section inbound, or outbound, or both");
+    REFUSES("transport: http\noutbound: { topics: a }\n", "1:12 transport: nothing goes out by http");
+    REFUSES(more("inbound: { format: any }\n"), "1:12 transport: a webhook has a section outbound");
+    REFUSES("transport: directory\ndirectory: { inbox: a, outbox: b }\noutbound: { topics: a }\n",
+            "2:21 directory.inbox: nothing comes in without a section inbound");
+}
+
+Test(spec, a_section_of_another_transport_is_refused) {
+    REFUSES("transport: tcp\nwebhook: { url: a }\noutbound: { topics: a }\n",
+            "2:1 webhook: the transport is tcp; take this section out");
+    spoke_spec_free(accepts(more("http: { bearer: token }\noutbound: { topics: a }\n")));
+}
+
+Test(spec, topics_are_patterns_and_do_not_come_back_to_the_spoke) {
+    REFUSES(more("outbound: { format: json }\n"), "1:1 outbound.topics: this is missing");
+    REFUSES(more("outbound: { topics: [a..b, \"a.b>\"] }\n"), "3:21 outbound.topics: \"a..b\" is no pattern",
+            "3:21 outbound.topics: \"a.b>\" is no pattern");
+    REFUSES(more("outbound: { topics: [\">\", \"spoke.*.a\", \"*.shop.b\"] }\n"),
+            "3:21 outbound.topics: \">\" matches spoke.shop.>, too", "3:21 outbound.topics: \"spoke.*.a\"",
+            "3:21 outbound.topics: \"*.shop.b\"");
+    spoke_spec_free(accepts(more("outbound: { topics: [spoke.crm.>, erp.>] }\n")));
+    REFUSES(more("outbound: { topics: [] }\n"), "3:21 outbound.topics: the list is empty");
+    REFUSES(more("outbound: { topics: [[a]] }\n"), "3:22 outbound.topics: this must be a text");
+}
+
+Test(spec, a_mapping_is_in_the_file_or_in_one_of_its_own) {
+    file_write("map.jq", ".");
+    REFUSES(more("outbound: { topics: a, mapping: ., mapping_file: map.jq }\n"),
+            "3:50 outbound.mapping_file: outbound.mapping is there, too; keep one of them");
+    REFUSES(more("outbound: { topics: a, filter_file: none.jq }\n"),
+            "3:37 outbound.filter_file: /tmp/rh-spec-");
+}
+
+Test(spec, tables_need_their_descriptions_and_nobody_else_has_one) {
+    REFUSES("transport: http\ninbound: { format: csv }\n",
+            "1:1 inbound.dialect: this is missing: with format: csv");
+    REFUSES("transport: http\ninbound: { format: fixed }\n", "1:1 inbound.fixed: this is missing");
+    file_write("a.dialect", "dialekt\n");
+    REFUSES("transport: http\ninbound: { format: edifact, dialect: a.dialect }\n",
+            "2:38 inbound.dialect: this is for format: csv", "2:38 inbound.dialect: /tmp/rh-spec-");
+    REFUSES(more("outbound: { topics: a, format: csv }\n"), "1:1 outbound.template: this is missing");
+}
+
+Test(spec, profile_message_and_topic_name_what_there_is) {
+    REFUSES("transport: http\n"
+            "inbound:\n"
+            "  profile: { tolerate: [edifact.count-difers, document.unknown-format], refuse: nothing }\n"
+            "  message: Ordr\n"
+            "  topic: a.*\n",
+            "3:24 inbound.profile.tolerate: there is no rule \"edifact.count-difers\"",
+            "3:24 inbound.profile.tolerate: document.unknown-format is always an error",
+            "3:81 inbound.profile.refuse: there is no rule",
+            "4:12 inbound.message: there is no canonical message", "5:10 inbound.topic: \"a.*\" is no topic");
+    REFUSES("transport: http\ninbound: { format: json }\n", "1:1 inbound.type: this is missing",
+            "1:1 inbound.topic: this is missing");
+    spoke_spec_free(accepts("transport: http\ninbound: { format: json, mapping: ., message: Order }\n"));
+}
+
+Test(spec, golden_pairs_are_whole_and_their_files_are_there) {
+    file_write("in.json", "{}");
+    REFUSES(more("outbound: { topics: a }\n"
+                 "tests:\n"
+                 "  - { direction: outbound, input: in.json }\n"
+                 "  - { direction: inbound, input: in.json, expect: in.json }\n"
+                 "  - { direction: sideways, input: in.json, expect: in.json }\n"
+                 "  - { direction: outbound, input: in.json, expect: out.json }\n"),
+            "5:3 tests: /tmp/rh-spec-", "5:5 this item has no expect",
+            "6:5 this tests what the spoke does not have", "7:18 tests[].direction: \"sideways\"");
+    struct spoke_spec *spec =
+        accepts(more("outbound: { topics: a }\n"
+                     "tests: [ { direction: outbound, input: in.json, expect: in.json } ]\n"));
+    cr_expect(spec->tests_count == 1 && spec->tests[0].direction == SPOKE_OUT && spec->tests[0].line == 4);
+    cr_expect_str_eq(spec->tests[0].input, in_folder("in.json"));
+    spoke_spec_free(spec);
+    spec = NULL;
+    LEAKS_NONE();
+}
+
+/* ---- the manual ---- */
+
+static const char *values_of(const struct config_row *row, char out[static CONFIG_WHY_BYTES]) {
+    size_t used = 0;
+    switch (row->type) {
+    case CONFIG_BOOL:
+        return "true, false";
+    case CONFIG_LIST:
+        return "list";
+    case CONFIG_TEXT:
+        return "text";
+    case CONFIG_FILE:
+        return "path";
+    case CONFIG_TEXTS:
+        return "texts";
+    case CONFIG_PAIRS:
+        return "mapping";
+    case CONFIG_WORD:
+        for (uint32_t i = 0; row->words[i] != NULL; i++)
+            used += (size_t)snprintf(out + used, CONFIG_WHY_BYTES - used, "%s%s", i > 0 ? ", " : "",
+                                     row->words[i]);
+        return out;
+    default:
+        return config_row_range(row, out);
+    }
+}
+
+Test(spec_docs, the_manual_has_the_table_of_keys) {
+    char path[1024], wanted[700], range[CONFIG_WHY_BYTES];
+    const char *here = strstr(__FILE__, "tests/unit/");
+    cr_assert(here != NULL);
+    snprintf(path, sizeof path, "%.*sdocs/SPOKES.md", (int)(here - __FILE__), __FILE__);
+    FILE *file = fopen(path, "r");
+    char *manual = calloc(1, 1u << 20);
+    cr_assert(file != NULL && manual != NULL && fread(manual, 1, (1u << 20) - 1, file) > 0);
+    (void)fclose(file);
+    const char *at = strstr(manual, "| key | values |");
+    cr_assert(at != NULL, "no table of keys");
+    at = strchr(strchr(at, '\n') + 1, '\n') + 1;
+    for (uint32_t i = 0; i < spoke_schema.count; i++, at = strchr(at, '\n') + 1) {
+        const struct config_row *row = &spoke_schema.rows[i];
+        const char *quote = row->fallback[0] != '\0' ? "`" : "";
+        snprintf(wanted, sizeof wanted, "| `%s` | %s | %s%s%s | %s |\n", row->path, values_of(row, range),
+                 quote, row->fallback, quote, row->help);
+        cr_expect(strncmp(at, wanted, strlen(wanted)) == 0, "the manual needs this line:\n%s", wanted);
+    }
+    cr_expect(at[0] != '|', "the manual has more keys: %.80s", at);
+    free(manual);
+}
