@@ -1,5 +1,6 @@
 #include "core/cli/cli.h"
 
+#include "core/bridge/jq_worker.h"
 #include "core/cli/config_check.h"
 #include "core/cli/convert.h"
 #include "core/cli/dlq.h"
@@ -80,7 +81,7 @@ static const struct cli_command cli_commands[] = {
     {"queue", queue_command},     {"replay", replay_command},     {"config", config_command},
     {"convert", convert_command}, {"inspect", inspect_command},   {"journal", journal_command},
     {"version", version_command}, {"help", help_command},         {"--help", help_command},
-    {"-h", help_command},         {"--version", version_command},
+    {"-h", help_command},         {"--version", version_command}, {"jq-worker", jq_worker_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {
