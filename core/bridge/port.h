@@ -1,9 +1,9 @@
 /* port.h: a bridge's own connection to the router, in the bridge's libevent loop.
  * A bridge is a client of the router like any other, over the native protocol: its queue is a durable cursor,
  * what it publishes is acknowledged, and nothing of it can slow a worker. docs/decisions says why.
- * Owner: the bridge's thread, which makes it, calls it and frees it; callbacks run in its loop. Texts are
- * copied. Nothing blocks. It reconnects by itself; what was not settled is sent again, what was not
- * acknowledged comes again. Fails as the client library does. */
+ * Owner: the bridge's thread, which makes it, calls it and frees it, though not from within a callback;
+ * callbacks run in its loop. Texts are copied. Nothing blocks. It reconnects by itself; what was not settled
+ * is sent again, what was not acknowledged comes again. Fails as the client library does. */
 #pragma once
 
 #include "core/base/check.h"
@@ -29,23 +29,26 @@ struct port_options {
     struct event_base *base;
     const char *server; /* "HOST:PORT" of the router's native listener */
     const char *name;   /* who this is: the client's name */
-    bool disk;          /* what is published counts when it is on disk; else when it is routed */
+    /* What is published counts when it is on disk, if the router keeps its topic there; else, and of other
+     * topics, when it is routed. Of a topic that is new to the port, one event goes out first. */
+    bool disk;
     void *user;
     void (*on_event)(void *user, const struct port_event *event);
-    /* The router has refused the queue, or ended it: nothing more comes. `text` is a sentence. */
+    /* The router has refused the queue or this client, or another member took the queue over: nothing more
+     * comes. `text` is a sentence. */
     void (*on_refused)(void *user, const char *text);
 };
 
 /* What became of what was published: refused with a roundhouse.v1.ErrorCode and a sentence, or settled
- * (code 0), also when it was a duplicate. */
+ * (code 0), also when it was a duplicate. 5 (unavailable) and 12 (unknown outcome): to be given again. */
 typedef void port_on_settled(void *user, int code, const char *text);
 
 struct port *port_new(const struct port_options *options, char *why, size_t why_bytes) MUST_USE;
 /* Ends at once: what is not settled is not told any more. */
 void port_free(struct port *port);
 
-/* The queue that the port reads, once; with `is_volatile` it lives in memory only. `window`: how many may be
- * unanswered at a time; 0: 256. 0, or a negative rh_result. */
+/* The queue that the port reads, once; it is taken from whoever has it. With `is_volatile` it lives in memory
+ * only. `window`: how many may be unanswered at a time; 0: 256. 0, or a negative rh_result. */
 struct port_queue {
     const char *name;
     const char *const *patterns;
@@ -57,8 +60,8 @@ struct port_queue {
 };
 int port_join(struct port *port, const struct port_queue *queue) MUST_USE;
 
-/* 0; -EAGAIN: too much is unsettled, port_on_room tells when there is room; -ENOMEM; -EINVAL: why is in
- * port_error. */
+/* Events of one topic keep their order. 0; -EAGAIN: too much is unsettled, port_on_room tells when there is
+ * room; -ENOMEM; -EINVAL: why is in port_error. */
 int port_publish(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
                  size_t event_length, port_on_settled *on_settled, void *user) MUST_USE;
 /* Called once when there is room again. */
