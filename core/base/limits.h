@@ -259,3 +259,31 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
 #define JQ_OUTPUTS_MAX       (1u << 20)   /* of one input; 16 bytes each while they are handed over */
 #define JQ_ERROR_BYTES_MAX   1024u        /* of the text of an error, which may hold the value at fault */
 static_assert(JQ_TEXT_BYTES_MAX >= FRAME_BYTES_MAX, "any event's data can be an input");
+
+/* Webhooks. Times in milliseconds, as a spoke's file has them. */
+#define WEBHOOK_CONCURRENCY_DEFAULT    32u   /* requests at a time; about 20 KiB each, and a connection */
+#define WEBHOOK_CONCURRENCY_MAX        1024u /* descriptors of one spoke */
+#define WEBHOOK_CONNECT_MS_DEFAULT     5000u
+#define WEBHOOK_ANSWER_MS_DEFAULT      30000u
+#define WEBHOOK_ANSWER_BYTES_DEFAULT   (64u * KIB) /* nothing is kept of an answer but its beginning */
+#define WEBHOOK_ANSWER_HEAD_BYTES_MAX  (64u * KIB) /* its headers; beyond it is no answer */
+#define WEBHOOK_ANSWER_CUT_BYTES       160u        /* of an answer's text in a reason */
+#define WEBHOOK_REASON_BYTES           QUEUE_REASON_BYTES_MAX
+#define WEBHOOK_RETRY_MS_DEFAULT       1000u
+#define WEBHOOK_RETRY_MS_MAX_DEFAULT   300000u
+#define WEBHOOK_RETRY_AFTER_MS_DEFAULT 3600000u
+#define WEBHOOK_BREAKER_DEFAULT        10u
+#define WEBHOOK_BREAKER_MS_DEFAULT     1000u
+#define WEBHOOK_BREAKER_MS_MAX_DEFAULT 60000u
+#define WEBHOOK_EXTEND_MS_DEFAULT      10000u
+#define WEBHOOK_WAIT_MS_MAX            86400000u /* of any time in the options: a day */
+#define WEBHOOK_REDIRECTS_MAX          10u
+#define WEBHOOK_HEADERS_MAX            64u         /* fixed ones */
+#define WEBHOOK_URL_BYTES_MAX          (8u * KIB)
+#define WEBHOOK_ORIGIN_BYTES_MAX       253u        /* of a DNS name */
+#define WEBHOOK_SECRET_BYTES_MAX       (4u * KIB)
+#define WEBHOOK_SECRET_LOOK_NS         (1u * NS_PER_S) /* its file is looked at at most so often */
+#define WEBHOOK_KEPT_BYTES             (64u * KIB) /* of a buffer that waits for its next event */
+#define WEBHOOK_RATE_SLACK_NS          (10u * NS_PER_MS) /* a rate is met over so long */
+static_assert(2 * WEBHOOK_EXTEND_MS_DEFAULT * NS_PER_MS <= QUEUE_LEASE_NS_DEFAULT,
+              "a lease is extended before it ends");

@@ -64,12 +64,12 @@ LEAVES = {"ring/counter.h": ["core/io", "core/route", "core/queue", "codecs"]}
 # A library's header stays behind the folder that was made for it.
 LIBRARIES = {
     r"liburing(/.*)?\.h|linux/io_uring\.h": ["core/io", "bench"],
-    r"event2/.*|event\.h": ["core/io", "core/admin", "core/bridge", "core/transport", "core/spoke", "tests"],
+    r"event2/.*|event\.h": ["core/io", "core/admin", "core/bridge", "core/transport", "core/spoke", "bench", "tests"],
     r"yaml\.h": ["core/config"],
     r"curl/.*": ["core/transport"],
     r"jq\.h|jv\.h": ["core/bridge"],
     r"expat\.h": ["codecs/xml", "bench"],
-    r"openssl/.*": ["codecs/erp"],
+    r"openssl/.*": ["codecs/erp", "core/transport"],
     r"iconv\.h": ["codecs/document", "tests"],
     r"criterion/.*": ["tests"],
 }
