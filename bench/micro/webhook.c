@@ -155,6 +155,7 @@ static void post(struct bench_run *run) {
         bench_stop(run);
         pair_wait(&pair);
         bench_figure(run, "sender_cpu_ns", (double)(bench_thread_ns() - own_ns) / (double)run->operations);
+        bench_figure(run, "sink_cpu_ns", (double)pair.cpu_ns / (double)run->operations);
     }
     pair_stop(&pair);
     bench_equal(run, "requests answered", rig.done, all);
