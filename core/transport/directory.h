@@ -1,9 +1,9 @@
-/* directory.h: a system that reads and writes files: an inbox whose files are read, an outbox that is written.
- * Owner and thread: as transport.h says; the spoke's thread makes it, calls it and stops it.
- * Blocks for what the file system takes of one piece of a file, a rename or a sync; never for a whole file.
- * What can not be reached now (a directory that is missing, full or not ours to write) is told once by a log
- * line, tried again with a growing pause, and told once when it is over: nothing is lost by it.
- * Fails: start refuses options that can not mean anything, with a sentence. docs/DIRECTORIES.md has the rest. */
+/* directory.h: a system that reads and writes files: an inbox whose files are read, an outbox that is
+ * written. Owner and thread: as transport.h says; the spoke's thread makes it, calls it and stops it. Blocks
+ * for what the file system takes of one piece of a file, a rename or a sync; never for a whole file. What can
+ * not be reached now (a directory that is missing, full or not ours to write) is told once by a log line,
+ * tried again with a growing pause, and told once when it is over: nothing is lost by it. Fails: start
+ * refuses options that can not mean anything, with a sentence. docs/DIRECTORIES.md has the rest. */
 #pragma once
 
 #include "core/bridge/transport.h"
@@ -59,7 +59,8 @@ struct directory_options {
     const char *file_name;
 };
 
-/* Whether the options mean something; else *why has a sentence. What `start` asks, without touching a file. */
+/* Whether the options mean something; else *why has a sentence. What `start` asks, without touching a file.
+ */
 bool directory_check(const struct directory_options *options, char *why, size_t why_bytes) MUST_USE;
 
 extern const struct transport directory_transport;
