@@ -19,6 +19,7 @@ struct settled {
     struct ledger_file file;
     char *findings; /* owns; NULL: none, or they are written */
     size_t findings_length;
+    char noted[FOLDER_NAME_BYTES]; /* the target that the ledger knows; empty: it knows nothing */
 };
 
 struct arrival {

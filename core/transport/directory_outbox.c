@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #define OUTBOX_TOGETHER 64u /* files that are open between two syncs of the directory */
-#define HIDDEN_BYTES    96u
+#define PREFIX_BYTES    48u
+#define HIDDEN_BYTES    80u /* the prefix, 16 digits, .part */
 
 /* A file that is written and not yet synced. */
 struct written {
@@ -62,8 +63,8 @@ static void failed(struct directory_outbox *outbox, uint64_t delivery, const cha
 /* ---- the directory ---- */
 
 /* All names that this spoke gives to what is not whole begin so. */
-static void hidden_prefix(const struct directory_outbox *outbox, char out[HIDDEN_BYTES]) {
-    (void)snprintf(out, HIDDEN_BYTES, ".%.60s-", outbox->host->name);
+static void hidden_prefix(const struct directory_outbox *outbox, char out[PREFIX_BYTES]) {
+    (void)snprintf(out, PREFIX_BYTES, ".%.40s-", outbox->host->name);
     for (char *p = out; *p != '\0'; p++)
         if (*p == '/')
             *p = '_';
@@ -71,7 +72,7 @@ static void hidden_prefix(const struct directory_outbox *outbox, char out[HIDDEN
 
 /* What a crash has left half written. */
 static void sweep(const struct directory_outbox *outbox) {
-    char prefix[HIDDEN_BYTES];
+    char prefix[PREFIX_BYTES];
     hidden_prefix(outbox, prefix);
     size_t length = strlen(prefix), whole = length + 16 + strlen(".part");
     int fd = openat(outbox->place.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -163,7 +164,7 @@ static int write_hidden(const struct directory_outbox *outbox, const char *hidde
 
 void directory_outbox_deliver(struct directory_outbox *outbox, const struct outgoing *out) {
     static const struct timeval at_once = {0};
-    char prefix[HIDDEN_BYTES], hidden[HIDDEN_BYTES + 32], name[FILE_NAME_BYTES];
+    char prefix[PREFIX_BYTES], hidden[HIDDEN_BYTES], name[FILE_NAME_BYTES];
     uint64_t hash = event_identity(out->event, out->event_length);
     file_name_make(outbox->template, out->event, out->event_length, out->topic, out->topic_length, hash,
                    name);
@@ -181,8 +182,8 @@ void directory_outbox_deliver(struct directory_outbox *outbox, const struct outg
     }
     struct written *file = &outbox->files[outbox->count++];
     *file = (struct written){.delivery = out->delivery, .fd = fd};
-    (void)snprintf(file->hidden, sizeof file->hidden, "%s", hidden);
-    (void)snprintf(file->name, sizeof file->name, "%s", name);
+    memcpy(file->hidden, hidden, sizeof hidden);
+    memcpy(file->name, name, sizeof name);
     (void)evtimer_add(outbox->flush, &at_once);
 }
 

@@ -82,6 +82,7 @@ static void on_left_over(void *user, const struct ledger_file *file) {
         return;
     }
     settled->file = *file;
+    memcpy(settled->noted, file->target, sizeof settled->noted);
     arrival->settled = settled;
     arrival->complete = arrival->held = true;
     arrival->due_ns = 0;
@@ -160,6 +161,33 @@ static bool moved_right(struct directory_inbox *inbox, const struct folder *to,
     return renameat2(to->fd, file->target, inbox->place.fd, file->name, RENAME_NOREPLACE) != 0;
 }
 
+/* The ledger knows that it is settled, and the name that it gets. */
+static void note_settled(struct directory_inbox *inbox, struct settled *settled) {
+    if (strcmp(settled->noted, settled->file.target) == 0)
+        return;
+    int result = ledger_settled(inbox->ledger, &settled->file);
+    ledger_said(inbox, result);
+    if (result == 0)
+        memcpy(settled->noted, settled->file.target, sizeof settled->noted);
+}
+
+/* What was read is noted before anything can fail. A rejected file only when its findings are written: a kill
+ * before that makes it be read again, for them. */
+static int move(struct directory_inbox *inbox, struct settled *settled, struct folder *to) {
+    if (to == &inbox->done)
+        note_settled(inbox, settled);
+    if (!folder_stands(to))
+        folder_close(to);
+    int result = folder_open(to);
+    if (result >= 0)
+        result = findings_write(inbox, settled);
+    if (result < 0)
+        return result;
+    folder_free_name(to, settled->file.target, to == &inbox->rejected ? FINDINGS_SUFFIX : "");
+    note_settled(inbox, settled);
+    return folder_move(&inbox->place, settled->file.name, to, settled->file.target);
+}
+
 void inbox_move(struct directory_inbox *inbox, struct arrival *arrival) {
     struct settled *settled = arrival->settled;
     struct folder *to = settled->file.outcome == LEDGER_DONE ? &inbox->done : &inbox->rejected;
@@ -173,14 +201,7 @@ void inbox_move(struct directory_inbox *inbox, struct arrival *arrival) {
         forget_settled(inbox, arrival, result == 0);
         return;
     }
-    result = folder_open(to);
-    if (result >= 0)
-        result = findings_write(inbox, settled);
-    if (result >= 0) {
-        folder_free_name(to, settled->file.target, to == &inbox->rejected ? FINDINGS_SUFFIX : "");
-        ledger_said(inbox, ledger_settled(inbox->ledger, &settled->file));
-        result = folder_move(&inbox->place, arrival->name, to, settled->file.target);
-    }
+    result = move(inbox, settled, to);
     if (result == -ENOENT && fstatat(inbox->place.fd, arrival->name, &stat, AT_SYMLINK_NOFOLLOW) != 0) {
         forget_settled(inbox, arrival, false);
         return;
