@@ -7,17 +7,19 @@
 
 /* Whether something is to go out before this event does. */
 static bool offer_later(const struct queue *queue, const struct queue_event *event) {
-    return queue->ready.count && (event->replay || !queue->entries[timers_first(&queue->ready)].replay);
+    const struct queue_work *work = queue->work;
+    return work->ready.count && (event->replay || !work->entries[timers_first(&work->ready)].replay);
 }
 
 /* Room beside all others to be put aside; a replay leaves half of it to what is live. */
 static bool room_to_park(const struct queue *queue, bool replay) {
-    return queue->parked < QUEUE_PARKED_MAX && (!replay || queue->replays_parked < QUEUE_PARKED_MAX / 2);
+    return queue->work->parked < QUEUE_PARKED_MAX &&
+           (!replay || queue->work->replays_parked < QUEUE_PARKED_MAX / 2);
 }
 
 static bool key_busy(const struct queue *queue, const struct queue_event *event) {
     uint64_t key = event_key(event);
-    return key && lookup_find(&queue->keys, key) != LOOKUP_NONE;
+    return key && lookup_find(&queue->work->keys, key) != LOOKUP_NONE;
 }
 
 /* One that was delivered before the restart goes on with its attempts. */
@@ -33,7 +35,7 @@ static enum queue_offer offer_take(struct queue *queue, const struct queue_event
     bool parked = key_busy(queue, event);
     if (parked ? !room_to_park(queue, event->replay) : offer_later(queue, event))
         return OFFER_WAIT;
-    if (event->replay && queue->replays >= QUEUE_REPLAYS_MAX)
+    if (event->replay && queue->work->replays >= QUEUE_REPLAYS_MAX)
         return OFFER_WAIT;
     struct member *member = parked ? NULL : member_choose(queue, event->replay, 0);
     if (!parked && !member)
@@ -42,7 +44,7 @@ static enum queue_offer offer_take(struct queue *queue, const struct queue_event
     if (entry == NO_ENTRY)
         return OFFER_WAIT;
     if (hole)
-        entry_remember(&queue->entries[entry], hole);
+        entry_remember(&queue->work->entries[entry], hole);
     if (parked)
         return OFFER_PARKED;
     entry_give(queue, entry, member, now, delivery);
@@ -64,10 +66,11 @@ enum queue_offer queue_offer(struct queue *queue, const struct queue_event *even
 }
 
 bool queue_take(struct queue *queue, struct queue_time now, struct queue_delivery *delivery) {
-    if (!queue->ready.count)
+    struct queue_work *work = queue->work;
+    if (!work->ready.count)
         return false;
-    uint32_t number = timers_first(&queue->ready);
-    const struct entry *entry = &queue->entries[number];
+    uint32_t number = timers_first(&work->ready);
+    const struct entry *entry = &work->entries[number];
     struct member *member = member_choose(queue, entry->replay, entry->serial);
     if (!member)
         return false;
@@ -85,7 +88,7 @@ static void delivery_acked(struct queue *queue, uint32_t entry) {
     if (replay)
         replay->done++;
     delivery_done(queue, entry);
-    queue->counts.done++;
+    queue->totals.done++;
 }
 
 void queue_lost(struct queue *queue, uint64_t owner, uint64_t delivery) {
@@ -97,7 +100,7 @@ void queue_lost(struct queue *queue, uint64_t owner, uint64_t delivery) {
     if (replay)
         replay->lost++;
     delivery_done(queue, entry);
-    queue->counts.lost++;
+    queue->totals.lost++;
 }
 
 bool queue_holds(const struct queue *queue, uint64_t owner, uint64_t delivery) {
@@ -114,9 +117,9 @@ static uint64_t entry_pause(const struct queue *queue, const struct entry *entry
 }
 
 static enum queue_answer ack_through(struct queue *queue, const struct member *member, uint64_t delivery) {
-    if (member->first == NO_ENTRY || queue->entries[member->first].delivery > delivery)
+    if (member->first == NO_ENTRY || queue->work->entries[member->first].delivery > delivery)
         return QUEUE_OVER;
-    while (member->first != NO_ENTRY && queue->entries[member->first].delivery <= delivery)
+    while (member->first != NO_ENTRY && queue->work->entries[member->first].delivery <= delivery)
         delivery_acked(queue, member->first);
     return QUEUE_OK;
 }
@@ -125,17 +128,17 @@ static enum queue_answer ack_retry(struct queue *queue, uint32_t entry, const st
                                    struct queue_time now) {
     if (ack->after_ns > QUEUE_BACKOFF_NS_MAX)
         return QUEUE_PAUSE;
-    uint64_t pause_ns = ack->after_ns ? ack->after_ns : entry_pause(queue, &queue->entries[entry]);
+    uint64_t pause_ns = ack->after_ns ? ack->after_ns : entry_pause(queue, &queue->work->entries[entry]);
     struct queue_text reason = ack->reason.n ? ack->reason : TEXT("put back at its last attempt");
     entry_failed(queue, entry, pause_ns, now, reason);
-    queue->counts.retried++;
+    queue->totals.retried++;
     return QUEUE_OK;
 }
 
 static enum queue_answer ack_refuse(struct queue *queue, uint32_t entry, const struct queue_ack *ack) {
     entry_take_back(queue, entry);
     entry_dies(queue, entry, ack->reason, true);
-    queue->counts.refused++;
+    queue->totals.refused++;
     return QUEUE_OK;
 }
 
@@ -147,7 +150,7 @@ static enum queue_answer ack_one(struct queue *queue, uint32_t entry, const stru
     case QUEUE_ACK_REFUSE:
         return ack_refuse(queue, entry, ack);
     case QUEUE_ACK_EXTEND:
-        timers_set(&queue->timers, entry, now.mono_ns + queue->terms.lease_ns);
+        timers_set(&queue->work->timers, entry, now.mono_ns + queue->terms.lease_ns);
         return QUEUE_OK;
     default:
         delivery_acked(queue, entry);
@@ -170,30 +173,32 @@ enum queue_answer queue_ack(struct queue *queue, const struct queue_ack *ack, st
 }
 
 uint64_t queue_due(const struct queue *queue) {
-    return timers_due(&queue->timers);
+    return timers_due(&queue->work->timers);
 }
 
 bool queue_expire(struct queue *queue, struct queue_time now, struct queue_expired *expired) {
-    while (timers_due(&queue->timers) <= now.mono_ns) {
-        uint32_t number = timers_first(&queue->timers);
-        const struct entry *entry = &queue->entries[number];
+    struct queue_work *work = queue->work;
+    while (timers_due(&work->timers) <= now.mono_ns) {
+        uint32_t number = timers_first(&work->timers);
+        const struct entry *entry = &work->entries[number];
         if (entry->state == ENTRY_PAUSED) {
             entry_ready(queue, number);
             continue;
         }
-        *expired = (struct queue_expired){queue->members[entry->member]->owner, entry->delivery};
+        *expired = (struct queue_expired){work->members[entry->member]->owner, entry->delivery};
         entry_failed(queue, number, entry_pause(queue, entry), now,
                      TEXT("not acknowledged before its lease ended"));
-        queue->counts.expired++;
+        queue->totals.expired++;
         return true;
     }
     return false;
 }
 
 bool queue_dead(const struct queue *queue, struct queue_dead *dead) {
-    if (queue->dead_first == NO_ENTRY)
+    const struct queue_work *work = queue->work;
+    if (work->dead_first == NO_ENTRY)
         return false;
-    const struct entry *entry = &queue->entries[queue->dead_first];
+    const struct entry *entry = &work->entries[work->dead_first];
     *dead = (struct queue_dead){.position = entry->position,
                                 .first_ns = entry->first_ns,
                                 .last_ns = entry->last_ns,
@@ -205,12 +210,13 @@ bool queue_dead(const struct queue *queue, struct queue_dead *dead) {
 }
 
 void queue_buried(struct queue *queue) {
-    uint32_t number = queue->dead_first;
+    struct queue_work *work = queue->work;
+    uint32_t number = work->dead_first;
     CHECK(number != NO_ENTRY);
-    queue->dead_first = queue->entries[number].member_next;
-    if (queue->dead_first == NO_ENTRY)
-        queue->dead_last = NO_ENTRY;
-    queue->dead_count--;
-    queue->counts.buried++;
+    work->dead_first = work->entries[number].member_next;
+    if (work->dead_first == NO_ENTRY)
+        work->dead_last = NO_ENTRY;
+    work->dead_count--;
+    queue->totals.buried++;
     entry_done(queue, number);
 }

@@ -42,7 +42,7 @@ void log_cursor(struct queue_log *log, uint64_t position) {
 }
 
 uint64_t log_floor(const struct queue *queue, const struct queue_log *log) {
-    return log->first == NO_ENTRY ? log->cursor : queue->entries[log->first].position;
+    return log->first == NO_ENTRY ? log->cursor : queue->work->entries[log->first].position;
 }
 
 int queue_begin(struct queue *queue, uint32_t log, uint64_t position) {
@@ -94,7 +94,7 @@ void queue_pass(struct queue *queue, uint32_t number, uint64_t position) {
 
 void queue_forget_below(struct queue *queue, uint32_t number) {
     uint32_t gone = log_place(queue, number);
-    CHECK(queue->outstanding == 0);
+    CHECK(queue->work->outstanding == 0);
     for (uint32_t i = 0; i < gone; i++)
         heap_give(queue->logs[i].runs);
     for (uint32_t i = gone; gone > 0 && i < queue->log_count; i++)

@@ -9,8 +9,8 @@
 #define MEMBERS_CAPACITY_MIN 1u
 
 struct member *member_of(const struct queue *queue, uint64_t owner) {
-    uint32_t number = owner ? lookup_find(&queue->owners, owner) : LOOKUP_NONE;
-    return number == LOOKUP_NONE ? NULL : queue->members[number];
+    uint32_t number = owner ? lookup_find(&queue->work->owners, owner) : LOOKUP_NONE;
+    return number == LOOKUP_NONE ? NULL : queue->work->members[number];
 }
 
 static bool member_credit(const struct member *member) {
@@ -24,14 +24,14 @@ static bool member_takes_replay(const struct member *member) {
 
 void member_willing(struct queue *queue, struct member *member) {
     if (member_credit(member))
-        list_add(&queue->willing, &member->willing);
+        list_add(&queue->work->willing, &member->willing);
     else
         list_remove(&member->willing);
 }
 
 struct member *member_choose(const struct queue *queue, bool replay, uint64_t not_serial) {
     struct member *same = NULL;
-    for (struct list *node = queue->willing.next; node != &queue->willing; node = node->next) {
+    for (struct list *node = queue->work->willing.next; node != &queue->work->willing; node = node->next) {
         struct member *member = LIST_OF(node, struct member, willing);
         if (replay && !member_takes_replay(member))
             continue;
@@ -44,48 +44,53 @@ struct member *member_choose(const struct queue *queue, bool replay, uint64_t no
 
 /* A free number below QUEUE_MEMBERS_MAX, which the caller has looked at; -ENOMEM. */
 static int member_number(struct queue *queue, uint32_t *number) {
-    for (*number = 0; *number < queue->members_capacity; ++*number)
-        if (!queue->members[*number])
+    struct queue_work *work = queue->work;
+    for (*number = 0; *number < work->members_capacity; ++*number)
+        if (!work->members[*number])
             return 0;
-    uint32_t capacity = queue->members_capacity ? 2 * queue->members_capacity : MEMBERS_CAPACITY_MIN;
+    uint32_t capacity = work->members_capacity ? 2 * work->members_capacity : MEMBERS_CAPACITY_MIN;
     struct member **members = heap_take(capacity * sizeof(struct member *));
     if (!members)
         return -ENOMEM;
-    if (queue->members_capacity)
-        memcpy(members, queue->members, queue->members_capacity * sizeof(struct member *));
-    heap_give(queue->members);
-    queue->members = members;
-    queue->members_capacity = capacity;
+    if (work->members_capacity)
+        memcpy(members, work->members, work->members_capacity * sizeof(struct member *));
+    heap_give(work->members);
+    work->members = members;
+    work->members_capacity = capacity;
     return 0;
 }
 
 static enum queue_answer member_add(struct queue *queue, uint64_t owner, uint32_t window) {
     uint32_t number;
-    if (lookup_reserve(&queue->owners, queue->member_count + 1) || member_number(queue, &number))
+    if (queue_wake(queue))
+        return QUEUE_NO_MEMORY;
+    struct queue_work *work = queue->work;
+    if (lookup_reserve(&work->owners, work->member_count + 1) || member_number(queue, &number))
         return QUEUE_NO_MEMORY;
     struct member *member = heap_take_raw(sizeof *member);
     if (!member)
         return QUEUE_NO_MEMORY;
     *member = (struct member){.owner = owner,
-                              .serial = ++queue->next_serial,
+                              .serial = ++work->next_serial,
                               .next_delivery = 1,
                               .number = number,
                               .window = window,
                               .first = NO_ENTRY,
                               .last = NO_ENTRY};
     list_init(&member->willing);
-    lookup_put(&queue->owners, owner, number);
-    queue->members[number] = member;
-    queue->member_count++;
+    lookup_put(&work->owners, owner, number);
+    work->members[number] = member;
+    work->member_count++;
     member_willing(queue, member);
     return QUEUE_OK;
 }
 
 /* Who holds a queue that is no group. */
 static struct member *member_only(const struct queue *queue) {
-    for (uint32_t i = 0; i < queue->members_capacity; i++)
-        if (queue->members[i])
-            return queue->members[i];
+    const struct queue_work *work = queue->work;
+    for (uint32_t i = 0; i < work->members_capacity; i++)
+        if (work->members[i])
+            return work->members[i];
     return NULL;
 }
 
@@ -100,9 +105,11 @@ enum queue_answer queue_join(struct queue *queue, uint64_t owner, uint32_t windo
     const struct member *holder = queue->terms.group ? NULL : member_only(queue);
     if (holder && !take_over)
         return QUEUE_TAKEN;
-    if (queue->member_count == QUEUE_MEMBERS_MAX)
+    if (queue->work->member_count == QUEUE_MEMBERS_MAX)
         return QUEUE_MEMBERS_FULL;
     enum queue_answer answer = member_add(queue, owner, window);
+    if (answer != QUEUE_OK && !queue->work->member_count)
+        queue_trim(queue);
     if (answer == QUEUE_OK && holder) {
         *lost = holder->owner;
         queue_leave(queue, holder->owner);
@@ -111,32 +118,33 @@ enum queue_answer queue_join(struct queue *queue, uint64_t owner, uint32_t windo
 }
 
 void queue_leave(struct queue *queue, uint64_t owner) {
+    struct queue_work *work = queue->work;
     struct member *member = member_of(queue, owner);
     if (!member)
         return;
     while (member->first != NO_ENTRY) {
         uint32_t entry = member->first;
         entry_take_back(queue, entry);
-        if (entry_left_over(queue, &queue->entries[entry]))
+        if (entry_left_over(queue, &work->entries[entry]))
             entry_done(queue, entry);
         else
             entry_ready(queue, entry);
     }
     list_remove(&member->willing);
-    lookup_drop(&queue->owners, owner);
-    queue->members[member->number] = NULL;
-    queue->member_count--;
+    lookup_drop(&work->owners, owner);
+    work->members[member->number] = NULL;
+    work->member_count--;
     heap_give(member);
 }
 
 uint32_t queue_members(const struct queue *queue) {
-    return queue->member_count;
+    return queue->work->member_count;
 }
 
 uint32_t queue_places(const struct queue *queue) {
-    return queue->members_capacity;
+    return queue->work->members_capacity;
 }
 
 uint64_t queue_owner(const struct queue *queue, uint32_t place) {
-    return queue->members[place] ? queue->members[place]->owner : 0;
+    return queue->work->members[place] ? queue->work->members[place]->owner : 0;
 }

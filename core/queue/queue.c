@@ -28,44 +28,66 @@ static const struct fault faults[QUEUE_ANSWERS] = {
                         "the mailbox is full (queue.capacity): its receiver has to catch up first", "topic"},
 };
 
+struct queue_work queue_idle = {.willing = {&queue_idle.willing, &queue_idle.willing},
+                                .entries_free = NO_ENTRY,
+                                .dead_first = NO_ENTRY,
+                                .dead_last = NO_ENTRY};
+
 struct fault queue_fault(enum queue_answer answer) {
     CHECK(answer > QUEUE_OK && answer < QUEUE_ANSWERS);
     return faults[answer];
 }
 
 int queue_create(struct queue **out, const struct queue_terms *terms) {
-    struct queue *queue = heap_take(sizeof *queue);
+    struct queue *queue = heap_take_packed(sizeof *queue + terms_bytes(terms));
     if (!queue)
         return -ENOMEM;
-    queue->texts = terms_copy(&queue->terms, terms);
-    if (!queue->texts) {
-        heap_give(queue);
-        return -ENOMEM;
-    }
-    list_init(&queue->willing);
-    queue->entries_free = queue->dead_first = queue->dead_last = NO_ENTRY;
+    terms_place(&queue->terms, terms, queue->texts);
+    queue->work = &queue_idle;
     *out = queue;
     return 0;
+}
+
+int queue_wake(struct queue *queue) {
+    if (queue->work != &queue_idle)
+        return 0;
+    struct queue_work *work = heap_take_packed(sizeof *work);
+    if (!work)
+        return -ENOMEM;
+    list_init(&work->willing);
+    work->entries_free = work->dead_first = work->dead_last = NO_ENTRY;
+    queue->work = work;
+    return 0;
+}
+
+static void entries_give(struct queue_work *work) {
+    for (uint32_t i = 0; i < work->entries_used; i++)
+        heap_give(work->entries[i].reason);
+    heap_give(work->entries);
+    lookup_deinit(&work->deliveries);
+    lookup_deinit(&work->keys);
+    timers_deinit(&work->timers);
+    timers_deinit(&work->ready);
+}
+
+static void work_give(struct queue_work *work) {
+    if (work == &queue_idle)
+        return;
+    entries_give(work);
+    for (uint32_t i = 0; i < work->members_capacity; i++)
+        heap_give(work->members[i]);
+    heap_give(work->members);
+    lookup_deinit(&work->owners);
+    heap_give(work);
 }
 
 void queue_destroy(struct queue *queue) {
     if (!queue)
         return;
-    for (uint32_t i = 0; i < queue->members_capacity; i++)
-        heap_give(queue->members[i]);
+    work_give(queue->work);
     for (uint32_t i = 0; i < queue->log_count; i++)
         heap_give(queue->logs[i].runs);
-    for (uint32_t i = 0; i < queue->entries_used; i++)
-        heap_give(queue->entries[i].reason);
-    heap_give(queue->members);
     heap_give(queue->logs);
-    heap_give(queue->entries);
-    lookup_deinit(&queue->owners);
-    lookup_deinit(&queue->deliveries);
-    lookup_deinit(&queue->keys);
-    timers_deinit(&queue->timers);
-    timers_deinit(&queue->ready);
-    heap_give(queue->texts);
     heap_give(queue);
 }
 
@@ -74,22 +96,18 @@ const struct queue_terms *queue_terms(const struct queue *queue) {
 }
 
 void queue_trim(struct queue *queue) {
-    if (queue->outstanding)
+    struct queue_work *work = queue->work;
+    if (work == &queue_idle || work->outstanding)
         return;
-    heap_give(queue->entries);
-    queue->entries = NULL;
-    queue->entries_capacity = queue->entries_used = 0;
-    queue->entries_free = NO_ENTRY;
-    lookup_deinit(&queue->deliveries);
-    lookup_deinit(&queue->keys);
-    timers_deinit(&queue->timers);
-    timers_deinit(&queue->ready);
-    if (queue->member_count)
+    if (!work->member_count && !work->replay.delivered) {
+        work_give(work);
+        queue->work = &queue_idle;
         return;
-    lookup_deinit(&queue->owners);
-    heap_give(queue->members);
-    queue->members = NULL;
-    queue->members_capacity = 0;
+    }
+    entries_give(work);
+    work->entries = NULL;
+    work->entries_capacity = work->entries_used = 0;
+    work->entries_free = NO_ENTRY;
 }
 
 bool queue_full(const struct queue *queue) {
@@ -122,29 +140,30 @@ static uint64_t log_restored(const struct queue_log *log) {
 }
 
 struct queue_counts queue_counts(const struct queue *queue) {
-    struct queue_counts counts = queue->counts;
-    counts.parked = queue->parked;
-    counts.dead = queue->dead_count;
-    counts.out = queue->outstanding - queue->parked - queue->dead_count;
-    counts.replays = queue->replays;
-    counts.held = queue->held;
+    const struct queue_work *work = queue->work;
+    struct queue_counts counts = {.totals = queue->totals,
+                                  .parked = work->parked,
+                                  .dead = work->dead_count,
+                                  .out = work->outstanding - work->parked - work->dead_count,
+                                  .replays = work->replays,
+                                  .held = queue->held};
     for (uint32_t i = 0; i < queue->log_count; i++) {
         const struct queue_log *log = &queue->logs[i];
         counts.restored += log_restored(log);
-        uint64_t oldest_ns = log->first == NO_ENTRY ? 0 : queue->entries[log->first].time_ns;
+        uint64_t oldest_ns = log->first == NO_ENTRY ? 0 : work->entries[log->first].time_ns;
         if (oldest_ns && (!counts.oldest_ns || oldest_ns < counts.oldest_ns))
             counts.oldest_ns = oldest_ns;
     }
-    for (uint32_t i = 0; i < queue->members_capacity; i++)
-        counts.bytes += queue->members[i] ? queue->members[i]->bytes : 0;
+    for (uint32_t i = 0; i < work->members_capacity; i++)
+        counts.bytes += work->members[i] ? work->members[i]->bytes : 0;
     return counts;
 }
 
 static void member_check(const struct queue *queue, const struct member *member) {
     uint32_t out = 0, replays = 0;
     uint64_t before = 0, bytes = 0;
-    for (uint32_t i = member->first; i != NO_ENTRY; i = queue->entries[i].member_next) {
-        const struct entry *entry = &queue->entries[i];
+    for (uint32_t i = member->first; i != NO_ENTRY; i = queue->work->entries[i].member_next) {
+        const struct entry *entry = &queue->work->entries[i];
         CHECK(entry->state == ENTRY_OUT && entry->member == member->number && entry->delivery > before);
         CHECK(entry_of(queue, member, entry->delivery) == i);
         before = entry->delivery;
@@ -159,10 +178,11 @@ static void member_check(const struct queue *queue, const struct member *member)
 }
 
 static void log_check(const struct queue *queue, const struct queue_log *log) {
+    const struct queue_work *work = queue->work;
     uint64_t next = 0;
-    for (uint32_t i = log->first; i != NO_ENTRY; i = queue->entries[i].log_next) {
-        CHECK(queue->entries[i].log == log->log && queue->entries[i].position >= next);
-        next = queue->entries[i].position + 1;
+    for (uint32_t i = log->first; i != NO_ENTRY; i = work->entries[i].log_next) {
+        CHECK(work->entries[i].log == log->log && work->entries[i].position >= next);
+        next = work->entries[i].position + 1;
     }
     CHECK(next <= log->cursor);
     CHECK(!log->runs || log->cursor < log->restored_to);
@@ -170,46 +190,48 @@ static void log_check(const struct queue *queue, const struct queue_log *log) {
 
 /* The chain of a key: the first is anything but parked, all others are. */
 static void key_check(const struct queue *queue, const struct entry *entry, uint32_t number) {
-    bool head = lookup_find(&queue->keys, entry->key) == number;
+    bool head = lookup_find(&queue->work->keys, entry->key) == number;
     CHECK(head == (entry->state != ENTRY_PARKED));
     if (entry->key_next != NO_ENTRY) {
-        const struct entry *next = &queue->entries[entry->key_next];
+        const struct entry *next = &queue->work->entries[entry->key_next];
         CHECK(next->key == entry->key && next->order > entry->order && next->state == ENTRY_PARKED);
     } else if (head)
         CHECK(entry->key_last == number);
 }
 
 void queue_check(const struct queue *queue) {
-    lookup_check(&queue->owners);
-    lookup_check(&queue->deliveries);
-    lookup_check(&queue->keys);
-    timers_check(&queue->timers);
-    timers_check(&queue->ready);
+    const struct queue_work *work = queue->work;
+    lookup_check(&work->owners);
+    lookup_check(&work->deliveries);
+    lookup_check(&work->keys);
+    timers_check(&work->timers);
+    timers_check(&work->ready);
     uint32_t states[ENTRY_DEAD + 1] = {0}, members = 0, replays = 0, replays_parked = 0;
-    for (uint32_t i = 0; i < queue->entries_used; i++) {
-        const struct entry *entry = &queue->entries[i];
+    for (uint32_t i = 0; i < work->entries_used; i++) {
+        const struct entry *entry = &work->entries[i];
         bool waits =
             entry->state == ENTRY_PARKED || entry->state == ENTRY_READY || entry->state == ENTRY_PAUSED;
         states[entry->state]++;
         replays += entry->state != ENTRY_FREE && entry->replay;
         replays_parked += waits && entry->replay;
-        CHECK(timers_has(&queue->timers, i) == (entry->state == ENTRY_OUT || entry->state == ENTRY_PAUSED));
-        CHECK(timers_has(&queue->ready, i) == (entry->state == ENTRY_READY));
+        CHECK(timers_has(&work->timers, i) == (entry->state == ENTRY_OUT || entry->state == ENTRY_PAUSED));
+        CHECK(timers_has(&work->ready, i) == (entry->state == ENTRY_READY));
         CHECK(entry->state != ENTRY_PARKED || entry->key);
         if (entry->state != ENTRY_FREE && entry->key)
             key_check(queue, entry, i);
     }
-    CHECK(queue->entries_used == states[ENTRY_FREE] + queue->outstanding);
-    CHECK(queue->parked == states[ENTRY_PARKED] + states[ENTRY_READY] + states[ENTRY_PAUSED]);
-    CHECK(queue->replays == replays && queue->replays_parked == replays_parked);
-    CHECK(queue->replay.outstanding <= replays);
-    CHECK(queue->dead_count == states[ENTRY_DEAD] && queue->deliveries.count == states[ENTRY_OUT]);
-    for (uint32_t i = 0; i < queue->members_capacity; i++)
-        if (queue->members[i]) {
-            member_check(queue, queue->members[i]);
+    CHECK(work != &queue_idle || (!work->members_capacity && !work->entries_capacity));
+    CHECK(work->entries_used == states[ENTRY_FREE] + work->outstanding);
+    CHECK(work->parked == states[ENTRY_PARKED] + states[ENTRY_READY] + states[ENTRY_PAUSED]);
+    CHECK(work->replays == replays && work->replays_parked == replays_parked);
+    CHECK(work->replay.outstanding <= replays);
+    CHECK(work->dead_count == states[ENTRY_DEAD] && work->deliveries.count == states[ENTRY_OUT]);
+    for (uint32_t i = 0; i < work->members_capacity; i++)
+        if (work->members[i]) {
+            member_check(queue, work->members[i]);
             members++;
         }
-    CHECK(members == queue->member_count && members == queue->owners.count);
+    CHECK(members == work->member_count && members == work->owners.count);
     for (uint32_t i = 0; i < queue->log_count; i++)
         log_check(queue, &queue->logs[i]);
 }

@@ -51,7 +51,8 @@ int queue_create(struct queue **out, const struct queue_terms *terms) MUST_USE;
 void queue_destroy(struct queue *queue); /* accepts NULL */
 /* Borrowed until queue_destroy. */
 const struct queue_terms *queue_terms(const struct queue *queue);
-/* Gives back the memory that an empty queue has grown; for the housekeeping of one that has been idle. */
+/* Gives back the memory that a queue has grown of which nothing is outstanding; for one that members have
+ * left, too. */
 void queue_trim(struct queue *queue);
 
 /* ---- members ---- */
@@ -189,6 +190,11 @@ uint64_t queue_held(const struct queue *queue);
 
 /* ---- to be seen ---- */
 
+/* Since it was made or restored. */
+struct queue_totals {
+    uint64_t delivered, done, retried, expired, refused, buried, lost;
+};
+
 struct queue_counts {
     uint64_t out;       /* held by members */
     uint64_t parked;    /* behind a key, in a pause, or ready and without credit */
@@ -198,7 +204,7 @@ struct queue_counts {
     uint64_t replays;   /* of out, parked and dead: those that are replayed */
     uint64_t held;      /* of a mailbox: what counts against its capacity */
     uint64_t oldest_ns; /* when the oldest outstanding event was received, on the wall clock; 0 = none */
-    uint64_t delivered, done, retried, expired, refused, buried, lost; /* since it was made or restored */
+    struct queue_totals totals;
 };
 struct queue_counts queue_counts(const struct queue *queue);
 

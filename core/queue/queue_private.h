@@ -1,5 +1,7 @@
 /* queue_private.h: what the files of core/queue share: the queue, its members and its outstanding events.
  * Owner: the queue; private to core/queue. One thread.
+ * A queue that nobody is a member of, and of which nothing is outstanding, is little more than its terms and
+ * its cursors: there may be very many.
  * Outstanding events are entries of one array, which grows; they name each other by index, so that growing
  * moves nothing but memory. Nothing blocks. Room in every table is made when an entry is made: what happens
  * to it later can not fail. */
@@ -77,15 +79,12 @@ struct member {
     uint32_t first, last; /* held, in the order of deliveries */
 };
 
-struct queue {
-    struct queue_terms terms;
-    void *texts; /* owns; of the terms */
+/* What a queue needs while it has members or outstanding events. */
+struct queue_work {
     struct list willing;
     struct member **members; /* owns; by number, NULL = free */
     uint32_t members_capacity, member_count;
-    struct lookup owners;   /* -> number of the member */
-    struct queue_log *logs; /* owns; ascending */
-    uint32_t log_count;
+    struct lookup owners;  /* -> number of the member */
     struct entry *entries; /* owns */
     uint32_t entries_capacity, entries_used, entries_free;
     uint32_t outstanding, parked, dead_count;
@@ -98,9 +97,24 @@ struct queue {
     struct lookup keys;               /* -> first entry with it */
     uint32_t dead_first, dead_last;
     uint64_t next_order, next_serial;
-    uint64_t held;
-    struct queue_counts counts; /* only what is counted since the start */
 };
+
+/* What all queues that need none of that have instead, in any thread: it is never written. */
+extern struct queue_work queue_idle;
+
+struct queue {
+    struct queue_work *work; /* owns, unless it is queue_idle */
+    struct queue_log *logs;  /* owns; ascending */
+    uint32_t log_count;
+    uint64_t held;
+    struct queue_totals totals;
+    struct queue_terms terms;
+    uint8_t texts[]; /* of the terms */
+};
+
+/* queue.c */
+/* Before there is a first member; -ENOMEM. */
+int queue_wake(struct queue *queue) MUST_USE;
 
 /* members.c */
 struct member *member_of(const struct queue *queue, uint64_t owner); /* or NULL */

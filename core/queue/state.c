@@ -75,7 +75,7 @@ struct hole_walk {
 
 static bool hole_next(struct hole_walk *walk, struct hole_run *hole) {
     if (walk->entry != NO_ENTRY) {
-        const struct entry *entry = &walk->queue->entries[walk->entry];
+        const struct entry *entry = &walk->queue->work->entries[walk->entry];
         uint64_t last_ns =
             entry->last_ns > entry->first_ns ? entry->last_ns : entry->first_ns; /* a clock may step back */
         *hole = (struct hole_run){entry->position, 1, entry->first_ns, last_ns, entry->attempt};
@@ -154,7 +154,7 @@ size_t queue_save_least(const struct queue *queue) {
 }
 
 size_t queue_save_bound(const struct queue *queue) {
-    size_t bytes = queue_save_least(queue) + (size_t)queue->outstanding * RUN_BYTES_MAX;
+    size_t bytes = queue_save_least(queue) + (size_t)queue->work->outstanding * RUN_BYTES_MAX;
     for (uint32_t i = 0; i < queue->log_count; i++)
         bytes += (size_t)(queue->logs[i].run_count - queue->logs[i].run_at) * RUN_BYTES_MAX;
     return bytes;

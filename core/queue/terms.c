@@ -194,15 +194,22 @@ static uint8_t *text_copy(uint8_t *at, struct queue_text *copy, struct queue_tex
     return at + text.n;
 }
 
-void *terms_copy(struct queue_terms *copy, const struct queue_terms *terms) {
-    size_t bytes = (size_t)terms->name.n + terms->dead_letter.n + terms->key.n + terms->patterns.n;
-    uint8_t *block = heap_take_raw(bytes);
-    if (!block)
-        return NULL;
+size_t terms_bytes(const struct queue_terms *terms) {
+    return (size_t)terms->name.n + terms->dead_letter.n + terms->key.n + 1 + terms->patterns.n;
+}
+
+void terms_place(struct queue_terms *copy, const struct queue_terms *terms, uint8_t *block) {
     *copy = *terms;
     uint8_t *at = text_copy(block, &copy->name, terms->name);
     at = text_copy(at, &copy->dead_letter, terms->dead_letter);
     at = text_copy(at, &copy->key, terms->key);
+    *at++ = '\0';
     text_copy(at, &copy->patterns, terms->patterns);
+}
+
+void *terms_copy(struct queue_terms *copy, const struct queue_terms *terms) {
+    uint8_t *block = heap_take_raw(terms_bytes(terms));
+    if (block)
+        terms_place(copy, terms, block);
     return block;
 }

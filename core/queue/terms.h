@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct queue_text {
@@ -46,5 +47,9 @@ void terms_settle(struct queue_terms *terms);
  * settled). */
 bool terms_agree(const struct queue_terms *have, const struct queue_terms *want,
                  struct fault *fault) MUST_USE;
-/* The texts in one block, which the copy then borrows from and the caller owns (heap_give). */
+/* A copy whose texts lie one behind the other in `block` of terms_bytes(terms), which it then borrows from;
+ * a NUL follows the key. */
+size_t terms_bytes(const struct queue_terms *terms);
+void terms_place(struct queue_terms *copy, const struct queue_terms *terms, uint8_t *block);
+/* The same in a block that the caller owns (heap_give). */
 void *terms_copy(struct queue_terms *copy, const struct queue_terms *terms) MUST_USE;

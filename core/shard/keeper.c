@@ -101,8 +101,6 @@ static struct kept *kept_add(struct worker *worker, struct queue *queue) {
     list_init(&kept->saving);
     list_init(&kept->removing);
     kept->queue = queue;
-    memcpy(kept->key, terms->key.p, terms->key.n);
-    kept->hash = hash;
     kept->slot = slot_free(keeper);
     keeper->slots[kept->slot] = kept;
     lookup_put(&keeper->names, hash, kept->slot);
@@ -172,7 +170,7 @@ static void kept_destroy(struct worker *worker, struct kept *kept) {
     list_remove(&kept->removing);
     keeper->durable -= kept->home != NULL;
     timers_drop(&keeper->timers, kept->slot);
-    lookup_drop(&keeper->names, kept->hash);
+    lookup_drop(&keeper->names, name_hash(worker, queue_terms(kept->queue)->name));
     keeper->slots[kept->slot] = NULL;
     keeper->count--;
     queue_destroy(kept->queue);
@@ -275,7 +273,8 @@ static uint64_t key_of(const struct worker *worker, const struct kept *kept, con
     struct attribute found;
     uint64_t sequence;
     wire_record_read(record, length, &sequence, &event);
-    if (!attribute_find(event.event, event.event_length, kept->key, &found))
+    const char *key = (const char *)queue_terms(kept->queue)->key.p; /* a NUL follows */
+    if (!attribute_find(event.event, event.event_length, key, &found))
         return 0;
     const void *value = found.data != NULL ? (const void *)found.data : &found.number;
     uint64_t hash = topic_hash(value, found.data != NULL ? found.length : sizeof found.number,

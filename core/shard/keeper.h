@@ -169,7 +169,6 @@ struct kept {
         state_safe;    /* ... and of the last one that is known to be on disk; 0 = any of before the start */
     struct home *home; /* durable: of the log that has its state; else NULL */
     struct queue *queue;   /* owns */
-    uint64_t hash;         /* of its name, as in `names` */
     uint64_t logs;         /* one bit for each log where it can match */
     uint64_t live;         /* ... and where it has seen all up to the reader's cursor */
     uint32_t slot;         /* in keeper->slots */
@@ -182,7 +181,6 @@ struct kept {
     struct replay *replay; /* owns; NULL = none goes on */
     struct queue_delivery owed;
     struct own_placed letter;
-    char key[QUEUE_KEY_BYTES_MAX + 1];
 };
 
 struct keeper {

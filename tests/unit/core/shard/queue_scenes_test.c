@@ -186,7 +186,7 @@ static void nothing_is_left(struct scene *scene) {
                 continue;
             struct queue_counts counts = queue_counts(kept->queue);
             queue_check(kept->queue);
-            EXPECT(counts.out == 0 && counts.parked == 0 && counts.done == EVENTS && counts.lost == 0);
+            EXPECT(counts.out == 0 && counts.parked == 0 && counts.totals.done == EVENTS && counts.totals.lost == 0);
             found++;
         }
     }
@@ -244,7 +244,7 @@ Test(queue_scenes, without_members_a_queue_stands_in_no_table_and_costs_no_event
         world_turns(scene->world, 1);
     }
     cr_assert_eq(counter_get(&worker->stats.runs), 0);
-    cr_assert_eq(queue_counts(kept->queue).delivered, 0);
+    cr_assert_eq(queue_counts(kept->queue).totals.delivered, 0);
     scene_end(scene);
     LEAKS_NONE();
 }
@@ -264,7 +264,7 @@ Test(queue_scenes, a_worker_wakes_for_a_lease_that_ends) {
     cr_assert_eq(timers_due(&keeper->timers), queue_due(kept->queue));
     scene_ns = queue_due(kept->queue);
     world_turns(scene->world, 3);
-    cr_assert_eq(queue_counts(kept->queue).expired, 1);
+    cr_assert_eq(queue_counts(kept->queue).totals.expired, 1);
     scene_ns += NS_PER_S;
     world_turns(scene->world, 3);
     client_expect(member, WIRE_EVENT, &frame);

@@ -162,7 +162,7 @@ Test(replay_scenes, what_waits_is_in_the_log_and_not_in_the_queue) {
     scene_ns += 60 * NS_PER_S;
     cr_assert_eq(got(&scene, true, false), 0, "a lease that ends brings nothing back");
     counts = queue_counts(kept->queue);
-    cr_assert(counts.out == 0 && counts.replays == 0 && counts.expired == 4);
+    cr_assert(counts.out == 0 && counts.replays == 0 && counts.totals.expired == 4);
     queue_check(kept->queue);
     scene_end(&scene);
 }
