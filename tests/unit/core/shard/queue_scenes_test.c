@@ -186,7 +186,8 @@ static void nothing_is_left(struct scene *scene) {
                 continue;
             struct queue_counts counts = queue_counts(kept->queue);
             queue_check(kept->queue);
-            EXPECT(counts.out == 0 && counts.parked == 0 && counts.totals.done == EVENTS && counts.totals.lost == 0);
+            EXPECT(counts.out == 0 && counts.parked == 0 && counts.totals.done == EVENTS &&
+                   counts.totals.lost == 0);
             found++;
         }
     }
