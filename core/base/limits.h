@@ -145,7 +145,7 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define DRAIN_NS_MAX      (5u * NS_PER_S) /* a stop waits at most this long for subscribers */
 
 /* Queues: durable subscriptions, groups and mailboxes. */
-#define QUEUES_MAX            (1u << 20) /* queues of one shard; under 1 KiB each while they are empty */
+#define QUEUES_MAX            (1u << 20) /* queues of one shard; 0.8 KiB each while they are empty */
 #define QUEUE_NAME_BYTES_MAX  64u
 #define QUEUE_KEY_BYTES_MAX   64u    /* name of the attribute whose equal values keep their order */
 #define QUEUE_MEMBERS_MAX     1024u  /* connections that share one queue; about 120 bytes each */
