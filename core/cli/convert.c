@@ -29,6 +29,8 @@ static const char convert_usage[] =
     "                        proto: as protobuf, each message behind its length\n"
     "                        ubl: as documents of UBL 2.1, of orders, responses, despatch advices, "
     "invoices\n" DOCUMENTS_USAGE "  -q, --quiet           errors only: no warnings, no notes\n"
+    "  -v, --verbose         every warning and note; else 20 of a rule in one file, and how many more there "
+    "are\n"
     "  -h, --help            this text\n"
     "\n"
     "A message that breaks a rule is refused: it is told on standard error and left out, and reading goes on "
@@ -53,6 +55,7 @@ static const struct option convert_long_options[] = {
     {"template", required_argument, NULL, CONVERT_TEMPLATE},
     DOCUMENTS_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
+    {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -60,13 +63,16 @@ static const struct option convert_long_options[] = {
 struct convert_run {
     struct documents documents;
     enum convert_to to;
-    bool quiet, help;
+    bool quiet, verbose, help;
     struct erp_maker *maker;
     struct packer *packer; /* owns; made when it is wanted */
     struct erp_csv csv;
     bool csv_known;
     uint64_t written, refused;
+    uint64_t met[FINDING_CODES]; /* warnings and notes of each rule in this file */
 };
+
+#define CONVERT_TOLD_MAX 20u /* of one rule, in one file */
 
 /* ---- messages ---- */
 
@@ -187,8 +193,21 @@ static void on_finding(void *context, const struct finding *finding) {
     struct convert_run *run = context;
     if (finding->severity == FINDING_ERROR && run->documents.status == CLI_OK)
         run->documents.status = CLI_DATA;
-    if (!run->quiet || finding->severity == FINDING_ERROR)
+    bool error = finding->severity == FINDING_ERROR;
+    if (!error && run->met[finding->code]++ >= CONVERT_TOLD_MAX && !run->verbose)
+        return;
+    if (!run->quiet || error)
         documents_finding(&run->documents, finding, stderr);
+}
+
+/* The file is over. */
+static void findings_more(struct convert_run *run) {
+    for (uint32_t i = 0; i < FINDING_CODES && !run->quiet && !run->verbose; i++)
+        if (run->met[i] > CONVERT_TOLD_MAX)
+            fprintf(stderr, "%s: %s: %" PRIu64 " more of these; --verbose tells them all\n",
+                    run->documents.file, finding_kind((enum finding_code)i)->name,
+                    run->met[i] - CONVERT_TOLD_MAX);
+    memset(run->met, 0, sizeof run->met);
 }
 
 /* ---- the work ---- */
@@ -234,15 +253,15 @@ static int convert_read(struct convert_run *run, int argc, char **argv) {
     int option;
     int status = CLI_OK;
     opterr = 0;
-    while (status == CLI_OK && (option = getopt_long(argc, argv, ":qh", convert_long_options, NULL)) != -1) {
+    while (status == CLI_OK && (option = getopt_long(argc, argv, ":qvh", convert_long_options, NULL)) != -1) {
         if (option == '?' || option == ':')
             return args_option_mistake("convert", option, argv);
         if (option == CONVERT_TO)
             status = convert_to_of(optarg, &run->to);
         else if (option == CONVERT_TEMPLATE)
             status = convert_template(run, optarg);
-        else if (option == 'q' || option == 'h')
-            *(option == 'q' ? &run->quiet : &run->help) = true;
+        else if (option == 'q' || option == 'v' || option == 'h')
+            *(option == 'q' ? &run->quiet : option == 'v' ? &run->verbose : &run->help) = true;
         else
             status = documents_option(&run->documents, option, optarg);
     }
@@ -267,6 +286,7 @@ static int convert_files(struct convert_run *run, char **files, int count) {
         erp_engine_file(engine, documents_digest(files[i], digest) ? digest : NULL);
         struct document_sink sink = erp_engine_sink(engine);
         (void)documents_read(&run->documents, files[i], &sink, NULL);
+        findings_more(run);
     }
     if (run->refused > 0)
         fprintf(stderr, "roundhouse convert: %" PRIu64 " converted, %" PRIu64 " refused\n", run->written,

@@ -41,6 +41,19 @@ def test_a_broken_rule_refuses_the_message_and_a_tolerated_one_is_a_warning(run)
     assert run("convert", "--lenient", "-q", BAD_COUNT).stderr == ""
 
 
+def test_many_notes_of_one_rule_are_counted_and_all_of_them_can_be_had(run, tmp_path):
+    items = "".join(f"LIN+{n}++4000862141{n:03}:EN'QTY+21:1:PCE'" for n in range(1, 101))
+    message = f"UNH+1+ORDERS:D:96A:UN'BGM+220+4711+9'DTM+137:20260901:102'{items}UNS+S'"
+    file = tmp_path / "many.edi"
+    file.write_text(f"UNB+UNOA:3+A+B+260901:1000+R'{message}UNT+{message.count(chr(39)) + 1}+1'UNZ+1+R'")
+    all_of_them = run("convert", "-v", file).stderr.splitlines()
+    done = run("convert", file)
+    told = [line for line in done.stderr.splitlines() if ": note map.check-digit: " in line]
+    every = sum(": note map.check-digit: " in line for line in all_of_them)
+    assert len(told) == 20 and every > 80
+    assert f"{file}: map.check-digit: {every - 20} more of these; --verbose tells them all" in done.stderr.splitlines()
+
+
 def test_a_refused_message_does_not_hold_up_the_others(run):
     done = run("convert", "-q", BAD_COUNT, ORDER, "-", input=ORDER.read_text())
     assert done.returncode == 65 and len(lines(done)) == 2
