@@ -1,6 +1,7 @@
 #include "codecs/erp/codes.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char rec20[] =
@@ -135,6 +136,20 @@ bool unit_code(enum unit_system system, const uint8_t *text, size_t n, char out[
     if (!found)
         found = name_find(NAMES(common_names), text, n);
     return found && unit_is(out, found, strlen(found));
+}
+
+/* Directories before D.02A have no H87, and none has X before a code of a package. */
+void unit_name(enum unit_system system, const char *unit, char out[UNIT_NAME_BYTES]) {
+    const struct unit_name *names = system == UNIT_X12 ? x12_names : common_names;
+    size_t count = system == UNIT_X12 ? sizeof x12_names / sizeof *x12_names
+                                      : sizeof common_names / sizeof *common_names;
+    bool wanted = system == UNIT_X12 || strcmp(unit, "H87") == 0 || (*unit == 'X' && strlen(unit) == 3);
+    (void)snprintf(out, UNIT_NAME_BYTES, "%s", unit);
+    for (size_t i = 0; wanted && i < count; i++)
+        if (strcmp(names[i].ours, unit) == 0) {
+            (void)snprintf(out, UNIT_NAME_BYTES, "%.7s", names[i].theirs);
+            return;
+        }
 }
 
 /* ---- Check digits ------------------------------------------------------------------------------------- */

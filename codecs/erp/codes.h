@@ -21,6 +21,12 @@ enum unit_system {
 /* The unit's code in Recommendation 20, with a zero byte; false: not known. */
 bool unit_code(enum unit_system system, const uint8_t *text, size_t n, char out[UNIT_BYTES]);
 
+#define UNIT_NAME_BYTES 8u
+
+/* The other way: what is written in that system for a code of Recommendation 20; the code itself where it has
+ * no name of its own. SAP is not written. */
+void unit_name(enum unit_system system, const char *unit, char out[UNIT_NAME_BYTES]);
+
 /* Whether it is an alphabetic code of ISO 4217. */
 bool currency_known(const uint8_t *text, size_t n);
 /* Decimals of the currency's smallest coin: 2, 0 for JPY, 3 for KWD; 2 if it is not known. */

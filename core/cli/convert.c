@@ -5,8 +5,8 @@
 #include "codecs/erp/json.h"
 #include "codecs/erp/model.h"
 #include "codecs/erp/pack.h"
-#include "codecs/erp/ubl.h"
 #include "codecs/event/json.h"
+#include "core/bridge/outlet.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/cli/documents.h"
@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char convert_usage[] =
     "usage: roundhouse convert [OPTION...] FILE...\n"
@@ -28,17 +29,29 @@ static const char convert_usage[] =
     "                        events: as a line for `roundhouse pub --format ndjson`: topic and CloudEvent\n"
     "                        proto: as protobuf, each message behind its length\n"
     "                        ubl: as documents of UBL 2.1, of orders, responses, despatch advices, "
-    "invoices\n" DOCUMENTS_USAGE "  -q, --quiet           errors only: no warnings, no notes\n"
+    "invoices\n"
+    "                        edifact: of the same, as ORDERS, ORDCHG, ORDRSP, DESADV, INVOIC\n"
+    "                        x12: of the same, as 850, 860, 855, 856, 810\n"
+    "                        csv: as rows of a table, by a template\n"
+    "  --template FILE       for csv: which columns there are; see LAYOUTS.md\n"
+    "  --sender ID[:QUALIFIER], --receiver ID[:QUALIFIER]  of edifact and x12, where they are not to be "
+    "those\n"
+    "                        of the document that was read\n"
+    "  --version VERSION     of edifact: D:96A:UN, of x12: 004010, where it was not read from the same "
+    "format\n"
+    "  --test                of edifact and x12: it is a test\n" DOCUMENTS_USAGE
+    "  -q, --quiet           errors only: no warnings, no notes\n"
     "  -v, --verbose         every warning and note; else 20 of a rule in one file, and how many more there "
     "are\n"
     "  -h, --help            this text\n"
     "\n"
     "A message that breaks a rule is refused: it is told on standard error and left out, and reading goes on "
     "at the\n"
-    "next one.\n"
+    "next one. What the message says and the format that is written has no place for is told, too.\n"
     "\n"
     "Examples:\n"
     "  roundhouse convert orders.edi\n"
+    "  roundhouse convert --to edifact order.xml > orders.edi\n"
     "  roundhouse convert --to events --tolerate edifact.count-differs in/*.edi | roundhouse pub --format "
     "ndjson\n"
     "\n"
@@ -46,13 +59,24 @@ static const char convert_usage[] =
     "read,\n"
     "70 internal, 78 a map or a layout of your own is wrong.\n";
 
-enum convert_to { TO_JSON, TO_EVENTS, TO_PROTO, TO_UBL, TO_CSV, TOS };
-static const char *const convert_to_names[] = {"json", "events", "proto", "ubl", "csv"};
+enum convert_to { TO_JSON, TO_EVENTS, TO_PROTO, TO_UBL, TO_EDIFACT, TO_X12, TO_CSV, TOS };
+static const char *const convert_to_names[] = {"json", "events", "proto", "ubl", "edifact", "x12", "csv"};
 
-enum { CONVERT_TO = DOCUMENTS_NEXT, CONVERT_TEMPLATE };
+enum {
+    CONVERT_TO = DOCUMENTS_NEXT,
+    CONVERT_TEMPLATE,
+    CONVERT_SENDER,
+    CONVERT_RECEIVER,
+    CONVERT_VERSION,
+    CONVERT_TEST
+};
 static const struct option convert_long_options[] = {
     {"to", required_argument, NULL, CONVERT_TO},
     {"template", required_argument, NULL, CONVERT_TEMPLATE},
+    {"sender", required_argument, NULL, CONVERT_SENDER},
+    {"receiver", required_argument, NULL, CONVERT_RECEIVER},
+    {"version", required_argument, NULL, CONVERT_VERSION},
+    {"test", no_argument, NULL, CONVERT_TEST},
     DOCUMENTS_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
@@ -66,6 +90,9 @@ struct convert_run {
     bool quiet, verbose, help;
     struct erp_maker *maker;
     struct packer *packer; /* owns; made when it is wanted */
+    struct outlet *outlet;
+    struct erp_edi_options edi;
+    const char *message_ref; /* of the message that is written, for what is told of it */
     struct erp_csv csv;
     bool csv_known;
     uint64_t written, refused;
@@ -133,10 +160,38 @@ static bool write_text(struct convert_run *run, const struct erp_result *result,
     return done;
 }
 
-static bool write_ubl(struct convert_run *run, const struct erp_result *result) {
+static void on_lost(void *context, const char *path, const char *was, const char *is) {
+    struct convert_run *run = context;
+    if (run->quiet)
+        return;
+    fprintf(stderr, "%s: note: message %s: ", run->documents.file, run->message_ref);
+    if (*is == '\0')
+        fprintf(stderr, "%s '%.64s' has no place in %s\n", path, was, convert_to_names[run->to]);
+    else
+        fprintf(stderr, "%s '%.64s' became '%.64s' in %s\n", path, was, is, convert_to_names[run->to]);
+}
+
+/* What nobody has said when: now. */
+static struct erp_edi_options edi_options(const struct convert_run *run, const struct erp_result *result) {
+    struct erp_edi_options options = run->edi;
+    time_t now = time(NULL);
+    struct tm tm;
+    if (result->header->origin->prepared == NULL && gmtime_r(&now, &tm) != NULL) {
+        options.date = (tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 + tm.tm_mday;
+        options.time = tm.tm_hour * 10000 + tm.tm_min * 100 + tm.tm_sec;
+    }
+    return options;
+}
+
+static bool write_document(struct convert_run *run, const struct erp_result *result,
+                           enum outlet_format format) {
     struct bytes text = {0};
-    bool can = erp_ubl_write(result->message, &text);
-    return write_text(run, result, &text, can, "UBL");
+    struct erp_edi_options options = edi_options(run, result);
+    run->message_ref = result->header->origin->message_ref;
+    enum outlet_result done =
+        outlet_write(run->outlet, format, result->message, &options, &text, on_lost, run);
+    text.failed |= done == OUTLET_NO_MEMORY;
+    return write_text(run, result, &text, done != OUTLET_NONE, outlet_format_name(format));
 }
 
 static bool write_csv(struct convert_run *run, const struct erp_result *result) {
@@ -156,7 +211,11 @@ static bool convert_write(struct convert_run *run, const struct erp_result *resu
     case TO_PROTO:
         return write_proto(run, result->message);
     case TO_UBL:
-        return write_ubl(run, result);
+        return write_document(run, result, OUTLET_UBL);
+    case TO_EDIFACT:
+        return write_document(run, result, OUTLET_EDIFACT);
+    case TO_X12:
+        return write_document(run, result, OUTLET_X12);
     case TO_CSV:
         return write_csv(run, result);
     case TOS:
@@ -218,7 +277,7 @@ static int convert_to_of(const char *name, enum convert_to *to) {
             *to = (enum convert_to)i;
             return CLI_OK;
         }
-    return args_mistake("convert", "--to is json, events, proto, ubl or csv, not '%s'", name);
+    return args_mistake("convert", "--to is json, events, proto, ubl, edifact, x12 or csv, not '%s'", name);
 }
 
 static int convert_template(struct convert_run *run, const char *path) {
@@ -236,6 +295,25 @@ static int convert_template(struct convert_run *run, const char *path) {
     fprintf(stderr, "roundhouse convert: %s:%" PRIu32 ": %s\n", path, error.line,
             result == -ENOMEM ? "out of memory" : error.text);
     return CLI_CONFIG;
+}
+
+/* ID or ID:QUALIFIER. */
+static void convert_party(struct erp_edi_party *party, char *text) {
+    char *colon = strrchr(text, ':');
+    if (colon != NULL)
+        *colon = '\0';
+    *party = (struct erp_edi_party){.id = text, .qualifier = colon != NULL ? colon + 1 : NULL};
+}
+
+static void convert_edi(struct convert_run *run, int option, char *value) {
+    if (option == CONVERT_SENDER)
+        convert_party(&run->edi.sender, value);
+    else if (option == CONVERT_RECEIVER)
+        convert_party(&run->edi.receiver, value);
+    else if (option == CONVERT_VERSION)
+        run->edi.version = value;
+    else
+        run->edi.use = ERP_EDI_TEST;
 }
 
 static int convert_asked(const struct convert_run *run, bool files) {
@@ -260,6 +338,8 @@ static int convert_read(struct convert_run *run, int argc, char **argv) {
             status = convert_to_of(optarg, &run->to);
         else if (option == CONVERT_TEMPLATE)
             status = convert_template(run, optarg);
+        else if (option >= CONVERT_SENDER)
+            convert_edi(run, option, optarg);
         else if (option == 'q' || option == 'v' || option == 'h')
             *(option == 'q' ? &run->quiet : option == 'v' ? &run->verbose : &run->help) = true;
         else
@@ -276,7 +356,8 @@ static int convert_files(struct convert_run *run, char **files, int count) {
                                          .finding = on_finding};
     struct erp_engine *engine = erp_engine_new(&options);
     run->maker = erp_maker_new();
-    if (engine == NULL || run->maker == NULL) {
+    run->outlet = outlet_new();
+    if (engine == NULL || run->maker == NULL || run->outlet == NULL) {
         fprintf(stderr, "roundhouse convert: out of memory\n");
         run->documents.status = CLI_INTERNAL;
         count = 0;
@@ -294,11 +375,12 @@ static int convert_files(struct convert_run *run, char **files, int count) {
     erp_engine_free(engine);
     erp_maker_free(run->maker);
     packer_free(run->packer);
+    outlet_free(run->outlet);
     return run->documents.status;
 }
 
 int convert_command(int argc, char **argv) {
-    struct convert_run run = {0};
+    struct convert_run run = {.edi.lines = true};
     int status = documents_init(&run.documents, "convert");
     if (status == CLI_OK)
         status = convert_read(&run, argc, argv);
