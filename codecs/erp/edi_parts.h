@@ -1,5 +1,6 @@
-/* edi_parts.h: what the writers of EDIFACT and X12 have in common: values as text, codes, envelopes, the
- * order of units and lines. Owner: the writer; texts live in its arena until it ends. Thread: the caller's.
+/* edi_parts.h: what the writers of EDIFACT and X12 have in common: texts, codes, envelopes, units and lines.
+ * Owner: the writer; texts live in its arena until it ends. Thread: the caller's.
+ * What it makes of a message is text that may be put into a segment as it is.
  * Nothing blocks.
  * Running out of memory is kept in the arena and in the draft; texts are empty then. */
 #pragma once

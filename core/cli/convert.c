@@ -162,8 +162,6 @@ static bool write_text(struct convert_run *run, const struct erp_result *result,
 
 static void on_lost(void *context, const char *path, const char *was, const char *is) {
     struct convert_run *run = context;
-    if (run->quiet)
-        return;
     fprintf(stderr, "%s: note: message %s: ", run->documents.file, run->message_ref);
     if (*is == '\0')
         fprintf(stderr, "%s '%.64s' has no place in %s\n", path, was, convert_to_names[run->to]);
@@ -189,7 +187,7 @@ static bool write_document(struct convert_run *run, const struct erp_result *res
     struct erp_edi_options options = edi_options(run, result);
     run->message_ref = result->header->origin->message_ref;
     enum outlet_result done =
-        outlet_write(run->outlet, format, result->message, &options, &text, on_lost, run);
+        outlet_write(run->outlet, format, result->message, &options, &text, run->quiet ? NULL : on_lost, run);
     text.failed |= done == OUTLET_NO_MEMORY;
     return write_text(run, result, &text, done != OUTLET_NONE, outlet_format_name(format));
 }

@@ -69,6 +69,41 @@ def test_what_is_written_as_ubl_is_read_again(run, tmp_path):
     assert [(line["id"], line["quantity"]["value"]) for line in lines(again)[0]["lines"]] == [("1", "25"), ("2", "25"), ("3", "16"), ("4", "10")]
 
 
+def without_origin(message):
+    return {**message, "header": {name: value for name, value in message["header"].items() if name != "origin"}}
+
+
+def test_what_is_written_as_edifact_is_the_same_when_it_is_read_again(run, tmp_path):
+    written = run("convert", "--to", "edifact", ORDER)
+    assert written.returncode == 0 and "in edifact" not in written.stderr, written.stderr
+    assert written.stdout.startswith("UNA:+.? '\nUNB+UNOC:3+APPLICATION+COMPANY+051107:1159+6002'\nUNH+SSDD1+ORDERS:D:03B:UN:EAN008'\n")
+    (tmp_path / "order.edi").write_text(written.stdout)
+    again = run("convert", "order.edi")
+    assert again.returncode == 0, again.stderr
+    assert without_origin(lines(again)[0]) == without_origin(lines(run("convert", ORDER))[0])
+
+
+def test_an_order_goes_from_edifact_to_x12_and_what_is_lost_is_told(run, tmp_path):
+    written = run("convert", "--to", "x12", "--sender", "US:ZZ", "--receiver", "012345678:01", "--test", ORDER)
+    assert written.returncode == 0
+    isa, gs, st, beg = [line.split("*") for line in written.stdout.splitlines()[:4]]
+    assert (isa[5:9], isa[13], isa[15]) == (["ZZ", "US".ljust(15), "01", "012345678".ljust(15)], "000006002", "T")
+    assert gs[1:4] == ["PO", "US", "012345678"] and st[1] == "850" and beg[3] == "BKOD99"
+    assert f"{ORDER}: note: message SSDD1: header.typeCode '220' became 'SA' in x12" in written.stderr
+    assert run("convert", "-q", "--to", "x12", ORDER).stderr == ""
+    (tmp_path / "order.x12").write_text(written.stdout)
+    again = run("convert", "order.x12")
+    assert again.returncode == 0, again.stderr
+    assert [(line["id"], line["quantity"]["value"]) for line in lines(again)[0]["lines"]] == [("1", "25"), ("2", "25"), ("3", "16"), ("4", "10")]
+
+
+def test_a_message_that_a_format_has_no_document_for_is_told(run):
+    report = next((DATA / "edifact").glob("own__INVRPT*"))
+    for to, name in (("edifact", "EDIFACT"), ("x12", "X12"), ("ubl", "UBL")):
+        done = run("convert", "--to", to, report)
+        assert done.returncode == 65 and done.stdout == "" and f"{name} has nothing for this: InventoryReport" in done.stderr
+
+
 def test_protobuf_comes_behind_its_length(run):
     done = run("convert", "--to", "proto", "-q", ORDER, ORDER, text=False)
     size, shift, at = 0, 0, 0
@@ -164,7 +199,7 @@ def test_records_of_fixed_width_are_read_by_a_layout(run):
 @pytest.mark.parametrize("arguments, says", [
     (["convert"], "a FILE is missing"),
     (["inspect"], "a FILE is missing"),
-    (["convert", "--to", "cobol", "x"], "--to is json, events, proto, ubl or csv, not 'cobol'"),
+    (["convert", "--to", "cobol", "x"], "--to is json, events, proto, ubl, edifact, x12 or csv, not 'cobol'"),
     (["convert", "--tolerate", "edifact.nonsense", "x"], "there is no rule 'edifact.nonsense'"),
     (["convert", "--to", "csv", "x"], "--to csv and --template FILE belong together"),
     (["inspect", "--tolerate", "document.tradacoms", "x"], "nobody can go on from document.tradacoms"),
