@@ -117,7 +117,7 @@ static const char *plain_topic(const ProtobufCMessage *message) {
 }
 
 /* The type says the same as the topic, but that a credit note is an invoice. */
-static const char *type_of(const ProtobufCMessage *message) {
+const char *erp_type(const ProtobufCMessage *message) {
     if (message->descriptor == &roundhouse__erp__v1__order__descriptor) {
         const Roundhouse__Erp__V1__Order *order = (const void *)message;
         const char *function = order->header ? order->header->function : "";
@@ -133,7 +133,7 @@ const char *erp_topic(const ProtobufCMessage *message) {
     if (message->descriptor == &roundhouse__erp__v1__invoice__descriptor &&
         ((const Roundhouse__Erp__V1__Invoice *)(const void *)message)->credit)
         return "erp.creditnote.created";
-    return type_of(message);
+    return erp_type(message);
 }
 
 static const char *id_value(const Roundhouse__Erp__V1__Identifier *id) {
@@ -346,7 +346,7 @@ bool erp_event_make(struct erp_maker *maker, const struct erp_result *result, st
     char id[2 * ID_BYTES + 1], source[SOURCE_BYTES], type[TYPE_BYTES_MAX], url[TYPE_BYTES_MAX + 32];
     struct packer *event = maker->packer;
     id_make(maker, result, id);
-    size_t type_n = (size_t)(stpcpy(stpcpy(type, type_of(result->message)), ".v1") - type);
+    size_t type_n = (size_t)(stpcpy(stpcpy(type, erp_type(result->message)), ".v1") - type);
     stpcpy(stpcpy(url, TYPE_URL_BASE), result->message->descriptor->name);
     pack_begin(event);
     data_add(event, result->message, url);

@@ -24,6 +24,9 @@ void erp_maker_free(struct erp_maker *maker);
  * `credit`. */
 const char *erp_topic(const ProtobufCMessage *message);
 
+/* Its type without the version, likewise: of an Invoice always erp.invoice.created. */
+const char *erp_type(const ProtobufCMessage *message);
+
 /* `result` has a message. The event is for every result that has one; whether it goes out when there are
  * errors is the caller's to say. */
 bool erp_event_make(struct erp_maker *maker, const struct erp_result *result, struct erp_event *out,

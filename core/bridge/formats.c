@@ -104,6 +104,10 @@ bool formats_ready(struct formats *formats, struct map_error *error) {
     return map_library_compile(formats->maps, error);
 }
 
+const char *formats_tables(const struct formats *formats) {
+    return formats->tables == READ_CSV ? "csv" : formats->tables == READ_FIXED ? "fixed" : NULL;
+}
+
 struct map_library *formats_maps(struct formats *formats) {
     return formats->maps;
 }
@@ -307,8 +311,8 @@ static int reader_end(struct intake *intake) {
 }
 
 static const char *intake_format(const struct intake *intake) {
-    enum reading reading = reading_of(intake);
-    return reading == READ_CSV ? "csv" : reading == READ_FIXED ? "fixed" : format_name(intake->format);
+    const char *tables = formats_tables(intake->formats);
+    return tables != NULL ? tables : format_name(intake->format);
 }
 
 int intake_end(struct intake *intake, const char **format) {

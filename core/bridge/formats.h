@@ -27,6 +27,8 @@ bool formats_add_fixed(struct formats *formats, const char *file, const char *te
                        struct map_error *error) MUST_USE;
 /* Compiles the maps. */
 bool formats_ready(struct formats *formats, struct map_error *error) MUST_USE;
+/* "csv" or "fixed" when every file is read as a table; else NULL. */
+const char *formats_tables(const struct formats *formats);
 /* For an engine (codecs/erp/engine.h). */
 struct map_library *formats_maps(struct formats *formats);
 

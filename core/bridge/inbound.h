@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct inbound;
+struct inbound_counters;
 struct event_base;
 struct formats;
 struct port;
@@ -26,13 +27,15 @@ struct inbound_options {
     const struct formats *formats; /* ready; borrowed */
     const struct profile *profile; /* what the partner may do wrong; NULL: nothing; borrowed */
     const char *format;            /* what must come: edifact, x12, idoc, ubl, csv, fixed, json; NULL: any */
-    const char *mapping;   /* jq: `.` is the canonical JSON, or the JSON that came, `$event` the event's
-                              attributes; each output is the data of one event. NULL: none */
-    const char *message;   /* the outputs of `mapping` are canonical messages of this kind: Order;
-                              NULL: they are JSON of any shape */
-    const char *type;      /* of the events; NULL: the canonical one, which foreign JSON does not have */
-    const char *topic;     /* NULL: the canonical one, likewise */
-    const char *variables; /* a JSON object: each member is a $NAME in `mapping`; NULL: none */
+    const char *mapping;    /* jq: `.` is the canonical JSON, or the JSON that came, `$event` the event's
+                               attributes; each output is the data of one event. NULL: none */
+    const char *message;    /* the outputs of `mapping`, or without one the JSON that came, are canonical
+                               messages of this kind: Order; NULL: they are JSON of any shape */
+    const char *type;       /* of the events; NULL: the canonical one, which foreign JSON does not have */
+    const char *topic;      /* NULL: the canonical one, likewise */
+    const char *variables;  /* a JSON object: each member is a $NAME in `mapping`; NULL: none */
+    const char *executable; /* that runs mappings (core/bridge/jq.h); NULL: this one */
+    struct inbound_counters *counters; /* NULL: not counted */
 };
 
 /* Texts are copied. Blocks while a mapping's process starts. NULL: *why has a sentence. */
@@ -42,13 +45,15 @@ void inbound_free(struct inbound *inbound);
 /* What became of a document. Valid during the call. */
 struct inbound_end {
     uint64_t published;   /* events that the router has settled */
-    uint64_t refused;     /* messages that break rules, have no map, or whose mapping failed */
-    uint64_t unknown;     /* events whose fate is not known, or that the router did not take: the document is
-                             to be given again; their ids will be the same */
+    uint64_t refused;     /* messages that break rules, have no map, or whose mapping failed; events that the
+                             router does not take, and never would. Not 0 when anything is wrong that the
+                             partner's profile does not tolerate */
+    uint64_t unknown;     /* events whose fate is not known, or that the router could not take now: the
+                             document is to be given again; their ids will be the same */
     const char *ids;      /* JSON: an array of the events' ids, in the document's order; at most 1,000 */
     const char *findings; /* JSON: {"file", "format", "published", "refused", "findings": [...]}, readable */
     size_t findings_length;
-    bool tolerated; /* there are findings, and none that refuses a message */
+    bool tolerated; /* rules are broken, but none that refuses a message */
 };
 typedef void inbound_on_end(void *user, const struct inbound_end *end);
 

@@ -506,6 +506,21 @@ int port_publish(struct port *port, const char *topic, size_t topic_length, cons
     return probe_begin(port, topic, topic_length, event, event_length, waiting);
 }
 
+static void line_forget(struct line *line, const void *user) {
+    for (size_t i = 0; i < line->count; i++) {
+        struct waiting *waiting = line_waiting(line, i);
+        if (waiting->user == user)
+            waiting->told = NULL;
+    }
+}
+
+void port_forget(struct port *port, const void *user) {
+    line_forget(&port->routed, user);
+    line_forget(&port->disk, user);
+    if (port->probe.user == user)
+        port->probe.told = NULL;
+}
+
 void port_on_room(struct port *port, void (*on_room)(void *user), void *user) {
     port->on_room = on_room;
     port->room_user = user;

@@ -64,7 +64,9 @@ int port_join(struct port *port, const struct port_queue *queue) MUST_USE;
  * room; -ENOMEM; -EINVAL: why is in port_error. */
 int port_publish(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
                  size_t event_length, port_on_settled *on_settled, void *user) MUST_USE;
-/* Called once when there is room again. */
+/* Nothing more is told to this user of what it has published. */
+void port_forget(struct port *port, const void *user);
+/* Called once when there is room again; one at a time may ask for it. `on_room` NULL: not any more. */
 void port_on_room(struct port *port, void (*on_room)(void *user), void *user);
 const char *port_error(const struct port *port);
 

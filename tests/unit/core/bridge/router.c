@@ -16,8 +16,7 @@
 
 #define ROUTER_NS (60 * NS_PER_S)
 
-/* The executable of the build that this test belongs to. */
-static void binary_find(char *path, size_t bytes) {
+void router_binary(char *path, size_t bytes) {
     ssize_t n = readlink("/proc/self/exe", path, bytes - 1);
     cr_assert(n > 0);
     path[n] = '\0';
@@ -38,7 +37,7 @@ static void config_write(const struct router *router, const char *config) {
 
 static void router_exec(const struct router *router, bool journal, int out) {
     char binary[4096], config[64], dir[64];
-    binary_find(binary, sizeof binary);
+    router_binary(binary, sizeof binary);
     (void)snprintf(config, sizeof config, "%s/roundhouse.yaml", router->folder);
     (void)snprintf(dir, sizeof dir, "%s/journal", router->folder);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

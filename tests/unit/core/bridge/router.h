@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct event_base;
@@ -17,6 +18,9 @@ struct router {
     char address[64]; /* "127.0.0.1:PORT" */
     char folder[32];
 };
+
+/* The executable of the build that this test belongs to. */
+void router_binary(char *path, size_t bytes);
 
 /* `config` is what stands in its configuration beside its addresses; with `journal` it keeps topics on disk,
  * as `config` says. */

@@ -1,0 +1,290 @@
+#include "core/bridge/inbound_parts.h"
+
+#include "codecs/erp/json.h"
+#include "codecs/event/fields.h"
+#include "core/bridge/jq.h"
+#include "core/bridge/port.h"
+#include "core/bridge/remake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- items ---- */
+
+static void items_add(struct items *items, struct item *item) {
+    if (items->first == NULL)
+        items->last = &items->first;
+    *items->last = item;
+    items->last = &item->next;
+}
+
+static struct item *items_take(struct items *items) {
+    struct item *item = items->first;
+    if (item != NULL)
+        items->first = item->next;
+    return item;
+}
+
+static void item_free(struct item *item) {
+    if (item == NULL)
+        return;
+    bytes_free(&item->input);
+    free(item->event);
+    free(item);
+}
+
+/* Takes the event over, also when it fails. */
+static struct item *item_make(const char *topic, uint8_t *event, size_t length, struct place place) {
+    struct item *item = event != NULL ? calloc(1, sizeof *item) : NULL;
+    if (item == NULL) {
+        free(event);
+        return NULL;
+    }
+    (void)snprintf(item->topic, sizeof item->topic, "%s", topic);
+    item->event = event;
+    item->event_length = length;
+    item->place = place;
+    return item;
+}
+
+static uint8_t *event_copy(const uint8_t *event, size_t length) {
+    uint8_t *copy = malloc(length + 1);
+    if (copy != NULL)
+        memcpy(copy, event, length);
+    return copy;
+}
+
+/* ---- to the router ---- */
+
+static void on_port_room(void *user) {
+    flow_pump(user);
+}
+
+static bool code_lasts(int code) {
+    return code != RH_CODE_UNAVAILABLE && code != RH_CODE_UNKNOWN_OUTCOME && code != RH_CODE_EXHAUSTED &&
+           code != RH_CODE_TIMEOUT && code != RH_CODE_INTERNAL;
+}
+
+static void on_settled(void *user, int code, const char *text) {
+    struct inbound *inbound = user;
+    struct document *document = &inbound->document;
+    document->waiting--;
+    if (code == RH_CODE_NONE) {
+        document->published++;
+        counter_add(&inbound->counters->published, 1);
+    } else if (code_lasts(code))
+        document_refuse(inbound, FINDING_PUBLISH_REFUSED, (struct place){0}, text);
+    else {
+        document->unknown++;
+        counter_add(&inbound->counters->unknown, 1);
+    }
+    document_settle(inbound);
+}
+
+/* 0: it is on its way, or its fate is known. */
+static int router_give(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
+                       struct place place) {
+    int result = port_publish(inbound->port, topic, strlen(topic), event, length, on_settled, inbound);
+    if (result == -EAGAIN)
+        return result;
+    if (result == 0) {
+        document_published(inbound, event, length);
+        return 0;
+    }
+    inbound->document.waiting--;
+    if (result == -EINVAL)
+        document_refuse(inbound, FINDING_PUBLISH_REFUSED, place, port_error(inbound->port));
+    else
+        document_lost(inbound);
+    return 0;
+}
+
+/* Counted in `waiting` already. The event is the caller's. */
+static void flow_out(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
+                     struct place place) {
+    if (inbound->ready.first == NULL && router_give(inbound, topic, event, length, place) == 0)
+        return;
+    struct item *item = item_make(topic, event_copy(event, length), length, place);
+    if (item == NULL) {
+        inbound->document.waiting--;
+        document_lost(inbound);
+        return;
+    }
+    if (inbound->ready.first == NULL)
+        port_on_room(inbound->port, on_port_room, inbound);
+    items_add(&inbound->ready, item);
+}
+
+/* ---- what a mapping gave ---- */
+
+static const char *topic_of(const struct inbound *inbound, const char *topic,
+                            const ProtobufCMessage *message) {
+    if (inbound->topic != NULL)
+        return inbound->topic;
+    return message != NULL ? erp_topic(message) : topic;
+}
+
+/* The header of a canonical message: its first field, of every kind. */
+static const char *document_number(const ProtobufCMessage *message) {
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "header");
+    const Roundhouse__Erp__V1__Header *header =
+        field != NULL
+            ? *(Roundhouse__Erp__V1__Header *const *)(const void *)((const char *)message + field->offset)
+            : NULL;
+    return header != NULL ? header->id : "";
+}
+
+static bool data_canonical(struct inbound *inbound, struct remake *what, const char *json, size_t length,
+                           const char **topic, uint8_t **event, size_t *event_length, struct place place) {
+    char error[ERP_JSON_ERROR_BYTES], key[INBOUND_TOPIC_SIZE];
+    struct fault fault;
+    arena_reset(&inbound->arena);
+    ProtobufCMessage *message = erp_json_read(inbound->message, json, length, &inbound->arena, error);
+    if (message == NULL) {
+        document_refuse(inbound, FINDING_MAPPING_UNFIT, place, error);
+        return false;
+    }
+    const char *number = document_number(message);
+    (void)snprintf(key, sizeof key, "%.100s/%.100s", inbound->name, number);
+    const struct remake_text more[] = {{"subject", number}, {"partitionkey", *number != '\0' ? key : ""}};
+    what->more = more;
+    what->more_count = sizeof more / sizeof *more;
+    *topic = topic_of(inbound, *topic, message);
+    bool good = remake_canonical(*what, message, event, event_length, &fault);
+    if (!good)
+        document_refuse(inbound, FINDING_MAPPING_UNFIT, place, fault.text);
+    return good;
+}
+
+static bool data_plain(struct inbound *inbound, struct remake *what, const char *json, size_t length,
+                       uint8_t **event, size_t *event_length, struct place place) {
+    struct fault fault;
+    what->contenttype = "application/json";
+    what->kind = EVENT_TEXT;
+    what->data = json;
+    what->data_length = length;
+    bool good = remake(what, event, event_length, &fault);
+    if (!good)
+        document_refuse(inbound, FINDING_MAPPING_FAILED, place, fault.text);
+    return good;
+}
+
+void flow_data(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length, uint32_t part,
+               const char *json, size_t json_length, struct place place) {
+    struct remake what = {.event = event, .length = length, .part = part, .type = inbound->type};
+    uint8_t *made;
+    size_t made_length;
+    bool good = inbound->message != NULL
+                    ? data_canonical(inbound, &what, json, json_length, &topic, &made, &made_length, place)
+                    : data_plain(inbound, &what, json, json_length, &made, &made_length, place);
+    if (!good)
+        return;
+    inbound->document.waiting++;
+    flow_out(inbound, topic_of(inbound, topic, NULL), made, made_length, place);
+    free(made);
+}
+
+/* ---- through the mapping ---- */
+
+static void mapping_hand_over(struct inbound *inbound) {
+    for (struct item *item; (item = inbound->unsent) != NULL; inbound->unsent = item->next) {
+        int result =
+            jq_run(inbound->jq, (const char *)item->input.data, item->input.length, flow_answer, inbound);
+        if (result != 0)
+            return; /* after an answer */
+        item->handed_over = true;
+        bytes_free(&item->input);
+    }
+}
+
+void flow_answer(void *user, const struct jq_answer *answer) {
+    struct inbound *inbound = user;
+    struct item *item = items_take(&inbound->mapping);
+    if (item->event == NULL) { /* of a document that was given up */
+        item_free(item);
+        return;
+    }
+    if (answer->result != JQ_OK)
+        document_refuse(inbound, FINDING_MAPPING_FAILED, item->place, answer->text);
+    else
+        for (size_t i = 0; i < answer->count; i++)
+            flow_data(inbound, item->topic, item->event, item->event_length, (uint32_t)i + 1,
+                      answer->outputs[i].json, answer->outputs[i].length, item->place);
+    inbound->document.waiting--;
+    item_free(item);
+    document_settle(inbound);
+    flow_pump(inbound);
+}
+
+void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
+                const struct bytes *json, struct place place) {
+    inbound->document.waiting++;
+    if (inbound->jq == NULL) {
+        flow_out(inbound, topic, event, length, place);
+        return;
+    }
+    struct fault fault = {.text = "out of memory"};
+    struct item *item = item_make(topic, event_copy(event, length), length, place);
+    if (item == NULL || !remake_input(event, length, topic, strlen(topic), json, &item->input, &fault)) {
+        inbound->document.waiting--;
+        if (item == NULL || fault.code == RH_CODE_INTERNAL)
+            document_lost(inbound);
+        else
+            document_refuse(inbound, FINDING_MAPPING_FAILED, place, fault.text);
+        item_free(item);
+        return;
+    }
+    items_add(&inbound->mapping, item);
+    if (inbound->unsent == NULL)
+        inbound->unsent = item;
+    mapping_hand_over(inbound);
+}
+
+/* ---- what waits ---- */
+
+bool flow_behind(const struct inbound *inbound) {
+    return inbound->ready.first != NULL || inbound->unsent != NULL;
+}
+
+void flow_pump(struct inbound *inbound) {
+    while (inbound->ready.first != NULL) {
+        struct item *item = inbound->ready.first;
+        if (router_give(inbound, item->topic, item->event, item->event_length, item->place) != 0) {
+            port_on_room(inbound->port, on_port_room, inbound);
+            break;
+        }
+        item_free(items_take(&inbound->ready));
+    }
+    mapping_hand_over(inbound);
+    document_settle(inbound);
+    if (inbound->room_owed && inbound->on_room != NULL && !flow_behind(inbound)) {
+        inbound->room_owed = false;
+        inbound->on_room(inbound->room_user);
+    }
+}
+
+void flow_forget(struct inbound *inbound) {
+    port_forget(inbound->port, inbound);
+    while (inbound->ready.first != NULL)
+        item_free(items_take(&inbound->ready));
+    struct items kept = {0};
+    for (struct item *item; (item = items_take(&inbound->mapping)) != NULL;) {
+        item->next = NULL;
+        free(item->event);
+        item->event = NULL;
+        if (item->handed_over)
+            items_add(&kept, item); /* its answer comes yet */
+        else
+            item_free(item);
+    }
+    inbound->mapping = kept;
+    inbound->unsent = NULL;
+}
+
+void flow_end(struct inbound *inbound) {
+    while (inbound->mapping.first != NULL)
+        item_free(items_take(&inbound->mapping));
+}

@@ -1,0 +1,423 @@
+/* Documents in, events out of a router of this build. */
+#include "core/bridge/inbound.h"
+
+#include "core/bridge/counters.h"
+#include "core/bridge/formats.h"
+#include "tests/unit/core/bridge/world.h"
+#include "tests/unit/leaks.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UNB "UNB+UNOC:3+S:14+R:14+260901:0605+REF1'"
+#define ORDER_OF(n, count)                                                                                   \
+    "UNH+" #n "+ORDERS:D:03A:UN'BGM+220+PO" #n "+9'DTM+137:20260101:102'NAD+BY+BUYER123::91'"                \
+    "NAD+SU+SUPPLIER456::91'LIN+1++ITEM-A:VP'QTY+21:100'LIN+2++ITEM-B:VP'QTY+21:7'UNS+S'CNT+2:2'UNT+" #count \
+    "+" #n "'"
+#define ORDER(n) ORDER_OF(n, 12)
+#define UNZ(n)   "UNZ+" #n "+REF1'"
+
+#define UBL                                                                                                  \
+    "<Order xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Order-2\" "                                 \
+    "xmlns:b=\"urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2\">"                      \
+    "<b:ID>A1</b:ID></Order>"
+
+/* An inbound and what it has told. */
+struct bench {
+    struct world world;
+    struct formats *formats;
+    struct profile profile;
+    struct inbound_counters counters;
+    struct inbound *inbound;
+    unsigned ended, room, again;
+    struct inbound_end end;
+    char ids[4096], findings[65536];
+};
+
+static void told_end(void *user, const struct inbound_end *end) {
+    struct bench *bench = user;
+    bench->ended++;
+    bench->end = *end;
+    cr_assert_eq(strlen(end->findings), end->findings_length);
+    (void)snprintf(bench->ids, sizeof bench->ids, "%s", end->ids);
+    (void)snprintf(bench->findings, sizeof bench->findings, "%s", end->findings);
+}
+
+static void told_room(void *user) {
+    ((struct bench *)user)->room++;
+}
+
+static void bench_start(struct bench *bench, struct inbound_options options) {
+    struct map_error error;
+    char why[1024] = "";
+    *bench = (struct bench){.formats = formats_new()};
+    cr_assert(bench->formats != NULL && formats_ready(bench->formats, &error));
+    world_start(&bench->world);
+    options.base = bench->world.base;
+    options.port = bench->world.port;
+    options.name = "plant";
+    options.formats = bench->formats;
+    options.profile = &bench->profile;
+    options.executable = world_executable();
+    options.counters = &bench->counters;
+    bench->inbound = inbound_new(&options, why, sizeof why);
+    cr_assert(bench->inbound != NULL, "%s", why);
+    inbound_on_room(bench->inbound, told_room, bench);
+}
+
+static void bench_stop(struct bench *bench) {
+    inbound_free(bench->inbound);
+    world_stop(&bench->world);
+    formats_free(bench->formats);
+    bench->inbound = NULL;
+    bench->formats = NULL;
+}
+
+static void feed(struct bench *bench, const char *text, size_t length, size_t piece) {
+    for (size_t at = 0; at < length;) {
+        size_t n = length - at < piece ? length - at : piece;
+        unsigned room = bench->room;
+        int result = inbound_feed(bench->inbound, (const uint8_t *)text + at, n);
+        cr_assert(result == 0 || result == -EAGAIN);
+        if (result == 0)
+            at += n;
+        else {
+            bench->again++;
+            router_await(bench->world.base, &bench->room, room + 1);
+        }
+    }
+}
+
+static void document(struct bench *bench, const char *text, size_t piece, const uint8_t *digest) {
+    unsigned ended = bench->ended;
+    cr_assert_eq(inbound_begin(bench->inbound, "the.file", digest), 0);
+    cr_assert_eq(inbound_begin(bench->inbound, "another", digest), -EBUSY);
+    feed(bench, text, strlen(text), piece);
+    inbound_finish(bench->inbound, told_end, bench);
+    router_await(bench->world.base, &bench->ended, ended + 1);
+}
+
+static bool has(const char *text, const char *part) {
+    bool found = strstr(text, part) != NULL;
+    if (!found)
+        fprintf(stderr, "no %s in %s\n", part, text);
+    return found;
+}
+
+/* How many members of a JSON array of texts. */
+static unsigned members(const char *array) {
+    unsigned quotes = 0;
+    for (; *array != '\0'; array++)
+        quotes += *array == '"';
+    return quotes / 2;
+}
+
+/* ---- documents ---- */
+
+Test(inbound, publishes_the_messages_of_a_document) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){0});
+    document(&bench, UNB ORDER(1) ORDER(2) UNZ(2), 7, NULL);
+    cr_assert_eq(bench.end.published, 2);
+    cr_assert_eq(bench.end.refused, 0);
+    cr_assert_eq(bench.end.unknown, 0);
+    cr_assert(!bench.end.tolerated);
+    cr_assert_eq(members(bench.ids), 2);
+    cr_assert_str_eq(bench.findings, "{\"file\": \"the.file\", \"format\": \"edifact\", \"published\": 2, "
+                                     "\"refused\": 0, \"findings\": []}\n");
+    world_await(&bench.world, 2);
+    cr_assert(has(world_line(&bench.world, 0), "erp.order.created {"));
+    cr_assert(has(world_line(&bench.world, 0), "\"partner\":\"S\""));
+    cr_assert(has(world_line(&bench.world, 1), "\"subject\":\"PO2\""));
+    char ids[4096];
+    memcpy(ids, bench.ids, sizeof ids);
+    document(&bench, UNB ORDER(1) ORDER(2) UNZ(2), 1000, NULL);
+    cr_assert_str_eq(bench.ids, ids);
+    cr_assert_eq(counter_get(&bench.counters.documents), 2);
+    cr_assert_eq(counter_get(&bench.counters.published), 4);
+    cr_assert_eq(counter_get(&bench.counters.refused), 0);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, names_the_partner_where_the_document_does_not) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.topic = "own.orders", .type = "own.order"});
+    document(&bench, UBL, 100, NULL);
+    cr_assert_eq(bench.end.published, 1, "%s", bench.findings);
+    world_await(&bench.world, 1);
+    cr_assert(has(world_line(&bench.world, 0), "own.orders {"));
+    cr_assert(has(world_line(&bench.world, 0), "\"type\":\"own.order\""));
+    cr_assert(has(world_line(&bench.world, 0), "\"partner\":\"plant\""));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, refuses_what_is_wrong_and_publishes_the_rest) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){0});
+    document(&bench, UNB ORDER(1) ORDER_OF(2, 11) ORDER(3) UNZ(3), 100, NULL);
+    cr_assert_eq(bench.end.published, 2);
+    cr_assert_eq(bench.end.refused, 1);
+    cr_assert(!bench.end.tolerated);
+    cr_assert(has(bench.findings, "\"code\": \"edifact.count-differs\", \"severity\": \"error\", \"scope\": "
+                                  "\"message\", \"segment\": \"UNT\", \"number\": 12, "));
+    cr_assert(has(bench.findings, "\"value\": \"11\", \"expected\": \"12\""));
+    cr_assert(has(bench.findings, "\"standardCode\": \"29\""));
+    cr_assert_eq(counter_get(&bench.counters.refused), 1);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, tells_what_it_has_tolerated) {
+    struct bench bench;
+    char why[256];
+    bench_start(&bench, (struct inbound_options){0});
+    inbound_free(bench.inbound);
+    (void)profile_tolerate(&bench.profile, FINDING_EDIFACT_COUNT_DIFFERS);
+    struct inbound_options options = {.base = bench.world.base,
+                                      .port = bench.world.port,
+                                      .name = "plant",
+                                      .formats = bench.formats,
+                                      .profile = &bench.profile,
+                                      .counters = &bench.counters};
+    bench.inbound = inbound_new(&options, why, sizeof why);
+    cr_assert(bench.inbound != NULL);
+    document(&bench, UNB ORDER(1) ORDER_OF(2, 11) UNZ(2), 100, NULL);
+    cr_assert_eq(bench.end.published, 2);
+    cr_assert_eq(bench.end.refused, 0);
+    cr_assert(bench.end.tolerated);
+    cr_assert(has(bench.findings, "\"severity\": \"warning\""));
+    cr_assert_eq(counter_get(&bench.counters.tolerated), 1);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, refuses_a_document_as_a_whole) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.format = "x12"});
+    document(&bench, UNB ORDER(1) UNZ(1), 100, NULL);
+    cr_assert_eq(bench.end.published, 0);
+    cr_assert_eq(bench.end.refused, 1);
+    cr_assert(has(bench.findings, "\"document.unexpected-format\""));
+    cr_assert(has(bench.findings, "\"value\": \"edifact\", \"expected\": \"x12\""));
+    document(&bench, "", 1, NULL);
+    cr_assert_eq(bench.end.refused, 1);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, refuses_an_envelope_that_does_not_end) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){0});
+    document(&bench, UNB ORDER(1), 100, NULL);
+    cr_assert_eq(bench.end.published, 1);
+    cr_assert_eq(bench.end.refused, 1);
+    bench_stop(&bench);
+}
+
+/* A document longer than all buffers on its way. */
+static char *many_orders(unsigned count) {
+    size_t room = 128 + (size_t)count * (sizeof ORDER(1000000) + 16);
+    char *text = malloc(room), *p = stpcpy(text, UNB);
+    for (unsigned i = 1; i <= count; i++)
+        p += snprintf(p, room - (size_t)(p - text),
+                      "UNH+%u+ORDERS:D:03A:UN'BGM+220+PO%u+9'DTM+137:20260101:102'NAD+BY+BUYER123::91'"
+                      "NAD+SU+SUPPLIER456::91'LIN+1++ITEM-A:VP'QTY+21:100'UNS+S'CNT+2:1'UNT+10+%u'",
+                      i, i, i);
+    (void)snprintf(p, room - (size_t)(p - text), "UNZ+%u+REF1'", count);
+    return text;
+}
+
+Test(inbound, waits_for_the_router, .timeout = 120) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.topic = "quiet.orders"});
+    char *text = many_orders(20000);
+    document(&bench, text, 65536, NULL);
+    free(text);
+    cr_assert(bench.again > 0);
+    cr_assert_eq(bench.end.published, 20000);
+    cr_assert_eq(bench.end.refused, 0);
+    cr_assert_eq(members(bench.ids) > 0, true);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, gives_up_half_a_document) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.mapping = ".header.id", .type = "own.t", .topic = "own.t"});
+    cr_assert_eq(inbound_begin(bench.inbound, "half", NULL), 0);
+    feed(&bench, UNB ORDER(1) ORDER(2) "UNH+3+ORD", strlen(UNB ORDER(1) ORDER(2) "UNH+3+ORD"), 2000);
+    inbound_abandon(bench.inbound);
+    document(&bench, UNB ORDER(4) UNZ(1), 100, NULL);
+    cr_assert_eq(bench.end.published, 1);
+    cr_assert_eq(bench.end.refused, 0);
+    cr_assert_eq(bench.ended, 1);
+    world_await(&bench.world, 1);
+    cr_assert(has(world_line(&bench.world, 0), "\"data\":\"PO4\""));
+    cr_assert_eq(inbound_begin(bench.inbound, "half", NULL), 0);
+    feed(&bench, UNB ORDER(5), strlen(UNB ORDER(5)), 2000);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+/* ---- mappings ---- */
+
+Test(inbound, maps_to_any_shape) {
+    struct bench bench;
+    bench_start(
+        &bench,
+        (struct inbound_options){
+            .mapping = "def q: .quantity.value;\n"
+                       "{n: .header.id, t: $event.type, on: $event.topic, k: $kind, q: [.lines[] | q]} # all",
+            .variables = "{\"kind\": \"x\"}",
+            .type = "own.order",
+            .topic = "own.orders"});
+    document(&bench, UNB ORDER(1) ORDER(2) UNZ(2), 100, NULL);
+    cr_assert_eq(bench.end.published, 2);
+    world_await(&bench.world, 2);
+    const char *line = world_line(&bench.world, 1);
+    cr_assert(has(line, "own.orders {"));
+    cr_assert(has(line, "\"datacontenttype\":\"application/json\""));
+    cr_assert(has(line, "\"subject\":\"PO2\"") && has(line, "\"partner\":\"S\""));
+    cr_assert(has(line, "\"data\":{\"n\":\"PO2\",\"t\":\"erp.order.created.v1\",\"on\":\"erp.order.created\","
+                        "\"k\":\"x\",\"q\":[\"100\",\"7\"]}"));
+    cr_assert(strstr(line, "dataschema") == NULL && strstr(line, "/2\"") == NULL);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, makes_several_events_of_one_or_none) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){
+                            .mapping = "select(.header.id != \"PO2\") | .lines[].item.ids[0].value",
+                            .type = "own.line",
+                            .topic = "own.lines"});
+    document(&bench, UNB ORDER(1) ORDER(2) ORDER(3) UNZ(3), 100, NULL);
+    cr_assert_eq(bench.end.published, 4);
+    cr_assert_eq(bench.end.refused, 0);
+    cr_assert_eq(members(bench.ids), 4);
+    world_await(&bench.world, 4);
+    unsigned seconds = 0;
+    for (unsigned i = 0; i < 4; i++) { /* those of one order in their order, as they have one key */
+        bool second = strstr(world_line(&bench.world, i), "/2\",") != NULL;
+        cr_assert(has(world_line(&bench.world, i), second ? "\"ITEM-B\"" : "\"ITEM-A\""));
+        seconds += second;
+    }
+    cr_assert_eq(seconds, 2);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, refuses_what_the_mapping_does_not_take) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){
+                            .mapping = "if .header.id == \"PO2\" then error(\"not this\") else 1 end",
+                            .type = "own.t",
+                            .topic = "own.t"});
+    document(&bench, UNB ORDER(1) ORDER(2) ORDER(3) UNZ(3), 100, NULL);
+    cr_assert_eq(bench.end.published, 2);
+    cr_assert_eq(bench.end.refused, 1);
+    cr_assert(has(bench.findings, "\"mapping.failed\"") && has(bench.findings, "not this"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, makes_canonical_messages_of_foreign_json) {
+    static const uint8_t digest[32] = {0xab, 0xcd};
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){
+                            .format = "json",
+                            .message = "Order",
+                            .mapping = "if .no == 3 then {nothing: 1} else {header: {id: (\"A\\(.no)\")}, "
+                                       "lines: [{id: \"1\", quantity: {value: \"2.50\"}}]} end"});
+    document(&bench, "{\"no\": 1}\n{\"no\": 2}\n{\"no\": 3}\n", 5, digest);
+    cr_assert_eq(bench.end.published, 2);
+    cr_assert_eq(bench.end.refused, 1);
+    cr_assert(has(bench.findings, "\"format\": \"json\"") && has(bench.findings, "\"mapping.unfit\""));
+    cr_assert(has(bench.findings, "\"number\": 3, \"offset\": 20"));
+    cr_assert_str_eq(bench.ids,
+                     "[\"abcd0000000000000000000000000000-1\",\"abcd0000000000000000000000000000-2\"]");
+    world_await(&bench.world, 2);
+    const char *line = world_line(&bench.world, 1);
+    cr_assert(has(line, "erp.order.created {") && has(line, "\"type\":\"erp.order.created.v1\""));
+    cr_assert(has(line, "\"source\":\"/spoke/plant\"") && has(line, "\"subject\":\"A2\""));
+    cr_assert(has(line, "\"partitionkey\":\"plant/A2\"") && has(line, "roundhouse.erp.v1.Order"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+/* ---- JSON ---- */
+
+Test(inbound, takes_json_as_it_is) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.format = "json", .topic = "own.t", .type = "own.type"});
+    document(&bench, "[{\"a\": 1.10}, 2, {\"a\": }, \"x\"]", 3, NULL);
+    cr_assert_eq(bench.end.published, 3);
+    cr_assert_eq(bench.end.refused, 1);
+    cr_assert(has(bench.findings, "\"json.text\"") && has(bench.findings, "\"offset\": 17"));
+    world_await(&bench.world, 3);
+    cr_assert(has(world_line(&bench.world, 0), "\"type\":\"own.type\""));
+    cr_assert(has(world_line(&bench.world, 0), "\"data\":{\"a\":1.10}"));
+    cr_assert(has(world_line(&bench.world, 2), "\"data\":\"x\""));
+    char ids[4096];
+    memcpy(ids, bench.ids, sizeof ids);
+    document(&bench, "[{\"a\": 1.10}, 2, {\"a\": }, \"x\"]", 100, NULL);
+    cr_assert_str_eq(bench.ids, ids);
+    document(&bench, "{\"a\"", 100, NULL);
+    cr_assert_eq(bench.end.refused, 1);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, keeps_what_a_cloudevent_says) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.topic = "own.t"});
+    document(
+        &bench,
+        "{\"specversion\":\"1.0\",\"id\":\"e-1\",\"source\":\"/crm\",\"type\":\"crm.x\",\"data\":{\"a\":1}}\n"
+        "{\"specversion\":\"1.0\",\"id\":\"\",\"source\":\"/crm\",\"type\":\"crm.x\"}\n"
+        "{\"a\":1}\n",
+        9, NULL);
+    cr_assert_eq(bench.end.published, 1);
+    cr_assert_eq(bench.end.refused, 2);
+    cr_assert(has(bench.findings, "\"json.event\"") && has(bench.findings, "\"json.nameless\""));
+    cr_assert_str_eq(bench.ids, "[\"e-1\"]");
+    world_await(&bench.world, 1);
+    cr_assert(has(world_line(&bench.world, 0), "\"source\":\"/crm\",\"type\":\"crm.x\""));
+    cr_assert(has(world_line(&bench.world, 0), "\"partner\":\"plant\""));
+    cr_assert(has(world_line(&bench.world, 0), "\"data\":{\"a\":1}"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+/* ---- making one ---- */
+
+Test(inbound, says_what_is_wrong_with_its_options) {
+    struct bench bench;
+    char why[1024];
+    bench_start(&bench, (struct inbound_options){0});
+    struct inbound_options options = {.base = bench.world.base,
+                                      .port = bench.world.port,
+                                      .name = "plant",
+                                      .formats = bench.formats,
+                                      .executable = world_executable()};
+    struct inbound_options wrong = options;
+    wrong.topic = "a..b";
+    cr_assert(inbound_new(&wrong, why, sizeof why) == NULL && why[0] != '\0');
+    wrong = options;
+    wrong.message = "Ordre";
+    cr_assert(inbound_new(&wrong, why, sizeof why) == NULL && has(why, "message"));
+    wrong = options;
+    wrong.format = "json";
+    cr_assert(inbound_new(&wrong, why, sizeof why) == NULL && has(why, "topic"));
+    wrong = options;
+    wrong.mapping = ".a |";
+    cr_assert(inbound_new(&wrong, why, sizeof why) == NULL && has(why, "mapping: ") &&
+              has(why, "syntax error"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
