@@ -1,0 +1,228 @@
+"""Rules of `routes.d`: checked and tried by the command line, and at work on a real router."""
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+
+import wire
+from wire import ce, pb
+
+EXAMPLES = os.path.join(wire.ROOT, "examples", "routes.d")
+JOURNAL = 'journal: { dir: "journal" }\nlogs: { data: 8MiB }\n'
+
+
+def order(name):
+    with open(os.path.join(EXAMPLES, "tests", name), encoding="utf-8") as file:
+        return json.load(file)
+
+
+def event_of(document):
+    """The CloudEvent of an example, as its JSON says it."""
+    attributes = {name: value for name, value in document.items() if name in ("datacontenttype", "subject")}
+    return wire.cloud_event(json.dumps(document["data"]), id=document["id"], source=document["source"],
+                            type=document["type"], **attributes)
+
+
+def expected(name):
+    return order(name)
+
+
+def flat(frame):
+    """An event that came, as the examples write what they expect."""
+    inner = ce.CloudEvent.FromString(frame.event)
+    found = {"topic": frame.topic, "id": inner.id, "source": inner.source, "type": inner.type}
+    for name, value in inner.attributes.items():
+        found[name] = value.ce_string or value.ce_integer
+    found["data"] = json.loads(inner.text_data)
+    return found
+
+
+def agrees(found, wanted):
+    return all(found.get(name) == value for name, value in wanted.items())
+
+
+class Rules:
+    """A running `roundhouse routes run`, whose queues are there."""
+
+    def __init__(self, spawn, made, path, *arguments):
+        before = made.metric("roundhouse_queues")
+        self.process = spawn("routes", "run", "--server", made.address, *arguments, path)
+        self.said = self.process.stdout.readline().decode()
+        assert self.said.startswith("rules: "), self.process.stderr.read()
+        made.await_metric("roundhouse_queues", lambda value: value >= before + len(self.said.split()) - 1)
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=wire.WAIT_SECONDS)
+        return errors.decode()
+
+
+def test_the_examples_are_right(run):
+    done = run("routes", "check", os.path.join(EXAMPLES, "orders.yaml"), os.path.join(EXAMPLES, "warehouses.yaml"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 rules, 1 tables, 3 tests" in done.stdout
+
+
+def test_a_golden_pair_that_fails_is_told(run, tmp_path):
+    shutil.copytree(EXAMPLES, tmp_path / "routes.d")
+    wrong = tmp_path / "routes.d" / "tests" / "large.out.json"
+    wrong.write_text(wrong.read_text().replace("10070", "10071"))
+    done = run("routes", "check", "routes.d/orders.yaml")
+    assert done.returncode == 78 and done.stdout == ""
+    assert "this test fails: event 1: data is " in done.stderr and '"total":10070' in done.stderr
+
+
+def test_an_event_is_tried_on_the_rules(run):
+    done = run("routes", "test", os.path.join(EXAMPLES, "orders.yaml"), os.path.join(EXAMPLES, "tests", "large.json"))
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[:3] == ["unknown-gln: no", "over-10000: matches", "accepted: not asked"]
+    topic, event = lines[3].split(" ", 1)
+    assert agrees({"topic": topic, **json.loads(event)}, expected("large.out.json")[0]) and len(lines) == 4
+
+
+def test_mistakes_have_their_place(run, tmp_path):
+    (tmp_path / "bad.yaml").write_text('on: ["erp.>"]\nrules:\n  - name: a\n    when: ".a |"\n    then: { topics: x }\n')
+    done = run("routes", "check", "bad.yaml")
+    assert done.returncode == 78
+    assert done.stderr.startswith("bad.yaml:3:5: rule a: when is not jq: line ")
+
+
+@pytest.mark.parametrize("arguments, status", [(["routes"], 64), (["routes", "check"], 64), (["routes", "test", "x"], 64),
+                                               (["routes", "run"], 64), (["routes", "--help"], 0), (["jq-worker"], 64)])
+def test_usage(run, arguments, status):
+    assert run(*arguments).returncode == status
+
+
+@pytest.mark.parametrize("disk", [False, True])
+def test_the_three_cases_through_a_router(router, spawn, disk):
+    made = router(config_text=JOURNAL if disk else "logs: { data: 8MiB }\n")
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as client:
+        client.subscribe("approval.>", "quarantine.>", "orders.accepted", "warehouse.despatch")
+        rules = Rules(spawn, made, EXAMPLES, *(["--disk"] if disk else []))
+        for name in ("large", "unknown", "three"):
+            client.publish("erp.order.created", event_of(order(f"{name}.json")))
+        found = [flat(frame) for frame in gather(client, 6)]
+        for name in ("large", "unknown"):
+            for wanted in expected(f"{name}.out.json"):
+                assert sum(agrees(event, wanted) for event in found) == 1, (wanted, found)
+        # The order was accepted by one file's rules, and despatched by the other's.
+        assert sum(event["topic"] == "orders.accepted" for event in found) == 1
+        for wanted in expected("three.out.json"):
+            wanted = {"data": wanted["data"], "routehops": 2, "causationid": "4714/accepted/1"}
+            assert sum(agrees(event, wanted) for event in found) == 1, (wanted, found)
+        rules.stop()
+
+
+def gather(client, count):
+    """So many events; acknowledgements of what was published are passed over."""
+    found = []
+    while len(found) < count:
+        frame = client.next()
+        if frame.WhichOneof("body") == "event":
+            found.append(frame.event)
+    return found
+
+
+def test_what_belongs_together_is_merged(router, spawn):
+    made = router()
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as client:
+        client.subscribe("shop.>")
+        rules = Rules(spawn, made, os.path.join(EXAMPLES, "warehouses.yaml"))
+        for number, text in enumerate(["a1", "b1", "a2", "b2", "b3", "a3"]):
+            data = json.dumps({"order": text[0], "parcel": text})
+            client.publish("warehouse.despatched", wire.cloud_event(data, id=str(number), datacontenttype="application/json"))
+        found = [flat(frame)["data"] for frame in gather(client, 2)]
+        assert found == [{"order": "b", "parcels": ["b1", "b2", "b3"]}, {"order": "a", "parcels": ["a1", "a2", "a3"]}]
+        rules.stop()
+
+
+def test_a_merge_ends_with_its_window(router, spawn, tmp_path):
+    (tmp_path / "m.yaml").write_text("on: [a]\nrules:\n  - name: m\n    merge: { key: .k, window: 100ms, into: length }\n"
+                                     "    then: { topics: b }\n")
+    made = router()
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as client:
+        client.subscribe("b")
+        rules = Rules(spawn, made, tmp_path / "m.yaml")
+        client.publish("a", wire.cloud_event('{"k": 1}', datacontenttype="application/json"))
+        assert flat(gather(client, 1)[0])["data"] == 1
+        rules.stop()
+
+
+FAILING = """
+on: [a]
+rules:
+  - name: strict
+    when: 'if .wrong then error("no good") else true end'
+    then: { topics: b }
+  - { name: nowhere, then: { mailbox: nobody } }
+"""
+
+
+def test_an_event_that_a_rule_fails_on_is_a_dead_letter(router, spawn, tmp_path):
+    (tmp_path / "failing.yaml").write_text(FAILING + "match: all\n")
+    made = router()
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as client:
+        client.subscribe("b", "$dlq.route.failing")
+        rules = Rules(spawn, made, tmp_path / "failing.yaml")
+        client.publish("a", wire.cloud_event('{"wrong": true}', id="1", datacontenttype="application/json"))
+        letter = gather(client, 1)[0]
+        assert letter.topic == "$dlq.route.failing"
+        assert b"rule strict: no good" in letter.event
+        # One target refuses it: the other one has it all the same.
+        client.publish("a", wire.cloud_event('{}', id="2", datacontenttype="application/json"))
+        found = {event.topic: event for event in gather(client, 2)}
+        assert ce.CloudEvent.FromString(found["b"].event).id == "2/strict/1"
+        assert b"@nobody: there is no mailbox of this name" in found["$dlq.route.failing"].event
+        rules.stop()
+
+
+def test_rules_that_lead_in_circles_end(router, spawn, tmp_path):
+    for name, other in (("one", "two"), ("two", "one")):
+        (tmp_path / "circle").mkdir(exist_ok=True)
+        (tmp_path / "circle" / f"{name}.yaml").write_text(f"on: [{name}]\nrules: [{{ name: r, then: {{ topics: {other} }} }}]\n")
+    made = router()
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as client:
+        client.subscribe("$dlq.>")
+        rules = Rules(spawn, made, tmp_path / "circle")
+        client.publish("one", wire.cloud_event("{}", datacontenttype="application/json"))
+        assert b"it has gone through 16 rules: they send it in circles" in gather(client, 1)[0].event
+        rules.stop()
+
+
+def test_rules_that_are_killed_lose_nothing(router, spawn):
+    made = router(config_text=JOURNAL)
+    path = os.path.join(EXAMPLES, "orders.yaml")
+    count = 2000
+    with made.client(ack=pb.ACK_LEVEL_DISK) as client:
+        client.subscribe("approval.orders")
+        rules = Rules(spawn, made, path, "--disk")
+        document = order("large.json")
+        for number in range(count):
+            document["id"] = f"o{number}"
+            client.publish("erp.order.created", event_of(document))
+        seen = {flat(frame)["causationid"] for frame in gather(client, 100)}
+        rules.stop(signal.SIGKILL)
+        spawn("routes", "run", "--server", made.address, "--disk", path)
+        while len(seen) < count:
+            seen.add(flat(gather(client, 1)[0])["causationid"])
+        assert seen == {f"o{number}" for number in range(count)}
+
+
+def test_an_endless_rule_is_ended_and_the_others_go_on(router, spawn, tmp_path):
+    (tmp_path / "endless.yaml").write_text("on: [a]\ntime: 100ms\nrules:\n  - name: r\n"
+                                           "    when: if .endless then last(range(1e12)) else true end\n    then: { topics: b }\n")
+    made = router()
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as client:
+        client.subscribe("b", "$dlq.>")
+        rules = Rules(spawn, made, tmp_path / "endless.yaml")
+        for number, endless in enumerate([False, True, False]):
+            data = json.dumps({"endless": endless})
+            client.publish("a", wire.cloud_event(data, id=str(number), datacontenttype="application/json"))
+        found = {event.topic + ":" + ce.CloudEvent.FromString(event.event).id for event in gather(client, 3)
+                 if event.topic == "b" or b"it took more than 100 ms" in event.event}
+        assert {"b:0/r/1", "b:2/r/1"} < found and len(found) == 3
+        assert "a jq process is started again" in rules.stop()
