@@ -1,8 +1,8 @@
-/* arrivals.h: the files of an inbox that are known and not yet dealt with, and which of them comes first.
+/* arrivals.h: the files of an inbox that are known and not yet dealt with, in the order in which they come.
  * Bounded: of an inbox with a million files the first ARRIVALS_MAX are kept, and `more` says that there are
  * others. Files by name or by time; those that wait for something (to be complete, a pause) have a due time.
  * Owner: the inbox. Thread: the spoke's. An arrival is borrowed until it is removed.
- * Nothing blocks; adding and choosing look at all entries, some microseconds for a full list.
+ * Nothing blocks; some microseconds for a full list, when files are added, chosen and removed.
  * Fails: no memory is as if there were no room. */
 #pragma once
 
@@ -12,7 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ARRIVALS_MAX 8192u
+#define ARRIVALS_MAX   8192u
+#define ARRIVALS_HEADS 4096u
 
 /* A file that is settled but not moved. */
 struct settled {
@@ -25,10 +26,10 @@ struct settled {
 struct arrival {
     char *name;              /* owns */
     struct settled *settled; /* owns; NULL: it is to be read */
-    uint64_t hash;
-    int64_t modified_ns; /* by which it is ordered, when that is by time */
-    bool complete;       /* may be read when it is due; else it is looked at again then */
-    bool held;           /* it has been tried, and is not forgotten for others */
+    struct arrival *next;    /* with the same head */
+    int64_t modified_ns;     /* by which it is ordered, when that is by time */
+    bool complete;           /* may be read when it is due; else it is looked at again then */
+    bool held;               /* it has been tried, and is not forgotten for others */
     uint32_t tries;
     uint64_t due_ns;    /* monotonic; 0: at once */
     uint64_t seen_size; /* when it was looked at last */
@@ -36,7 +37,8 @@ struct arrival {
 };
 
 struct arrivals {
-    struct arrival **items; /* owns */
+    struct arrival **items; /* owns; in order */
+    struct arrival **heads; /* owns; by name */
     uint32_t count;
     bool by_time;
     bool more; /* there were files for which there was no room */

@@ -195,6 +195,8 @@ static void digest_step(struct directory_inbox *inbox) {
         erp_digest_add(inbox->sum, inbox->piece, (size_t)n);
         inbox->have = inbox->at == 0 ? (size_t)n : 0;
         inbox->at += (uint64_t)n;
+        if (inbox->at > (uint64_t)inbox->stat.st_size)
+            current_changed(inbox); /* it may grow as fast as it is read */
         return;
     }
     inbox->whole = inbox->at == inbox->have;
@@ -267,7 +269,8 @@ static void feed_step(struct directory_inbox *inbox) {
             current_later(inbox, (int)n);
             return;
         }
-        if (n == 0) {
+        if (n == 0 || inbox->at >= (uint64_t)inbox->stat.st_size) {
+            inbox->at += (uint64_t)n; /* more than there was: it has changed */
             feed_end(inbox);
             return;
         }
