@@ -276,8 +276,10 @@ static int ledger_write_anew(struct ledger *ledger) {
 /* One more line, or all of them anew: memory has been changed before, so that has the line, too. A line that
  * was cut is taken away again, or closed by what is written anew. */
 static int ledger_add(struct ledger *ledger, const char *line, size_t length) {
-    if (ledger->place == NULL || ledger->place->fd < 0)
+    if (ledger->place == NULL || ledger->place->fd < 0) {
+        ledger->broken = true;
         return -EBADF;
+    }
     if (ledger->broken || ledger->fd < 0 || ledger->lines > 2 * (uint64_t)ledger->count + LEDGER_SLACK)
         return ledger_write_anew(ledger);
     int result = folder_write_all(ledger->fd, line, length);

@@ -82,7 +82,7 @@ static void double_later(evutil_socket_t fd, short what, void *user) {
     }
 }
 
-static struct inbound *double_new(struct event_base *base) {
+static inline struct inbound *double_new(struct event_base *base) {
     struct inbound *inbound = calloc(1, sizeof *inbound);
     cr_assert_not_null(inbound);
     inbound->base = base;
@@ -92,7 +92,7 @@ static struct inbound *double_new(struct event_base *base) {
     return inbound;
 }
 
-static void double_free(struct inbound *inbound) {
+static inline void double_free(struct inbound *inbound) {
     event_free(inbound->later);
     erp_digest_free(inbound->sum);
     free(inbound);

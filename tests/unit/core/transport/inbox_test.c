@@ -269,8 +269,7 @@ Test(inbox, files_of_any_size_are_given_in_pieces_as_there_is_room) {
 static char grow_path[512];
 
 static void grow_once(struct inbound *inbound, uint64_t bytes_before) {
-    (void)bytes_before;
-    if (inbound->begun > 1)
+    if (inbound->begun > 1 || bytes_before > 0)
         return;
     int fd = open(grow_path, O_WRONLY | O_APPEND);
     cr_assert(fd >= 0 && write(fd, "more", 4) == 4 && close(fd) == 0);
@@ -289,6 +288,26 @@ Test(inbox, a_file_that_changes_while_it_is_read_is_given_up_and_read_anew) {
         cr_assert(world->inbound->documents[0].bytes == size + 4);
         world_free(world);
     }
+}
+
+static void grow_always(struct inbound *inbound, uint64_t bytes_before) {
+    (void)bytes_before;
+    if (inbound->abandoned >= 3)
+        return;
+    int fd = open(grow_path, O_WRONLY | O_APPEND);
+    cr_assert(fd >= 0 && write(fd, "and on and on", 13) == 13 && close(fd) == 0);
+}
+
+Test(inbox, a_file_that_grows_as_fast_as_it_is_read_does_not_hold_it_for_ever) {
+    struct world *world = world_new();
+    world->inbound->on_piece = grow_always;
+    cr_assert(mkdir(world->inbox, 0777) == 0);
+    (void)snprintf(grow_path, sizeof grow_path, "%s/log", world->inbox);
+    fill(grow_path, 200000);
+    world_start(world);
+    TURN_UNTIL(world, there(in(world->done, "log")));
+    cr_assert(world->inbound->abandoned == 3 && world->inbound->ended == 1);
+    world_free(world);
 }
 
 static struct world *replacing;
