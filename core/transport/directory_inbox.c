@@ -151,14 +151,14 @@ static ssize_t piece_read(struct directory_inbox *inbox) {
 }
 
 static void say_repeated(struct directory_inbox *inbox, const char *file) {
+    const char *to = inbox->options.repeats == DIRECTORY_SKIP ? "done" : "rejected";
     uint32_t left_out;
     struct inbox_names names;
     if (!inbox_may_say(inbox, &left_out))
         return;
     (void)inbox_names(inbox, file, &names);
     logfmt(LOGFMT_WARN, "a file of an inbox was read before under some name, it is not read again",
-           "spoke=%s file=%s to=%s left_out=%u", names.spoke, names.file,
-           inbox->options.repeats == DIRECTORY_SKIP ? "done" : "rejected", left_out);
+           "spoke=%s file=%s to=%s left_out=%u", names.spoke, names.file, to, left_out);
 }
 
 /* The current one is over: it is moved. */
