@@ -306,12 +306,16 @@ static void sent(struct webhook *hook, struct lane *lane, uint64_t now_ns) {
         hook->next_ns = (hook->next_ns > now_ns ? hook->next_ns : now_ns) + hook->interval_ns;
 }
 
-/* False: there is no lane. */
+/* False: there is no lane until a request is answered. */
 static bool send_first(struct webhook *hook, uint64_t now_ns) {
     struct lane *lane = lane_take(hook);
-    if (!lane)
+    if (!lane && hook->on_way > 0)
         return false;
     struct parcel *parcel = LIST_OF(list_take(&hook->ready), struct parcel, place);
+    if (!lane) {
+        parcel_retry(hook, parcel, 0, "no memory for a request");
+        return true;
+    }
     const struct request_terms *terms = &hook->terms;
     lane->parcel = parcel;
     if (!request_make(&lane->request, terms, parcel->event.data, parcel->event.length, clock_wall_ns())) {
@@ -477,10 +481,12 @@ static bool loop_join(struct webhook *hook) {
                                           .user = hook,
                                           .on_done = on_done,
                                           .on_turn = on_turn};
+    if (evtimer_assign(&hook->pause_timer, base, on_pause_over, hook) != 0 ||
+        evtimer_assign(&hook->rate_timer, base, on_rate, hook) != 0 ||
+        evtimer_assign(&hook->extend_timer, base, on_extend, hook) != 0)
+        return false;
     hook->multi = multi_new(&options);
-    return hook->multi && evtimer_assign(&hook->pause_timer, base, on_pause_over, hook) == 0 &&
-           evtimer_assign(&hook->rate_timer, base, on_rate, hook) == 0 &&
-           evtimer_assign(&hook->extend_timer, base, on_extend, hook) == 0;
+    return hook->multi != NULL;
 }
 
 static void *start(const struct transport_host *host, const void *options, char *why, size_t why_bytes) {
