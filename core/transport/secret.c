@@ -55,7 +55,7 @@ static const char *trim(char *text, size_t *length) {
 
 /* NULL, or what is wrong; the secret is replaced only where nothing is. */
 static const char *reread(struct secret *secret) {
-    char text[sizeof secret->text];
+    char text[sizeof secret->text] = "";
     struct stat seen;
     const char *wrong = NULL;
     int fd = open(secret->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

@@ -100,15 +100,25 @@ static void on_extend(evutil_socket_t fd, short what, void *user) {
 
 /* ---- when the target as a whole does not answer ---- */
 
-static void say(const struct webhook *hook, enum logfmt_level level, const char *message,
-                const char *reason) {
+static const char *spoke(const struct webhook *hook, char name[256]) {
+    return logfmt_quote(name, 256, hook->host.name, strlen(hook->host.name));
+}
+
+static void say_paused(const struct webhook *hook, const char *reason) {
     char name[256], text[2 * WEBHOOK_REASON_BYTES];
-    const char *spoke = logfmt_quote(name, sizeof name, hook->host.name, strlen(hook->host.name));
-    if (reason)
-        logfmt(level, message, "spoke=%s reason=%s", spoke,
-               logfmt_quote(text, sizeof text, reason, strlen(reason)));
-    else
-        logfmt(level, message, "spoke=%s", spoke);
+    logfmt(LOGFMT_WARN, "webhook paused", "spoke=%s reason=%s", spoke(hook, name),
+           logfmt_quote(text, sizeof text, reason, strlen(reason)));
+}
+
+static void say_gone(const struct webhook *hook, const char *reason) {
+    char name[256], text[2 * WEBHOOK_REASON_BYTES];
+    logfmt(LOGFMT_ERROR, "webhook target is gone", "spoke=%s reason=%s", spoke(hook, name),
+           logfmt_quote(text, sizeof text, reason, strlen(reason)));
+}
+
+static void say_again(const struct webhook *hook) {
+    char name[256];
+    logfmt(LOGFMT_INFO, "webhook sends again", "spoke=%s", spoke(hook, name));
 }
 
 /* Half of it for sure, the other half by chance, so that many do not come back at one time. */
@@ -130,7 +140,7 @@ static void sending_pause(struct webhook *hook, uint64_t least_ms, const char *r
     if (!hook->paused) {
         hook->paused = true;
         hook->pause_ms = options->breaker_ms_min;
-        say(hook, LOGFMT_WARN, "webhook paused", reason);
+        say_paused(hook, reason);
     } else {
         hook->pause_ms *= 2;
         if (hook->pause_ms > options->breaker_ms_max)
@@ -150,12 +160,12 @@ static void sending_resume(struct webhook *hook) {
     hook->probe = PROBE_NONE;
     evtimer_del(&hook->pause_timer);
     if (!hook->gone)
-        say(hook, LOGFMT_INFO, "webhook sends again", NULL);
+        say_again(hook);
 }
 
 static void sending_end(struct webhook *hook, const char *reason) {
     if (!hook->gone)
-        say(hook, LOGFMT_ERROR, "webhook target is gone", reason);
+        say_gone(hook, reason);
     hook->gone = true;
 }
 

@@ -71,7 +71,7 @@ LIBRARIES = {
     r"curl/.*": ["core/transport"],
     r"jq\.h|jv\.h": ["core/bridge"],
     r"expat\.h": ["codecs/xml", "bench"],
-    r"openssl/.*": ["codecs/erp", "core/transport"],
+    r"openssl/.*": ["codecs/erp", "core/transport", "tests"],
     r"iconv\.h": ["codecs/document", "tests"],
     r"criterion/.*": ["tests"],
 }

@@ -161,11 +161,11 @@ Test(webhook, sends_what_is_empty_and_what_is_large) {
     struct rig *rig = rig_new();
     size_t data = 300000;
     char *json = malloc(data + 200);
-    int n =
-        sprintf(json, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"note\":\"\","
-                      "\"datacontenttype\":\"text/plain\",\"data\":\"");
+    int n = snprintf(json, 200,
+                     "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"note\":\"\","
+                     "\"datacontenttype\":\"text/plain\",\"data\":\"");
     memset(json + n, 'x', data);
-    strcpy(json + n + data, "\"}");
+    snprintf(json + n + data, 8, "\"}");
     rig_start(rig);
     send_one(rig, json);
     cr_assert(call_has(last(rig), "\r\nce-note:\r\n"));
@@ -187,7 +187,7 @@ static void file_write(const char *path, const char *text) {
 }
 
 static void file_make(char path[32], const char *text) {
-    strcpy(path, "/tmp/webhook_test_XXXXXX");
+    snprintf(path, 32, "/tmp/webhook_test_XXXXXX");
     int fd = mkstemp(path);
     cr_assert(fd >= 0);
     close(fd);
