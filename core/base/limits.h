@@ -277,12 +277,12 @@ static_assert(JQ_TEXT_BYTES_MAX >= FRAME_BYTES_MAX, "any event's data can be an 
 #define WEBHOOK_EXTEND_MS_DEFAULT      10000u
 #define WEBHOOK_WAIT_MS_MAX            86400000u /* of any time in the options: a day */
 #define WEBHOOK_REDIRECTS_MAX          10u
-#define WEBHOOK_HEADERS_MAX            64u         /* fixed ones */
+#define WEBHOOK_HEADERS_MAX            64u /* fixed ones */
 #define WEBHOOK_URL_BYTES_MAX          (8u * KIB)
-#define WEBHOOK_ORIGIN_BYTES_MAX       253u        /* of a DNS name */
+#define WEBHOOK_ORIGIN_BYTES_MAX       253u /* of a DNS name */
 #define WEBHOOK_SECRET_BYTES_MAX       (4u * KIB)
-#define WEBHOOK_SECRET_LOOK_NS         (1u * NS_PER_S) /* its file is looked at at most so often */
-#define WEBHOOK_KEPT_BYTES             (64u * KIB) /* of a buffer that waits for its next event */
+#define WEBHOOK_SECRET_LOOK_NS         (1u * NS_PER_S)   /* its file is looked at at most so often */
+#define WEBHOOK_KEPT_BYTES             (64u * KIB)       /* of a buffer that waits for its next event */
 #define WEBHOOK_RATE_SLACK_NS          (10u * NS_PER_MS) /* a rate is met over so long */
 static_assert(2 * WEBHOOK_EXTEND_MS_DEFAULT * NS_PER_MS <= QUEUE_LEASE_NS_DEFAULT,
               "a lease is extended before it ends");

@@ -1,7 +1,8 @@
 /* rig.h: a webhook between a host that writes down what it is told and an HTTP server that does as it is
  * told. Owner: the test; all runs in its thread, in one libevent loop. The server takes whole requests (a
- * head and a Content-Length) and hands each to `answer`. Blocks: rig_run, until what it waits for is there; a
- * test that waits in vain ends by its guard. Fails by failing the test. */
+ * head and a Content-Length) and hands each to `answer`; what the webhook tells its host is kept as verdicts.
+ * Blocks: rig_run, until what it waits for is there; a test that waits in vain ends by its guard.
+ * Fails by failing the test. */
 #pragma once
 
 #include "core/transport/webhook.h"
