@@ -20,6 +20,11 @@ struct formats;
 struct port;
 struct profile;
 
+/* The type of the events that are acknowledgements of ours, and the end of the topic "spoke.NAME...." that
+ * they go out on. Their data is the text that the partner gets. */
+#define INBOUND_ACKNOWLEDGEMENT_TYPE  "erp.acknowledgement.sent.v1"
+#define INBOUND_ACKNOWLEDGEMENT_TOPIC "spoke.%s.acknowledgement"
+
 struct inbound_options {
     struct event_base *base;
     struct port *port;             /* that publishes; borrowed */

@@ -27,6 +27,7 @@ struct outbound_options {
     /* Own and partner's identity of EDIFACT and X12, "ID" or "QUALIFIER:ID"; NULL: as the message has it. */
     const char *sender;
     const char *receiver;
+    const char *executable; /* that runs mappings (core/bridge/jq.h); NULL: this one */
 };
 
 struct outbound_document {
@@ -48,6 +49,12 @@ typedef void outbound_on_result(void *user, const struct outbound_result *result
 /* Texts are copied. Blocks while a mapping's process starts. NULL: *why has a sentence. */
 struct outbound *outbound_new(const struct outbound_options *options, char *why, size_t why_bytes) MUST_USE;
 void outbound_free(struct outbound *outbound);
-/* The event is copied if need be. 0; -EAGAIN: too many wait, try again after an answer; -ENOMEM. */
+/* `topic` is what the event was published on: `$event.topic` of the mapping. An acknowledgement of ours
+ * (inbound.h) is a document already: filter and mapping do not apply. The event is copied if need be;
+ * `on_result` may be called before this returns. 0; -EAGAIN: too many wait, try again after an answer;
+ * -ENOMEM. */
+int outbound_run_on(struct outbound *outbound, const char *topic, size_t topic_length, const uint8_t *event,
+                    size_t event_length, outbound_on_result *on_result, void *user) MUST_USE;
+/* The same, where nobody knows the topic. */
 int outbound_run(struct outbound *outbound, const uint8_t *event, size_t event_length,
                  outbound_on_result *on_result, void *user) MUST_USE;
