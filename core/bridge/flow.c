@@ -67,44 +67,73 @@ static bool code_lasts(int code) {
            code != RH_CODE_TIMEOUT && code != RH_CODE_INTERNAL;
 }
 
+/* False: it is refused, or nobody knows. */
+static bool settled_well(struct inbound *inbound, int code, const char *text) {
+    inbound->document.waiting--;
+    if (code == RH_CODE_NONE)
+        return true;
+    if (code_lasts(code))
+        document_refuse(inbound, FINDING_PUBLISH_REFUSED, (struct place){0}, text);
+    else
+        document_lost(inbound);
+    return false;
+}
+
+static void settled_go_on(struct inbound *inbound) {
+    if (inbound->room_owed)
+        flow_pump(inbound);
+    else
+        document_settle(inbound);
+}
+
 static void on_settled(void *user, int code, const char *text) {
     struct inbound *inbound = user;
-    struct document *document = &inbound->document;
-    document->waiting--;
-    if (code == RH_CODE_NONE) {
-        document->published++;
+    if (settled_well(inbound, code, text)) {
+        inbound->document.published++;
         counter_add(&inbound->counters->published, 1);
-    } else if (code_lasts(code))
-        document_refuse(inbound, FINDING_PUBLISH_REFUSED, (struct place){0}, text);
-    else {
-        document->unknown++;
-        counter_add(&inbound->counters->unknown, 1);
     }
-    document_settle(inbound);
+    settled_go_on(inbound);
+}
+
+static void on_acknowledged(void *user, int code, const char *text) {
+    struct inbound *inbound = user;
+    if (settled_well(inbound, code, text))
+        counter_add(&inbound->counters->acknowledgements, 1);
+    settled_go_on(inbound);
 }
 
 /* 0: it is on its way, or its fate is known. */
-static int router_give(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
-                       struct place place) {
-    int result = port_publish(inbound->port, topic, strlen(topic), event, length, on_settled, inbound);
+static int router_give(struct inbound *inbound, const struct item *item) {
+    int result =
+        port_publish(inbound->port, item->topic, strlen(item->topic), item->event, item->event_length,
+                     item->acknowledgement ? on_acknowledged : on_settled, inbound);
     if (result == -EAGAIN)
         return result;
     if (result == 0) {
-        document_published(inbound, event, length);
+        if (!item->acknowledgement)
+            document_published(inbound, item->event, item->event_length);
         return 0;
     }
     inbound->document.waiting--;
     if (result == -EINVAL)
-        document_refuse(inbound, FINDING_PUBLISH_REFUSED, place, port_error(inbound->port));
+        document_refuse(inbound, FINDING_PUBLISH_REFUSED, item->place, port_error(inbound->port));
     else
         document_lost(inbound);
     return 0;
 }
 
+static void ready_add(struct inbound *inbound, struct item *item) {
+    if (inbound->ready.first == NULL)
+        port_on_room(inbound->port, on_port_room, inbound);
+    items_add(&inbound->ready, item);
+}
+
 /* Counted in `waiting` already. The event is the caller's. */
 static void flow_out(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
                      struct place place) {
-    if (inbound->ready.first == NULL && router_give(inbound, topic, event, length, place) == 0)
+    struct item lent = {.event = (uint8_t *)(uintptr_t)event, .event_length = length, .place = place};
+    (void)snprintf(lent.topic, sizeof lent.topic, "%s", topic);
+    if (inbound->ready.first == NULL && router_give(inbound, &lent) == 0)
         return;
     struct item *item = item_make(topic, event_copy(event, length), length, place);
     if (item == NULL) {
@@ -112,9 +141,43 @@ static void flow_out(struct inbound *inbound, const char *topic, const uint8_t *
         document_lost(inbound);
         return;
     }
-    if (inbound->ready.first == NULL)
-        port_on_room(inbound->port, on_port_room, inbound);
-    items_add(&inbound->ready, item);
+    ready_add(inbound, item);
+}
+
+/* ---- acknowledgements ---- */
+
+void flow_owe(struct inbound *inbound, uint8_t *event, size_t length) {
+    char topic[INBOUND_TOPIC_SIZE];
+    (void)snprintf(topic, sizeof topic, INBOUND_ACKNOWLEDGEMENT_TOPIC, inbound->name);
+    struct item *item = item_make(topic, event, length, (struct place){0});
+    if (item == NULL) {
+        document_lost(inbound);
+        return;
+    }
+    item->acknowledgement = true;
+    inbound->owed_bytes += length;
+    items_add(&inbound->owed, item);
+}
+
+/* All that was before them is settled. Of a document that is to be given again they are made again. */
+void flow_acknowledge(struct inbound *inbound) {
+    struct document *document = &inbound->document;
+    bool time = document->finished || inbound->owed_bytes > INBOUND_OWED_MAX;
+    if (!time || document->waiting > 0)
+        return;
+    inbound->owed_bytes = 0;
+    for (struct item *item; (item = items_take(&inbound->owed)) != NULL;) {
+        item->next = NULL;
+        if (document->unknown > 0) {
+            item_free(item);
+            continue;
+        }
+        document->waiting++;
+        if (inbound->ready.first == NULL && router_give(inbound, item) == 0)
+            item_free(item);
+        else
+            ready_add(inbound, item);
+    }
 }
 
 /* ---- what a mapping gave ---- */
@@ -246,13 +309,13 @@ void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event
 /* ---- what waits ---- */
 
 bool flow_behind(const struct inbound *inbound) {
-    return inbound->ready.first != NULL || inbound->unsent != NULL;
+    return inbound->ready.first != NULL || inbound->unsent != NULL || inbound->owed_bytes > INBOUND_OWED_MAX;
 }
 
 void flow_pump(struct inbound *inbound) {
     while (inbound->ready.first != NULL) {
         struct item *item = inbound->ready.first;
-        if (router_give(inbound, item->topic, item->event, item->event_length, item->place) != 0) {
+        if (router_give(inbound, item) != 0) {
             port_on_room(inbound->port, on_port_room, inbound);
             break;
         }
@@ -270,6 +333,9 @@ void flow_forget(struct inbound *inbound) {
     port_forget(inbound->port, inbound);
     while (inbound->ready.first != NULL)
         item_free(items_take(&inbound->ready));
+    while (inbound->owed.first != NULL)
+        item_free(items_take(&inbound->owed));
+    inbound->owed_bytes = 0;
     struct items kept = {0};
     for (struct item *item; (item = items_take(&inbound->mapping)) != NULL;) {
         item->next = NULL;

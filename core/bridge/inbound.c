@@ -7,7 +7,9 @@
 #include "codecs/event/fields.h"
 #include "codecs/event/json.h"
 #include "codecs/event/json_text.h"
+#include "core/base/clock.h"
 #include "core/base/topic.h"
+#include "core/bridge/acknowledge.h"
 #include "core/bridge/inbound_parts.h"
 #include "core/bridge/jq.h"
 #include "core/bridge/port.h"
@@ -55,6 +57,7 @@ static void document_close(struct inbound *inbound) {
 
 void document_settle(struct inbound *inbound) {
     struct document *document = &inbound->document;
+    flow_acknowledge(inbound);
     if (!document->finished || document->waiting > 0)
         return;
     if (document->findings.errors > 0 && document->refused == 0)
@@ -94,6 +97,8 @@ static void on_finding(void *context, const struct finding *finding) {
     if (finding->severity == FINDING_WARNING)
         counter_add(&inbound->counters->tolerated, 1);
     findings_add(&document->findings, finding, document->format);
+    if (inbound->acknowledger != NULL)
+        acknowledger_finding(inbound->acknowledger, finding);
 }
 
 /* What the canonical event has not: who it came from, where the document does not say; and another type. */
@@ -142,6 +147,8 @@ static void message_event(struct inbound *inbound, const struct erp_result *resu
 
 static void on_message(void *context, const struct erp_result *result) {
     struct inbound *inbound = context;
+    if (inbound->acknowledger != NULL)
+        acknowledger_errors(inbound->acknowledger, result->errors + (result->message == NULL));
     if (result->errors == 0 && result->message != NULL) {
         message_event(inbound, result);
         return;
@@ -272,6 +279,8 @@ static bool readers_make(struct inbound *inbound) {
     if (inbound->engine == NULL)
         return false;
     struct document_sink sink = erp_engine_sink(inbound->engine);
+    if (inbound->acknowledger != NULL)
+        sink = acknowledger_sink(inbound->acknowledger, sink);
     inbound->intake = intake_new(inbound->formats, inbound->profile, &sink);
     return inbound->intake != NULL;
 }
@@ -353,6 +362,15 @@ static int head_end(struct inbound *inbound) {
     return reader_feed(inbound, document->head, document->head_length);
 }
 
+/* The control number of the document's first acknowledgement: the same one when it comes again, if that can
+ * be known. */
+static uint32_t acknowledgement_number(const struct inbound *inbound, const uint8_t *digest) {
+    uint64_t seed = clock_wall_ns();
+    if (inbound->document.digested)
+        memcpy(&seed, digest, sizeof seed);
+    return (uint32_t)(seed % 899999999) + 1; /* X12 has nine digits, and others follow */
+}
+
 int inbound_begin(struct inbound *inbound, const char *name, const uint8_t *digest) {
     struct document *document = &inbound->document;
     if (document->open)
@@ -369,12 +387,17 @@ int inbound_begin(struct inbound *inbound, const char *name, const uint8_t *dige
     if (digest != NULL)
         memcpy(document->digest, digest, sizeof document->digest);
     erp_engine_file(inbound->engine, digest);
-    return 0;
+    if (inbound->acknowledger == NULL ||
+        acknowledger_begin(inbound->acknowledger, acknowledgement_number(inbound, digest)))
+        return 0;
+    document_close(inbound);
+    return -ENOMEM;
 }
 
 int inbound_feed(struct inbound *inbound, const uint8_t *bytes, size_t length) {
     struct document *document = &inbound->document;
     CHECK(document->open && !document->finished);
+    flow_acknowledge(inbound);
     if (flow_behind(inbound)) {
         inbound->room_owed = true;
         return -EAGAIN;
@@ -459,6 +482,24 @@ static const char *options_fault(const struct inbound_options *options) {
     return NULL;
 }
 
+static void on_owed(void *context, uint8_t *event, size_t length) {
+    flow_owe(context, event, length);
+}
+
+static void on_lost(void *context) {
+    document_lost(context);
+}
+
+static bool acknowledger_make(struct inbound *inbound, const struct inbound_options *options) {
+    const struct inbound_acknowledge *ask = &options->acknowledge;
+    struct acknowledger_options wanted = {
+        .name = inbound->name, .ask = *ask, .context = inbound, .made = on_owed, .lost = on_lost};
+    if (ask->edifact == ACKNOWLEDGE_NEVER && ask->x12 == ACKNOWLEDGE_X12_NONE)
+        return true;
+    inbound->acknowledger = acknowledger_new(&wanted);
+    return inbound->acknowledger != NULL;
+}
+
 static bool mapping_start(struct inbound *inbound, const struct inbound_options *options, char *why,
                           size_t why_bytes) {
     struct bytes program = {0};
@@ -497,8 +538,8 @@ struct inbound *inbound_new(const struct inbound_options *options, char *why, si
     inbound->split = (struct json_split){
         .value_max = INBOUND_VALUE_MAX, .context = inbound, .value = on_value, .wrong = on_wrong};
     inbound->maker = erp_maker_new();
-    if (inbound->maker != NULL && texts_copy(inbound, options) && readers_make(inbound) &&
-        mapping_start(inbound, options, why, why_bytes))
+    if (inbound->maker != NULL && texts_copy(inbound, options) && acknowledger_make(inbound, options) &&
+        readers_make(inbound) && mapping_start(inbound, options, why, why_bytes))
         return inbound;
     inbound_free(inbound);
     return NULL;
@@ -515,6 +556,7 @@ void inbound_free(struct inbound *inbound) {
     json_split_deinit(&inbound->split);
     intake_free(inbound->intake);
     erp_engine_free(inbound->engine);
+    acknowledger_free(inbound->acknowledger);
     erp_maker_free(inbound->maker);
     arena_free(&inbound->arena);
     free(inbound->name);

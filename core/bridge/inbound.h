@@ -25,6 +25,14 @@ struct profile;
 #define INBOUND_ACKNOWLEDGEMENT_TYPE  "erp.acknowledgement.sent.v1"
 #define INBOUND_ACKNOWLEDGEMENT_TOPIC "spoke.%s.acknowledgement"
 
+/* What the partner gets for an interchange, when the router has settled its events: as an event of that
+ * topic, before the document ends. Zeroed: nothing. */
+struct inbound_acknowledge {
+    enum { ACKNOWLEDGE_NEVER, ACKNOWLEDGE_ASKED, ACKNOWLEDGE_ALWAYS } edifact; /* CONTRL; asked: by UNB */
+    enum { ACKNOWLEDGE_X12_NONE, ACKNOWLEDGE_X12_TA1, ACKNOWLEDGE_X12_997, ACKNOWLEDGE_X12_999 } x12;
+    bool ta1; /* beside 997 and 999, also where ISA14 does not ask for it */
+};
+
 struct inbound_options {
     struct event_base *base;
     struct port *port;             /* that publishes; borrowed */
@@ -41,10 +49,13 @@ struct inbound_options {
     const char *variables;  /* a JSON object: each member is a $NAME in `mapping`; NULL: none */
     const char *executable; /* that runs mappings (core/bridge/jq.h); NULL: this one */
     struct inbound_counters *counters; /* NULL: not counted */
+    struct inbound_acknowledge acknowledge;
 };
 
-/* Texts are copied. Blocks while a mapping's process starts. NULL: *why has a sentence. */
+/* Texts are copied. It asks the port for room (port_on_room), so nobody else does. Blocks while a mapping's
+ * process starts. NULL: *why has a sentence. */
 struct inbound *inbound_new(const struct inbound_options *options, char *why, size_t why_bytes) MUST_USE;
+/* Before the port, and from none of its own callbacks. */
 void inbound_free(struct inbound *inbound);
 
 /* What became of a document. Valid during the call. */

@@ -19,6 +19,8 @@
 #define INBOUND_IDS_MAX    1000u
 #define INBOUND_VALUE_MAX  (64u * 1024u * 1024u) /* of JSON; no event is larger */
 #define INBOUND_TOPIC_SIZE 256u
+#define INBOUND_OWED_MAX                                                                                     \
+    (1024u * 1024u) /* bytes of acknowledgements; then those before them are waited for */
 
 /* An event on its way: before its mapping (with `input`, until that is handed over), or ready to go out. */
 struct item {
@@ -28,6 +30,7 @@ struct item {
     size_t event_length;
     struct bytes input; /* owns; of the mapping */
     bool handed_over;
+    bool acknowledgement;
     struct place place; /* in the document */
 };
 
@@ -82,6 +85,9 @@ struct inbound {
     struct items mapping; /* in the order of the document */
     struct item *unsent;  /* the first of them that the mapping has not got yet; borrowed */
     struct items ready;
+    struct acknowledger *acknowledger; /* NULL: nobody gets one */
+    struct items owed;                 /* acknowledgements: they go out when all before them is settled */
+    size_t owed_bytes;
     bool room_owed;
     bool spoiled; /* readers stand in the middle of a document that was given up */
     void (*on_room)(void *user);
@@ -98,6 +104,10 @@ void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event
  * is. */
 void flow_data(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length, uint32_t part,
                const char *json, size_t json_length, struct place place);
+/* An acknowledgement, which it takes over. */
+void flow_owe(struct inbound *inbound, uint8_t *event, size_t length);
+/* Acknowledgements go out, if it is their time. */
+void flow_acknowledge(struct inbound *inbound);
 /* Whether something waits for room: then nothing is fed. */
 bool flow_behind(const struct inbound *inbound);
 /* What could go on, goes on. */

@@ -394,6 +394,114 @@ Test(inbound, keeps_what_a_cloudevent_says) {
     LEAKS_NONE();
 }
 
+/* ---- acknowledgements ---- */
+
+/* The line of the acknowledgement with this text in it. */
+static const char *acknowledgement(const struct bench *bench, const char *part) {
+    for (unsigned i = 0; i < bench->world.count; i++)
+        if (strstr(world_line(&bench->world, i), "spoke.plant.acknowledgement") != NULL &&
+            strstr(world_line(&bench->world, i), part) != NULL)
+            return world_line(&bench->world, i);
+    cr_assert(false, "no acknowledgement with %s", part);
+    return "";
+}
+
+Test(inbound, acknowledges_edifact_when_all_is_settled) {
+    static const uint8_t digest[32] = {1, 2, 3};
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.mapping = ".header.id",
+                                                 .type = "own.t",
+                                                 .topic = "own.t",
+                                                 .acknowledge = {.edifact = ACKNOWLEDGE_ALWAYS}});
+    document(&bench, UNB ORDER(1) ORDER_OF(2, 11) UNZ(2), 9, digest);
+    cr_assert_eq(bench.end.published, 1);
+    cr_assert_eq(members(bench.ids), 1);
+    cr_assert_eq(counter_get(&bench.counters.acknowledgements), 1);
+    world_await(&bench.world, 2);
+    const char *line = acknowledgement(&bench, "");
+    cr_assert(has(line, "\"type\":\"erp.acknowledgement.sent.v1\"") && has(line, "application/EDIFACT"));
+    cr_assert(has(line, "\"source\":\"/spoke/plant\"") && has(line, "\"subject\":\"REF1\""));
+    cr_assert(has(line, "UCI+REF1+S:14+R:14+7'UCM+2+ORDERS:D:03A:UN+4+29+UNT'"));
+    const char *id = strstr(line, "\"id\":");
+    document(&bench, UNB ORDER(1) ORDER_OF(2, 11) UNZ(2), 100, digest);
+    world_await(&bench.world, 4);
+    unsigned same = 0;
+    for (unsigned i = 0; i < 4; i++)
+        same += strstr(world_line(&bench.world, i), "acknowledgement") != NULL &&
+                strncmp(strstr(world_line(&bench.world, i), "\"id\":"), id, 40) == 0;
+    cr_assert_eq(same, 2);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, acknowledges_what_the_maps_refuse_as_refused) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.acknowledge = {.edifact = ACKNOWLEDGE_ALWAYS}});
+    document(&bench, UNB "UNH+1+NOSUCH:D:03A:UN'BGM+220'UNT+3+1'" ORDER(2) UNZ(2), 100, NULL);
+    cr_assert_eq(bench.end.published, 1);
+    cr_assert_eq(bench.end.refused, 1);
+    world_await(&bench.world, 2);
+    cr_assert(has(acknowledgement(&bench, ""), "+7'UCM+1+NOSUCH:D:03A:UN+4"));
+    cr_assert(strstr(acknowledgement(&bench, ""), "UCM+2") == NULL);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, acknowledges_when_it_is_asked) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.acknowledge = {.edifact = ACKNOWLEDGE_ASKED}});
+    document(&bench,
+             UNB ORDER(1)
+                 UNZ(1) "UNB+UNOC:3+S:14+R:14+260901:0605+REF9++++1'" ORDER(2) "UNZ+1+REF9'" ORDER(3),
+             100, NULL);
+    world_await(&bench.world, 3);
+    cr_assert_eq(counter_get(&bench.counters.acknowledgements), 1);
+    cr_assert(has(acknowledgement(&bench, ""), "UCI+REF9+S:14+R:14+7'"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+#define X12(number)                                                                                          \
+    "ISA*00*          *00*          *ZZ*SENDER         *01*RECEIVER       *260901*0605*U*00401*" number      \
+    "*0*P*>~GS*PO*APPS*APPR*20260901*0605*9*X*004010~ST*850*0001~BEG*00*SA*PO1**20260901~"                   \
+    "PO1*1*3*EA***VN*A~CTT*1~SE*5*0001~GE*1*9~IEA*1*" number "~"
+
+Test(inbound, acknowledges_x12) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.acknowledge = {.x12 = ACKNOWLEDGE_X12_997, .ta1 = true}});
+    document(&bench, X12("000000007") X12("000000008"), 50, NULL);
+    cr_assert_eq(bench.end.published, 2, "%s", bench.findings);
+    world_await(&bench.world, 4);
+    cr_assert_eq(counter_get(&bench.counters.acknowledgements), 2);
+    const char *line = acknowledgement(&bench, "TA1*000000008");
+    cr_assert(has(line, "application/EDI-X12") &&
+              has(line, "~ST*997*0001~AK1*PO*9~AK2*850*0001~AK5*A~AK9*A*1*1*1~"));
+    cr_assert(acknowledgement(&bench, "TA1*000000007") != line);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, keeps_few_acknowledgements_at_a_time, .timeout = 120) {
+    struct bench bench;
+    size_t room = 5000 * 400, at = 0;
+    char *text = malloc(room);
+    bench_start(&bench,
+                (struct inbound_options){.topic = "quiet.t", .acknowledge = {.edifact = ACKNOWLEDGE_ALWAYS}});
+    for (unsigned i = 0; i < 5000; i++)
+        at += (size_t)snprintf(text + at, room - at,
+                               "UNB+UNOC:3+S+R+260901:0605+R%u'UNH+1+ORDERS:D:03A:UN'BGM+220+P%u+9'"
+                               "DTM+137:20260101:102'LIN+1++A:VP'QTY+21:1'UNS+S'UNT+7+1'UNZ+1+R%u'",
+                               i, i, i);
+    document(&bench, text, 65536, NULL);
+    free(text);
+    cr_assert_eq(bench.end.published, 5000, "%.1000s", bench.findings);
+    world_await(&bench.world, 5000);
+    cr_assert_eq(counter_get(&bench.counters.acknowledgements), 5000);
+    cr_assert(bench.again > 0);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
 /* ---- making one ---- */
 
 Test(inbound, says_what_is_wrong_with_its_options) {
