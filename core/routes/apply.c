@@ -1,5 +1,6 @@
 #include "core/routes/apply.h"
 
+#include "codecs/erp/event.h"
 #include "codecs/erp/json.h"
 #include "codecs/erp/model.h"
 #include "codecs/event/attributes.h"
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TYPE_BYTES      256
 #define ATTRIBUTE_HOPS  "routehops"
 #define ATTRIBUTE_CAUSE "causationid"
 
@@ -26,36 +28,19 @@ static bool fail(char *why, size_t why_bytes, const char *text) {
 
 /* ---- an event's data as JSON ---- */
 
-/* The type's short name in a type URL: .../roundhouse.erp.v1.Order. */
-static const ProtobufCMessageDescriptor *canonical(const struct field *any, struct field *value) {
+/* The canonical message that a type URL names: .../roundhouse.erp.v1.Order. NULL: none. */
+static const ProtobufCMessageDescriptor *canonical(const uint8_t *url, size_t length) {
     static const char package[] = "/roundhouse.erp.v1.";
-    struct field field, url = {0};
-    const uint8_t *end = any->data + any->length;
-    *value = (struct field){.data = end};
-    for (const uint8_t *p = any->data; p < end;) {
-        p = field_read(p, end, &field);
-        if (p == NULL)
-            return NULL;
-        if (field.number == ANY_TYPE_URL)
-            url = field;
-        if (field.number == ANY_VALUE)
-            *value = field;
-    }
-    const uint8_t *at = url.length > 0 ? memmem(url.data, url.length, package, sizeof package - 1) : NULL;
+    const uint8_t *at = length > 0 ? memmem(url, length, package, sizeof package - 1) : NULL;
     if (at == NULL)
         return NULL;
     at += sizeof package - 1;
-    return model_event((const char *)at, (size_t)(url.data + url.length - at));
+    return model_event((const char *)at, (size_t)(url + length - at));
 }
 
-static bool proto_add(const struct field *any, struct bytes *out, char *why, size_t why_bytes) {
-    struct field value;
-    const ProtobufCMessageDescriptor *descriptor = canonical(any, &value);
-    if (descriptor == NULL) {
-        bytes_text(out, "null");
-        return true;
-    }
-    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, value.length, value.data);
+static bool message_text(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data, size_t length,
+                         struct bytes *out, char *why, size_t why_bytes) {
+    ProtobufCMessage *message = protobuf_c_message_unpack(descriptor, NULL, length, data);
     if (message == NULL)
         return fail(why, why_bytes, "its data is not the message that it says");
     erp_json_write(message, out);
@@ -63,10 +48,44 @@ static bool proto_add(const struct field *any, struct bytes *out, char *why, siz
     return true;
 }
 
+static bool proto_add(const struct field *any, struct bytes *out, char *why, size_t why_bytes) {
+    struct field field, url = {0}, value = {.data = any->data};
+    for (const uint8_t *p = any->data, *end = p + any->length; p < end;) {
+        p = field_read(p, end, &field);
+        if (p == NULL)
+            return fail(why, why_bytes, "it is no event");
+        if (field.number == ANY_TYPE_URL)
+            url = field;
+        if (field.number == ANY_VALUE)
+            value = field;
+    }
+    const ProtobufCMessageDescriptor *descriptor = canonical(url.data, url.length);
+    if (descriptor != NULL)
+        return message_text(descriptor, value.data, value.length, out, why, why_bytes);
+    bytes_text(out, "null");
+    return true;
+}
+
+/* A canonical message that came over JSON or HTTP: its bytes are binary data, and the schema says what it is.
+ */
+static const ProtobufCMessageDescriptor *schema_of(const uint8_t *event, size_t length,
+                                                   const struct attribute *type) {
+    static const char protobuf[] = "application/protobuf";
+    struct attribute schema;
+    if (type->length != sizeof protobuf - 1 || memcmp(type->data, protobuf, type->length) != 0 ||
+        !attribute_find(event, length, "dataschema", &schema))
+        return NULL;
+    return canonical(schema.data, schema.length);
+}
+
 static bool text_add(const uint8_t *event, size_t length, const struct field *data, struct bytes *out,
                      char *why, size_t why_bytes) {
     struct attribute type;
     bool typed = attribute_find(event, length, "datacontenttype", &type);
+    const ProtobufCMessageDescriptor *descriptor =
+        typed && data->number == EVENT_BINARY ? schema_of(event, length, &type) : NULL;
+    if (descriptor != NULL)
+        return message_text(descriptor, data->data, data->length, out, why, why_bytes);
     bool json = typed ? media_json((const char *)type.data, type.length) : data->number == EVENT_TEXT;
     const char *fault = json ? json_text_fault((const char *)data->data, data->length, false) : NULL;
     if (json && fault == NULL)
@@ -284,17 +303,65 @@ static char *id_make(const struct rule *rule, const struct apply_part *part, uin
     return length < 0 ? NULL : id;
 }
 
-static void extensions_add(const struct ruleset *set, const struct apply_part *part, bool quarantine,
-                           const uint8_t *cause, size_t cause_length, const struct attribute *cause_id,
-                           struct bytes *out) {
-    const struct rule *rule = &set->rules[part->rule];
+static void extensions_add(const struct rule *rule, bool quarantine, const uint8_t *cause,
+                           size_t cause_length, const struct attribute *cause_id, struct bytes *out) {
     compose_attribute(out, ATTRIBUTE_CAUSE, VALUE_STRING, cause_id->data, cause_id->length);
     compose_number(out, ATTRIBUTE_HOPS, VALUE_INTEGER, apply_hops(cause, cause_length) + 1);
-    if (quarantine) {
-        compose_attribute(out, "quarantinereason", VALUE_STRING, rule->quarantine, strlen(rule->quarantine));
-        compose_attribute(out, "quarantinerule", VALUE_STRING, rule->name, strlen(rule->name));
+    if (!quarantine)
+        return;
+    compose_attribute(out, "quarantinereason", VALUE_STRING, rule->quarantine, strlen(rule->quarantine));
+    compose_attribute(out, "quarantinerule", VALUE_STRING, rule->name, strlen(rule->name));
+}
+
+static void message_add(const ProtobufCMessage *message, struct bytes *out) {
+    char url[TYPE_BYTES];
+    struct bytes any = {0};
+    size_t size = protobuf_c_message_get_packed_size(message);
+    uint8_t *packed = malloc(size + 1);
+    (void)snprintf(url, sizeof url, "type.googleapis.com/%s", message->descriptor->name);
+    if (packed != NULL) {
+        (void)protobuf_c_message_pack(message, packed);
+        bytes_field(&any, ANY_TYPE_URL, url, strlen(url));
+        bytes_field(&any, ANY_VALUE, packed, size);
+        compose_attribute(out, "datacontenttype", VALUE_STRING, "application/protobuf", 20);
+        compose_attribute(out, "dataschema", VALUE_URI, url, strlen(url));
+        bytes_field(out, EVENT_PROTO, any.data, any.length);
     }
-    if (part->text != NULL) {
+    out->failed |= packed == NULL || any.failed;
+    bytes_free(&any);
+    free(packed);
+}
+
+/* What an event is made of, beside its cause. */
+struct making {
+    struct arena arena;
+    ProtobufCMessage *message; /* in the arena; NULL: it is none */
+    char type[TYPE_BYTES];     /* "": as it was */
+};
+
+static bool making_begin(struct making *making, const struct rule *rule, const struct apply_part *part,
+                         char *why, size_t why_bytes) {
+    char error[ERP_JSON_ERROR_BYTES];
+    if (rule->type != NULL)
+        (void)snprintf(making->type, sizeof making->type, "%s", rule->type);
+    if (rule->message == NULL || part->text == NULL)
+        return true;
+    making->message = erp_json_read(model_event(rule->message, strlen(rule->message)), part->text,
+                                    strlen(part->text), &making->arena, error);
+    if (making->message == NULL) {
+        (void)snprintf(why, why_bytes, "what rule %s makes is no %s: %s", rule->name, rule->message, error);
+        return false;
+    }
+    if (rule->type == NULL)
+        (void)snprintf(making->type, sizeof making->type, "%s.v1", erp_type(making->message));
+    return true;
+}
+
+static void data_add(const struct making *making, const struct apply_part *part, const uint8_t *cause,
+                     size_t cause_length, struct bytes *out) {
+    if (making->message != NULL) {
+        message_add(making->message, out);
+    } else if (part->text != NULL) {
         compose_attribute(out, "datacontenttype", VALUE_STRING, "application/json", 16);
         bytes_field(out, EVENT_TEXT, part->text, strlen(part->text));
     } else {
@@ -309,19 +376,26 @@ uint8_t *apply_event(const struct ruleset *set, const struct apply_part *part, u
     struct leaving leaving = {.data = part->text != NULL,
                               .quarantine = rule->quarantine != NULL && target == rule->targets_count - 1};
     struct attribute cause_id = {0};
+    struct making making = {0};
     struct bytes bare = {0}, out = {0};
     struct fault fault = {.text = "it is no event"};
     uint8_t *event = NULL;
+    if (!making_begin(&making, rule, part, why, why_bytes)) {
+        arena_free(&making.arena);
+        return NULL;
+    }
     bool right = attribute_find(cause, cause_length, "id", &cause_id);
     char *own = right ? id_make(rule, part, target, &cause_id, id) : NULL;
     right = own != NULL && event_copy(cause, cause_length, leave, &leaving, &bare) &&
-            required_copy(&bare, own, rule->type, &out);
+            required_copy(&bare, own, making.type[0] != '\0' ? making.type : NULL, &out);
     if (right) {
-        extensions_add(set, part, leaving.quarantine, cause, cause_length, &cause_id, &out);
+        extensions_add(rule, leaving.quarantine, cause, cause_length, &cause_id, &out);
+        data_add(&making, part, cause, cause_length, &out);
         right = compose_done(&out, &event, length, &fault);
     } else {
         bytes_free(&out);
     }
+    arena_free(&making.arena);
     bytes_free(&bare);
     free(own);
     if (!right)

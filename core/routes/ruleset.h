@@ -31,7 +31,9 @@ struct ruleset_table {
 
 struct rule {
     char *name;
-    char *when, *split, *map, *type; /* NULL: always; not split; as it is; as it was */
+    char *when, *split, *map; /* NULL: always; not split; as it is */
+    char *message;            /* what it makes is canonical, of this kind; NULL: JSON of any shape */
+    char *type;               /* NULL: the canonical one, or as it was */
     struct config_texts topics;
     char *mailbox;
     char *quarantine; /* the reason */

@@ -1,4 +1,5 @@
 /* ruleset_settle.c: what must hold between the keys of a file of rules, and what they name. */
+#include "codecs/erp/model.h"
 #include "core/base/topic.h"
 #include "core/config/mistakes.h"
 #include "core/routes/ruleset_parts.h"
@@ -66,8 +67,16 @@ static bool target_add(struct ruleset_reading *reading, struct rule *rule, char 
     return true;
 }
 
-static bool targets_settle(struct ruleset_reading *reading, struct rule *rule) {
+static bool rule_settle(struct ruleset_reading *reading, struct rule *rule) {
     char *topic = NULL;
+    if (rule->message != NULL && model_event(rule->message, strlen(rule->message)) == NULL)
+        config_mistake_add(reading->walk.mistakes, rule->line, rule->column,
+                           "rule %s: there is no canonical message \"%.60s\"; MAPPING.md lists them",
+                           rule->name, rule->message);
+    if (rule->message != NULL && rule->split == NULL && rule->map == NULL && rule->merge_key == NULL)
+        config_mistake_add(reading->walk.mistakes, rule->line, rule->column,
+                           "rule %s makes nothing new; add split, map or merge, or take message out",
+                           rule->name);
     for (uint32_t i = 0; i < rule->topics.count; i++)
         if (!target_add(reading, rule, strdup(rule->topics.list[i])))
             return false;
@@ -179,7 +188,7 @@ void ruleset_settle(struct ruleset_reading *reading) {
         refuse_at(reading, "rules", "this is missing; write %s", ruleset_schema.example("rules"));
     bool memory = tables_settle(reading);
     for (uint32_t i = 0; memory && i < set->rules_count; i++)
-        memory = targets_settle(reading, &set->rules[i]);
+        memory = rule_settle(reading, &set->rules[i]);
     if (!memory)
         config_mistake_add(reading->walk.mistakes, 1, 1, "there is no memory left to read the file");
     else if (reading->walk.mistakes->count == 0)

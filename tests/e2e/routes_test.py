@@ -1,5 +1,6 @@
 """Rules of `routes.d`: checked and tried by the command line, and at work on a real router."""
 
+import base64
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import wire
 from wire import ce, pb
 
 EXAMPLES = os.path.join(wire.ROOT, "examples", "routes.d")
+ORDER = os.path.join(wire.ROOT, "tests", "data", "edifact", "smooks__ORDERS_D.03B_Interchange.txt")
 JOURNAL = 'journal: { dir: "journal" }\nlogs: { data: 8MiB }\n'
 
 
@@ -125,6 +127,45 @@ def gather(client, count):
         if frame.WhichOneof("body") == "event":
             found.append(frame.event)
     return found
+
+
+CANONICAL = """
+on: [erp.order.>]
+match: all
+rules:
+  - { name: as-it-is, when: '.header.id == "BKOD99"', then: { topics: kept } }
+  - name: lines
+    split: ". as $order | .lines[] | $order + {lines: [.]} | .header.id += \\"-\\" + .lines[0].id"
+    message: Order
+    then: { topics: lines }
+"""
+
+
+def ce_json_data(line):
+    return base64.b64decode(json.loads(line)["event"]["data_base64"])
+
+
+def test_a_legacy_file_is_split_by_line(router, run, spawn, tmp_path):
+    (tmp_path / "canonical.yaml").write_text(CANONICAL)
+    made = router()
+    with made.client() as client:
+        client.subscribe("kept", "lines")
+        rules = Rules(spawn, made, tmp_path / "canonical.yaml")
+        events = run("convert", "-q", "--to", "events", ORDER).stdout
+        assert run("pub", "--server", made.address, "--format", "ndjson", input=events).returncode == 0
+        original = run("convert", "-q", "--to", "json", ORDER).stdout
+        lines = json.loads(original)["lines"]
+        found = [(event.topic, ce.CloudEvent.FromString(event.event)) for event in gather(client, 1 + len(lines))]
+        kept = [event for topic, event in found if topic == "kept"]
+        parts = [event for topic, event in found if topic == "lines"]
+        assert len(lines) > 1 and len(kept) == 1 and len(parts) == len(lines)
+        assert kept[0].binary_data == ce_json_data(events)  # as it was published
+        for event in kept + parts:
+            assert event.attributes["dataschema"].ce_uri == "type.googleapis.com/roundhouse.erp.v1.Order"
+            assert event.type == "erp.order.created.v1" and event.attributes["routehops"].ce_integer == 1
+        assert [event.id.rsplit("/", 2)[1:] for event in parts] == [["lines", str(n + 1)] for n in range(len(lines))]
+        assert all(b"BKOD99-" + line["id"].encode() in event.proto_data.value for event, line in zip(parts, lines))
+        rules.stop()
 
 
 def test_what_belongs_together_is_merged(router, spawn):

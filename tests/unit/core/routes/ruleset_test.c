@@ -290,6 +290,24 @@ Test(ruleset, data_that_is_no_json_is_text_or_null) {
     LEAKS_NONE();
 }
 
+Test(ruleset, what_a_rule_makes_can_be_canonical) {
+    static const char rules[] =
+        "on: a.b\nrules: [ { name: r, message: Order, split: '.l[] | {header: {id: .}, lines: []}', "
+        "then: { topics: x } } ]\n";
+    cr_expect_str_eq(tries(rules, EVENT(",\"data\":{\"l\":[\"o1\",\"o2\"]}"), NULL), "");
+    cr_expect(came_count == 2 && strstr(came[1], "\"type\":\"erp.order.created.v1\"") &&
+                  strstr(came[1], "\"data\":{\"header\":{\"id\":\"o2\"}}") &&
+                  strstr(came[1], "\"dataschema\":\"type.googleapis.com/roundhouse.erp.v1.Order\""),
+              "%s", came[1]);
+    cr_expect_str_eq(tries(rules, EVENT(",\"data\":{\"l\":[{}]}"), NULL),
+                     "what rule r makes is no Order: this is no string: `id`");
+    REFUSES("on: a\nrules: [ { name: r, message: Ordr, map: ., then: { topics: x } } ]\n",
+            "2:10 rule r: there is no canonical message \"Ordr\"");
+    REFUSES("on: a\nrules: [ { name: r, message: Order, then: { topics: x } } ]\n",
+            "2:10 rule r makes nothing new");
+    LEAKS_NONE();
+}
+
 Test(ruleset, a_rule_that_fails_is_named) {
     cr_expect_str_eq(tries("on: a.b\nrules: [ { name: r, when: .a.b, then: { topics: x } } ]\n",
                            EVENT(",\"data\":{\"a\":1}"), NULL),
