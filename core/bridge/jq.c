@@ -402,7 +402,7 @@ static void frames_sent(struct jq *jq, size_t sent) {
     }
     if (jq->unsent != NULL && &jq->unsent->place == jq->jobs.next && jq->unsent_done == 0)
         jq->deadline_ns = input_deadline(jq); /* it was idle */
-    while (sent > 0) {
+    while (sent > 0 && jq->unsent != NULL) {
         size_t left = jq->unsent->frame_length - jq->unsent_done;
         if (sent < left) {
             jq->unsent_done += sent;

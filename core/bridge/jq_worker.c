@@ -77,14 +77,14 @@ static bool limit(__rlimit_resource_t resource, rlim_t most) {
 
 /* What the process has mapped before it reads anything, in bytes; 0: not known. */
 static uint64_t mapped(void) {
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
+    char text[64] = "";
+    FILE *file = fopen("/proc/self/statm", "re"); /* pages in all, then of several kinds */
     if (file != NULL) {
-        if (fscanf(file, "%lu", &pages) != 1)
-            pages = 0;
+        if (fgets(text, sizeof text, file) == NULL)
+            text[0] = '\0';
         (void)fclose(file);
     }
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 /* From here on no file can be opened: what is open are the socket and /dev/null. */
@@ -173,6 +173,12 @@ static void compile_error(void *user, jv message) {
     jv_free(message);
 }
 
+/* `debug` says nothing to anybody; jq 1.6 leaves who is told to chance. */
+static void debug_message(void *unused, jv message) {
+    (void)unused;
+    jv_free(message);
+}
+
 /* One JSON text. Invalid with a message otherwise. */
 static jv parse(const char *text, size_t length) {
     struct jv_parser *parser = jv_parser_new(0);
@@ -209,6 +215,7 @@ static void compile(struct worker *worker, const char *variables, size_t variabl
     jq_util_input_set_parser(inputs, jv_parser_new(0), 0);
     jq_set_nomem_handler(worker->jq, worker_memory, NULL);
     jq_set_error_cb(worker->jq, compile_error, worker);
+    jq_set_debug_cb(worker->jq, debug_message, NULL);
     jq_set_input_cb(worker->jq, jq_util_input_next_input_cb, inputs);
     jq_set_attr(worker->jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
     if (!jq_compile_args(worker->jq, program, names) && worker->errors.used == 0) {
