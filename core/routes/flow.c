@@ -160,24 +160,22 @@ static void on_settled(void *user, int code, const char *text) {
 
 static void pump(void *user) {
     struct flow *flow = user;
-    for (struct list *place; (place = flow->waiting.next) != &flow->waiting;) {
+    for (struct list *place; (place = list_take(&flow->waiting)) != NULL;) {
         struct sending *sending = LIST_OF(place, struct sending, place);
         int result = port_publish(flow->port, sending->topic, strlen(sending->topic), sending->event,
                                   sending->length, on_settled, sending);
-        if (result == -EAGAIN) {
-            port_on_room(flow->port, pump, flow);
+        if (result == 0) {
+            list_add(&flow->flying, place);
+        } else if (result == -EAGAIN || result == -ENOMEM) {
+            list_add(flow->waiting.next, place); /* as the first one again */
+            if (result == -EAGAIN)
+                port_on_room(flow->port, pump, flow);
+            else
+                again_later(flow);
             return;
-        }
-        if (result == -ENOMEM) {
-            again_later(flow);
-            return;
-        }
-        if (result != 0) {
+        } else {
             sending_end(sending, false, port_error(flow->port));
-            continue;
         }
-        list_remove(place);
-        list_add(&flow->flying, place);
     }
 }
 
@@ -491,10 +489,10 @@ void flow_free(struct flow *flow) {
     port_free(flow->port);
     sendings_free(&flow->waiting);
     sendings_free(&flow->flying);
-    while (!list_empty(&flow->groups))
-        group_free(LIST_OF(flow->groups.next, struct group, place));
-    while (!list_empty(&flow->opens))
-        open_free(LIST_OF(flow->opens.next, struct open, place));
+    for (struct list *place; (place = list_take(&flow->groups)) != NULL;)
+        group_free(LIST_OF(place, struct group, place));
+    for (struct list *place; (place = list_take(&flow->opens)) != NULL;)
+        open_free(LIST_OF(place, struct open, place));
     if (flow->extend != NULL)
         event_free(flow->extend);
     if (flow->again != NULL)

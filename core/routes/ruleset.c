@@ -210,7 +210,7 @@ struct ruleset *ruleset_read(const char *path, struct config_mistakes *mistakes)
     } else {
         config_mistake_add(mistakes, 0, 0, "there is no memory left to read the file");
     }
-    if (reading != NULL && mistakes->count == 0 && set->program == NULL)
+    if (reading != NULL && set != NULL && mistakes->count == 0 && set->program == NULL)
         no_memory(reading);
     free(reading);
     if (mistakes->count == 0)

@@ -121,8 +121,7 @@ static const char *text_wrong(const struct ruleset *set, const char *text, char 
     const char *define = set->define != NULL && text != set->define ? set->define : "";
     char *program = NULL, all[400] = "";
     bool is_define = text == set->define;
-    unsigned line = 0;
-    int skip = 0;
+    static const char at[] = "line ";
     if (asprintf(&program, "%s\n. as $event | . as $data | (%s\n%s)", define, text, is_define ? "." : "") < 0)
         return "there is no memory left";
     struct jq_options options = {.name = set->path, .program = program, .variables = set->variables};
@@ -133,9 +132,11 @@ static const char *text_wrong(const struct ruleset *set, const char *text, char 
         return NULL;
     }
     all[strcspn(all, "\n")] = '\0';
-    uint32_t before = lines(define) + 1;
-    if (sscanf(all, "line %u: %n", &line, &skip) == 1 && skip > 0 && line > before)
-        (void)snprintf(why, 400, "line %u: %s", line - before, all + skip);
+    char *said = all;
+    unsigned long before = lines(define) + 1,
+                  line = strncmp(all, at, sizeof at - 1) == 0 ? strtoul(all + sizeof at - 1, &said, 10) : 0;
+    if (line > before)
+        (void)snprintf(why, 400, "%s%lu%s", at, line - before, said);
     else
         (void)snprintf(why, 400, "%s", all);
     return why;
