@@ -43,7 +43,8 @@ bool file_name_check(const char *template, char *why, size_t why_bytes) {
     }
     for (const char *p = template; *p != '\0'; p++) {
         size_t length = *p == '{' ? strcspn(p + 1, "}") : 0;
-        if (*p == '/' || *p == '}' || (*p == '{' && !known(variable_find(p + 1, length)))) {
+        if (*p == '/' || *p == '}' ||
+            (*p == '{' && (p[length + 1] != '}' || !known(variable_find(p + 1, length))))) {
             (void)snprintf(why, why_bytes,
                            *p == '/' ? "file_name: a name has no slash: %.60s"
                                      : "file_name: the parts are {type}, {subject}, {source}, {id}, {time}, "
@@ -89,7 +90,10 @@ static const char *extension(const uint8_t *event, size_t length) {
     char text[128];
     if (!attribute_find(event, length, "datacontenttype", &type) || type.data == NULL)
         return "bin";
-    (void)snprintf(text, sizeof text, "%.*s", (int)strcspn((const char *)type.data, ";"), type.data);
+    const uint8_t *parameters = memchr(type.data, ';', type.length);
+    size_t bytes = parameters != NULL ? (size_t)(parameters - type.data) : type.length;
+    (void)snprintf(text, sizeof text, "%.*s", (int)(bytes < sizeof text ? bytes : sizeof text - 1),
+                   type.data);
     if (media_json((const char *)type.data, type.length))
         return "json";
     for (size_t i = 0; i < sizeof known_types / sizeof *known_types; i++)
