@@ -347,6 +347,7 @@ Test(webhook, sends_nothing_without_consent) {
     static const char *const answers[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", /* a status is no consent */
         "HTTP/1.1 204 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nWebHook-Allowed-Rate: *\r\nContent-Length: 0\r\n\r\n",
         CONSENT "other.example.com\r\nWebHook-Allowed-Rate: *\r\nContent-Length: 0\r\n\r\n",
         CONSENT "*\r\nContent-Length: 0\r\n\r\n", /* a rate was asked for */
         CONSENT "*\r\nWebHook-Allowed-Rate: 0\r\nContent-Length: 0\r\n\r\n",
