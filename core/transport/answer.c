@@ -59,12 +59,18 @@ bool answer_body(struct answer *answer, const void *bytes, size_t length, uint64
 
 /* ---- what it means ---- */
 
-enum meaning answer_meaning(const struct answer *answer, CURLcode code, bool retry_after) {
+/* Whether nobody has answered where the redirect led; else it led nowhere, or was one too many. */
+static bool lost_on_the_way(CURLcode code) {
+    return code != CURLE_OK && code != CURLE_TOO_MANY_REDIRECTS && code != CURLE_UNSUPPORTED_PROTOCOL &&
+           code != CURLE_URL_MALFORMAT;
+}
+
+enum meaning answer_meaning(struct answer *answer, CURLcode code, bool retry_after, bool follows) {
+    if (follows && answer->status >= 300 && answer->status < 400 && lost_on_the_way(code))
+        answer->whole = false;
     uint32_t status = answer->whole ? answer->status : 0;
     if (status >= 200 && status < 300)
         return MEANS_DONE;
-    if (code == CURLE_TOO_MANY_REDIRECTS)
-        return MEANS_REFUSE;
     switch (status) {
     case 0:
     case 408:

@@ -37,7 +37,9 @@ enum meaning {
     MEANS_REFUSE, /* this event will never be taken */
     MEANS_GONE,   /* nothing will */
 };
-enum meaning answer_meaning(const struct answer *answer, CURLcode code, bool retry_after);
+/* `follows`: redirects are followed, so that one which is left to be seen led to no answer; then it counts as
+ * none. */
+enum meaning answer_meaning(struct answer *answer, CURLcode code, bool retry_after, bool follows);
 
 /* Why, in a sentence of valid UTF-8: the status and the beginning of the text, or what happened instead.
  * `error` is libcurl's own, `secret` is left out where the text repeats it; both may be NULL. */

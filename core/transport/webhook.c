@@ -271,7 +271,7 @@ static void on_done(void *user, CURL *easy, CURLcode code) {
     bool probe = lane->probe;
     hook->inside = true;
     const uint64_t after_ms = retry_after_ms(lane);
-    enum meaning meaning = answer_meaning(&lane->answer, code, after_ms > 0);
+    enum meaning meaning = answer_meaning(&lane->answer, code, after_ms > 0, hook->options.redirects > 0);
     if (UNLIKELY(meaning != MEANS_DONE || !parcel))
         answer_reason(&lane->answer, lane->error[0] ? lane->error : hook->curl->easy_strerror(code),
                       hook->options.token_file ? hook->token.text : NULL, reason);

@@ -200,6 +200,40 @@ Test(webhook, follows_redirects_where_it_may) {
     rig_give_plain(rig, 3);
     rig_run_verdicts(rig, 3);
     cr_assert_eq(rig->verdicts[2].kind, VERDICT_REFUSE, "%s", rig->verdicts[2].reason);
+    rig->user = (void *)(uintptr_t) "http://127.0.0.1:1/";
+    rig_give_plain(rig, 4);
+    rig_run_verdicts(rig, 4);
+    cr_assert_eq(rig->verdicts[3].kind, VERDICT_RETRY, "%s", rig->verdicts[3].reason);
+    cr_assert(strstr(rig->verdicts[3].reason, "no answer: "), "%s", rig->verdicts[3].reason);
+    rig_free(rig);
+}
+
+/* ---- proxies ---- */
+
+static void answer_as_proxy(struct rig *rig, struct call *call) {
+    cr_assert(call_has(call, "CONNECT 127.0.0.1:443 HTTP/1.1\r\n"), "%s", call->text);
+    cr_assert(!call_has(call, "ce-id"), "what is in the request is not for the proxy");
+    call_answer(call, rig->user);
+    call_hang_up(call);
+}
+
+Test(webhook, does_not_take_a_proxys_answer_for_the_targets) {
+    static const char *const answers[] = {"HTTP/1.1 200 Connected\r\n\r\n",
+                                          "HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n",
+                                          "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"};
+    char proxy[64];
+    struct rig *rig = rig_patient();
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%u", rig->port);
+    rig->options.proxy = proxy;
+    rig->options.url = "https://127.0.0.1/in";
+    rig->answer = answer_as_proxy;
+    rig_start(rig);
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        rig->user = (void *)(uintptr_t)answers[i];
+        rig_give_plain(rig, i + 1);
+        rig_run_verdicts(rig, i + 1);
+        cr_assert_eq(rig->verdicts[i].kind, VERDICT_RETRY, "%s", rig->verdicts[i].reason);
+    }
     rig_free(rig);
 }
 
