@@ -86,6 +86,24 @@ bool json_member_next(const char **at, const char *end, struct json_member *memb
     return true;
 }
 
+bool json_element_next(const char **at, const char *end, const char **value, size_t *length) {
+    if (*at >= end || (**at != '[' && **at != ','))
+        return false;
+    bool first = **at == '[';
+    const char *p = json_text_begin(*at + 1, end);
+    if (first && p < end && *p == ']') {
+        *at = p;
+        return false;
+    }
+    *value = p;
+    p = value_end(p, end);
+    *length = (size_t)(p - *value);
+    if (*length == 0)
+        return false;
+    *at = json_text_begin(p, end);
+    return true;
+}
+
 void json_text_add(struct bytes *out, const char *text, size_t n) {
     const char *end = text + n;
     while (text < end) {

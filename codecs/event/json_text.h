@@ -27,6 +27,11 @@ const char *json_text_begin(const char *p, const char *end);
 /* The next member of an object. *at is the object's '{' at first, and is moved on. False at its end. */
 bool json_member_next(const char **at, const char *end, struct json_member *member);
 
+/* The next value of an array, of text that need not be JSON as long as each value is asked about by itself.
+ * *at is the array's '[' at first, and is moved on: to its ']' behind the last value. False at its end, or
+ * where no value stands. */
+bool json_element_next(const char **at, const char *end, const char **value, size_t *length);
+
 /* Adds the text without white space between its parts, so without line breaks. */
 void json_text_add(struct bytes *out, const char *text, size_t n);
 
