@@ -251,6 +251,13 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
 #define JQ_CLOCK_FACTOR      10u               /* by the clock it may take so much more, and a second */
 #define JQ_START_NS          (10u * NS_PER_S)  /* until a process has compiled its program */
 #define JQ_PAUSE_NS_MIN      (10u * NS_PER_MS) /* before one that can not begin is tried again, doubling */
+#define JQ_MEMORY_DEFAULT (256u * MIB) /* of one process, beyond what it has when it begins */
+#define JQ_TIME_DEFAULT   NS_PER_S     /* CPU time for one input */
+#define JQ_CLOCK_FACTOR                                                                                      \
+    10u /* by the clock an input may take so much more than its CPU time, and a second                       \
+         */
+#define JQ_START_NS          (10u * NS_PER_S) /* until a process has compiled its program */
+#define JQ_PAUSE_NS_MIN      (10u * NS_PER_MS) /* before the second start of one that can not begin, doubling */
 #define JQ_PAUSE_NS_MAX      (10u * NS_PER_S)
 #define JQ_WAITING_DEFAULT   1024u
 #define JQ_TEXT_BYTES_MAX    (64u * MIB)  /* an input, all outputs of one, a program, its variables */
@@ -286,3 +293,17 @@ static_assert(JQ_TEXT_BYTES_MAX >= FRAME_BYTES_MAX, "any event's data can be an 
 #define WEBHOOK_RATE_SLACK_NS          (10u * NS_PER_MS) /* a rate is met over so long */
 static_assert(2 * WEBHOOK_EXTEND_MS_DEFAULT * NS_PER_MS <= QUEUE_LEASE_NS_DEFAULT,
               "a lease is extended before it ends");
+/* HTTP in. */
+#define INGEST_CONNECTIONS_DEFAULT 256u         /* open at once; the next ones wait in the backlog */
+#define INGEST_HEADER_BYTES_MAX    (32u * KIB)  /* request line and headers; of each connection */
+#define INGEST_HEADERS_MAX         256u         /* an event has 68 attributes at most */
+#define INGEST_BODY_BYTES_DEFAULT  (16u * MIB)  /* of one request */
+#define INGEST_TOTAL_BYTES_DEFAULT (64u * MIB)  /* bodies of all requests together */
+#define INGEST_BATCH_MAX           10000u       /* events of one request */
+#define INGEST_DOCUMENTS_MAX       64u          /* that wait for one spoke */
+#define INGEST_FEED_BYTES          (64u * KIB)  /* of a document, at once */
+#define INGEST_TURN_BYTES          (512u * KIB) /* of a document, before others have their turn */
+#define INGEST_IDLE_NS_DEFAULT     (60u * NS_PER_S)
+#define INGEST_REQUEST_NS_DEFAULT  (30u * NS_PER_S)
+#define INGEST_ANSWER_NS_DEFAULT   (30u * NS_PER_S)
+#define INGEST_TICK_NS             (100u * NS_PER_MS) /* how often deadlines are looked at */

@@ -31,6 +31,7 @@ struct ingest_options {
     const struct ingest_auth *auth; /* for CloudEvents; NULL: everybody may */
     /* 0: the default, in core/base/limits.h */
     uint64_t body_bytes;  /* of one request */
+    uint64_t event_bytes; /* of one event: what the router takes */
     uint64_t total_bytes; /* of all requests that are being read or answered */
     uint32_t connections;
     uint64_t idle_ns;    /* without a byte, then a connection is closed */

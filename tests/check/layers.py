@@ -69,6 +69,7 @@ LIBRARIES = {
                               "bench", "tests"],
     r"yaml\.h": ["core/config"],
     r"curl/.*": ["core/transport"],
+    r"microhttpd\.h": ["core/transport"],
     r"jq\.h|jv\.h": ["core/bridge"],
     r"expat\.h": ["codecs/xml", "bench"],
     r"openssl/.*": ["codecs/erp", "core/transport", "tests"],
