@@ -42,7 +42,7 @@ class Subject:
         self.protocol = self.protocol or PROTOCOLS[self.kind]
 
 
-ROUNDHOUSE_CONFIG = """listen: {{ native: "127.0.0.1:0", admin: "127.0.0.1:0" }}
+ROUNDHOUSE_CONFIG = """listen: {{ native: "127.0.0.1:0", admin: "127.0.0.1:0", ingest: off }}
 io: {io}
 shards: {{ count: {shards}, cpus: [{cpus}] }}
 limits: {{ connections: 20000 }}

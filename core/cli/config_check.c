@@ -45,8 +45,9 @@ static const char *listener_note(const char *address) {
 }
 
 static void listeners_print(const struct config *config) {
-    printf("listen   native %s%s, admin %s%s\n", config->listen_native, listener_note(config->listen_native),
-           config->listen_admin, listener_note(config->listen_admin));
+    printf("listen   native %s%s, admin %s%s, ingest %s%s\n", config->listen_native,
+           listener_note(config->listen_native), config->listen_admin, listener_note(config->listen_admin),
+           config->listen_ingest, listener_note(config->listen_ingest));
 }
 
 static const char *io_name(enum io_choice io) {

@@ -12,6 +12,7 @@
 #include "core/config/memory.h"
 #include "core/config/value.h"
 #include "core/shard/shard.h"
+#include "core/transport/ingest.h"
 #include "rh_build.h"
 
 #include <errno.h>
@@ -38,6 +39,7 @@ static const char help_text[] =
     "  -c, --config FILE       the sharding config (YAML); check one with: roundhouse config check FILE\n"
     "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
     "      --admin HOST:PORT   health and metrics over HTTP (default 127.0.0.1:4480; off = none)\n"
+    "      --ingest HOST:PORT  events and documents in over HTTP (default 127.0.0.1:4481; off = none)\n"
     "      --shards N|auto     worker threads, each with its log (default auto: one per CPU)\n"
     "      --journal DIR       keep events in a journal in this directory, which is made if need be; off = "
     "none\n"
@@ -62,11 +64,14 @@ struct serve {
     char io_reason[TEXT_BYTES];
     int native_fd;
     int admin_fd;
+    int ingest_fd; /* -1: none, or it is the ingest's */
     uint16_t native_port;
     uint16_t admin_port;
+    uint16_t ingest_port; /* 0: off */
     struct serve_journal journal;
     struct shards *shards;
     struct admin *admin;
+    struct ingest *ingest; /* NULL: off */
     uint64_t started_wall_ns;
 };
 
@@ -119,11 +124,12 @@ static int overrides_apply(struct config *config, const struct asked *asked) {
 }
 
 /* From here on in the order of `names`. */
-enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_SHARDS, SERVE_IO, SERVE_JOURNAL };
+enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_INGEST, SERVE_SHARDS, SERVE_IO, SERVE_JOURNAL };
 
 static int option_take(struct asked *asked, int option, const char *value) {
     static const char *const names[][2] = {{"--listen", "listen.native"},
                                            {"--admin", "listen.admin"},
+                                           {"--ingest", "listen.ingest"},
                                            {"--shards", "shards"},
                                            {"--io", "io"},
                                            {"--journal", "journal.dir"}};
@@ -152,6 +158,7 @@ static int options_read(int argc, char **argv, struct config *config) {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"listen", required_argument, NULL, SERVE_LISTEN},
                                             {"admin", required_argument, NULL, SERVE_ADMIN},
+                                            {"ingest", required_argument, NULL, SERVE_INGEST},
                                             {"shards", required_argument, NULL, SERVE_SHARDS},
                                             {"io", required_argument, NULL, SERVE_IO},
                                             {"journal", required_argument, NULL, SERVE_JOURNAL},
@@ -194,6 +201,8 @@ static int listen_on(const char *what, const char *address, uint16_t *port, int 
 static void descriptors_raise(const struct config *config) {
     struct rlimit limit;
     rlim_t need = (rlim_t)config->limits.connections + 256 + 8 * (rlim_t)config->shards;
+    if (strcmp(config->listen_ingest, "off") != 0)
+        need += INGEST_CONNECTIONS_DEFAULT;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
         return;
     limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= need ? need : limit.rlim_max;
@@ -267,12 +276,49 @@ static int admin_begin(struct serve *serve) {
     return CLI_INTERNAL;
 }
 
+/* HOST of "HOST:PORT". */
+static int host_length(const char *address) {
+    const char *colon = strrchr(address, ':');
+    return colon == NULL ? (int)strlen(address) : (int)(colon - address);
+}
+
+/* Where bridges reach the native listener: one that listens everywhere is reached over loopback. */
+static void native_address(const struct serve *serve, char out[CONFIG_ADDRESS_MAX + 8]) {
+    const char *address = serve->config.listen_native;
+    int host = host_length(address);
+    if (strncmp(address, "0.0.0.0:", 8) == 0)
+        (void)snprintf(out, CONFIG_ADDRESS_MAX + 8, "127.0.0.1:%u", serve->native_port);
+    else if (strncmp(address, "[::]:", 5) == 0)
+        (void)snprintf(out, CONFIG_ADDRESS_MAX + 8, "[::1]:%u", serve->native_port);
+    else
+        (void)snprintf(out, CONFIG_ADDRESS_MAX + 8, "%.*s:%u", host, address, serve->native_port);
+}
+
+static int ingest_begin(struct serve *serve) {
+    char native[CONFIG_ADDRESS_MAX + 8], why[TEXT_BYTES];
+    if (serve->ingest_fd < 0)
+        return CLI_OK;
+    native_address(serve, native);
+    struct ingest_options options = {.listener = serve->ingest_fd,
+                                     .server = native,
+                                     .journal = config_journalled(&serve->config),
+                                     .event_bytes = serve->config.limits.frame_bytes};
+    serve->ingest_fd = -1;
+    serve->ingest = ingest_start(&options, why, sizeof why);
+    if (serve->ingest != NULL)
+        return CLI_OK;
+    fprintf(stderr, "roundhouse serve: HTTP in can not start: %s\n", why);
+    return CLI_INTERNAL;
+}
+
 static int listeners_open(struct serve *serve) {
     const struct config *config = &serve->config;
     serve->admin_fd = -1;
     int status = listen_on("native protocol", config->listen_native, &serve->native_port, &serve->native_fd);
     if (status == CLI_OK && strcmp(config->listen_admin, "off") != 0)
         status = listen_on("admin", config->listen_admin, &serve->admin_port, &serve->admin_fd);
+    if (status == CLI_OK && strcmp(config->listen_ingest, "off") != 0)
+        status = listen_on("HTTP in", config->listen_ingest, &serve->ingest_port, &serve->ingest_fd);
     return status;
 }
 
@@ -283,12 +329,6 @@ static int io_choose_body(struct serve *serve) {
     fprintf(stderr, "roundhouse serve: io_uring can not be had (%s). Use --io auto or --io epoll\n",
             serve->io_reason);
     return CLI_UNAVAILABLE;
-}
-
-/* HOST of "HOST:PORT". */
-static int host_length(const char *address) {
-    const char *colon = strrchr(address, ':');
-    return colon == NULL ? (int)strlen(address) : (int)(colon - address);
 }
 
 static void size_print(char *out, size_t size, uint64_t bytes) {
@@ -307,13 +347,17 @@ static void ready_print(const struct serve *serve) {
     if (serve->admin_fd >= 0)
         snprintf(admin, sizeof admin, "%.*s:%u", host_length(config->listen_admin), config->listen_admin,
                  serve->admin_port);
-    char disk[32] = "";
+    char disk[32] = "", ingest[CONFIG_ADDRESS_MAX + 16] = "";
     size_print(log, sizeof log, config->log_data_bytes);
     if (config_journalled(config))
         snprintf(disk, sizeof disk, " disk_logs=%u", config->journal_logs);
-    int written = dprintf(STDOUT_FILENO, "ready native=%.*s:%u admin=%s shards=%u io=%s log=%s%s (%s)\n",
-                          host_length(config->listen_native), config->listen_native, serve->native_port,
-                          admin, config->shards, io_body_name(serve->body), log, disk, serve->io_reason);
+    if (serve->ingest != NULL)
+        snprintf(ingest, sizeof ingest, " ingest=%.*s:%u", host_length(config->listen_ingest),
+                 config->listen_ingest, serve->ingest_port);
+    int written =
+        dprintf(STDOUT_FILENO, "ready native=%.*s:%u admin=%s shards=%u io=%s log=%s%s%s (%s)\n",
+                host_length(config->listen_native), config->listen_native, serve->native_port, admin,
+                config->shards, io_body_name(serve->body), log, disk, ingest, serve->io_reason);
     if (written < 0) /* nobody waits for it any more; the router serves others */
         logfmt(LOGFMT_WARN, "the ready line could not be written to standard output", "error=\"%s\"",
                strerror(errno));
@@ -333,11 +377,16 @@ static int serve_start(struct serve *serve) {
         status = shards_begin(serve);
     if (status == CLI_OK)
         status = admin_begin(serve);
+    if (status == CLI_OK)
+        status = ingest_begin(serve);
     return status;
 }
 
 /* Also what a start that failed has made. */
 static int serve_end(struct serve *serve, uint64_t *cut) {
+    ingest_stop(serve->ingest); /* a client of the shards */
+    if (serve->ingest_fd >= 0)
+        close(serve->ingest_fd);
     *cut = serve->shards != NULL ? shards_stop(serve->shards) : 0;
     if (serve->admin != NULL)
         admin_stop(serve->admin);
@@ -386,6 +435,7 @@ int serve_command(int argc, char **argv) {
     if (serve == NULL)
         return CLI_INTERNAL;
     serve->started_wall_ns = clock_wall_ns();
+    serve->ingest_fd = -1;
     int status = options_read(argc, argv, &serve->config);
     if (status != CLI_OK) {
         free(serve);

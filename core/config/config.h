@@ -30,7 +30,7 @@ struct config_limits {
 struct config {
     char listen_native[CONFIG_ADDRESS_MAX]; /* listen.native, "HOST:PORT", numeric */
     char listen_admin[CONFIG_ADDRESS_MAX];  /* listen.admin; "off" = none */
-    char listen_ingest[CONFIG_ADDRESS_MAX]; /* listen.ingest: checked, not used yet */
+    char listen_ingest[CONFIG_ADDRESS_MAX]; /* listen.ingest */
     bool listen_public; /* a listener is not on loopback, and listen.public asked for it */
     enum io_choice io;  /* io */
     uint32_t shards;    /* shards.count; auto: CPUs of the affinity mask, bounded by the cgroup quota */
@@ -80,7 +80,7 @@ struct config_mistakes {
 void config_defaults(struct config *config);
 /* Parses `text` over the defaults. true = usable. Unknown keys, duplicate keys, wrong types, out-of-range
  * values, an incomplete or overlapping slot map, listeners off loopback without `listen.public: true`: each
- * is a mistake. `listen.ingest` is known and checked, and not used yet. */
+ * is a mistake. */
 bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes);
 /* Reads the file and parses it; negative errno when it can not be read, 0 otherwise (then look at
  * mistakes->count). At most CONFIG_FILE_BYTES_MAX. */

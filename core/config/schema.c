@@ -15,7 +15,7 @@ const struct config_row config_rows[] = {
     {"listen.admin", CONFIG_ADDRESS, CONFIG_OFF, AT(listen_admin), NO, 0, 0,
      "127.0.0.1:4480", "restart", "HTTP for health and metrics", NULL},
     {"listen.ingest", CONFIG_ADDRESS, CONFIG_OFF, AT(listen_ingest), NO, 0, 0,
-     "127.0.0.1:4481", "restart", "reserved: checked, and nothing listens there yet", NULL},
+     "127.0.0.1:4481", "restart", "HTTP for events and documents that come in", NULL},
     {"listen.public", CONFIG_BOOL, 0, AT(public_asked), NO, 0, 0,
      "false", "restart", "true allows addresses that other machines reach; nobody is asked for a password", NULL},
     {"io", CONFIG_IO, 0, AT(io), NO, 0, 0,

@@ -148,15 +148,6 @@ static void listeners_differ(struct config_walk *walk, const char *path, const c
                other);
 }
 
-/* Nothing listens there in this version: an address that nobody has written stands in nobody's way. What the
- * file had is not known to the command line, so its default counts as not written. */
-static bool ingest_named(const struct config_walk *walk) {
-    const struct config_row *row = &config_rows[config_walk_row(walk, "listen.ingest")];
-    if (walk->tree)
-        return config_walk_found(walk, row->path) && !config_walk_wrong(walk, row->path);
-    return strcmp(walk->config->listen_ingest, row->fallback) != 0;
-}
-
 static void listeners_settle(struct config_walk *walk) {
     struct config *config = walk->config;
     config->listen_public = false;
@@ -166,8 +157,6 @@ static void listeners_settle(struct config_walk *walk) {
         listener_settle(walk, "listen.ingest", config->listen_ingest);
     }
     listeners_differ(walk, "listen.admin", config->listen_admin, "listen.native", config->listen_native);
-    if (!ingest_named(walk))
-        return;
     listeners_differ(walk, "listen.ingest", config->listen_ingest, "listen.native", config->listen_native);
     listeners_differ(walk, "listen.ingest", config->listen_ingest, "listen.admin", config->listen_admin);
 }

@@ -15,7 +15,7 @@ import urllib.request
 
 READY = re.compile(r"ready native=(\S+) admin=(\S+) shards=(\d+) io=(\S+) log=(\S+)")
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for loopback
-CONFIG = 'listen: { native: "127.0.0.1:0", admin: "127.0.0.1:0" }\n'
+CONFIG = 'listen: { native: "127.0.0.1:0", admin: "127.0.0.1:0", ingest: off }\n'
 
 
 class Trouble(Exception):

@@ -285,7 +285,8 @@ MISTAKES |= {("serve", "--quiet=x"): "'--quiet=x': this option takes no value", 
 
 
 MISTAKES |= {("serve", "--shards", "1", "--listen", "127.0.0.1:4480", "--io", "auto"): "--listen 127.0.0.1:4480: listen.admin",
-             ("serve", "--listen", "127.0.0.1:1", "--admin", "127.0.0.1:1"): "--admin 127.0.0.1:1: listen.admin: 127.0.0.1:1 is the address of listen.native too"}
+             ("serve", "--listen", "127.0.0.1:1", "--admin", "127.0.0.1:1"): "--admin 127.0.0.1:1: listen.admin: 127.0.0.1:1 is the address of listen.native too",
+             ("serve", "--ingest", "127.0.0.1:4480"): "--ingest 127.0.0.1:4480: listen.ingest: 127.0.0.1:4480 is the address of listen.admin too"}
 
 
 @pytest.mark.parametrize("arguments", MISTAKES, ids=" ".join)
@@ -306,7 +307,7 @@ def test_options_are_held_against_each_other_only_when_all_are_read(router, tmp_
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         native, admin = (f"127.0.0.1:{place.getsockname()[1]}" for place in (one, other))
     config = tmp_path / "swapped.yaml"
-    config.write_text(f'listen: {{ native: "{admin}", admin: "{native}" }}\n')
+    config.write_text(f'listen: {{ native: "{admin}", admin: "{native}", ingest: off }}\n')
     made = router(arguments=["--config", config, "--listen", native, "--admin", admin])
     assert (made.address, made.admin) == (native, admin)
 

@@ -34,7 +34,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-LISTEN = 'listen: { native: "127.0.0.1:0", admin: "127.0.0.1:0" }\n'
+LISTEN = 'listen: { native: "127.0.0.1:0", admin: "127.0.0.1:0", ingest: off }\n'
 BODY_NAMES = {"uring": "io_uring", "uring:oneshot": "io_uring", "epoll": "epoll"}
 
 
@@ -73,6 +73,8 @@ class Router:
         assert found, f"not a ready line: {self.ready!r}; the router said:\n{self.errors()}"
         self.address, self.admin, self.io = found.group(1), found.group(2), found.group(4)
         self.shards = int(found.group(3))
+        ingest = re.search(r" ingest=(\S+)", self.ready)
+        self.ingest = ingest.group(1) if ingest else None
 
     def _ready_line(self):
         """The first line on standard output, nothing before it."""

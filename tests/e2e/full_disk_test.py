@@ -233,7 +233,7 @@ def test_a_stop_while_the_disk_is_full_says_what_it_could_not_write(router, run,
 def test_no_room_for_a_new_journal_is_said_and_leaves_no_trap(router, run, small):
     filler = small_disk.fill(small.path, 1 << 20)
     place = os.path.join(small.path, "j")
-    done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "2", "--journal", place)
+    done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--ingest", "off", "--shards", "2", "--journal", place)
     assert done.returncode == 70 and done.stdout == "", done.stderr
     assert done.stderr.count("\n") == 1 and "No space left on device" in done.stderr and "make room" in done.stderr
     os.unlink(filler)
@@ -269,6 +269,6 @@ def test_a_journal_on_a_read_only_file_system_is_refused(router, run, tmp_path):
 
 def refused(run, place, *texts):
     for body in ("epoll", "uring"):
-        done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "1", "--io", body, "--journal", place)
+        done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--ingest", "off", "--shards", "1", "--io", body, "--journal", place)
         assert done.returncode == 70 and done.stdout == "", done.stderr
     assert done.stderr.count("\n") == 1 and all(text in done.stderr for text in (*texts, str(place))), done.stderr

@@ -44,7 +44,7 @@ def exported(run, tmp_path):
 def refuses(run, status, *parts, arguments=()):
     """On both bodies."""
     for body in ("epoll", "uring"):
-        done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "1", "--io", body, *arguments)
+        done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--ingest", "off", "--shards", "1", "--io", body, *arguments)
         assert done.returncode == status, done.stderr
         assert done.stdout == "" and all(part in done.stderr for part in parts), done.stderr
     return done.stderr
@@ -198,7 +198,7 @@ def test_a_place_where_no_journal_can_be_made_is_named(run, tmp_path, made):
 
 
 def refuses_any(run, arguments):
-    done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "1", *arguments)
+    done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--ingest", "off", "--shards", "1", *arguments)
     assert done.returncode in (65, 69, 70) and done.stdout == ""
     assert done.stderr.startswith("roundhouse serve: ") and done.stderr.count("\n") == 1
     return done.stderr
@@ -222,5 +222,5 @@ def test_another_slot_seed_is_refused(journalled, run, tmp_path):
 
 
 def test_too_many_shards_for_a_journal_are_refused(run, tmp_path):
-    done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--shards", "33", "--journal", tmp_path / "j")
+    done = run("serve", "--listen", "127.0.0.1:0", "--admin", "off", "--ingest", "off", "--shards", "33", "--journal", tmp_path / "j")
     assert done.returncode == 64 and "write 32" in done.stderr

@@ -80,7 +80,7 @@ class Terminal:
 
     def __init__(self, folder):
         self.folder, self.router = folder, None
-        self.native, self.admin = (f"127.0.0.1:{port}" for port in free_ports(2))
+        self.native, self.admin, self.ingest = (f"127.0.0.1:{port}" for port in free_ports(3))
         os.symlink(os.path.join(wire.ROOT, "examples"), folder / "examples")
         os.mkdir(folder / "build")
         os.symlink(BUILD, folder / "build" / "release")
@@ -89,10 +89,12 @@ class Terminal:
         self.environment = {**os.environ, "PATH": f"{folder}/bin:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
 
     def ours(self, text):
-        return text.replace("127.0.0.1:4470", self.native).replace("127.0.0.1:4480", self.admin)
+        text = text.replace("127.0.0.1:4470", self.native).replace("127.0.0.1:4480", self.admin)
+        return text.replace("127.0.0.1:4481", self.ingest)
 
     def theirs(self, text):
-        return text.replace(self.native, "127.0.0.1:4470").replace(self.admin, "127.0.0.1:4480")
+        text = text.replace(self.native, "127.0.0.1:4470").replace(self.admin, "127.0.0.1:4480")
+        return text.replace(self.ingest, "127.0.0.1:4481")
 
     def run(self, command):
         done = subprocess.run(["bash", "-c", self.ours(command)], cwd=self.folder, env=self.environment, text=True,
@@ -102,7 +104,8 @@ class Terminal:
     def serve(self, command):
         """Starts the router; returns its first line."""
         self.stop()
-        command = command.replace("roundhouse serve", f"exec roundhouse serve --listen {self.native} --admin {self.admin}")
+        command = command.replace("roundhouse serve", f"exec roundhouse serve --listen {self.native} --admin {self.admin} "
+                                                      f"--ingest {self.ingest}")
         self.router = subprocess.Popen(["bash", "-c", command], cwd=self.folder, env=self.environment, text=True,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         assert select.select([self.router.stdout], [], [], wire.WAIT_SECONDS)[0], "no ready line"

@@ -148,7 +148,7 @@ def test_a_log_that_nobody_reads_stops_nobody(body, tmp_path):
 def test_closed_streams_are_never_a_socket(closed, body):
     port = free_port()
     process = subprocess.Popen(["sh", "-c", f'exec "$0" "$@" {closed}', BINARY, "serve", "--listen", f"127.0.0.1:{port}",
-                                "--admin", "off", "--io", body, "--shards", "1"], stdin=subprocess.DEVNULL,
+                                "--admin", "off", "--ingest", "off", "--io", body, "--shards", "1"], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         await_listener(port)

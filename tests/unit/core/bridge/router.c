@@ -51,6 +51,8 @@ static void router_exec(const struct router *router, bool journal, int out) {
                                router->address,
                                "--admin",
                                "off",
+                               "--ingest",
+                               "off",
                                "--shards",
                                "2",
                                "--journal",

@@ -568,10 +568,11 @@ Test(config, overrides_are_held_against_each_other_when_all_are_taken) {
     cr_expect(TOGETHER(3, {"shards", "x"}, {"listen.native", "127.0.0.1:4480"}, {"io", "auto"}) == 0);
 }
 
-Test(config, a_listener_that_nobody_opens_is_in_the_way_only_when_the_file_names_it) {
+Test(config, http_in_has_an_address_of_its_own) {
     config_defaults(&config);
-    overrides("listen.native", "127.0.0.1:4481");
-    accepts("listen: { native: \"127.0.0.1:4481\" }");
+    override_refused("listen.native", "127.0.0.1:4481", "listen.ingest");
+    REFUSES("listen: { native: \"127.0.0.1:4481\" }", "1:19 listen.ingest: 127.0.0.1:4481 is the address");
+    accepts("listen: { native: \"127.0.0.1:4481\", ingest: off }");
     REFUSES("listen: { native: \"127.0.0.1:4481\", ingest: \"127.0.0.1:4481\" }", "1:45 listen.ingest");
     accepts("listen: { ingest: \"127.0.0.1:4482\" }");
     override_refused("listen.native", "127.0.0.1:4482", "listen.ingest");
