@@ -42,22 +42,9 @@ static void router_exec(const struct router *router, bool journal, int out) {
     (void)snprintf(dir, sizeof dir, "%s/journal", router->folder);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)dup2(out, STDOUT_FILENO);
-    const char *arguments[] = {binary,
-                               "serve",
-                               "--quiet",
-                               "--config",
-                               config,
-                               "--listen",
-                               router->address,
-                               "--admin",
-                               "off",
-                               "--ingest",
-                               "off",
-                               "--shards",
-                               "2",
-                               "--journal",
-                               journal ? dir : "off",
-                               NULL};
+    const char *arguments[] = {
+        binary, "serve",    "--quiet", "--config", config, "--listen",  router->address,       "--admin",
+        "off",  "--ingest", "off",     "--shards", "2",    "--journal", journal ? dir : "off", NULL};
     execv(binary, (char *const *)(uintptr_t)arguments);
     _exit(127);
 }
