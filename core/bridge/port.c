@@ -56,6 +56,9 @@ struct port {
     void *user;
     void (*on_event)(void *user, const struct port_event *event);
     void (*on_refused)(void *user, const char *text);
+    void (*on_publish)(void *user, const char *topic, size_t topic_length, const uint8_t *event,
+                       size_t event_length);
+    bool trial;           /* there is no router */
     int64_t subscription; /* 0: no queue */
     bool refused;         /* and told */
     bool over;            /* a line is over for good: nothing is published any more */
@@ -341,9 +344,31 @@ static void on_state(void *user, enum rh_state state, const char *why) {
         classes_forget(&line->port->topics); /* another run of the server may keep others on disk */
 }
 
+/* Without a router everything is settled as soon as it has been told. */
+static void trial_settle(struct line *line) {
+    while (line->count > 0) {
+        struct waiting waiting = *line_waiting(line, 0);
+        line->first++;
+        line->count--;
+        waiting_settle(line, &waiting, RH_CODE_NONE, "", "");
+    }
+}
+
+static int trial_publish(struct line *line, const char *topic, size_t topic_length, const uint8_t *event,
+                         size_t event_length, struct waiting waiting) {
+    if (!line_reserve(line))
+        return -ENOMEM;
+    line->port->on_publish(line->port->user, topic, topic_length, event, event_length);
+    *line_waiting(line, line->count++) = waiting;
+    event_active(line->timer, EV_TIMEOUT, 1);
+    return 0;
+}
+
 static void port_run(struct line *line) {
     struct port *port = line->port;
     line->woken = false;
+    if (port->trial)
+        trial_settle(line);
     if (line->client == NULL)
         return;
     line->inside = true;
@@ -383,6 +408,11 @@ static bool line_open(struct line *line, struct port *port, const struct port_op
                                        .on_writable = on_writable}};
     const char *error = "out of memory";
     line->port = port;
+    if (port->trial) {
+        line->timer = evtimer_new(options->base, on_ready, line);
+        (void)snprintf(why, why_bytes, "out of memory");
+        return line->timer != NULL;
+    }
     line->client = rh_client_new(&wanted, &error);
     if (line->client == NULL) {
         (void)snprintf(why, why_bytes, "%s", error);
@@ -416,8 +446,10 @@ struct port *port_new(const struct port_options *options, char *why, size_t why_
     port->user = options->user;
     port->on_event = options->on_event;
     port->on_refused = options->on_refused;
+    port->on_publish = options->on_publish;
+    port->trial = options->server == NULL;
     if (line_open(&port->routed, port, options, RH_ACK_ROUTED, why, why_bytes) &&
-        (!options->disk || line_open(&port->disk, port, options, RH_ACK_DISK, why, why_bytes)))
+        (!options->disk || port->trial || line_open(&port->disk, port, options, RH_ACK_DISK, why, why_bytes)))
         return port;
     port_free(port);
     return NULL;
@@ -489,6 +521,8 @@ static int probe_begin(struct port *port, const char *topic, size_t topic_length
 int port_publish(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
                  size_t event_length, port_on_settled *on_settled, void *user) {
     struct waiting waiting = {.told = on_settled, .user = user};
+    if (port->trial)
+        return trial_publish(&port->routed, topic, topic_length, event, event_length, waiting);
     if (port->over) {
         (void)snprintf(port->error, sizeof port->error, "the router has refused this client");
         return -EINVAL;
@@ -529,4 +563,20 @@ void port_on_room(struct port *port, void (*on_room)(void *user), void *user) {
 
 const char *port_error(const struct port *port) {
     return port->error;
+}
+
+static bool line_flush(struct line *line, uint32_t ms) {
+    if (line->client == NULL)
+        return line->count == 0;
+    line->inside = true;
+    int result = rh_flush(line->client, ms);
+    line->inside = false;
+    return result == RH_OK;
+}
+
+bool port_flush(struct port *port, uint32_t ms) {
+    bool flushed = line_flush(&port->disk, ms);
+    if (port->routed.client != NULL)
+        answers_send(port);
+    return line_flush(&port->routed, ms) && flushed && port->answers_count == 0;
 }

@@ -2,8 +2,8 @@
  * A bridge is a client of the router like any other, over the native protocol: its queue is a durable cursor,
  * what it publishes is acknowledged, and nothing of it can slow a worker. docs/decisions says why.
  * Owner: the bridge's thread, which makes it, calls it and frees it, though not from within a callback;
- * callbacks run in its loop. Texts are copied. Nothing blocks. It reconnects by itself; what was not settled
- * is sent again, what was not acknowledged comes again. Fails as the client library does. */
+ * callbacks run in its loop. Texts are copied. Nothing blocks but port_flush. It reconnects by itself; what
+ * was not settled is sent again, what was not acknowledged comes again. Fails as the client library does. */
 #pragma once
 
 #include "core/base/check.h"
@@ -27,8 +27,10 @@ struct port_event {
 
 struct port_options {
     struct event_base *base;
-    const char *server; /* "HOST:PORT" of the router's native listener */
-    const char *name;   /* who this is: the client's name */
+    /* "HOST:PORT" of the router's native listener. NULL: there is none, for trials: what is published is told
+     * by on_publish, and is settled; a queue has nothing. */
+    const char *server;
+    const char *name; /* who this is: the client's name */
     /* What is published counts when it is on disk, if the router keeps its topic there; else, and of other
      * topics, when it is routed. Of a topic that is new to the port, one event goes out first. */
     bool disk;
@@ -37,6 +39,8 @@ struct port_options {
     /* The router has refused the queue or this client, or another member took the queue over: nothing more
      * comes. `text` is a sentence. */
     void (*on_refused)(void *user, const char *text);
+    void (*on_publish)(void *user, const char *topic, size_t topic_length, const uint8_t *event,
+                       size_t event_length); /* only without a server */
 };
 
 /* What became of what was published: refused with a roundhouse.v1.ErrorCode and a sentence, or settled
@@ -69,6 +73,9 @@ void port_forget(struct port *port, const void *user);
 /* Called once when there is room again; one at a time may ask for it. `on_room` NULL: not any more. */
 void port_on_room(struct port *port, void (*on_room)(void *user), void *user);
 const char *port_error(const struct port *port);
+/* Before an orderly port_free, not from within a callback: blocks until the router has all answers and has
+ * settled what was published, for at most `ms`. False: it has not. */
+bool port_flush(struct port *port, uint32_t ms);
 
 /* Answers of a delivery. Later ones than the first do nothing. */
 void port_done(struct port *port, uint64_t delivery);

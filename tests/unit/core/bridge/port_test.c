@@ -340,6 +340,54 @@ Test(port, goes_on_when_the_router_comes_again) {
     LEAKS_NONE();
 }
 
+/* What was answered in the last turn of the loop reaches the router, and does not come again. */
+Test(port, is_flushed_before_it_ends) {
+    struct router router;
+    struct bridge bridge;
+    router_start(&router, "", false);
+    bridge_open(&bridge, router.address, false);
+    join(&bridge, "x.>", true);
+    for (unsigned i = 0; i < 20; i++)
+        publish_surely(&bridge, "x.a", i);
+    router_await(bridge.base, &bridge.events, 20);
+    cr_expect(port_flush(bridge.port, 10000));
+    cr_expect_eq(bridge.settled, 20, "what was published is settled, too");
+    bridge_close(&bridge);
+    bridge_open(&bridge, router.address, false);
+    join(&bridge, "x.>", true);
+    publish_surely(&bridge, "x.b", 20);
+    router_await(bridge.base, &bridge.events, 1);
+    cr_expect_str_eq(bridge.topic, "x.b", "the first of the queue is the new one");
+    bridge_close(&bridge);
+    router_stop(&router);
+    LEAKS_NONE();
+}
+
+static void told_publish(void *user, const char *topic, size_t topic_length, const uint8_t *event,
+                         size_t event_length) {
+    struct bridge *bridge = user;
+    bridge->events++;
+    (void)snprintf(bridge->topic, sizeof bridge->topic, "%.*s", (int)topic_length, topic);
+    cr_expect(event != NULL && event_length > 0);
+}
+
+Test(port, tells_what_is_published_where_there_is_no_router) {
+    char why[TEXT_BYTES];
+    struct bridge bridge = {.base = event_base_new()};
+    struct port_options options = {
+        .base = bridge.base, .name = "trial", .disk = true, .user = &bridge, .on_publish = told_publish};
+    bridge.port = port_new(&options, why, sizeof why);
+    cr_assert(bridge.port != NULL);
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert_eq(publish(&bridge, "x.a", i, 10), 0);
+    cr_expect(bridge.events == 100 && bridge.settled == 0, "not from within the call");
+    router_await(bridge.base, &bridge.settled, 100);
+    cr_expect_str_eq(bridge.topic, "x.a");
+    cr_expect(port_flush(bridge.port, 0));
+    bridge_close(&bridge);
+    LEAKS_NONE();
+}
+
 Test(classes, are_learned_and_forgotten) {
     struct classes classes = {0};
     char topic[16];
