@@ -23,6 +23,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define HTTP_UNPROCESSABLE 422
+
 /* How often open connections are looked at; only while there are some. */
 #define TICK_MS 50
 
@@ -37,6 +39,15 @@ struct admin_client {
     bool cut;
 };
 
+/* A request whose answer comes from another thread. */
+struct admin_answer {
+    struct admin *admin;
+    struct admin_answer *next;      /* under the mutex, once it has come */
+    struct evhttp_request *request; /* NULL: its connection is gone */
+    bool applied;
+    char *json; /* owns; NULL: no memory */
+};
+
 struct admin {
     struct admin_config config;
     struct event_base *base;
@@ -45,6 +56,10 @@ struct admin {
     struct event *stop;
     struct event *tick;
     int stop_fd;
+    int answers_fd;
+    struct event *answers_event;
+    pthread_mutex_t answers_mutex;
+    struct admin_answer *answers; /* that have come */
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];
     struct metrics_admin counters;
@@ -236,6 +251,10 @@ static void on_metrics(struct admin *admin, struct evhttp_request *request) {
         view.disks_count = shards_log_count(admin->config.shards) - view.shards_count;
     for (uint32_t disk = 0; disk < view.disks_count; disk++)
         disk_view(admin, disk, &view.disks[disk]);
+    struct metrics_spoke *spokes = NULL;
+    if (admin->config.spokes)
+        view.spokes_count = admin->config.spokes->numbers(admin->config.spokes->user, &spokes);
+    view.spokes = spokes;
     metrics_process_read(&view.process, admin->config.started_wall_ns);
     if (body && metrics_write(body, &view))
         reply(request, HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", body);
@@ -243,6 +262,7 @@ static void on_metrics(struct admin *admin, struct evhttp_request *request) {
         evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
     if (body)
         evbuffer_free(body);
+    free(spokes);
 }
 
 static void on_list(struct admin *admin, struct evhttp_request *request) {
@@ -252,16 +272,127 @@ static void on_list(struct admin *admin, struct evhttp_request *request) {
              "shards %u, io %s (%.200s)\n\n"
              "/healthz  200 while the process lives\n"
              "/readyz   200 while clients are accepted, 503 while it stops\n"
-             "/metrics  Prometheus text format",
+             "/metrics  Prometheus text format%s",
              shards_count(admin->config.shards), io_body_name(admin->config.body),
-             admin->config.io_reason ? admin->config.io_reason : "");
+             admin->config.io_reason ? admin->config.io_reason : "",
+             admin->config.spokes ? "\n/v1/spokes        what is connected, as JSON"
+                                    "\n/v1/spokes/apply  POST: their files are read again"
+                                  : "");
     reply_text(request, HTTP_OK, text);
+}
+
+/* ---- spokes ---- */
+
+static void reply_json(struct evhttp_request *request, int code, const char *text) {
+    struct evbuffer *body = evbuffer_new();
+    if (!body || !text || evbuffer_add_printf(body, "%s\n", text) < 0)
+        evhttp_send_error(request, HTTP_SERVUNAVAIL, NULL);
+    else
+        reply(request, code, "application/json", body);
+    if (body)
+        evbuffer_free(body);
+}
+
+static void on_spokes(struct admin *admin, struct evhttp_request *request) {
+    if (!admin->config.spokes) {
+        reply_text(request, HTTP_NOTFOUND,
+                   "this router has no spokes; it is started with a directory of them");
+        return;
+    }
+    char *text = admin->config.spokes->list(admin->config.spokes->user);
+    reply_json(request, HTTP_OK, text);
+    free(text);
+}
+
+/* On the thread of whoever has applied the files. */
+static void on_applied(void *user, bool applied, const char *json) {
+    struct admin_answer *answer = user;
+    struct admin *admin = answer->admin;
+    uint64_t one = 1;
+    answer->applied = applied;
+    answer->json = strdup(json);
+    pthread_mutex_lock(&admin->answers_mutex);
+    answer->next = admin->answers;
+    admin->answers = answer;
+    pthread_mutex_unlock(&admin->answers_mutex);
+    while (write(admin->answers_fd, &one, sizeof one) < 0 && errno == EINTR)
+        continue;
+}
+
+static struct admin_answer *answers_take(struct admin *admin) {
+    pthread_mutex_lock(&admin->answers_mutex);
+    struct admin_answer *answers = admin->answers;
+    admin->answers = NULL;
+    pthread_mutex_unlock(&admin->answers_mutex);
+    return answers;
+}
+
+static void answer_free(struct admin_answer *answer) {
+    free(answer->json);
+    free(answer);
+}
+
+static void on_answers(evutil_socket_t fd, short what, void *arg) {
+    struct admin *admin = arg;
+    uint64_t count;
+    (void)what;
+    while (read(fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
+    for (struct admin_answer *answer = answers_take(admin), *next; answer; answer = next) {
+        next = answer->next;
+        if (answer->request) {
+            evhttp_connection_set_closecb(evhttp_request_get_connection(answer->request), NULL, NULL);
+            reply_json(answer->request, answer->applied ? HTTP_OK : HTTP_UNPROCESSABLE, answer->json);
+        }
+        answer_free(answer);
+    }
+}
+
+static void on_asker_gone(struct evhttp_connection *connection, void *arg) {
+    struct admin_answer *answer = arg;
+    (void)connection;
+    answer->request = NULL;
+}
+
+/* Whoever waits for others is not cut after the time of a usual request. */
+static void client_patient(struct admin *admin, struct evhttp_connection *connection) {
+    const struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
+    for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++)
+        if (bev && admin->clients[i].bev == bev)
+            admin->clients[i].deadline_ns = clock_mono_ns() + ADMIN_APPLY_NS_MAX;
+}
+
+static void on_apply(struct admin *admin, struct evhttp_request *request) {
+    const struct admin_spokes *spokes = admin->config.spokes;
+    struct admin_answer *answer = spokes ? calloc(1, sizeof *answer) : NULL;
+    if (!spokes) {
+        on_spokes(admin, request);
+        return;
+    }
+    if (answer) {
+        *answer = (struct admin_answer){.admin = admin, .request = request};
+        evhttp_connection_set_closecb(evhttp_request_get_connection(request), on_asker_gone, answer);
+        client_patient(admin, evhttp_request_get_connection(request));
+        if (spokes->apply(spokes->user, on_applied, answer))
+            return;
+        evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
+        answer_free(answer);
+    }
+    reply_text(request, HTTP_SERVUNAVAIL, "not now: the router is stopping");
 }
 
 static const struct {
     const char *path;
     void (*answer)(struct admin *admin, struct evhttp_request *request);
-} pages[] = {{"/", on_list}, {"/healthz", on_health}, {"/readyz", on_ready}, {"/metrics", on_metrics}};
+    bool post;
+} pages[] = {
+    {"/", on_list, false},           {"/healthz", on_health, false},   {"/readyz", on_ready, false},
+    {"/metrics", on_metrics, false}, {"/v1/spokes", on_spokes, false}, {"/v1/spokes/apply", on_apply, true}};
+
+static void refuse_method(struct evhttp_request *request, const char *allow, const char *text) {
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allow);
+    reply_text(request, HTTP_BADMETHOD, text);
+}
 
 /* A request with a body does not come here: evhttp has answered 413. */
 static void on_request(struct evhttp_request *request, void *arg) {
@@ -270,16 +401,21 @@ static void on_request(struct evhttp_request *request, void *arg) {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
     admin->counters.requests++;
-    if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
-        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
-        reply_text(request, HTTP_BADMETHOD, "only GET and HEAD are answered here");
+    bool get = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    for (size_t i = 0; path && i < sizeof pages / sizeof pages[0]; i++) {
+        if (strcmp(pages[i].path, path) != 0)
+            continue;
+        if (pages[i].post ? method == EVHTTP_REQ_POST : get)
+            pages[i].answer(admin, request);
+        else if (pages[i].post)
+            refuse_method(request, "POST", "only POST is answered here");
+        else
+            refuse_method(request, "GET, HEAD", "only GET and HEAD are answered here");
         return;
     }
-    for (size_t i = 0; path && i < sizeof pages / sizeof pages[0]; i++) {
-        if (strcmp(pages[i].path, path) == 0) {
-            pages[i].answer(admin, request);
-            return;
-        }
+    if (!get) {
+        refuse_method(request, "GET, HEAD", "only GET and HEAD are answered here");
+        return;
     }
     reply_text(request, HTTP_NOTFOUND, "there is no such page; / lists them");
 }
@@ -328,14 +464,19 @@ static int http_open(struct admin *admin, int *listener) {
 
 static int events_open(struct admin *admin) {
     admin->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (admin->stop_fd < 0)
+    admin->answers_fd = admin->stop_fd >= 0 ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    if (admin->answers_fd < 0)
         return -errno;
     admin->base = event_base_new();
     if (!admin->base)
         return -ENOMEM;
     admin->stop = event_new(admin->base, admin->stop_fd, EV_READ | EV_PERSIST, on_stop, admin);
     admin->tick = evtimer_new(admin->base, on_tick, admin);
-    return admin->stop && admin->tick && event_add(admin->stop, NULL) == 0 ? 0 : -ENOMEM;
+    admin->answers_event = event_new(admin->base, admin->answers_fd, EV_READ | EV_PERSIST, on_answers, admin);
+    return admin->stop && admin->tick && admin->answers_event && event_add(admin->stop, NULL) == 0 &&
+                   event_add(admin->answers_event, NULL) == 0
+               ? 0
+               : -ENOMEM;
 }
 
 /* Signals are for the main thread; SIGPIPE of a reader that left is for nobody. */
@@ -356,6 +497,13 @@ static void admin_free(struct admin *admin) {
     for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++)
         if (admin->clients[i].bev)
             client_release(admin, &admin->clients[i]);
+    for (struct admin_answer *answer = answers_take(admin), *next; answer; answer = next) {
+        next = answer->next;
+        answer_free(answer);
+    }
+    pthread_mutex_destroy(&admin->answers_mutex);
+    if (admin->answers_event)
+        event_free(admin->answers_event);
     if (admin->stop)
         event_free(admin->stop);
     if (admin->tick)
@@ -364,6 +512,8 @@ static void admin_free(struct admin *admin) {
         event_base_free(admin->base);
     if (admin->stop_fd >= 0)
         close(admin->stop_fd);
+    if (admin->answers_fd >= 0)
+        close(admin->answers_fd);
     free(admin);
 }
 
@@ -374,7 +524,8 @@ int admin_start(struct admin **out, const struct admin_config *config, int liste
     if (!admin)
         goto failed;
     admin->config = *config;
-    admin->stop_fd = -1;
+    admin->stop_fd = admin->answers_fd = -1;
+    pthread_mutex_init(&admin->answers_mutex, NULL);
     result = events_open(admin);
     if (result == 0 && evutil_make_socket_nonblocking(listener) != 0)
         result = -errno;

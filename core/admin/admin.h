@@ -1,5 +1,5 @@
 /* admin.h: the admin plane: HTTP for health, readiness and metrics, on a thread of its own.
- * Owner: main starts and stops it. Reads published counters, writes nothing.
+ * Owner: main starts and stops it. Reads published counters; what it is asked to do, others do.
  * libevent's evhttp on one listener; requests are small and bounded.
  * admin_stop blocks until its thread has ended (well under a second).
  * Starting fails with negative errno. */
@@ -10,9 +10,24 @@
 #include "core/journal/journal.h"
 #include "core/shard/shard.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct admin;
+
+struct metrics_spoke;
+
+/* What is known of spokes, and can be done about them; called on the admin plane's thread. */
+struct admin_spokes {
+    void *user;
+    /* JSON, which the admin plane frees; NULL: no memory. */
+    char *(*list)(void *user);
+    /* Holds their files against what runs; `done` is called once, on any thread, with an answer as JSON.
+     * False: not now. */
+    bool (*apply)(void *user, void (*done)(void *answer, bool applied, const char *json), void *answer);
+    /* Numbers of each; the admin plane frees the list. */
+    uint32_t (*numbers)(void *user, struct metrics_spoke **list);
+};
 
 struct admin_config {
     const struct shards *shards;
@@ -21,11 +36,13 @@ struct admin_config {
     const char *io_reason; /* static or outliving the admin plane */
     const uint8_t *slots;  /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
     uint64_t started_wall_ns;
+    const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
 };
 
 /* `listener` is a listening socket made by io_listen_socket, owned by the admin plane from now on. Serves
  * GET/HEAD /healthz (200 while the process lives), /readyz (200 while it accepts, 503 when it is stopping,
- * with a one-line reason), /metrics (Prometheus text format 0.0.4), / (a short plain list of these). Anything
- * else 404/405, bodies refused, header and time limits. */
+ * with a one-line reason), /metrics (Prometheus text format 0.0.4), / (a short plain list of these); with
+ * spokes also /v1/spokes (JSON) and POST /v1/spokes/apply (200, or 422 when a file is wrong). Anything else
+ * 404/405, bodies refused, header and time limits. */
 int admin_start(struct admin **out, const struct admin_config *config, int listener) MUST_USE;
 void admin_stop(struct admin *admin);

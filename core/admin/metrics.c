@@ -68,6 +68,22 @@ static const struct metric journal_metrics[] = {
     JOURNAL_METRIC(direct, "gauge", "1: written past the page cache; 0: written and synced"),
 };
 
+#define SPOKE_METRIC(field, kind, text) {#field, #kind, text, offsetof(struct metrics_spoke, out.field)},
+#define INBOUND_METRIC(name, field, text)                                                                    \
+    { name, "counter", text, offsetof(struct metrics_spoke, in.field) }
+static const struct metric spoke_metrics[] = {
+    SPOKE_COUNTERS(SPOKE_METRIC) INBOUND_METRIC("documents_in", documents, "documents that came in"),
+    INBOUND_METRIC("published", published, "events of these documents that were published"),
+    INBOUND_METRIC("rejected", refused,
+                   "messages of documents that were not taken: they break rules, or their mapping failed"),
+    INBOUND_METRIC("unknown", unknown, "events of documents whose fate was not known: given again"),
+    INBOUND_METRIC("tolerated", tolerated, "rules that documents broke as their profile allows"),
+    INBOUND_METRIC("acknowledgements", acknowledgements, "acknowledgements of documents that were published"),
+};
+static_assert(sizeof(struct spoke_counters) + sizeof(struct inbound_counters) ==
+                  sizeof spoke_metrics / sizeof spoke_metrics[0] * sizeof(struct counter),
+              "a spoke's counter is missing on the page");
+
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
 /* ---- lines ---- */
@@ -137,6 +153,20 @@ static void journal_write(struct page *page, const struct metrics_view *view) {
         const char *end = family(page, prefix, metric->name, metric->type, metric->help);
         for (uint32_t disk = 0; disk < view->disks_count; disk++)
             disk_counter_write(page, view, disk, prefix, metric, end, view->disks[disk].journal);
+    }
+}
+
+static void spokes_write(struct page *page, const struct metrics_view *view) {
+    static const char prefix[] = "roundhouse_spoke_";
+    for (size_t i = 0; view->spokes_count > 0 && i < COUNT_OF(spoke_metrics); i++) {
+        const struct metric *metric = &spoke_metrics[i];
+        const char *end = family(page, prefix, metric->name, metric->type, metric->help);
+        for (uint32_t k = 0; k < view->spokes_count; k++) {
+            const struct counter *counter =
+                (const struct counter *)(const void *)((const char *)&view->spokes[k] + metric->at);
+            line(page, "%s%s%s{spoke=\"%s\"} %" PRIu64 "\n", prefix, metric->name, end, view->spokes[k].name,
+                 counter_get(counter));
+        }
     }
 }
 
@@ -236,6 +266,7 @@ bool metrics_write(struct evbuffer *out, const struct metrics_view *view) {
     fill_write(&page, view);
     journal_write(&page, view);
     counters_write(&page, view, "roundhouse_io_", io_metrics, COUNT_OF(io_metrics));
+    spokes_write(&page, view);
     admin_write(&page, &view->admin);
     process_write(&page, &view->process);
     return !page.broken;

@@ -7,6 +7,8 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/bridge/counters.h"
+#include "core/bridge/spoke_counters.h"
 #include "core/io/io.h"
 #include "core/journal/journal.h"
 #include "core/shard/stats.h"
@@ -41,6 +43,13 @@ struct metrics_disk {
     uint64_t log_oldest;
 };
 
+/* One spoke: copies. */
+struct metrics_spoke {
+    char name[64];
+    struct spoke_counters out;
+    struct inbound_counters in;
+};
+
 struct metrics_process {
     uint64_t resident_bytes;
     uint64_t virtual_bytes;
@@ -62,6 +71,8 @@ struct metrics_view {
     struct metrics_shard shards[SHARDS_MAX];
     uint32_t disks_count; /* 0 without a journal */
     struct metrics_disk disks[DISK_LOGS_MAX];
+    uint32_t spokes_count;
+    const struct metrics_spoke *spokes; /* borrowed */
     struct metrics_process process;
     struct metrics_admin admin;
     const char *io_body;

@@ -244,6 +244,7 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
 #define ADMIN_CONNECTIONS_MAX  32u              /* open at once; the next ones wait in the backlog */
 #define ADMIN_HEADER_BYTES_MAX (8u * KIB)       /* request line and headers */
 #define ADMIN_REQUEST_NS_MAX   (10u * NS_PER_S) /* from accept to the last byte of the answer */
+#define ADMIN_APPLY_NS_MAX     (120u * NS_PER_S) /* the same, to apply spokes: they end in order */
 
 /* jq programs of bridges, each in a process of its own. */
 #define JQ_MEMORY_DEFAULT    (256u * MIB)      /* of one process, beyond what it has when it begins */

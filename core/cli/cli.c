@@ -13,6 +13,7 @@
 #include "core/cli/request.h"
 #include "core/cli/routes.h"
 #include "core/cli/serve.h"
+#include "core/cli/spokes.h"
 #include "core/cli/sub.h"
 
 #include "rh_build.h"
@@ -39,6 +40,7 @@ static const char cli_usage[] =
     "  convert        read business documents (EDIFACT, X12, IDoc, UBL) and print them as canonical events\n"
     "  inspect        show the outline of business documents, and what is wrong with them\n"
     "  routes         check files of rules, and try them on an event\n"
+    "  spokes         apply, list, check and test the files of connected systems\n"
     "  config check   find every mistake in a configuration file\n"
     "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
@@ -84,7 +86,7 @@ static const struct cli_command cli_commands[] = {
     {"convert", convert_command}, {"inspect", inspect_command},   {"journal", journal_command},
     {"version", version_command}, {"help", help_command},         {"--help", help_command},
     {"-h", help_command},         {"--version", version_command}, {"jq-worker", jq_worker_command},
-    {"routes", routes_command},
+    {"routes", routes_command},   {"spokes", spokes_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

@@ -8,6 +8,7 @@
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/cli/serve_journal.h"
+#include "core/cli/serve_spokes.h"
 #include "core/config/config.h"
 #include "core/config/memory.h"
 #include "core/config/value.h"
@@ -40,6 +41,8 @@ static const char help_text[] =
     "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
     "      --admin HOST:PORT   health and metrics over HTTP (default 127.0.0.1:4480; off = none)\n"
     "      --ingest HOST:PORT  events and documents in over HTTP (default 127.0.0.1:4481; off = none)\n"
+    "      --spokes DIR        what is connected: a file for each system; SIGHUP reads them again (default "
+    "off)\n"
     "      --shards N|auto     worker threads, each with its log (default auto: one per CPU)\n"
     "      --journal DIR       keep events in a journal in this directory, which is made if need be; off = "
     "none\n"
@@ -69,6 +72,7 @@ struct serve {
     uint16_t admin_port;
     uint16_t ingest_port; /* 0: off */
     struct serve_journal journal;
+    struct serve_spokes spokes;
     struct shards *shards;
     struct admin *admin;
     struct ingest *ingest; /* NULL: off */
@@ -124,7 +128,7 @@ static int overrides_apply(struct config *config, const struct asked *asked) {
 }
 
 /* From here on in the order of `names`. */
-enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_INGEST, SERVE_SHARDS, SERVE_IO, SERVE_JOURNAL };
+enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_INGEST, SERVE_SHARDS, SERVE_IO, SERVE_JOURNAL, SERVE_SPOKES };
 
 static int option_take(struct asked *asked, int option, const char *value) {
     static const char *const names[][2] = {{"--listen", "listen.native"},
@@ -132,7 +136,8 @@ static int option_take(struct asked *asked, int option, const char *value) {
                                            {"--ingest", "listen.ingest"},
                                            {"--shards", "shards"},
                                            {"--io", "io"},
-                                           {"--journal", "journal.dir"}};
+                                           {"--journal", "journal.dir"},
+                                           {"--spokes", "spokes"}};
     switch (option) {
     case 'h':
         asked->help = true;
@@ -162,6 +167,7 @@ static int options_read(int argc, char **argv, struct config *config) {
                                             {"shards", required_argument, NULL, SERVE_SHARDS},
                                             {"io", required_argument, NULL, SERVE_IO},
                                             {"journal", required_argument, NULL, SERVE_JOURNAL},
+                                            {"spokes", required_argument, NULL, SERVE_SPOKES},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -266,6 +272,7 @@ static int admin_begin(struct serve *serve) {
                                  .body = serve->body,
                                  .io_reason = serve->io_reason,
                                  .slots = serve->config.slots,
+                                 .spokes = serve_spokes_admin(&serve->spokes),
                                  .started_wall_ns = serve->started_wall_ns};
     if (serve->admin_fd < 0)
         return CLI_OK;
@@ -309,6 +316,12 @@ static int ingest_begin(struct serve *serve) {
         return CLI_OK;
     fprintf(stderr, "roundhouse serve: HTTP in can not start: %s\n", why);
     return CLI_INTERNAL;
+}
+
+static int spokes_begin(struct serve *serve) {
+    char native[CONFIG_ADDRESS_MAX + 8];
+    native_address(serve, native);
+    return serve_spokes_start(&serve->spokes, &serve->config, native, serve->ingest);
 }
 
 static int listeners_open(struct serve *serve) {
@@ -376,20 +389,24 @@ static int serve_start(struct serve *serve) {
     if (status == CLI_OK)
         status = shards_begin(serve);
     if (status == CLI_OK)
-        status = admin_begin(serve);
-    if (status == CLI_OK)
         status = ingest_begin(serve);
+    if (status == CLI_OK)
+        status = spokes_begin(serve);
+    if (status == CLI_OK)
+        status = admin_begin(serve);
     return status;
 }
 
 /* Also what a start that failed has made. */
 static int serve_end(struct serve *serve, uint64_t *cut) {
-    ingest_stop(serve->ingest); /* a client of the shards */
+    serve_spokes_stop(&serve->spokes); /* clients of the shards, as is what follows */
+    ingest_stop(serve->ingest);
     if (serve->ingest_fd >= 0)
         close(serve->ingest_fd);
     *cut = serve->shards != NULL ? shards_stop(serve->shards) : 0;
     if (serve->admin != NULL)
         admin_stop(serve->admin);
+    serve_spokes_free(&serve->spokes);
     int status = serve_journal_stop(&serve->journal);
     shards_destroy(serve->shards);
     serve_journal_close(&serve->journal);
@@ -409,24 +426,46 @@ static int serve_stop(struct serve *serve, int signal_number) {
     return status;
 }
 
-/* Until it is told to stop, or the journal has failed. */
-static int serve_wait(const struct serve *serve, const sigset_t *signals) {
-    int signal_number = 0;
-    while (sigwait(signals, &signal_number) != 0 ||
-           (signal_number == serve_journal_signal() && !serve_journal_failed(&serve->journal)))
-        ;
-    return signal_number;
+/* Until it is told to stop, or the journal has failed. With spokes, SIGHUP that somebody sends reads their
+ * files again; the kernel sends it at the end of a terminal, and that stops. */
+static int serve_wait(struct serve *serve, const sigset_t *signals, bool outlive) {
+    for (;;) {
+        siginfo_t info = {0};
+        int signal_number = sigwaitinfo(signals, &info);
+        bool hangup = signal_number == SIGHUP && serve_spokes_admin(&serve->spokes) != NULL;
+        if (signal_number < 0 ||
+            (signal_number == serve_journal_signal() && !serve_journal_failed(&serve->journal)))
+            continue;
+        if (hangup && info.si_code <= 0)
+            serve_spokes_apply(&serve->spokes);
+        else if (!hangup || !outlive)
+            return signal_number;
+    }
 }
 
-/* The signals that stop it. Who ignores SIGHUP for us, as nohup does, wants it to outlive its terminal. */
-static void signals_stopping(sigset_t *signals) {
+/* The signals that are waited for. Who ignores SIGHUP for us, as nohup does, wants it to outlive its
+ * terminal: true. */
+static bool signals_wanted(sigset_t *signals, bool spokes) {
     struct sigaction hangup;
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, serve_journal_signal());
-    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+    bool ignored = sigaction(SIGHUP, NULL, &hangup) != 0 || hangup.sa_handler == SIG_IGN;
+    if (!ignored || spokes)
         sigaddset(signals, SIGHUP);
+    return ignored;
+}
+
+/* Before the threads: they inherit it. */
+static bool signals_block(sigset_t *signals, const struct config *config) {
+    bool spokes = strcmp(config->spokes_dir, "off") != 0;
+    bool outlive = signals_wanted(signals, spokes);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    if (spokes)
+        signal(SIGHUP, SIG_DFL); /* what is ignored can not be waited for */
+    return outlive;
 }
 
 int serve_command(int argc, char **argv) {
@@ -441,9 +480,7 @@ int serve_command(int argc, char **argv) {
         free(serve);
         return status < 0 ? CLI_OK : status;
     }
-    signal(SIGPIPE, SIG_IGN);
-    signals_stopping(&signals);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the threads: they inherit it */
+    bool outlive = signals_block(&signals, &serve->config);
     descriptors_raise(&serve->config);
     status = serve_start(serve);
     if (status == CLI_OK) {
@@ -452,7 +489,7 @@ int serve_command(int argc, char **argv) {
                RH_VERSION, io_body_name(serve->body), serve->io_reason,
                config_journalled(&serve->config) ? "; disk means synced in the journal" : "");
         ready_print(serve);
-        status = serve_stop(serve, serve_wait(serve, &signals));
+        status = serve_stop(serve, serve_wait(serve, &signals, outlive));
     } else {
         uint64_t cut;
         (void)serve_end(serve, &cut);

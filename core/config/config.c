@@ -81,14 +81,30 @@ bool config_override(struct config *config, const struct config_override *list, 
     return mistakes.count == 0;
 }
 
+/* Paths of spokes go together with the file, wherever the router is started. */
+static void path_resolve(char path[static JOURNAL_DIR_BYTES_MAX], const char *file,
+                         struct config_mistakes *mistakes) {
+    char *whole = config_file_beside(file, path);
+    size_t length = whole != NULL ? strlen(whole) : JOURNAL_DIR_BYTES_MAX;
+    if (length >= JOURNAL_DIR_BYTES_MAX)
+        config_mistake_add(mistakes, 0, 0, "spokes: the path is too long beside %.100s", file);
+    else
+        memcpy(path, whole, length + 1);
+    free(whole);
+}
+
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) {
     char *text;
     size_t length;
     int result = config_file_text(path, CONFIG_FILE_BYTES_MAX, &text, &length);
     if (result < 0)
         return result;
-    config_parse(config, text, length, mistakes);
+    bool right = config_parse(config, text, length, mistakes);
     free(text);
+    if (right && strcmp(config->spokes_dir, "off") != 0)
+        path_resolve(config->spokes_dir, path, mistakes);
+    if (right && !config->spokes_state_auto)
+        path_resolve(config->spokes_state, path, mistakes);
     return 0;
 }
 

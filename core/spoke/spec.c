@@ -222,6 +222,10 @@ void spoke_spec_free(struct spoke_spec *spec) {
     free(spec);
 }
 
+bool spoke_goes_out(const struct spoke_spec *spec) {
+    return spec->has_out || (spec->transport == SPOKE_DIRECTORY && spec->directory.outbox != NULL);
+}
+
 /* ---- options of the parts ---- */
 
 /* The words of the schema, but for those that stand for NULL. */

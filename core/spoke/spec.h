@@ -93,6 +93,7 @@ struct spoke_spec {
     struct spoke_outbound out;
     struct spoke_test *tests;
     uint32_t tests_count;
+    uint32_t in_at[2], out_at[2]; /* line and column of what is told about a mapping */
     /* Made of the above. */
     struct profile profile;
     struct formats *formats; /* NULL: nothing comes in */
@@ -116,4 +117,6 @@ void spoke_outbound_options(const struct spoke_spec *spec, struct outbound_optio
 void spoke_directory_options(const struct spoke_spec *spec, struct directory_options *options);
 void spoke_webhook_options(const struct spoke_spec *spec, struct webhook_options *options);
 
+/* Whether it has a queue: for what the file asks for, or for acknowledgements of what comes in. */
+bool spoke_goes_out(const struct spoke_spec *spec);
 const char *spoke_transport_name(uint32_t transport);

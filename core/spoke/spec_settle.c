@@ -157,12 +157,24 @@ static void table_settle(struct spec_reading *reading, const char *key, const ch
                     format_key);
 }
 
+/* Where to tell what a part says that is made of these keys. */
+static void place_of(const struct spec_reading *reading, const char *const *keys, uint32_t place[2]) {
+    const struct config_node *at = NULL;
+    for (; *keys != NULL && at == NULL; keys++)
+        at = config_walk_found(&reading->walk, *keys);
+    place[0] = at != NULL ? at->line : 1;
+    place[1] = at != NULL ? at->column : 1;
+}
+
 static void inbound_settle(struct spec_reading *reading) {
     struct spoke_spec *spec = reading->spec;
     struct spoke_inbound *in = &spec->in;
     struct fault fault = {0};
     if (!spec->has_in)
         return;
+    place_of(reading,
+             (const char *const[]){"inbound.mapping", "inbound.mapping_file", "inbound.format", NULL},
+             spec->in_at);
     table_settle(reading, "inbound.dialect", in->dialect, "inbound.format", in->format == FORMAT_IN_CSV,
                  "csv");
     table_settle(reading, "inbound.fixed", in->fixed, "inbound.format", in->format == FORMAT_IN_FIXED,
@@ -211,6 +223,10 @@ static void outbound_settle(struct spec_reading *reading) {
     struct spoke_outbound *out = &spec->out;
     if (!spec->has_out)
         return;
+    place_of(reading,
+             (const char *const[]){"outbound.mapping", "outbound.mapping_file", "outbound.filter",
+                                   "outbound.filter_file", "outbound.format", NULL},
+             spec->out_at);
     topics_settle(reading);
     table_settle(reading, "outbound.template", out->template, "outbound.format",
                  out->format == FORMAT_OUT_CSV, "csv");

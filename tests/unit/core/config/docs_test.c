@@ -66,7 +66,9 @@ static const char *row_values(const struct config_row *row, char range[static CO
     case CONFIG_CLASS:
         return "memory, disk";
     case CONFIG_PATH:
-        return row->flags & CONFIG_OFF ? "path, or off" : "path";
+        return row->flags & CONFIG_OFF          ? "path, or off"
+               : row->auto_at != CONFIG_NO_AUTO ? "auto, or path"
+                                                : "path";
     default:
         return config_row_range(row, range);
     }
@@ -117,6 +119,9 @@ static char *page_text(void) {
     view.shards[0] = (struct metrics_shard){.stats = &stats, .io = &io, .log = &log};
     view.disks_count = 1;
     view.disks[0] = (struct metrics_disk){.log = &log, .journal = &journal};
+    static const struct metrics_spoke spoke = {.name = "shop"};
+    view.spokes_count = 1;
+    view.spokes = &spoke;
     struct evbuffer *out = evbuffer_new();
     char *text = calloc(1, FILE_BYTES);
     cr_assert(out && text && metrics_write(out, &view));
@@ -219,6 +224,7 @@ static const struct {
     BOUND(ROUTE_SETS_BYTES_MAX, BOUND_SIZE),
     BOUND(ADMIN_CONNECTIONS_MAX, BOUND_COUNT),
     BOUND(ADMIN_HEADER_BYTES_MAX, BOUND_SIZE),
+    BOUND(ADMIN_APPLY_NS_MAX, BOUND_TIME),
     BOUND(ADMIN_REQUEST_NS_MAX, BOUND_TIME),
 };
 

@@ -1,0 +1,422 @@
+#include "core/spoke/spokes.h"
+
+#include "core/base/logfmt.h"
+#include "core/spoke/roster.h"
+#include "core/transport/ingest.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A spoke that was applied. */
+struct member {
+    struct spoke_spec *spec;     /* owns */
+    struct spoke *spoke;         /* owns; NULL: everything of it comes in by HTTP */
+    bool posted;                 /* it is at the ingest */
+    struct inbound_counters *in; /* owns */
+};
+
+struct request {
+    struct request *next;
+    spokes_on_applied *on_applied;
+    void *user;
+};
+
+struct spokes {
+    char *dir; /* owns */
+    struct spoke_world world;
+    struct ingest *ingest;
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t mutex; /* of all below */
+    pthread_cond_t wake;
+    struct request *first, **last;
+    bool stopping;
+    struct member *members; /* owns; changed by the manager's thread only */
+    uint32_t count;
+};
+
+/* ---- one member ---- */
+
+static bool needs_spoke(const struct spoke_spec *spec) {
+    return spec->transport != SPOKE_HTTP;
+}
+
+static bool needs_ingest(const struct spoke_spec *spec) {
+    return spec->has_in && (spec->transport == SPOKE_HTTP || spec->transport == SPOKE_WEBHOOK);
+}
+
+static void member_failed(const struct member *member, const char *why) {
+    char quoted[512];
+    logfmt(LOGFMT_ERROR, "a spoke can not be started", "spoke=%s error=%s", member->spec->name,
+           logfmt_quote(quoted, sizeof quoted, why, strlen(why)));
+}
+
+static void member_post(struct spokes *spokes, struct member *member) {
+    char why[SPOKE_ERROR_BYTES] = "";
+    const struct spoke_http *from = &member->spec->http;
+    struct inbound_options options;
+    struct ingest_auth auth = {.bearer_file = from->bearer,
+                               .hmac_file = from->hmac,
+                               .hmac_header = from->hmac_header,
+                               .hmac_prefix = from->hmac_prefix};
+    if (!needs_ingest(member->spec))
+        return;
+    spoke_inbound_options(member->spec, &options);
+    options.counters = member->in;
+    member->posted = ingest_put(spokes->ingest, &options, spokes->world.journal, &auth, why, sizeof why);
+    if (!member->posted)
+        member_failed(member, why);
+}
+
+/* Takes the spec. */
+static void member_start(struct spokes *spokes, struct member *member, struct spoke_spec *spec) {
+    *member = (struct member){.spec = spec, .in = calloc(1, sizeof *member->in)};
+    if (member->in == NULL) {
+        member_failed(member, "out of memory");
+        return;
+    }
+    member_post(spokes, member);
+    if (!needs_spoke(spec))
+        return;
+    member->spoke = spoke_start(spec, &spokes->world, member->in);
+    if (member->spoke == NULL)
+        member_failed(member, strerror(errno));
+}
+
+static void member_free(struct member *member) {
+    if (member->spoke != NULL)
+        spoke_free(member->spoke);
+    spoke_spec_free(member->spec);
+    free(member->in);
+}
+
+/* ---- applying ---- */
+
+static const struct member *member_find(const struct spokes *spokes, const char *name) {
+    for (uint32_t i = 0; i < spokes->count; i++)
+        if (strcmp(spokes->members[i].spec->name, name) == 0)
+            return &spokes->members[i];
+    return NULL;
+}
+
+static const struct spoke_spec *running(void *user, const char *name) {
+    const struct member *member = member_find(user, name);
+    return member != NULL ? member->spec : NULL;
+}
+
+/* Ends those that are gone or changed, all at once. */
+static void leavers_stop(struct spokes *spokes, const struct roster *roster) {
+    for (int step = 0; step < 2; step++)
+        for (uint32_t i = 0; i < spokes->count; i++) {
+            struct member *member = &spokes->members[i];
+            const struct roster_file *file = roster_find(roster, member->spec->name);
+            if (file != NULL && file->unchanged)
+                continue;
+            if (member->spoke != NULL)
+                (step == 0 ? spoke_stop : spoke_join)(member->spoke);
+            if (member->posted && step == 0 && (file == NULL || !needs_ingest(file->spec)))
+                ingest_remove(spokes->ingest, member->spec->name);
+        }
+}
+
+/* A file that is unchanged keeps its member; the others' specs become members. */
+static struct member *members_make(struct spokes *spokes, struct roster *roster, uint32_t *count) {
+    struct member *members = calloc(roster->count + 1, sizeof *members);
+    *count = 0;
+    for (uint32_t i = 0; members != NULL && i < roster->count; i++) {
+        struct roster_file *file = &roster->files[i];
+        const struct member *before = file->spec != NULL ? member_find(spokes, file->spec->name) : NULL;
+        if (file->spec == NULL)
+            continue;
+        if (file->unchanged) {
+            members[(*count)++] = *before;
+            continue;
+        }
+        member_start(spokes, &members[(*count)++], file->spec);
+        file->spec = NULL;
+    }
+    return members;
+}
+
+/* What is told: names of those that `wanted` says. */
+enum fate { FATE_ADDED, FATE_CHANGED, FATE_UNCHANGED };
+
+static json_t *names_of(const struct spokes *spokes, const struct roster *roster, enum fate wanted) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < roster->count; i++) {
+        const struct roster_file *file = &roster->files[i];
+        if (file->spec == NULL)
+            continue;
+        enum fate fate = file->unchanged                                 ? FATE_UNCHANGED
+                         : member_find(spokes, file->spec->name) != NULL ? FATE_CHANGED
+                                                                         : FATE_ADDED;
+        if (fate == wanted)
+            (void)json_array_append_new(list, json_string(file->spec->name));
+    }
+    return list;
+}
+
+static json_t *names_removed(const struct spokes *spokes, const struct roster *roster) {
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < spokes->count; i++)
+        if (roster_find(roster, spokes->members[i].spec->name) == NULL)
+            (void)json_array_append_new(list, json_string(spokes->members[i].spec->name));
+    return list;
+}
+
+static void log_removed(const struct spokes *spokes, const struct roster *roster) {
+    for (uint32_t i = 0; i < spokes->count; i++) {
+        const struct spoke_spec *spec = spokes->members[i].spec;
+        if (roster_find(roster, spec->name) == NULL && needs_spoke(spec))
+            logfmt(LOGFMT_INFO, "a spoke is gone, and its queue stays until it is ended",
+                   "spoke=%s with=\"roundhouse queue rm spoke.%s\"", spec->name, spec->name);
+    }
+}
+
+static void roster_apply(struct spokes *spokes, struct roster *roster) {
+    uint32_t count;
+    struct member *gone = calloc(spokes->count + 1, sizeof *gone);
+    uint32_t gone_count = 0;
+    log_removed(spokes, roster);
+    leavers_stop(spokes, roster);
+    for (uint32_t i = 0; gone != NULL && i < spokes->count; i++) {
+        const struct roster_file *file = roster_find(roster, spokes->members[i].spec->name);
+        if (file == NULL || !file->unchanged)
+            gone[gone_count++] = spokes->members[i];
+    }
+    struct member *members = members_make(spokes, roster, &count);
+    CHECK(gone != NULL && members != NULL);
+    (void)pthread_mutex_lock(&spokes->mutex);
+    struct member *before = spokes->members;
+    spokes->members = members;
+    spokes->count = count;
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    for (uint32_t i = 0; i < gone_count; i++)
+        member_free(&gone[i]);
+    free(gone);
+    free(before);
+}
+
+/* `all`: a wrong file leaves everything as it is. Returns what is told; NULL: no memory. */
+static json_t *spokes_read(struct spokes *spokes, bool all, bool *applied) {
+    struct roster roster;
+    char why[SPOKE_ERROR_BYTES];
+    *applied = false;
+    if (!roster_read(&roster, spokes->dir, spokes->ingest != NULL, running, spokes, why, sizeof why)) {
+        char quoted[2 * SPOKE_ERROR_BYTES];
+        logfmt(LOGFMT_ERROR, "the spokes can not be read, and stay as they are", "error=%s",
+               logfmt_quote(quoted, sizeof quoted, why, strlen(why)));
+        return json_pack("{s:b, s:[{s:s, s:i, s:i, s:s}]}", "applied", 0, "mistakes", "file", spokes->dir,
+                         "line", 0, "column", 0, "text", why);
+    }
+    *applied = !all || roster.wrong == 0;
+    json_t *told = json_pack(
+        "{s:b, s:o, s:o, s:o, s:o, s:o}", "applied", *applied, "added", names_of(spokes, &roster, FATE_ADDED),
+        "changed", names_of(spokes, &roster, FATE_CHANGED), "removed", names_removed(spokes, &roster),
+        "unchanged", names_of(spokes, &roster, FATE_UNCHANGED), "mistakes", roster_mistakes(&roster));
+    roster_log(&roster);
+    if (*applied) {
+        logfmt(LOGFMT_INFO, "spokes applied", "added=%zu changed=%zu removed=%zu unchanged=%zu wrong=%u",
+               json_array_size(json_object_get(told, "added")),
+               json_array_size(json_object_get(told, "changed")),
+               json_array_size(json_object_get(told, "removed")),
+               json_array_size(json_object_get(told, "unchanged")), roster.wrong);
+        roster_apply(spokes, &roster);
+    } else {
+        logfmt(LOGFMT_ERROR, "spokes stay as they were: a file is wrong", "wrong=%u", roster.wrong);
+    }
+    roster_deinit(&roster);
+    return told;
+}
+
+/* ---- the manager's thread ---- */
+
+static void request_answer(const struct request *request, bool applied, const json_t *told) {
+    char *json = told != NULL ? json_dumps(told, JSON_PRESERVE_ORDER) : NULL;
+    if (request->on_applied != NULL)
+        request->on_applied(request->user, applied, json != NULL ? json : "{\"applied\": false}");
+    free(json);
+}
+
+static void request_run(struct spokes *spokes, struct request *request) {
+    bool applied;
+    json_t *told = spokes_read(spokes, true, &applied);
+    request_answer(request, applied, told);
+    json_decref(told);
+    free(request);
+}
+
+/* The next request; NULL: it is stopping. */
+static struct request *request_take(struct spokes *spokes) {
+    (void)pthread_mutex_lock(&spokes->mutex);
+    while (spokes->first == NULL && !spokes->stopping)
+        (void)pthread_cond_wait(&spokes->wake, &spokes->mutex);
+    struct request *request = spokes->stopping ? NULL : spokes->first;
+    if (request != NULL) {
+        spokes->first = request->next;
+        if (spokes->first == NULL)
+            spokes->last = &spokes->first;
+    }
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    return request;
+}
+
+static void *spokes_run(void *user) {
+    struct spokes *spokes = user;
+    struct request *request;
+    while ((request = request_take(spokes)) != NULL)
+        request_run(spokes, request);
+    return NULL;
+}
+
+bool spokes_apply(struct spokes *spokes, spokes_on_applied *on_applied, void *user) {
+    struct request *request = calloc(1, sizeof *request);
+    if (request == NULL)
+        return false;
+    request->on_applied = on_applied;
+    request->user = user;
+    (void)pthread_mutex_lock(&spokes->mutex);
+    bool taken = !spokes->stopping;
+    if (taken) {
+        *spokes->last = request;
+        spokes->last = &request->next;
+        (void)pthread_cond_signal(&spokes->wake);
+    }
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    if (!taken)
+        free(request);
+    return taken;
+}
+
+/* ---- looking ---- */
+
+static json_t *member_json(const struct member *member) {
+    static const struct spoke_counters none;
+    char error[SPOKE_ERROR_BYTES] = "";
+    const struct spoke_counters *out = member->spoke != NULL ? spoke_counters(member->spoke) : &none;
+    const char *state = member->spoke != NULL ? spoke_state_name(counter_get(&out->state))
+                        : member->posted      ? "running"
+                                              : "failed";
+    if (member->spoke != NULL)
+        (void)spoke_error(member->spoke, error);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", member->spec->name, "transport",
+                             spoke_transport_name(member->spec->transport), "state", state, "error", error,
+                             "file", member->spec->path);
+#define SPOKE_JSON(name, kind, help)                                                                         \
+    if (strcmp(#name, "state") != 0)                                                                         \
+        (void)json_object_set_new(json, #name, json_integer((json_int_t)counter_get(&out->name)));
+    SPOKE_COUNTERS(SPOKE_JSON)
+#undef SPOKE_JSON
+    if (member->in != NULL) {
+        (void)json_object_set_new(json, "documents",
+                                  json_integer((json_int_t)counter_get(&member->in->documents)));
+        (void)json_object_set_new(json, "published",
+                                  json_integer((json_int_t)counter_get(&member->in->published)));
+        (void)json_object_set_new(json, "rejected",
+                                  json_integer((json_int_t)counter_get(&member->in->refused)));
+        (void)json_object_set_new(json, "tolerated",
+                                  json_integer((json_int_t)counter_get(&member->in->tolerated)));
+    }
+    return json;
+}
+
+char *spokes_list(struct spokes *spokes) {
+    json_t *list = json_array();
+    (void)pthread_mutex_lock(&spokes->mutex);
+    for (uint32_t i = 0; i < spokes->count; i++)
+        (void)json_array_append_new(list, member_json(&spokes->members[i]));
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    json_t *whole = json_pack("{s:o}", "spokes", list);
+    char *text = whole != NULL ? json_dumps(whole, JSON_PRESERVE_ORDER) : NULL;
+    json_decref(whole);
+    return text;
+}
+
+void spokes_numbers(struct spokes *spokes, spokes_on_numbers *on_numbers, void *user) {
+    static const struct spoke_counters none;
+    (void)pthread_mutex_lock(&spokes->mutex);
+    for (uint32_t i = 0; i < spokes->count; i++) {
+        const struct member *member = &spokes->members[i];
+        if (member->in != NULL)
+            on_numbers(user, member->spec->name,
+                       member->spoke != NULL ? spoke_counters(member->spoke) : &none, member->in);
+    }
+    (void)pthread_mutex_unlock(&spokes->mutex);
+}
+
+/* ---- start and stop ---- */
+
+/* Signals are for the main thread. */
+static bool thread_start(struct spokes *spokes) {
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    spokes->started = pthread_create(&spokes->thread, NULL, spokes_run, spokes) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (spokes->started)
+        (void)pthread_setname_np(spokes->thread, "rh-spokes");
+    return spokes->started;
+}
+
+struct spokes *spokes_start(const struct spokes_options *options, char *why, size_t why_bytes) {
+    struct spokes *spokes = calloc(1, sizeof *spokes);
+    bool read = false;
+    if (spokes != NULL) {
+        spokes->world = options->world;
+        spokes->ingest = options->ingest;
+        spokes->last = &spokes->first;
+        (void)pthread_mutex_init(&spokes->mutex, NULL);
+        (void)pthread_cond_init(&spokes->wake, NULL);
+        spokes->dir = strdup(options->dir);
+        json_t *told = spokes->dir != NULL ? spokes_read(spokes, false, &read) : NULL;
+        const json_t *text = json_object_get(json_array_get(json_object_get(told, "mistakes"), 0), "text");
+        (void)snprintf(why, why_bytes, "%s",
+                       json_is_string(text) ? json_string_value(text) : "out of memory");
+        json_decref(told);
+    }
+    if (read && thread_start(spokes))
+        return spokes;
+    if (read)
+        (void)snprintf(why, why_bytes, "no thread can be started");
+    spokes_stop(spokes);
+    spokes_free(spokes);
+    return NULL;
+}
+
+void spokes_stop(struct spokes *spokes) {
+    if (spokes == NULL)
+        return;
+    (void)pthread_mutex_lock(&spokes->mutex);
+    spokes->stopping = true;
+    (void)pthread_cond_signal(&spokes->wake);
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    if (spokes->started)
+        (void)pthread_join(spokes->thread, NULL);
+    while (spokes->first != NULL) {
+        struct request *request = spokes->first;
+        spokes->first = request->next;
+        request_answer(request, false, NULL);
+        free(request);
+    }
+    struct roster nobody = {0};
+    leavers_stop(spokes, &nobody);
+    (void)pthread_mutex_lock(&spokes->mutex);
+    for (uint32_t i = 0; i < spokes->count; i++)
+        member_free(&spokes->members[i]);
+    spokes->count = 0;
+    (void)pthread_mutex_unlock(&spokes->mutex);
+}
+
+void spokes_free(struct spokes *spokes) {
+    if (spokes == NULL)
+        return;
+    free(spokes->members);
+    (void)pthread_cond_destroy(&spokes->wake);
+    (void)pthread_mutex_destroy(&spokes->mutex);
+    free(spokes->dir);
+    free(spokes);
+}
