@@ -129,10 +129,6 @@ const char *erp_type(const ProtobufCMessage *message) {
     return plain_topic(message);
 }
 
-const char *erp_type(const ProtobufCMessage *message) {
-    return type_of(message);
-}
-
 const char *erp_topic(const ProtobufCMessage *message) {
     if (message->descriptor == &roundhouse__erp__v1__invoice__descriptor &&
         ((const Roundhouse__Erp__V1__Invoice *)(const void *)message)->credit)

@@ -23,9 +23,6 @@ void erp_maker_free(struct erp_maker *maker);
 /* The topic for a message of this kind, constant text: of an Order also by its function, of an Invoice by
  * `credit`. */
 const char *erp_topic(const ProtobufCMessage *message);
-/* Its event's type, likewise, without the version (".v1") that stands behind it. */
-const char *erp_type(const ProtobufCMessage *message);
-
 /* Its type without the version, likewise: of an Invoice always erp.invoice.created. */
 const char *erp_type(const ProtobufCMessage *message);
 

@@ -27,7 +27,7 @@
 
 /* An inbound and what it has told. */
 struct bench {
-    struct world world;
+    struct bridge_world world;
     struct formats *formats;
     struct profile profile;
     struct inbound_counters counters;
@@ -55,13 +55,13 @@ static void bench_start(struct bench *bench, struct inbound_options options) {
     char why[1024] = "";
     *bench = (struct bench){.formats = formats_new()};
     cr_assert(bench->formats != NULL && formats_ready(bench->formats, &error));
-    world_start(&bench->world);
+    bridge_start(&bench->world);
     options.base = bench->world.base;
     options.port = bench->world.port;
     options.name = "plant";
     options.formats = bench->formats;
     options.profile = &bench->profile;
-    options.executable = world_executable();
+    options.executable = bridge_executable();
     options.counters = &bench->counters;
     bench->inbound = inbound_new(&options, why, sizeof why);
     cr_assert(bench->inbound != NULL, "%s", why);
@@ -70,7 +70,7 @@ static void bench_start(struct bench *bench, struct inbound_options options) {
 
 static void bench_stop(struct bench *bench) {
     inbound_free(bench->inbound);
-    world_stop(&bench->world);
+    bridge_stop(&bench->world);
     formats_free(bench->formats);
     bench->inbound = NULL;
     bench->formats = NULL;
@@ -128,10 +128,10 @@ Test(inbound, publishes_the_messages_of_a_document) {
     cr_assert_eq(members(bench.ids), 2);
     cr_assert_str_eq(bench.findings, "{\"file\": \"the.file\", \"format\": \"edifact\", \"published\": 2, "
                                      "\"refused\": 0, \"findings\": []}\n");
-    world_await(&bench.world, 2);
-    cr_assert(has(world_line(&bench.world, 0), "erp.order.created {"));
-    cr_assert(has(world_line(&bench.world, 0), "\"partner\":\"S\""));
-    cr_assert(has(world_line(&bench.world, 1), "\"subject\":\"PO2\""));
+    bridge_await(&bench.world, 2);
+    cr_assert(has(bridge_line(&bench.world, 0), "erp.order.created {"));
+    cr_assert(has(bridge_line(&bench.world, 0), "\"partner\":\"S\""));
+    cr_assert(has(bridge_line(&bench.world, 1), "\"subject\":\"PO2\""));
     char ids[4096];
     memcpy(ids, bench.ids, sizeof ids);
     document(&bench, UNB ORDER(1) ORDER(2) UNZ(2), 1000, NULL);
@@ -148,10 +148,10 @@ Test(inbound, names_the_partner_where_the_document_does_not) {
     bench_start(&bench, (struct inbound_options){.topic = "own.orders", .type = "own.order"});
     document(&bench, UBL, 100, NULL);
     cr_assert_eq(bench.end.published, 1, "%s", bench.findings);
-    world_await(&bench.world, 1);
-    cr_assert(has(world_line(&bench.world, 0), "own.orders {"));
-    cr_assert(has(world_line(&bench.world, 0), "\"type\":\"own.order\""));
-    cr_assert(has(world_line(&bench.world, 0), "\"partner\":\"plant\""));
+    bridge_await(&bench.world, 1);
+    cr_assert(has(bridge_line(&bench.world, 0), "own.orders {"));
+    cr_assert(has(bridge_line(&bench.world, 0), "\"type\":\"own.order\""));
+    cr_assert(has(bridge_line(&bench.world, 0), "\"partner\":\"plant\""));
     bench_stop(&bench);
     LEAKS_NONE();
 }
@@ -256,8 +256,8 @@ Test(inbound, gives_up_half_a_document) {
     cr_assert_eq(bench.end.published, 1);
     cr_assert_eq(bench.end.refused, 0);
     cr_assert_eq(bench.ended, 1);
-    world_await(&bench.world, 1);
-    cr_assert(has(world_line(&bench.world, 0), "\"data\":\"PO4\""));
+    bridge_await(&bench.world, 1);
+    cr_assert(has(bridge_line(&bench.world, 0), "\"data\":\"PO4\""));
     cr_assert_eq(inbound_begin(bench.inbound, "half", NULL), 0);
     feed(&bench, UNB ORDER(5), strlen(UNB ORDER(5)), 2000);
     bench_stop(&bench);
@@ -278,8 +278,8 @@ Test(inbound, maps_to_any_shape) {
             .topic = "own.orders"});
     document(&bench, UNB ORDER(1) ORDER(2) UNZ(2), 100, NULL);
     cr_assert_eq(bench.end.published, 2);
-    world_await(&bench.world, 2);
-    const char *line = world_line(&bench.world, 1);
+    bridge_await(&bench.world, 2);
+    const char *line = bridge_line(&bench.world, 1);
     cr_assert(has(line, "own.orders {"));
     cr_assert(has(line, "\"datacontenttype\":\"application/json\""));
     cr_assert(has(line, "\"subject\":\"PO2\"") && has(line, "\"partner\":\"S\""));
@@ -300,11 +300,11 @@ Test(inbound, makes_several_events_of_one_or_none) {
     cr_assert_eq(bench.end.published, 4);
     cr_assert_eq(bench.end.refused, 0);
     cr_assert_eq(members(bench.ids), 4);
-    world_await(&bench.world, 4);
+    bridge_await(&bench.world, 4);
     unsigned seconds = 0;
     for (unsigned i = 0; i < 4; i++) { /* those of one order in their order, as they have one key */
-        bool second = strstr(world_line(&bench.world, i), "/2\",") != NULL;
-        cr_assert(has(world_line(&bench.world, i), second ? "\"ITEM-B\"" : "\"ITEM-A\""));
+        bool second = strstr(bridge_line(&bench.world, i), "/2\",") != NULL;
+        cr_assert(has(bridge_line(&bench.world, i), second ? "\"ITEM-B\"" : "\"ITEM-A\""));
         seconds += second;
     }
     cr_assert_eq(seconds, 2);
@@ -341,8 +341,8 @@ Test(inbound, makes_canonical_messages_of_foreign_json) {
     cr_assert(has(bench.findings, "\"number\": 3, \"offset\": 20"));
     cr_assert_str_eq(bench.ids,
                      "[\"abcd0000000000000000000000000000-1\",\"abcd0000000000000000000000000000-2\"]");
-    world_await(&bench.world, 2);
-    const char *line = world_line(&bench.world, 1);
+    bridge_await(&bench.world, 2);
+    const char *line = bridge_line(&bench.world, 1);
     cr_assert(has(line, "erp.order.created {") && has(line, "\"type\":\"erp.order.created.v1\""));
     cr_assert(has(line, "\"source\":\"/spoke/plant\"") && has(line, "\"subject\":\"A2\""));
     cr_assert(has(line, "\"partitionkey\":\"plant/A2\"") && has(line, "roundhouse.erp.v1.Order"));
@@ -359,10 +359,10 @@ Test(inbound, takes_json_as_it_is) {
     cr_assert_eq(bench.end.published, 3);
     cr_assert_eq(bench.end.refused, 1);
     cr_assert(has(bench.findings, "\"json.text\"") && has(bench.findings, "\"offset\": 17"));
-    world_await(&bench.world, 3);
-    cr_assert(has(world_line(&bench.world, 0), "\"type\":\"own.type\""));
-    cr_assert(has(world_line(&bench.world, 0), "\"data\":{\"a\":1.10}"));
-    cr_assert(has(world_line(&bench.world, 2), "\"data\":\"x\""));
+    bridge_await(&bench.world, 3);
+    cr_assert(has(bridge_line(&bench.world, 0), "\"type\":\"own.type\""));
+    cr_assert(has(bridge_line(&bench.world, 0), "\"data\":{\"a\":1.10}"));
+    cr_assert(has(bridge_line(&bench.world, 2), "\"data\":\"x\""));
     char ids[4096];
     memcpy(ids, bench.ids, sizeof ids);
     document(&bench, "[{\"a\": 1.10}, 2, {\"a\": }, \"x\"]", 100, NULL);
@@ -386,10 +386,10 @@ Test(inbound, keeps_what_a_cloudevent_says) {
     cr_assert_eq(bench.end.refused, 2);
     cr_assert(has(bench.findings, "\"json.event\"") && has(bench.findings, "\"json.nameless\""));
     cr_assert_str_eq(bench.ids, "[\"e-1\"]");
-    world_await(&bench.world, 1);
-    cr_assert(has(world_line(&bench.world, 0), "\"source\":\"/crm\",\"type\":\"crm.x\""));
-    cr_assert(has(world_line(&bench.world, 0), "\"partner\":\"plant\""));
-    cr_assert(has(world_line(&bench.world, 0), "\"data\":{\"a\":1}"));
+    bridge_await(&bench.world, 1);
+    cr_assert(has(bridge_line(&bench.world, 0), "\"source\":\"/crm\",\"type\":\"crm.x\""));
+    cr_assert(has(bridge_line(&bench.world, 0), "\"partner\":\"plant\""));
+    cr_assert(has(bridge_line(&bench.world, 0), "\"data\":{\"a\":1}"));
     bench_stop(&bench);
     LEAKS_NONE();
 }
@@ -399,9 +399,9 @@ Test(inbound, keeps_what_a_cloudevent_says) {
 /* The line of the acknowledgement with this text in it. */
 static const char *acknowledgement(const struct bench *bench, const char *part) {
     for (unsigned i = 0; i < bench->world.count; i++)
-        if (strstr(world_line(&bench->world, i), "spoke.plant.acknowledgement") != NULL &&
-            strstr(world_line(&bench->world, i), part) != NULL)
-            return world_line(&bench->world, i);
+        if (strstr(bridge_line(&bench->world, i), "spoke.plant.acknowledgement") != NULL &&
+            strstr(bridge_line(&bench->world, i), part) != NULL)
+            return bridge_line(&bench->world, i);
     cr_assert(false, "no acknowledgement with %s", part);
     return "";
 }
@@ -417,18 +417,18 @@ Test(inbound, acknowledges_edifact_when_all_is_settled) {
     cr_assert_eq(bench.end.published, 1);
     cr_assert_eq(members(bench.ids), 1);
     cr_assert_eq(counter_get(&bench.counters.acknowledgements), 1);
-    world_await(&bench.world, 2);
+    bridge_await(&bench.world, 2);
     const char *line = acknowledgement(&bench, "");
     cr_assert(has(line, "\"type\":\"erp.acknowledgement.sent.v1\"") && has(line, "application/EDIFACT"));
     cr_assert(has(line, "\"source\":\"/spoke/plant\"") && has(line, "\"subject\":\"REF1\""));
     cr_assert(has(line, "UCI+REF1+S:14+R:14+7'UCM+2+ORDERS:D:03A:UN+4+29+UNT'"));
     const char *id = strstr(line, "\"id\":");
     document(&bench, UNB ORDER(1) ORDER_OF(2, 11) UNZ(2), 100, digest);
-    world_await(&bench.world, 4);
+    bridge_await(&bench.world, 4);
     unsigned same = 0;
     for (unsigned i = 0; i < 4; i++)
-        same += strstr(world_line(&bench.world, i), "acknowledgement") != NULL &&
-                strncmp(strstr(world_line(&bench.world, i), "\"id\":"), id, 40) == 0;
+        same += strstr(bridge_line(&bench.world, i), "acknowledgement") != NULL &&
+                strncmp(strstr(bridge_line(&bench.world, i), "\"id\":"), id, 40) == 0;
     cr_assert_eq(same, 2);
     bench_stop(&bench);
     LEAKS_NONE();
@@ -440,7 +440,7 @@ Test(inbound, acknowledges_what_the_maps_refuse_as_refused) {
     document(&bench, UNB "UNH+1+NOSUCH:D:03A:UN'BGM+220'UNT+3+1'" ORDER(2) UNZ(2), 100, NULL);
     cr_assert_eq(bench.end.published, 1);
     cr_assert_eq(bench.end.refused, 1);
-    world_await(&bench.world, 2);
+    bridge_await(&bench.world, 2);
     cr_assert(has(acknowledgement(&bench, ""), "+7'UCM+1+NOSUCH:D:03A:UN+4"));
     cr_assert(strstr(acknowledgement(&bench, ""), "UCM+2") == NULL);
     bench_stop(&bench);
@@ -454,7 +454,7 @@ Test(inbound, acknowledges_when_it_is_asked) {
              UNB ORDER(1)
                  UNZ(1) "UNB+UNOC:3+S:14+R:14+260901:0605+REF9++++1'" ORDER(2) "UNZ+1+REF9'" ORDER(3),
              100, NULL);
-    world_await(&bench.world, 3);
+    bridge_await(&bench.world, 3);
     cr_assert_eq(counter_get(&bench.counters.acknowledgements), 1);
     cr_assert(has(acknowledgement(&bench, ""), "UCI+REF9+S:14+R:14+7'"));
     bench_stop(&bench);
@@ -471,7 +471,7 @@ Test(inbound, acknowledges_x12) {
     bench_start(&bench, (struct inbound_options){.acknowledge = {.x12 = ACKNOWLEDGE_X12_997, .ta1 = true}});
     document(&bench, X12("000000007") X12("000000008"), 50, NULL);
     cr_assert_eq(bench.end.published, 2, "%s", bench.findings);
-    world_await(&bench.world, 4);
+    bridge_await(&bench.world, 4);
     cr_assert_eq(counter_get(&bench.counters.acknowledgements), 2);
     const char *line = acknowledgement(&bench, "TA1*000000008");
     cr_assert(has(line, "application/EDI-X12") &&
@@ -495,7 +495,7 @@ Test(inbound, keeps_few_acknowledgements_at_a_time, .timeout = 120) {
     document(&bench, text, 65536, NULL);
     free(text);
     cr_assert_eq(bench.end.published, 5000, "%.1000s", bench.findings);
-    world_await(&bench.world, 5000);
+    bridge_await(&bench.world, 5000);
     cr_assert_eq(counter_get(&bench.counters.acknowledgements), 5000);
     cr_assert(bench.again > 0);
     bench_stop(&bench);
@@ -512,7 +512,7 @@ Test(inbound, says_what_is_wrong_with_its_options) {
                                       .port = bench.world.port,
                                       .name = "plant",
                                       .formats = bench.formats,
-                                      .executable = world_executable()};
+                                      .executable = bridge_executable()};
     struct inbound_options wrong = options;
     wrong.topic = "a..b";
     cr_assert(inbound_new(&wrong, why, sizeof why) == NULL && why[0] != '\0');

@@ -64,7 +64,7 @@ static void bench_start(struct bench *bench, struct outbound_options options) {
     *bench = (struct bench){.base = event_base_new()};
     options.base = bench->base;
     options.name = "shop";
-    options.executable = world_executable();
+    options.executable = bridge_executable();
     bench->outbound = outbound_new(&options, why, sizeof why);
     cr_assert(bench->outbound != NULL, "%s", why);
 }
@@ -333,7 +333,7 @@ static bool refused(struct outbound_options options, const char *part) {
     char why[1024] = "";
     options.base = event_base_new();
     options.name = "shop";
-    options.executable = world_executable();
+    options.executable = bridge_executable();
     struct outbound *outbound = outbound_new(&options, why, sizeof why);
     outbound_free(outbound);
     event_base_free(options.base);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 static void world_event(void *user, const struct port_event *event) {
-    struct world *world = user;
+    struct bridge_world *world = user;
     struct fault fault;
     char *json, *line;
     size_t length;
@@ -29,11 +29,11 @@ static void world_settled(void *user, int code, const char *text) {
     ++*(unsigned *)user;
 }
 
-void world_start(struct world *world) {
+void bridge_start(struct bridge_world *world) {
     static const char *const patterns[] = {"erp.>", "own.>", "spoke.>"};
     char why[256] = "";
     unsigned settled = 0;
-    *world = (struct world){.base = event_base_new()};
+    *world = (struct bridge_world){.base = event_base_new()};
     router_start(&world->router, "", false);
     struct port_options options = {.base = world->base,
                                    .server = world->router.address,
@@ -58,7 +58,7 @@ void world_start(struct world *world) {
     router_await(world->base, &settled, 1);
 }
 
-void world_stop(struct world *world) {
+void bridge_stop(struct bridge_world *world) {
     port_free(world->port);
     event_base_free(world->base);
     for (unsigned i = 0; i < world->count; i++)
@@ -70,22 +70,22 @@ void world_stop(struct world *world) {
     world->lines = NULL;
 }
 
-void world_await(struct world *world, unsigned count) {
+void bridge_await(struct bridge_world *world, unsigned count) {
     router_await(world->base, &world->count, count);
 }
 
-const char *world_line(const struct world *world, unsigned number) {
+const char *bridge_line(const struct bridge_world *world, unsigned number) {
     cr_assert(number < world->count);
     return world->lines[number];
 }
 
-const char *world_executable(void) {
+const char *bridge_executable(void) {
     static char path[4096];
     router_binary(path, sizeof path);
     return path;
 }
 
-void world_turn(struct event_base *base, unsigned ms) {
+void bridge_turn(struct event_base *base, unsigned ms) {
     struct timeval soon = {.tv_sec = ms / 1000, .tv_usec = (int)(ms % 1000 * 1000)};
     cr_assert(event_base_loopexit(base, &soon) == 0);
     cr_assert(event_base_loop(base, EVLOOP_ONCE) >= 0);

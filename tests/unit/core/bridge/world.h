@@ -1,7 +1,7 @@
 /* world.h: a bridge in a test: a router, a port to it, and what comes out of the router again.
  * Owner: the test. Thread: the test's, which runs the loop while it waits.
  * Every event that is published on topics of `patterns` is kept, as a line "TOPIC JSON".
- * Blocks in world_await, for a minute at most.
+ * Blocks in bridge_await, for a minute at most.
  * Fails the running Criterion test. */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 struct port;
 
-struct world {
+struct bridge_world {
     struct router router;
     struct event_base *base;
     struct port *port;
@@ -21,13 +21,13 @@ struct world {
     unsigned count;
 };
 
-void world_start(struct world *world);
-void world_stop(struct world *world);
+void bridge_start(struct bridge_world *world);
+void bridge_stop(struct bridge_world *world);
 /* Until so many events have come. */
-void world_await(struct world *world, unsigned count);
+void bridge_await(struct bridge_world *world, unsigned count);
 /* The line of the event with this number, from 0. */
-const char *world_line(const struct world *world, unsigned number);
+const char *bridge_line(const struct bridge_world *world, unsigned number);
 /* The executable of this build, for mappings. */
-const char *world_executable(void);
+const char *bridge_executable(void);
 /* Runs the loop once, for at most so long. */
-void world_turn(struct event_base *base, unsigned ms);
+void bridge_turn(struct event_base *base, unsigned ms);
