@@ -233,10 +233,14 @@ static char *ledger_text(const struct ledger *ledger, size_t *length, uint64_t *
     *lines = 0;
     for (uint32_t i = 0; i < ledger->count; i++, ++*lines) {
         const struct content *content = &ledger->contents[(ledger->oldest + i) % ledger->capacity];
-        (void)fwrite(line, 1, line_content(line, content->digest, content->at_ms), out);
+        size_t n = line_content(line, content->digest, content->at_ms);
+        (void)fwrite(line, 1, n, out);
     }
-    for (const struct pending *pending = ledger->pending; pending != NULL; pending = pending->next, ++*lines)
-        (void)fwrite(line, 1, line_settled(line, &pending->file), out);
+    for (const struct pending *pending = ledger->pending; pending != NULL;
+         pending = pending->next, ++*lines) {
+        size_t n = line_settled(line, &pending->file);
+        (void)fwrite(line, 1, n, out);
+    }
     bool failed = ferror(out) != 0;
     if (fclose(out) != 0 || failed) {
         free(text);
