@@ -19,7 +19,7 @@
 #define INBOX_TURN_STEPS   64u               /* small things between two looks at other events */
 #define INBOX_SCAN_STEP    256u              /* names of one step */
 #define INBOX_BUSY_NS      (10u * NS_PER_MS) /* until somebody else's document is over */
-#define INBOX_SYNC_NS      NS_PER_S          /* what was moved is on the disk after so long */
+#define INBOX_SYNC_NS      (5u * NS_PER_S)   /* what was moved is on the disk after so long */
 #define INBOX_ORDER_TRIES  5u    /* a file that is given again holds back the others so often: order counts */
 #define INBOX_UNREADABLE   3u    /* times that a file can be without permission: then it is rejected */
 #define INBOX_POLL_MS_MOST 1000u /* between two looks where nothing tells of files */
