@@ -67,7 +67,16 @@ def simulation(check, build, seeds):
     check.add_run(f"{build}, {seeds} seeds", ran)
 
 
+def kills(check, build, times):
+    """A directory's reader is killed at random moments, more often than in the unit tests."""
+    stem = "tests/unit/core/transport/directory_crash_test"
+    ran = run([BUILD / build / stem, "-j1"], check.out(f"{stem}.{build}.log"), SIMULATION_SECONDS,
+              env={"RH_KILLS": str(times)}, cwd=BUILD / build)
+    check.add_run(f"{build}, {times} kills", ran)
+
+
 def simulation_soak(check):
+    kills(check, "release", 100)
     simulation(check, "release", 40000)
     simulation(check, "asan", 8000)
 
