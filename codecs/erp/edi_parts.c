@@ -17,13 +17,13 @@ static bool format_is(const struct edi_out *out, const char *format) {
 
 void edi_out_init(struct edi_out *out, const char *format, const Roundhouse__Erp__V1__Header *header,
                   const struct erp_edi_options *options) {
-    static const Roundhouse__Erp__V1__Header no_header = ROUNDHOUSE__ERP__V1__HEADER__INIT;
-    static const Roundhouse__Erp__V1__Origin no_origin = ROUNDHOUSE__ERP__V1__ORIGIN__INIT;
     static const struct erp_edi_options no_options;
     *out = (struct edi_out){.format = format,
-                            .header = header ? header : &no_header,
-                            .origin = header && header->origin ? header->origin : &no_origin,
+                            .header = header ? header : &out->no_header,
+                            .origin = header && header->origin ? header->origin : &out->no_origin,
                             .options = options ? options : &no_options};
+    roundhouse__erp__v1__header__init(&out->no_header);
+    roundhouse__erp__v1__origin__init(&out->no_origin);
     out->currency = out->header->currency;
     out->same = format_is(out, format);
     out->codes =
@@ -106,12 +106,12 @@ size_t edi_pieces(struct edi_out *out, const char *text, size_t limit, size_t mo
 
 /* ---- codes ---- */
 
-static bool can_be_code(const char *word, size_t most) {
-    size_t n = strlen(word);
+bool edi_is_code(const char *text, size_t most) {
+    size_t n = text ? strlen(text) : 0;
     for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)word[i]))
+        if (!isalnum((unsigned char)text[i]))
             return false;
-    return n <= most;
+    return n > 0 && n <= most;
 }
 
 const char *edi_code(struct edi_out *out, struct edi_list list, const char *word, const char *fallback) {
@@ -120,7 +120,7 @@ const char *edi_code(struct edi_out *out, struct edi_list list, const char *word
         return "";
     if (list.list && code_for(list.map, list.list, word, code))
         return edi_text(out, code, strlen(code));
-    if (out->same || (out->codes && can_be_code(word, list.most)))
+    if (out->same || (out->codes && edi_is_code(word, list.most)))
         return word;
     return fallback;
 }
@@ -153,8 +153,8 @@ static const Roundhouse__Erp__V1__Identifier *number_of(const Roundhouse__Erp__V
     return party && party->n_ids > 0 ? party->ids[0] : NULL;
 }
 
-/* Without the blanks of all kinds that some fill ISA up with. */
-static const char *trimmed(struct edi_out *out, const char *text) {
+/* Without the blanks of all kinds that some fill ISA up with, and as long as an envelope has room for. */
+static const char *fitting(struct edi_out *out, const char *text, size_t most) {
     size_t n = strlen(text);
     for (;;) {
         if (n > 0 && text[n - 1] == ' ')
@@ -162,18 +162,26 @@ static const char *trimmed(struct edi_out *out, const char *text) {
         else if (n > 1 && memcmp(text + n - 2, "\xc2\xa0", 2) == 0)
             n -= 2;
         else
-            return edi_text(out, text, n);
+            break;
     }
+    if (n > most)
+        for (n = most; n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80; n--)
+            continue;
+    return edi_text(out, text, n);
 }
 
 static void address(struct edi_out *out, const struct erp_edi_party *wanted,
                     const Roundhouse__Erp__V1__Identifier *read, const Roundhouse__Erp__V1__Party *own,
                     const char **id, const char **qualifier) {
+    bool x12 = strcmp(out->format, "X12") == 0;
     const Roundhouse__Erp__V1__Identifier *known = read && *read->value ? read : number_of(own);
-    *id = edi_said(wanted->id) ? wanted->id : known ? trimmed(out, known->value) : "UNKNOWN";
-    *qualifier = edi_said(wanted->qualifier) ? wanted->qualifier
-                 : edi_said(wanted->id)      ? (strcmp(out->format, "X12") == 0 ? "ZZ" : "")
-                                             : qualifier_of(out, known ? known->scheme : "");
+    const char *name = edi_said(wanted->id) ? wanted->id : known ? known->value : "";
+    const char *kind = edi_said(wanted->qualifier) ? wanted->qualifier
+                       : edi_said(wanted->id)      ? (x12 ? "ZZ" : "")
+                                                   : qualifier_of(out, known ? known->scheme : "");
+    name = fitting(out, name, x12 ? 15 : 35);
+    *id = *name ? name : "UNKNOWN";
+    *qualifier = fitting(out, kind, x12 ? 2 : 4);
 }
 
 static void prepared(const struct edi_out *out, struct edi_envelope *envelope) {
@@ -197,9 +205,10 @@ void edi_envelope(struct edi_out *out, const Roundhouse__Erp__V1__Party *from,
     address(out, &options->receiver, out->origin->receiver, to, &envelope->receiver,
             &envelope->receiver_qualifier);
     envelope->version = edi_said(options->version) ? options->version : out->same ? out->origin->version : "";
-    envelope->association = edi_said(options->association)             ? options->association
-                            : out->same && !edi_said(options->version) ? out->origin->association
-                                                                       : "";
+    const char *association = edi_said(options->association)             ? options->association
+                              : out->same && !edi_said(options->version) ? out->origin->association
+                                                                         : "";
+    envelope->association = fitting(out, association, 6);
     envelope->test = options->use == ERP_EDI_AS_READ ? out->origin->test : options->use == ERP_EDI_TEST;
     prepared(out, envelope);
 }

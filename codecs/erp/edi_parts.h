@@ -18,11 +18,13 @@ struct edi_out {
     const struct erp_edi_options *options;
     const Roundhouse__Erp__V1__Header *header; /* never NULL */
     const Roundhouse__Erp__V1__Origin *origin; /* never NULL */
-    const char *format;                        /* EDIFACT, X12 */
-    const char *currency;                      /* of the document */
-    bool same;                                 /* it was read from this format: all that it says fits */
-    bool codes;                                /* its sender's codes are those of this format */
-    bool later;                                /* EDIFACT: a directory with longer texts, from D.00A on */
+    Roundhouse__Erp__V1__Header no_header;     /* where the message has none */
+    Roundhouse__Erp__V1__Origin no_origin;
+    const char *format;   /* EDIFACT, X12 */
+    const char *currency; /* of the document */
+    bool same;            /* it was read from this format: all that it says fits */
+    bool codes;           /* its sender's codes are those of this format */
+    bool later;           /* EDIFACT: a directory with longer texts, from D.00A on */
 };
 
 void edi_out_init(struct edi_out *out, const char *format, const Roundhouse__Erp__V1__Header *header,
@@ -55,6 +57,8 @@ const char *edi_code(struct edi_out *out, struct edi_list list, const char *word
 /* Digits of a GLN, GTIN or SSCC. */
 bool edi_is(const Roundhouse__Erp__V1__Identifier *id, const char *scheme);
 bool edi_said(const char *text);
+/* Letters and digits only, at most so many, and some. */
+bool edi_is_code(const char *text, size_t most);
 
 /* ---- envelopes ---- */
 

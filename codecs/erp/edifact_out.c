@@ -116,7 +116,8 @@ static void reason(struct edi_out *out, const char *text) {
 }
 
 static void response_line(struct edi_out *out, const Roundhouse__Erp__V1__OrderResponseLine *response) {
-    static const Roundhouse__Erp__V1__OrderLine nothing = ROUNDHOUSE__ERP__V1__ORDER_LINE__INIT;
+    Roundhouse__Erp__V1__OrderLine nothing;
+    roundhouse__erp__v1__order_line__init(&nothing);
     const Roundhouse__Erp__V1__OrderLine *line = response->line ? response->line : &nothing;
     edifact_item(
         out, line->id,
@@ -405,7 +406,7 @@ static struct directory directory_of(struct edi_out *out, const char *text) {
     const char **const parts[] = {&directory.version, &directory.release, &directory.agency};
     for (size_t i = 0; i < 3 && *text; i++) {
         size_t n = strcspn(text, ":");
-        if (n > 0)
+        if (n > 0 && n <= 3)
             *parts[i] = edi_text(out, text, n);
         text += n + (text[n] == ':');
     }
@@ -418,9 +419,13 @@ static bool is_later(const struct directory *directory) {
     return strcmp(directory->version, "D") == 0 && strlen(year) == 3 && *year >= '0' && *year <= '6';
 }
 
+/* Fourteen printable characters, without blanks. */
 static const char *reference(const char *wanted, const char *read) {
     const char *text = edi_said(wanted) ? wanted : read;
-    return edi_said(text) && strlen(text) <= 14 ? text : "1";
+    size_t n = 0;
+    while (text[n] > ' ' && text[n] < 0x7f)
+        n++;
+    return n > 0 && n <= 14 && !text[n] ? text : "1";
 }
 
 /* What of ISO 8859-1 is not enough for becomes UTF-8, which is syntax version 4. */

@@ -110,7 +110,8 @@ static const Roundhouse__Erp__V1__Identifier *first_id(const struct edi_out *out
 static void name_and_address(struct edi_out *out, const char *qualifier,
                              const Roundhouse__Erp__V1__Party *party,
                              const Roundhouse__Erp__V1__Identifier *id) {
-    static const Roundhouse__Erp__V1__Address nowhere = ROUNDHOUSE__ERP__V1__ADDRESS__INIT;
+    Roundhouse__Erp__V1__Address nowhere;
+    roundhouse__erp__v1__address__init(&nowhere);
     const Roundhouse__Erp__V1__Address *address = party->address ? party->address : &nowhere;
     const char *name[5] = {0}, *lines[4] = {0};
     size_t count = 0;
@@ -215,17 +216,15 @@ static void numbers_more(struct edi_out *out, const char *function, const Roundh
 /* A name is a description in free form; the others are marked as long ones, so that they are no names. */
 static void description(struct edi_out *out, bool name, const Roundhouse__Erp__V1__Text *text,
                         const char *more) {
-    static const Roundhouse__Erp__V1__Text none = ROUNDHOUSE__ERP__V1__TEXT__INIT;
-    const Roundhouse__Erp__V1__Text *said = text ? text : &none;
-    const char *pieces[2] = {said->value, more};
+    const char *pieces[2] = {text->value, more};
     size_t width = limit(out, 35, 256);
     if (!out->same && !more) {
         pieces[0] = "";
-        (void)edi_pieces(out, said->value, width, 2, pieces);
+        (void)edi_pieces(out, text->value, width, 2, pieces);
     }
     SEGMENT(&out->draft, "IMD", FIXED(1, 1, name ? "F" : "A"),
-            FIXED(2, 1, edi_code(out, (struct edi_list){.most = 3}, said->role, "ZZZ")),
-            VALUE(3, 4, pieces[0]), VALUE(3, 5, pieces[1]), FIXED(3, 6, said->language));
+            FIXED(2, 1, edi_code(out, (struct edi_list){.most = 3}, text->role, "ZZZ")),
+            VALUE(3, 4, pieces[0]), VALUE(3, 5, pieces[1]), FIXED(3, 6, text->language));
 }
 
 static void descriptions(struct edi_out *out, const Roundhouse__Erp__V1__Item *item) {
@@ -236,11 +235,12 @@ static void descriptions(struct edi_out *out, const Roundhouse__Erp__V1__Item *i
                     pair ? item->descriptions[i + 1]->value : NULL);
         i += pair;
     }
-    if (naming.alone)
-        description(
-            out, true,
-            &(Roundhouse__Erp__V1__Text){.value = item->name, .language = (char[]){""}, .role = (char[]){""}},
-            NULL);
+    if (naming.alone) {
+        Roundhouse__Erp__V1__Text name;
+        roundhouse__erp__v1__text__init(&name);
+        name.value = item->name;
+        description(out, true, &name, NULL);
+    }
 }
 
 /* What is measured has a code and a number; anything else is no MEA. */

@@ -145,7 +145,8 @@ static void line_status(struct edi_out *out, const Roundhouse__Erp__V1__OrderRes
 }
 
 static void response_line(struct edi_out *out, const Roundhouse__Erp__V1__OrderResponseLine *response) {
-    static const Roundhouse__Erp__V1__OrderLine nothing = ROUNDHOUSE__ERP__V1__ORDER_LINE__INIT;
+    Roundhouse__Erp__V1__OrderLine nothing;
+    roundhouse__erp__v1__order_line__init(&nothing);
     const Roundhouse__Erp__V1__OrderLine *line = response->line ? response->line : &nothing;
     order_line_head(out, line, false);
     x12_descriptions(out, line->item);
@@ -448,8 +449,7 @@ static const char *control_number(const char *wanted, const char *read, size_t m
 static const char *set_number(struct edi_out *out) {
     const char *text =
         edi_said(out->options->message_ref) ? out->options->message_ref : out->origin->message_ref;
-    size_t n = edi_said(text) ? strlen(text) : 0;
-    if (n >= 4 && n <= 9)
+    if (edi_is_code(text, 9) && strlen(text) >= 4)
         return text;
     return edi_format(out, "%04ld", strtol(control_number(text, "", 4), NULL, 10));
 }
@@ -493,8 +493,10 @@ static void gs(struct edi_out *out, const struct envelope *envelope, const char 
 static struct envelope envelope_of(struct edi_out *out, const struct kind *kind) {
     struct envelope envelope = {.version = "004010"};
     edi_envelope(out, kind->from, kind->to, &envelope.edi);
-    if (strlen(envelope.edi.version) == 6)
-        envelope.version = envelope.edi.version;
+    const char *version = envelope.edi.version;
+    if (strlen(version) == 6 && strspn(version, "0123456789") == 6 && strcmp(version, "002000") >= 0 &&
+        strcmp(version, "009000") < 0)
+        envelope.version = version;
     envelope.repetition = strncmp(envelope.version, "00402", 5) >= 0;
     envelope.interchange = control_number(out->options->interchange_ref, out->origin->interchange_ref, 9);
     envelope.group = control_number(out->options->group_ref, out->same ? out->origin->group_ref : "", 9);

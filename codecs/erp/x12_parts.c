@@ -193,10 +193,12 @@ void x12_descriptions(struct edi_out *out, const Roundhouse__Erp__V1__Item *item
     for (size_t i = 0; i < item->n_descriptions; i++)
         description(out, naming.alone || (naming.named != SIZE_MAX ? i <= naming.named : !out->same),
                     item->descriptions[i]);
-    if (naming.alone)
-        description(out, true,
-                    &(Roundhouse__Erp__V1__Text){
-                        .value = item->name, .language = (char[]){""}, .role = (char[]){""}});
+    if (naming.alone) {
+        Roundhouse__Erp__V1__Text name;
+        roundhouse__erp__v1__text__init(&name);
+        name.value = item->name;
+        description(out, true, &name);
+    }
 }
 
 /* ---- money ---- */

@@ -4,6 +4,8 @@
 #include "codecs/erp/ubl.h"
 #include "core/bridge/formats.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +18,32 @@ struct outlet {
     erp_loss_told lost;
     void *context;
     bool read, failed;
+    bool same_sender, same_receiver; /* they are not to be others */
 };
+
+/* An address that an envelope has no room for was cut. */
+static void address_compare(const struct outlet *outlet, const char *path,
+                            const Roundhouse__Erp__V1__Identifier *was,
+                            const Roundhouse__Erp__V1__Identifier *is) {
+    if (was == NULL || is == NULL || strncmp(was->value, is->value, strlen(is->value)) != 0)
+        return;
+    const char *rest = was->value + strlen(is->value);
+    if (rest[strspn(rest, " \xc2\xa0")] != '\0')
+        outlet->lost(outlet->context, path, was->value, is->value);
+}
+
+/* Every message that can be written begins with its header. */
+#define HEADER(message) offsetof(message, header)
+static_assert(HEADER(Roundhouse__Erp__V1__Order) == HEADER(Roundhouse__Erp__V1__OrderResponse) &&
+                  HEADER(Roundhouse__Erp__V1__Order) == HEADER(Roundhouse__Erp__V1__DespatchAdvice) &&
+                  HEADER(Roundhouse__Erp__V1__Order) == HEADER(Roundhouse__Erp__V1__Invoice),
+              "one place");
+
+static const Roundhouse__Erp__V1__Origin *origin_of(const ProtobufCMessage *message) {
+    const Roundhouse__Erp__V1__Header *header =
+        ((const Roundhouse__Erp__V1__Order *)(const void *)message)->header;
+    return header != NULL ? header->origin : NULL;
+}
 
 static void on_message(void *context, const struct erp_result *result) {
     struct outlet *outlet = context;
@@ -24,6 +51,11 @@ static void on_message(void *context, const struct erp_result *result) {
         return;
     outlet->read = true;
     outlet->failed = !erp_loss(outlet->message, result->message, outlet->lost, outlet->context);
+    const Roundhouse__Erp__V1__Origin *was = origin_of(outlet->message), *is = result->header->origin;
+    if (was != NULL && outlet->same_sender)
+        address_compare(outlet, "header.origin.sender.value", was->sender, is->sender);
+    if (was != NULL && outlet->same_receiver)
+        address_compare(outlet, "header.origin.receiver.value", was->receiver, is->receiver);
 }
 
 struct outlet *outlet_new(void) {
@@ -91,6 +123,8 @@ enum outlet_result outlet_write(struct outlet *outlet, enum outlet_format format
     outlet->message = message;
     outlet->lost = lost;
     outlet->context = context;
+    outlet->same_sender = format != OUTLET_UBL && (!options || !options->sender.id);
+    outlet->same_receiver = format != OUTLET_UBL && (!options || !options->receiver.id);
     outlet->profile.charset = format == OUTLET_X12 && options ? options->charset : NULL;
     return read_again(outlet, out->data + before, out->length - before);
 }
