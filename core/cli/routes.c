@@ -4,6 +4,7 @@
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/config/file.h"
+#include "core/routes/flow.h"
 #include "core/routes/routes.h"
 #include "core/routes/ruleset.h"
 #include "core/routes/trial.h"
@@ -29,9 +30,9 @@ static const char routes_usage[] =
     "          CloudEvent. EVENT is a file with a CloudEvent in JSON, - is standard input; TOPIC (default: "
     "test) is\n"
     "          the one it comes on\n"
-    "  run     applies them to what a router has, until it is ended by SIGINT or SIGTERM; --disk: the router "
-    "has a\n"
-    "          journal, so that their queues are durable, and what they publish counts when it is on disk\n"
+    "  run     applies them to what a router has, until it is ended by SIGINT or SIGTERM, and then says how\n"
+    "          much there was; --disk: the router has a journal, so that their queues are durable, and what "
+    "they publish counts when it is on disk\n"
     "\n"
     "Exit status: 0 all is right, 64 usage, 65 the event is none or a rule has failed, 70 internal, 78 a "
     "file of rules\n"
@@ -160,6 +161,17 @@ static int test_command(int argc, char **argv) {
 
 /* ---- run ---- */
 
+static void counters_print(const struct routes *routes) {
+    for (size_t i = 0; i < routes_count(routes); i++) {
+        const struct flow_counters *counters = routes_counters(routes, i);
+        printf("%s:", routes_name(routes, i));
+#define PRINT(name, kind, help) printf(" " #name " %" PRIu64, counter_get(&counters->name));
+        FLOW_COUNTERS(PRINT)
+#undef PRINT
+        printf("\n");
+    }
+}
+
 static int run_until_signalled(struct routes *routes, const char *server, bool disk) {
     sigset_t ends;
     int signal;
@@ -178,6 +190,7 @@ static int run_until_signalled(struct routes *routes, const char *server, bool d
     (void)fflush(stdout);
     (void)sigwait(&ends, &signal);
     routes_stop(routes);
+    counters_print(routes);
     return CLI_OK;
 }
 

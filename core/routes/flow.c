@@ -64,8 +64,9 @@ struct flow {
     struct event *extend; /* keeps the leases of what waits */
     struct event *again;
     struct list opens, waiting, flying, groups;
-    struct flow_counters counters;
-    bool ended; /* the router gives it nothing any more, and that was told */
+    struct flow_counters *counters; /* borrowed */
+    uint64_t restarts;              /* of jq, counted */
+    bool ended;                     /* the router gives it nothing any more, and that was told */
 };
 
 /* ---- deliveries ---- */
@@ -110,10 +111,10 @@ static void open_settle(struct open *open) {
     if (open->failed == NULL && !open->again) {
         port_done(flow->port, open->delivery);
     } else if (open->again) {
-        counter_add(&flow->counters.retried, 1);
+        counter_add(&flow->counters->retried, 1);
         port_retry(flow->port, open->delivery, 0, open->failed);
     } else {
-        counter_add(&flow->counters.refused, 1);
+        counter_add(&flow->counters->refused, 1);
         port_refuse(flow->port, open->delivery, open->failed);
     }
     open_free(open);
@@ -149,8 +150,8 @@ static void on_settled(void *user, int code, const char *text) {
         return;
     }
     if (code == RH_CODE_NONE) {
-        counter_add(&flow->counters.published, 1);
-        counter_add(&flow->counters.quarantined, sending->quarantine);
+        counter_add(&flow->counters->published, 1);
+        counter_add(&flow->counters->quarantined, sending->quarantine);
         sending_end(sending, false, NULL);
         return;
     }
@@ -245,7 +246,7 @@ static void on_merged(void *user, const struct jq_answer *answer) {
     char id[64], rule_id[128];
     group_id(group, id);
     (void)snprintf(rule_id, sizeof rule_id, "%s/%s", id, flow->set->rules[group->rule].name);
-    counter_add(&flow->counters.merged, result != NULL);
+    counter_add(&flow->counters->merged, result != NULL);
     for (size_t i = 0; result == NULL && i < group->count; i++)
         open_fail(group->members[i], answer->result == JQ_DIED || answer->result == JQ_OK,
                   answer->result == JQ_OK ? "there is no memory left" : answer->text);
@@ -353,10 +354,16 @@ static void part_group(struct flow *flow, const struct apply_part *part, struct 
 
 /* ---- events ---- */
 
+static void restarts_count(struct flow *flow) {
+    counter_add(&flow->counters->restarts, jq_restarts(flow->jq) - flow->restarts);
+    flow->restarts = jq_restarts(flow->jq);
+}
+
 static void on_answer(void *user, const struct jq_answer *answer) {
     struct open *open = user;
     struct flow *flow = open->flow;
     struct apply_result *result = NULL;
+    restarts_count(flow);
     if (answer->result != JQ_OK)
         open_fail(open, answer->result == JQ_DIED, answer->text);
     else if ((result = apply_result_read(flow->set, answer)) == NULL)
@@ -376,7 +383,7 @@ static void on_event(void *user, const struct port_event *event) {
     struct flow *flow = user;
     struct bytes input = {0};
     char why[FLOW_WHY];
-    counter_add(&flow->counters.received, 1);
+    counter_add(&flow->counters->received, 1);
     struct open *open = open_make(flow, event);
     if (open == NULL) {
         port_retry(flow->port, event->delivery, 0, "there is no memory left");
@@ -461,6 +468,7 @@ struct flow *flow_new(const struct ruleset *set, const struct flow_options *opti
         return NULL;
     }
     flow->set = set;
+    flow->counters = options->counters;
     list_init(&flow->opens);
     list_init(&flow->waiting);
     list_init(&flow->flying);
@@ -498,8 +506,4 @@ void flow_free(struct flow *flow) {
     if (flow->again != NULL)
         event_free(flow->again);
     free(flow);
-}
-
-const struct flow_counters *flow_counters(const struct flow *flow) {
-    return &flow->counters;
 }

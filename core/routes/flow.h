@@ -16,19 +16,27 @@
 struct event_base;
 struct flow;
 
+/* name, kind, help: as a page of metrics has them */
+#define FLOW_COUNTERS(X)                                                                                     \
+    X(received, counter, "events taken from the queue of a file of rules")                                   \
+    X(published, counter, "events that came of them, settled")                                               \
+    X(quarantined, counter, "... of these: to quarantine")                                                   \
+    X(merged, counter, "groups of events that were merged")                                                  \
+    X(refused, counter, "events that became dead letters")                                                   \
+    X(retried, counter, "events that are to come again")                                                     \
+    X(restarts, counter, "times that the process of the rules was started again")
+
+struct flow_counters {
+#define FLOW_COUNTER(name, kind, help) struct counter name;
+    FLOW_COUNTERS(FLOW_COUNTER)
+#undef FLOW_COUNTER
+};
+
 struct flow_options {
     struct event_base *base;
     const char *server; /* "HOST:PORT" of the router's native listener */
     bool journal;       /* the router has one: the queue is durable, what is published counts on disk */
-};
-
-struct flow_counters {
-    struct counter received;    /* events taken from the queue */
-    struct counter published;   /* events that came of them, settled */
-    struct counter quarantined; /* ... of these: to quarantine */
-    struct counter merged;      /* groups that were merged */
-    struct counter refused;     /* events that became dead letters */
-    struct counter retried;     /* events that are to come again */
+    struct flow_counters *counters; /* borrowed; they go on from what they are */
 };
 
 /* The set is borrowed. NULL: *why. */
@@ -36,4 +44,3 @@ struct flow *flow_new(const struct ruleset *set, const struct flow_options *opti
                       size_t why_bytes) MUST_USE;
 /* What is not answered comes again, to whoever joins the queue next. NULL is allowed. */
 void flow_free(struct flow *flow);
-const struct flow_counters *flow_counters(const struct flow *flow);

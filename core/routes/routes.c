@@ -20,6 +20,7 @@
 struct routes {
     struct ruleset **sets; /* owns, and the array */
     size_t count;
+    struct flow_counters *counters; /* owns; one for each set */
     char *server;
     bool journal;
     bool running;
@@ -74,7 +75,7 @@ struct routes *routes_read(const char *path, routes_on_mistake *told, void *user
                     : set_add(routes, path, mistakes, told, user);
     }
     free(mistakes);
-    if (right)
+    if (right && (routes->counters = calloc(routes->count + 1, sizeof *routes->counters)) != NULL)
         return routes;
     routes_free(routes);
     return NULL;
@@ -89,6 +90,7 @@ void routes_free(struct routes *routes) {
     if (routes->stop >= 0)
         (void)close(routes->stop);
     free(routes->sets);
+    free(routes->counters);
     free(routes->server);
     free(routes);
 }
@@ -99,6 +101,10 @@ size_t routes_count(const struct routes *routes) {
 
 const char *routes_name(const struct routes *routes, size_t index) {
     return routes->sets[index]->name;
+}
+
+const struct flow_counters *routes_counters(const struct routes *routes, size_t index) {
+    return &routes->counters[index];
 }
 
 /* ---- the thread ---- */
@@ -112,6 +118,7 @@ static void flows_begin(struct routes *routes) {
     for (size_t i = 0; i < routes->count; i++) {
         if (routes->flows[i] != NULL)
             continue;
+        options.counters = &routes->counters[i];
         routes->flows[i] = flow_new(routes->sets[i], &options, why, sizeof why);
         if (routes->flows[i] != NULL)
             continue;

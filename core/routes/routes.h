@@ -30,3 +30,5 @@ void routes_stop(struct routes *routes);
 
 size_t routes_count(const struct routes *routes);
 const char *routes_name(const struct routes *routes, size_t index);
+/* Any thread may read them, as long as the routes live. */
+const struct flow_counters *routes_counters(const struct routes *routes, size_t index);

@@ -57,8 +57,13 @@ class Rules:
         made.await_metric("roundhouse_queues", lambda value: value >= before + len(self.said.split()) - 1)
 
     def stop(self, number=signal.SIGTERM):
+        """What it said in its log, and how much there was, by file and name."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=wire.WAIT_SECONDS)
+        out, errors = self.process.communicate(timeout=wire.WAIT_SECONDS)
+        self.counts = {}
+        for line in out.decode().splitlines():
+            name, words = line.split(": ")
+            self.counts[name] = dict(zip(words.split()[::2], map(int, words.split()[1::2])))
         return errors.decode()
 
 
@@ -116,7 +121,11 @@ def test_the_three_cases_through_a_router(router, spawn, disk):
         for wanted in expected("three.out.json"):
             wanted = {"data": wanted["data"], "routehops": 2, "causationid": "4714/accepted/1"}
             assert sum(agrees(event, wanted) for event in found) == 1, (wanted, found)
+        # What is published is told when it is settled, which may be after it was delivered.
         rules.stop()
+        counts = rules.counts["orders"]
+        assert counts["received"] == 3 and counts["published"] <= 3 and counts["quarantined"] <= 1
+        assert counts["refused"] == counts["restarts"] == 0
 
 
 def gather(client, count):
@@ -267,3 +276,4 @@ def test_an_endless_rule_is_ended_and_the_others_go_on(router, spawn, tmp_path):
                  if event.topic == "b" or b"it took more than 100 ms" in event.event}
         assert {"b:0/r/1", "b:2/r/1"} < found and len(found) == 3
         assert "a jq process is started again" in rules.stop()
+        assert (rules.counts["endless"]["refused"], rules.counts["endless"]["restarts"]) == (1, 1)
