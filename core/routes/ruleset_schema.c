@@ -29,7 +29,8 @@ static const struct config_row rows[] = {
     {"attempts", CONFIG_COUNT, CONFIG_ZERO, AT(attempts), NO, 1, QUEUE_ATTEMPTS_MAX,
      "0", "restart", "deliveries before an event is a dead letter; 0 = the router's default, 5", NULL},
     {"lease", CONFIG_TIME, CONFIG_ZERO, AT(lease_ns), NO, QUEUE_LEASE_NS_MIN, QUEUE_LEASE_NS_MAX,
-     "0", "restart", "how long an event may stay unanswered before it comes again; 0 = the router's default, 30s", NULL},
+     "0", "restart", "how long an event may stay unanswered before it comes again; 0 = the router's "
+     "default, 30s", NULL},
     {"window", CONFIG_COUNT, CONFIG_ZERO, AT(window), NO, 1, QUEUE_WINDOW_MAX,
      "0", "restart", "events on their way at a time, those that wait to be merged among them; 0 = 256", NULL},
 
@@ -44,12 +45,14 @@ static const struct config_row rows[] = {
     {"tables[].key", CONFIG_TEXT, 0, TABLE(key), NO, 0, 0,
      "", "restart", "the column to look up; no two rows may have the same", NULL},
     {"tables[].value", CONFIG_TEXTS, 0, TABLE(values), NO, 0, 0,
-     "", "restart", "the column whose text is found; of several, or without this key of all others, an object", NULL},
+     "", "restart", "the column whose text is found; of several, or without this key of all others, "
+     "an object", NULL},
 
     {"rules", CONFIG_LIST, 0, 0, NO, 0, 0,
      "", "restart", "the rules, in their order; this key must be there", NULL},
     {"rules[].name", CONFIG_TEXT, 0, RULE(name), NO, 0, 0,
-     "", "restart", "letters, digits, - and _; the ids of what the rule publishes have it, so it stays", NULL},
+     "", "restart", "letters, digits, - and _; the ids of what the rule publishes have it, so it "
+     "stays", NULL},
     {"rules[].when", CONFIG_TEXT, 0, RULE(when), NO, 0, 0,
      "", "restart", "jq: the rule matches when this is neither false nor null; default: always", NULL},
     {"rules[].split", CONFIG_TEXT, 0, RULE(split), NO, 0, 0,
@@ -57,7 +60,8 @@ static const struct config_row rows[] = {
     {"rules[].map", CONFIG_TEXT, 0, RULE(map), NO, 0, 0,
      "", "restart", "jq: each output is the data of an event; `.` is the data, or the part", NULL},
     {"rules[].message", CONFIG_TEXT, 0, RULE(message), NO, 0, 0,
-     "", "restart", "what the rule makes is canonical, of this kind, such as Order; default: JSON of any shape", NULL},
+     "", "restart", "what the rule makes is canonical, of this kind, such as Order; default: JSON "
+     "of any shape", NULL},
     {"rules[].type", CONFIG_TEXT, 0, RULE(type), NO, 0, 0,
      "", "restart", "of what is published; default: the canonical one with message, else as it was", NULL},
     {"rules[].then.topics", CONFIG_TEXTS, 0, RULE(topics), NO, 0, 0,
@@ -73,7 +77,8 @@ static const struct config_row rows[] = {
     {"rules[].merge.count", CONFIG_COUNT, 0, RULE(merge_count), NO, 1, QUEUE_WINDOW_MAX,
      "", "restart", "so many are whole at once; default: only the time counts", NULL},
     {"rules[].merge.into", CONFIG_TEXT, 0, RULE(merge_into), NO, 0, 0,
-     "", "restart", "jq: `.` is the array of what came; each output is the data of an event; default: the array", NULL},
+     "", "restart", "jq: `.` is the array of what came; each output is the data of an event; "
+     "default: the array", NULL},
 
     {"tests", CONFIG_LIST, 0, 0, NO, 0, 0,
      "", "restart", "golden pairs, which `roundhouse routes check` runs", NULL},
