@@ -241,9 +241,9 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
               "records: auto stays within its range");
 
 /* Admin plane. */
-#define ADMIN_CONNECTIONS_MAX  32u              /* open at once; the next ones wait in the backlog */
-#define ADMIN_HEADER_BYTES_MAX (8u * KIB)       /* request line and headers */
-#define ADMIN_REQUEST_NS_MAX   (10u * NS_PER_S) /* from accept to the last byte of the answer */
+#define ADMIN_CONNECTIONS_MAX  32u               /* open at once; the next ones wait in the backlog */
+#define ADMIN_HEADER_BYTES_MAX (8u * KIB)        /* request line and headers */
+#define ADMIN_REQUEST_NS_MAX   (10u * NS_PER_S)  /* from accept to the last byte of the answer */
 #define ADMIN_APPLY_NS_MAX     (120u * NS_PER_S) /* the same, to apply spokes: they end in order */
 
 /* jq programs of bridges, each in a process of its own. */
@@ -252,13 +252,6 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
 #define JQ_CLOCK_FACTOR      10u               /* by the clock it may take so much more, and a second */
 #define JQ_START_NS          (10u * NS_PER_S)  /* until a process has compiled its program */
 #define JQ_PAUSE_NS_MIN      (10u * NS_PER_MS) /* before one that can not begin is tried again, doubling */
-#define JQ_MEMORY_DEFAULT (256u * MIB) /* of one process, beyond what it has when it begins */
-#define JQ_TIME_DEFAULT   NS_PER_S     /* CPU time for one input */
-#define JQ_CLOCK_FACTOR                                                                                      \
-    10u /* by the clock an input may take so much more than its CPU time, and a second                       \
-         */
-#define JQ_START_NS          (10u * NS_PER_S) /* until a process has compiled its program */
-#define JQ_PAUSE_NS_MIN      (10u * NS_PER_MS) /* before the second start of one that can not begin, doubling */
 #define JQ_PAUSE_NS_MAX      (10u * NS_PER_S)
 #define JQ_WAITING_DEFAULT   1024u
 #define JQ_TEXT_BYTES_MAX    (64u * MIB)  /* an input, all outputs of one, a program, its variables */

@@ -286,7 +286,7 @@ static pid_t child(void) {
 
 Test(jq, jq_run__tries_again_after_somebody_has_killed_the_process) {
     static struct heard heard;
-    struct jq *jq = make(NULL, &(struct jq_options){.program = ". + 1"});
+    struct jq *jq = make(NULL, &(struct jq_options){.program = ". + 1", .time_ns = 500 * NS_PER_MS});
     for (int i = 0; i < 3; i++) {
         cr_assert(kill(child(), SIGKILL) == 0);
         cr_assert(jq_run_now(jq, "1", 1, on_answer, &heard) == 0);
