@@ -1,5 +1,6 @@
 """HTTP in, as a client of HTTP sees it, and as subscribers see what comes of it; docs/INGEST.md is run here."""
 
+import hmac
 import http.client
 import json
 import os
@@ -207,6 +208,42 @@ def test_the_handshake_and_the_help(ingest):
     status, _, text = ask(made, "GET", "/")
     assert status == 200 and "/v1/ingest/NAME" in text
     assert ask(made, "HEAD", "/")[2] == ""
+
+
+SAMPLES = os.path.join(wire.ROOT, "tests", "data", "edifact")
+DESADV = os.path.join(wire.ROOT, "tests", "data", "edifact", "own__DESADV_D96A_EAN005_synthetic.edi")
+
+
+@pytest.mark.parametrize("body", ["epoll"])
+def test_documents_are_answered_with_the_ids_of_their_events_or_with_findings(ingest, tmp_path):
+    spokes, key = tmp_path / "spokes.d", b"It'sASecretToEverybody"
+    spokes.mkdir()
+    (tmp_path / "key").write_bytes(key + b"\n")
+    (spokes / "erp.yaml").write_text("transport: http\ninbound: { format: edifact }\n")
+    (spokes / "hub.yaml").write_text(f"transport: http\ninbound: {{ format: json, topic: hub.pushed, type: hub.push }}\nhttp: {{ hmac: {tmp_path}/key }}\n")
+    made = ingest("--spokes", str(spokes))
+    with open(DESADV, "rb") as file:
+        good = file.read()
+    with open(os.path.join(SAMPLES, "ballerina__order-batch-2msg-badunt.edi"), "rb") as file:
+        bad = file.read()
+    signed = hmac.new(key, b'{"a": 1}', "sha256").hexdigest()
+    with made.client() as client:
+        client.subscribe("erp.>", "hub.>")
+        status, _, said = ask(made, "POST", "/v1/ingest/erp", good)
+        assert (status, said["published"], len(said["ids"])) == (202, 1, 1)
+        assert [event_of(record).id for record in client.events(1)] == said["ids"]
+        assert ask(made, "POST", "/v1/ingest/erp", good)[2]["ids"] == said["ids"]
+        assert [event_of(record).id for record in client.events(1)] == said["ids"]
+        status, _, said = ask(made, "POST", "/v1/ingest/erp", bad)
+        assert status == 422 and said["error"] and said["refused"] >= 1
+        assert "edifact.count-differs" in json.dumps(said["document"]["findings"])
+        client.events(said["published"])
+        status, _, said = ask(made, "POST", "/v1/ingest/erp", b"this is no document")
+        assert (status, said["published"]) == (422, 0)
+        assert ask(made, "POST", "/v1/ingest/hub", b'{"a": 1}')[0] == 401
+        assert ask(made, "POST", "/v1/ingest/hub", b'{"a": 2}', {"X-Hub-Signature-256": f"sha256={signed}"})[0] == 401
+        assert ask(made, "POST", "/v1/ingest/hub", b'{"a": 1}', {"X-Hub-Signature-256": f"sha256={signed}"})[0] == 202
+        assert client.events(1)[0].topic == "hub.pushed"
 
 
 @pytest.mark.parametrize("body", ["epoll"])
