@@ -15,15 +15,8 @@ QUESTION = "has the order arrived?"
 
 
 def _run(demo, name, seconds, command, *arguments):
-    """Runs a program to its end, which must be a good one; its lines of output."""
-    program = demo.start(name, command, *arguments)
-    status = program.wait(seconds)
-    if status != 0:
-        raise Trouble(f"{name} ended with status {status}; it said:\n{program.errors()}")
-    lines = []
-    while (line := program.line(0)) is not None:
-        lines.append(line)
-    return lines
+    """Runs a program that connects to the router, to its end; its lines of output."""
+    return demo.run(name, seconds, command, "--server", demo.native, *arguments)
 
 
 def _send(demo, order, seconds):

@@ -83,13 +83,14 @@ class Program:
 class Demo:
     """The programs of one demo; a context manager, so that none of them survives it."""
 
-    def __init__(self, binary, io, journal=None):
+    def __init__(self, binary, io, journal=None, config="", options=()):
+        """`config` is added to the router's configuration, `options` to those of `roundhouse serve`."""
         self.binary = binary
         self._programs = []
         self._config = tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="roundhouse-demo-")
-        self._config.write(CONFIG)
+        self._config.write(CONFIG + config)
         self._config.flush()
-        self._serve = ["serve", "--config", self._config.name, "--io", io, *(["--journal", journal] if journal else [])]
+        self._serve = ["serve", "--config", self._config.name, "--io", io, *options, *(["--journal", journal] if journal else [])]
         self.router = self._start("the router", self._serve)
         self.native = self.admin = self.facts = None
 
@@ -130,6 +131,17 @@ class Demo:
     def start(self, name, command, *arguments):
         """Starts a program that connects to the router."""
         return self._start(name, [command, "--server", self.native, *arguments])
+
+    def run(self, name, seconds, *arguments):
+        """Runs a program to its end, which must be a good one; its lines of output."""
+        program = self._start(name, list(arguments))
+        status = program.wait(seconds)
+        if status != 0:
+            raise Trouble(f"{name} ended with status {status}; it said:\n{program.errors()}")
+        lines = []
+        while (line := program.line(0)) is not None:
+            lines.append(line)
+        return lines
 
     def subscribe(self, name, patterns):
         """Starts a subscriber; the program prints one line of JSON per delivery."""

@@ -54,6 +54,7 @@ def complaints(sentences):
 def last_word(right, seconds, documents, deliveries):
     text = f"{documents} documents published, {deliveries} deliveries, {seconds:.1f} s"
     if right:
-        say(_paint(f"\nRIGHT: every subscriber got exactly what it asked for, byte for byte, and the killed router lost nothing ({text}).", GREEN))
+        say(_paint("\nRIGHT: every subscriber got exactly what it asked for, byte for byte; the killed router lost nothing, "
+                   f"and the replaced CRM missed nothing ({text}).", GREEN))
     else:
         say(_paint(f"\nWRONG: not every subscriber got what it asked for ({text}).", RED))
