@@ -217,6 +217,8 @@ static bool data_canonical(struct inbound *inbound, struct remake *what, const c
     what->more_count = sizeof more / sizeof *more;
     *topic = topic_of(inbound, *topic, message);
     bool good = remake_canonical(*what, message, event, event_length, &fault);
+    what->more = NULL;
+    what->more_count = 0;
     if (!good)
         document_refuse(inbound, FINDING_MAPPING_UNFIT, place, fault.text);
     return good;

@@ -246,6 +246,36 @@ Test(inbound, waits_for_the_router, .timeout = 120) {
     LEAKS_NONE();
 }
 
+#ifndef LEAKS_WATCHED /* whose allocator keeps what is freed */
+static size_t resident(void) {
+    unsigned long pages = 0, all = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    cr_assert(file != NULL && fscanf(file, "%lu %lu", &all, &pages) == 2);
+    (void)fclose(file);
+    return pages * 4096;
+}
+
+/* One interchange that never ends: what is resident does not grow with it. */
+Test(inbound, reads_in_constant_space, .timeout = 120) {
+    struct bench bench;
+    size_t after[4];
+    bench_start(&bench, (struct inbound_options){.topic = "quiet.orders", .mapping = NULL});
+    cr_assert_eq(inbound_begin(bench.inbound, "long", NULL), 0);
+    feed(&bench, UNB, strlen(UNB), 100);
+    char *text = many_orders(1000), *orders = text + strlen(UNB);
+    (void)profile_tolerate(&bench.profile, FINDING_EDIFACT_REFERENCE_TWICE);
+    for (unsigned i = 0; i < 4; i++) {
+        for (unsigned j = 0; j < 25; j++)
+            feed(&bench, orders, (size_t)(strstr(orders, "UNZ+") - orders), 65536);
+        after[i] = resident();
+    }
+    free(text);
+    cr_assert(after[3] < after[0] + (4u << 20), "%zu KiB became %zu", after[0] >> 10, after[3] >> 10);
+    cr_assert(counter_get(&bench.counters.published) > 50000);
+    bench_stop(&bench);
+}
+#endif
+
 Test(inbound, gives_up_half_a_document) {
     struct bench bench;
     bench_start(&bench, (struct inbound_options){.mapping = ".header.id", .type = "own.t", .topic = "own.t"});
