@@ -56,6 +56,7 @@ struct port {
     void *user;
     void (*on_event)(void *user, const struct port_event *event);
     void (*on_refused)(void *user, const char *text);
+    void (*on_joined)(void *user);
     void (*on_publish)(void *user, const char *topic, size_t topic_length, const uint8_t *event,
                        size_t event_length);
     bool trial;           /* there is no router */
@@ -307,6 +308,13 @@ static void port_refused(struct port *port, const char *text) {
         port->on_refused(port->user, text);
 }
 
+static void on_subscribed(void *user, uint64_t subscription) {
+    struct line *line = user;
+    struct port *port = line->port;
+    if (port->on_joined != NULL && subscription == (uint64_t)port->subscription)
+        port->on_joined(port->user);
+}
+
 static void on_error(void *user, int code, const char *text, bool fatal, uint64_t subscription) {
     struct line *line = user;
     struct port *port = line->port;
@@ -404,6 +412,7 @@ static bool line_open(struct line *line, struct port *port, const struct port_op
                          .callbacks = {.on_event = on_event,
                                        .on_ack = on_ack,
                                        .on_error = on_error,
+                                       .on_subscribed = on_subscribed,
                                        .on_state = on_state,
                                        .on_writable = on_writable}};
     const char *error = "out of memory";
@@ -446,6 +455,7 @@ struct port *port_new(const struct port_options *options, char *why, size_t why_
     port->user = options->user;
     port->on_event = options->on_event;
     port->on_refused = options->on_refused;
+    port->on_joined = options->on_joined;
     port->on_publish = options->on_publish;
     port->trial = options->server == NULL;
     if (line_open(&port->routed, port, options, RH_ACK_ROUTED, why, why_bytes) &&

@@ -39,6 +39,8 @@ struct port_options {
     /* The router has refused the queue or this client, or another member took the queue over: nothing more
      * comes. `text` is a sentence. */
     void (*on_refused)(void *user, const char *text);
+    void (*on_joined)(
+        void *user); /* the router has the queue, and this is its member; again after a reconnect */
     void (*on_publish)(void *user, const char *topic, size_t topic_length, const uint8_t *event,
                        size_t event_length); /* only without a server */
 };

@@ -140,7 +140,7 @@ static int summary_print(const char *path, const struct config *config) {
     printf("slots    seed %" PRIu64 "\n", config->slot_seed);
     logs_print(config);
     journal_print(config);
-    printf("spokes   %s\n", config->spokes_dir);
+    printf("routes   %s\nspokes   %s\n", config->routes_dir, config->spokes_dir);
     limits_print(&config->limits);
     if (fflush(stdout) == 0)
         return CLI_OK;

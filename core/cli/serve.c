@@ -8,6 +8,7 @@
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/cli/serve_journal.h"
+#include "core/cli/serve_routes.h"
 #include "core/cli/serve_spokes.h"
 #include "core/config/config.h"
 #include "core/config/memory.h"
@@ -41,6 +42,7 @@ static const char help_text[] =
     "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
     "      --admin HOST:PORT   health and metrics over HTTP (default 127.0.0.1:4480; off = none)\n"
     "      --ingest HOST:PORT  events and documents in over HTTP (default 127.0.0.1:4481; off = none)\n"
+    "      --routes DIR        rules: what becomes of events; SIGHUP reads them again (default off)\n"
     "      --spokes DIR        what is connected: a file for each system; SIGHUP reads them again (default "
     "off)\n"
     "      --shards N|auto     worker threads, each with its log (default auto: one per CPU)\n"
@@ -72,6 +74,7 @@ struct serve {
     uint16_t admin_port;
     uint16_t ingest_port; /* 0: off */
     struct serve_journal journal;
+    struct serve_routes routes;
     struct serve_spokes spokes;
     struct shards *shards;
     struct admin *admin;
@@ -128,7 +131,16 @@ static int overrides_apply(struct config *config, const struct asked *asked) {
 }
 
 /* From here on in the order of `names`. */
-enum { SERVE_LISTEN = 256, SERVE_ADMIN, SERVE_INGEST, SERVE_SHARDS, SERVE_IO, SERVE_JOURNAL, SERVE_SPOKES };
+enum {
+    SERVE_LISTEN = 256,
+    SERVE_ADMIN,
+    SERVE_INGEST,
+    SERVE_SHARDS,
+    SERVE_IO,
+    SERVE_JOURNAL,
+    SERVE_ROUTES,
+    SERVE_SPOKES
+};
 
 static int option_take(struct asked *asked, int option, const char *value) {
     static const char *const names[][2] = {{"--listen", "listen.native"},
@@ -137,6 +149,7 @@ static int option_take(struct asked *asked, int option, const char *value) {
                                            {"--shards", "shards"},
                                            {"--io", "io"},
                                            {"--journal", "journal.dir"},
+                                           {"--routes", "routes"},
                                            {"--spokes", "spokes"}};
     switch (option) {
     case 'h':
@@ -167,6 +180,7 @@ static int options_read(int argc, char **argv, struct config *config) {
                                             {"shards", required_argument, NULL, SERVE_SHARDS},
                                             {"io", required_argument, NULL, SERVE_IO},
                                             {"journal", required_argument, NULL, SERVE_JOURNAL},
+                                            {"routes", required_argument, NULL, SERVE_ROUTES},
                                             {"spokes", required_argument, NULL, SERVE_SPOKES},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
@@ -321,6 +335,7 @@ static int ingest_begin(struct serve *serve) {
 static int spokes_begin(struct serve *serve) {
     char native[CONFIG_ADDRESS_MAX + 8];
     native_address(serve, native);
+    serve_routes_start(&serve->routes, &serve->config, native);
     return serve_spokes_start(&serve->spokes, &serve->config, native, serve->ingest);
 }
 
@@ -400,6 +415,7 @@ static int serve_start(struct serve *serve) {
 /* Also what a start that failed has made. */
 static int serve_end(struct serve *serve, uint64_t *cut) {
     serve_spokes_stop(&serve->spokes); /* clients of the shards, as is what follows */
+    serve_routes_stop(&serve->routes);
     ingest_stop(serve->ingest);
     if (serve->ingest_fd >= 0)
         close(serve->ingest_fd);
@@ -426,18 +442,29 @@ static int serve_stop(struct serve *serve, int signal_number) {
     return status;
 }
 
-/* Until it is told to stop, or the journal has failed. With spokes, SIGHUP that somebody sends reads their
- * files again; the kernel sends it at the end of a terminal, and that stops. */
+/* Whether there are files that a SIGHUP reads again. */
+static bool has_files(const struct config *config) {
+    return strcmp(config->spokes_dir, "off") != 0 || strcmp(config->routes_dir, "off") != 0;
+}
+
+static void files_apply(struct serve *serve) {
+    serve_routes_apply(&serve->routes);
+    if (serve_spokes_admin(&serve->spokes) != NULL)
+        serve_spokes_apply(&serve->spokes);
+}
+
+/* Until it is told to stop, or the journal has failed. With rules or spokes, SIGHUP that somebody sends reads
+ * their files again; the kernel sends it at the end of a terminal, and that stops. */
 static int serve_wait(struct serve *serve, const sigset_t *signals, bool outlive) {
     for (;;) {
         siginfo_t info = {0};
         int signal_number = sigwaitinfo(signals, &info);
-        bool hangup = signal_number == SIGHUP && serve_spokes_admin(&serve->spokes) != NULL;
+        bool hangup = signal_number == SIGHUP && has_files(&serve->config);
         if (signal_number < 0 ||
             (signal_number == serve_journal_signal() && !serve_journal_failed(&serve->journal)))
             continue;
         if (hangup && info.si_code <= 0)
-            serve_spokes_apply(&serve->spokes);
+            files_apply(serve);
         else if (!hangup || !outlive)
             return signal_number;
     }
@@ -445,25 +472,25 @@ static int serve_wait(struct serve *serve, const sigset_t *signals, bool outlive
 
 /* The signals that are waited for. Who ignores SIGHUP for us, as nohup does, wants it to outlive its
  * terminal: true. */
-static bool signals_wanted(sigset_t *signals, bool spokes) {
+static bool signals_wanted(sigset_t *signals, bool files) {
     struct sigaction hangup;
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
     sigaddset(signals, serve_journal_signal());
     bool ignored = sigaction(SIGHUP, NULL, &hangup) != 0 || hangup.sa_handler == SIG_IGN;
-    if (!ignored || spokes)
+    if (!ignored || files)
         sigaddset(signals, SIGHUP);
     return ignored;
 }
 
 /* Before the threads: they inherit it. */
 static bool signals_block(sigset_t *signals, const struct config *config) {
-    bool spokes = strcmp(config->spokes_dir, "off") != 0;
-    bool outlive = signals_wanted(signals, spokes);
+    bool files = has_files(config);
+    bool outlive = signals_wanted(signals, files);
     signal(SIGPIPE, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
-    if (spokes)
+    if (files)
         signal(SIGHUP, SIG_DFL); /* what is ignored can not be waited for */
     return outlive;
 }

@@ -81,13 +81,13 @@ bool config_override(struct config *config, const struct config_override *list, 
     return mistakes.count == 0;
 }
 
-/* Paths of spokes go together with the file, wherever the router is started. */
+/* Paths of rules and spokes go together with the file, wherever the router is started. */
 static void path_resolve(char path[static JOURNAL_DIR_BYTES_MAX], const char *file,
                          struct config_mistakes *mistakes) {
     char *whole = config_file_beside(file, path);
     size_t length = whole != NULL ? strlen(whole) : JOURNAL_DIR_BYTES_MAX;
     if (length >= JOURNAL_DIR_BYTES_MAX)
-        config_mistake_add(mistakes, 0, 0, "spokes: the path is too long beside %.100s", file);
+        config_mistake_add(mistakes, 0, 0, "%.100s is too long a path beside %.100s", path, file);
     else
         memcpy(path, whole, length + 1);
     free(whole);
@@ -101,6 +101,8 @@ int config_load(struct config *config, const char *path, struct config_mistakes 
         return result;
     bool right = config_parse(config, text, length, mistakes);
     free(text);
+    if (right && strcmp(config->routes_dir, "off") != 0)
+        path_resolve(config->routes_dir, path, mistakes);
     if (right && strcmp(config->spokes_dir, "off") != 0)
         path_resolve(config->spokes_dir, path, mistakes);
     if (right && !config->spokes_state_auto)

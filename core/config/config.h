@@ -49,6 +49,7 @@ struct config {
     uint64_t journal_retain_ns;              /* journal.retain_age; 0 = no limit */
     uint32_t topics_count;
     struct topic_rule topics[TOPIC_RULES_MAX]; /* topics: the first that matches holds */
+    char routes_dir[JOURNAL_DIR_BYTES_MAX];    /* routes; "off" = none */
     char spokes_dir[JOURNAL_DIR_BYTES_MAX];    /* spokes; "off" = none */
     char spokes_state[JOURNAL_DIR_BYTES_MAX];  /* spokes_state; auto = .state in that directory */
     /* What the file left to the router, so that an override can work it out again. */
@@ -85,7 +86,7 @@ void config_defaults(struct config *config);
  * values, an incomplete or overlapping slot map, listeners off loopback without `listen.public: true`: each
  * is a mistake. */
 bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes);
-/* Reads the file and parses it; the paths of spokes are as seen from the file. Negative errno when it can not
+/* Reads the file and parses it; the paths of rules and spokes are as seen from the file. Negative errno when it can not
  * be read, 0 otherwise (then look at mistakes->count). At most CONFIG_FILE_BYTES_MAX. */
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) MUST_USE;
 /* Of the command line: a key such as "listen.native", "io", "shards", and a value as in the file. */

@@ -71,6 +71,8 @@ const struct config_row config_rows[] = {
     {"journal.retain_age", CONFIG_TIME, CONFIG_ZERO, AT(journal_retain_ns), NO, RETAIN_NS_LEAST,
      RETAIN_NS_LONGEST,
      "0", "restart", "full files whose last event is older are removed; 0 = never", NULL},
+    {"routes", CONFIG_PATH, CONFIG_OFF, AT(routes_dir), NO, 0, 0,
+     "off", "restart", "directory of rules, a file each, as seen from this file; SIGHUP reads them again", NULL},
     {"spokes", CONFIG_PATH, CONFIG_OFF, AT(spokes_dir), NO, 0, 0,
      "off", "restart", "directory of spokes, a file each, as seen from this file; SIGHUP reads them again", NULL},
     {"spokes_state", CONFIG_PATH, 0, AT(spokes_state), AT(spokes_state_auto), 0, 0,

@@ -99,6 +99,21 @@ static void on_refused(void *user, const char *text) {
     spoke_fail(user, text);
 }
 
+/* All that it needs is there. */
+static void spoke_up(struct spoke *spoke) {
+    if (spoke->pause_s != 0)
+        logfmt(LOGFMT_INFO, "a spoke runs again", "spoke=%s", spoke->spec->name);
+    spoke->pause_s = 0;
+    error_set(spoke, "");
+    state_set(spoke, SPOKE_RUNNING);
+}
+
+static void on_joined(void *user) {
+    struct spoke *spoke = user;
+    if (!spoke->stopping && !spoke->failed)
+        spoke_up(spoke);
+}
+
 /* ---- the way out: event -> documents -> system -> answer ---- */
 
 static void deliver(void *user, const struct outgoing *out) {
@@ -149,7 +164,8 @@ static bool port_open(struct spoke *spoke, char *why, size_t why_bytes) {
                                    .disk = spoke->world.journal,
                                    .user = spoke,
                                    .on_event = on_event,
-                                   .on_refused = on_refused};
+                                   .on_refused = on_refused,
+                                   .on_joined = on_joined};
     spoke->port = port_new(&options, why, why_bytes);
     return spoke->port != NULL;
 }
@@ -278,10 +294,8 @@ static void spoke_open(struct spoke *spoke) {
         spoke_fail(spoke, why);
         return;
     }
-    if (spoke->pause_s != 0)
-        logfmt(LOGFMT_INFO, "a spoke runs again", "spoke=%s", spoke->spec->name);
-    error_set(spoke, "");
-    state_set(spoke, SPOKE_RUNNING);
+    if (!spoke_goes_out(spoke->spec))
+        spoke_up(spoke);
 }
 
 /* The transport first: it calls the others. */

@@ -1,5 +1,6 @@
 #include "core/spoke/spokes.h"
 
+#include "core/base/clock.h"
 #include "core/base/logfmt.h"
 #include "core/spoke/roster.h"
 #include "core/transport/ingest.h"
@@ -10,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define SPOKES_AWAIT_NS (3u * NS_PER_S) /* for a spoke to have its queue; it goes on trying behind that */
 
 /* A spoke that was applied. */
 struct member {
@@ -177,6 +181,16 @@ static void log_removed(const struct spokes *spokes, const struct roster *roster
     }
 }
 
+/* Until each has its queue, or has failed: what is published from now on reaches it. */
+static void members_await(const struct member *members, uint32_t count) {
+    const struct timespec pause = {.tv_nsec = 2 * 1000000};
+    uint64_t end = clock_mono_ns() + SPOKES_AWAIT_NS;
+    for (uint32_t i = 0; i < count; i++)
+        while (members[i].spoke != NULL && clock_mono_ns() < end &&
+               counter_get(&spoke_counters(members[i].spoke)->state) == SPOKE_STARTING)
+            (void)nanosleep(&pause, NULL);
+}
+
 static void roster_apply(struct spokes *spokes, struct roster *roster) {
     uint32_t count;
     struct member *gone = calloc(spokes->count + 1, sizeof *gone);
@@ -190,6 +204,7 @@ static void roster_apply(struct spokes *spokes, struct roster *roster) {
     }
     struct member *members = members_make(spokes, roster, &count);
     CHECK(gone != NULL && members != NULL);
+    members_await(members, count);
     (void)pthread_mutex_lock(&spokes->mutex);
     struct member *before = spokes->members;
     spokes->members = members;

@@ -1,10 +1,15 @@
 #include "core/spoke/trial.h"
 
+#include "codecs/erp/json.h"
+#include "codecs/erp/model.h"
+#include "codecs/event/attributes.h"
 #include "codecs/event/bytes.h"
+#include "codecs/event/fields.h"
 #include "codecs/event/json.h"
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/bridge/port.h"
+#include "core/bridge/remake.h"
 #include "core/config/file.h"
 #include "core/config/mistakes.h"
 #include "core/spoke/expect.h"
@@ -41,22 +46,32 @@ static void trial_fail(struct trial *trial, const char *why) {
 
 /* ---- a document in ---- */
 
+/* An event as its expectation has it: as CloudEvents JSON with `topic`, and a canonical message as JSON. */
 static void on_publish(void *user, const char *topic, size_t topic_length, const uint8_t *event,
                        size_t event_length) {
     struct trial *trial = user;
     struct fault fault = {0};
-    char *text;
-    size_t length;
-    if (!event_to_json(event, event_length, &text, &length, &fault)) {
-        trial_fail(trial, fault.text);
-        return;
+    struct bytes json = {0};
+    ProtobufCMessage *message = remake_message(event, event_length);
+    if (message != NULL)
+        erp_json_write(message, &json);
+    struct bytes whole = {0};
+    if (json.failed || !remake_input(event, event_length, topic, topic_length, message != NULL ? &json : NULL,
+                                     &whole, &fault))
+        trial_fail(trial, fault.text != NULL ? fault.text : "out of memory");
+    bytes_text(&trial->got, "{");
+    if (message != NULL) {
+        bytes_text(&trial->got, "\"dataschema\":\"type.googleapis.com/");
+        bytes_text(&trial->got, message->descriptor->name);
+        bytes_text(&trial->got, "\",");
     }
-    bytes_text(&trial->got, "{\"topic\":\"");
-    bytes_add(&trial->got, topic, topic_length); /* topics of documents have nothing to escape */
-    bytes_text(&trial->got, "\",\"event\":");
-    bytes_add(&trial->got, text, length);
-    bytes_text(&trial->got, "}\n");
-    free(text);
+    if (whole.length > 0)
+        bytes_add(&trial->got, whole.data + 1, whole.length - 1); /* behind its brace */
+    bytes_text(&trial->got, "\n");
+    bytes_free(&whole);
+    bytes_free(&json);
+    if (message != NULL)
+        protobuf_c_message_free_unpacked(message, NULL);
 }
 
 static void on_end(void *user, const struct inbound_end *end) {
@@ -122,46 +137,82 @@ static void on_result(void *user, const struct outbound_result *result) {
     trial->over = true;
 }
 
-/* What an outbound pair begins with: an event as CloudEvents JSON, or {"topic": ..., "event": ...}, as
- * inbound pairs expect it. */
+/* What an outbound pair begins with: CloudEvents JSON, perhaps with `topic`. */
 struct trial_event {
-    json_t *whole; /* owns what is below, but for `event` */
-    const char *topic;
+    char *topic; /* owns; NULL: it has none */
     uint8_t *event;
     size_t event_length;
 };
 
-static bool event_read(struct trial_event *into, const char *text, size_t length, struct fault *fault) {
-    json_error_t error;
-    into->whole = json_loadb(text, length, 0, &error);
-    const json_t *inner = json_object_get(into->whole, "event");
-    bool wrapped = json_is_object(inner) && json_object_get(into->whole, "specversion") == NULL;
-    char *json = wrapped ? json_dumps(inner, JSON_COMPACT | JSON_PRESERVE_ORDER) : strndup(text, length);
-    into->topic = wrapped ? json_string_value(json_object_get(into->whole, "topic")) : NULL;
-    *fault = (struct fault){.text = "out of memory"};
-    bool right =
-        json != NULL && event_from_json(json, strlen(json), &into->event, &into->event_length, fault);
-    free(json);
+/* The canonical message that the event's dataschema names, if it does, instead of its JSON. */
+static bool event_canonical(struct trial_event *into, char *why, size_t why_bytes) {
+    struct attribute schema;
+    const uint8_t *data;
+    size_t length;
+    uint32_t kind;
+    struct fault fault = {0};
+    char error[ERP_JSON_ERROR_BYTES] = "out of memory";
+    const char *name =
+        attribute_find(into->event, into->event_length, "dataschema", &schema) && schema.data != NULL
+            ? memrchr(schema.data, '.', schema.length)
+            : NULL;
+    const ProtobufCMessageDescriptor *kind_of =
+        name != NULL ? model_event(name + 1, (size_t)((const char *)schema.data + schema.length - name - 1))
+                     : NULL;
+    if (kind_of == NULL || !event_data(into->event, into->event_length, &data, &length, &kind) ||
+        kind != EVENT_TEXT)
+        return true;
+    struct arena arena = {0};
+    const ProtobufCMessage *message = erp_json_read(kind_of, (const char *)data, length, &arena, error);
+    struct remake what = {.event = into->event, .length = into->event_length};
+    uint8_t *made = NULL;
+    size_t made_length = 0;
+    bool right = message != NULL && remake_canonical(what, message, &made, &made_length, &fault);
+    if (right) {
+        free(into->event);
+        into->event = made;
+        into->event_length = made_length;
+    } else {
+        (void)snprintf(why, why_bytes, "the input's data is no %s: %s", kind_of->short_name,
+                       message != NULL ? fault.text : error);
+    }
+    arena_free(&arena);
     return right;
+}
+
+static bool event_read(struct trial_event *into, const char *text, size_t length, char *why,
+                       size_t why_bytes) {
+    json_error_t error;
+    struct fault fault = {.text = "out of memory"};
+    json_t *value = json_loadb(text, length, 0, &error);
+    const char *topic = json_string_value(json_object_get(value, "topic"));
+    into->topic = topic != NULL ? strdup(topic) : NULL;
+    (void)json_object_del(value, "topic");
+    char *json =
+        value != NULL ? json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER) : strndup(text, length);
+    json_decref(value);
+    bool right =
+        json != NULL && event_from_json(json, strlen(json), &into->event, &into->event_length, &fault);
+    free(json);
+    if (!right)
+        (void)snprintf(why, why_bytes, "the input is no event as CloudEvents JSON: %s", fault.text);
+    return right && event_canonical(into, why, why_bytes);
 }
 
 static void outbound_pair(struct trial *trial, const char *text, size_t length) {
     struct trial_event event = {0};
-    struct fault fault;
     char why[TRIAL_WHY_BYTES];
     trial->over = false;
-    if (!event_read(&event, text, length, &fault)) {
-        (void)snprintf(why, sizeof why, "the input is no event as CloudEvents JSON: %s", fault.text);
+    if (!event_read(&event, text, length, why, sizeof why))
         trial_fail(trial, why);
-    } else if (outbound_run_on(trial->outbound, event.topic != NULL ? event.topic : "",
-                               event.topic != NULL ? strlen(event.topic) : 0, event.event, event.event_length,
-                               on_result, trial) == 0) {
+    else if (outbound_run_on(trial->outbound, event.topic != NULL ? event.topic : "",
+                             event.topic != NULL ? strlen(event.topic) : 0, event.event, event.event_length,
+                             on_result, trial) == 0)
         trial_wait(trial, &trial->over);
-    } else {
+    else
         trial_fail(trial, "out of memory");
-    }
     free(event.event);
-    json_decref(event.whole);
+    free(event.topic);
 }
 
 /* ---- a pair ---- */

@@ -346,6 +346,43 @@ def test_the_queue_of_a_spoke_that_is_gone_keeps_its_events_until_it_is_ended(sp
     assert run("queue", "rm", "--server", made.address, "spoke.app").returncode == 0
 
 
+# ---- rules ----
+
+
+def until(made, right):
+    end = time.monotonic() + wire.WAIT_SECONDS
+    while not right():
+        assert time.monotonic() < end, made.errors()
+        time.sleep(0.02)
+
+
+def test_rules_are_read_at_the_start_and_by_a_signal(router, tmp_path):
+    folder = tmp_path / "routes.d"
+    folder.mkdir()
+
+    def rules(topic):
+        (folder / "orders.yaml").write_text(f"on: [shop.order]\nrules: [ {{ name: all, then: {{ topics: {topic} }} }} ]\n")
+
+    rules("approval.a")
+    made = router(arguments=["--routes", str(folder), "--journal", str(tmp_path / "journal")])
+    assert 'msg="rules applied" files=1' in made.errors()
+    with made.client() as client:
+        client.subscribe("approval.>")
+        made.await_metric("roundhouse_queues", lambda count: count >= 1)
+        publish(client, [1])
+        assert client.events(1)[0].topic == "approval.a"
+        rules("approval.b")
+        made.signal(signal.SIGHUP)
+        until(made, lambda: made.errors().count('msg="rules applied"') == 2)
+        publish(client, [2])
+        assert client.events(1)[0].topic == "approval.b"
+        (folder / "orders.yaml").write_text("on: [shop.order]\nruls: []\n")
+        made.signal(signal.SIGHUP)
+        until(made, lambda: "rules stay as they were: a file is wrong" in made.errors())
+        publish(client, [3])
+        assert client.events(1)[0].topic == "approval.b"
+
+
 # ---- golden pairs, and the commands that need no router ----
 
 
@@ -383,6 +420,13 @@ def test_golden_pairs_run_without_a_router(spokes, run):
     assert '$[0].topic is "erp.despatchadvice.created", not "erp.order.created"' in done.stderr
     done = run("spokes", "check", "spokes.d/warehouse.yaml")
     assert (done.returncode, done.stdout) == (0, "spokes.d/warehouse.yaml: no mistakes\n")
+
+
+def test_the_golden_pairs_of_the_examples_pass(run):
+    folder = os.path.join(wire.ROOT, "examples", "spokes.d")
+    done = run("spokes", "test", folder, os.path.join(folder, "replaced"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("golden pairs: 1\n") == 5, done.stdout
 
 
 def test_the_command_tells_what_it_can_not_do(run):

@@ -139,6 +139,7 @@ static const struct twin twins[] = {
     {"journal.retain_bytes", "journal: {retain_bytes: 100GiB}", "journal: {retain_bytes: 100GB}", 1, 25,
      "write 100GiB"},
     {"journal.retain_age", "journal: {retain_age: 168h}", "journal: {retain_age: 7d}", 1, 23, "not a time"},
+    {"routes", "routes: routes.d", "routes: \"\"", 1, 9, "the value is empty"},
     {"spokes", "spokes: spokes.d", "spokes: \"\"", 1, 9, "the value is empty"},
     {"spokes_state", "spokes_state: /var/lib/roundhouse/spokes", "spokes_state: \"a\\0b\"", 1, 15,
      "has a byte 0 in it"},
@@ -588,9 +589,10 @@ Test(config, http_in_has_an_address_of_its_own) {
 Test(config, paths_of_spokes_are_as_seen_from_the_file) {
     char path[] = "/tmp/rh-config-XXXXXX";
     int fd = mkstemp(path);
-    char text[] = "spokes: spokes.d\nspokes_state: /var/state\n";
+    char text[] = "routes: routes.d\nspokes: spokes.d\nspokes_state: /var/state\n";
     cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
     cr_expect(config_load(&config, path, &mistakes) == 0 && mistakes.count == 0);
+    cr_expect_str_eq(config.routes_dir, "/tmp/routes.d");
     cr_expect_str_eq(config.spokes_dir, "/tmp/spokes.d");
     cr_expect_str_eq(config.spokes_state, "/var/state");
     cr_assert(ftruncate(fd, 0) == 0);
