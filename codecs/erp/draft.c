@@ -100,7 +100,7 @@ bool draft_is_latin_1(const struct draft *draft) {
 
 /* The separators of a document, by their marks. */
 struct signs {
-    char of[256]; /* 0: none */
+    uint8_t of[256]; /* 0: none */
     bool lines;
 };
 
@@ -136,14 +136,14 @@ void draft_edifact(const struct draft *draft, enum draft_charset charset, bool r
 }
 
 /* The first of these that no value has, or the first at all. */
-static char free_sign(const char *candidates, bool used[256]) {
-    char sign = *candidates;
+static uint8_t free_sign(const char *candidates, bool used[256]) {
+    uint8_t sign = (uint8_t)*candidates;
     for (const char *c = candidates; *c; c++)
         if (!used[(uint8_t)*c]) {
-            sign = *c;
+            sign = (uint8_t)*c;
             break;
         }
-    used[(uint8_t)sign] = true;
+    used[sign] = true;
     return sign;
 }
 

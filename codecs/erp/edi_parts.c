@@ -250,7 +250,7 @@ static void line_step(struct planning *planning, size_t line) {
 #define UNITS_DEEP 16u /* real ones are a carton on a pallet in a container */
 
 /* With the units around it before it, which are not open yet, and all its lines behind it. */
-static void unit_step(struct planning *planning, size_t unit, uint32_t depth) { // NOLINT(misc-no-recursion)
+static void unit_step(struct planning *planning, size_t unit, uint32_t depth) {
     if (planning->opened[unit])
         return;
     planning->opened[unit] = true;

@@ -186,7 +186,8 @@ struct levels {
 };
 
 static size_t level(struct edi_out *out, struct levels *levels, size_t parent, const char *code) {
-    SEGMENT(&out->draft, "HL", VALUE(1, 1, count_text(out, ++levels->number)),
+    levels->number++;
+    SEGMENT(&out->draft, "HL", VALUE(1, 1, count_text(out, levels->number)),
             VALUE(2, 1, parent > 0 ? count_text(out, parent) : ""), VALUE(3, 1, code));
     return levels->number;
 }
