@@ -15,7 +15,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define FLOW_AGAIN_MS 100u /* until what the router could not take is sent again */
+#define FLOW_AGAIN_MS 100u  /* until what the router could not take is sent again */
+#define FLOW_STOP_MS  1000u /* what is on its way has so long to be settled */
 #define FLOW_WHY      300u
 
 /* An event that is not answered. */
@@ -383,6 +384,8 @@ static void on_event(void *user, const struct port_event *event) {
     struct flow *flow = user;
     struct bytes input = {0};
     char why[FLOW_WHY];
+    if (flow->jq == NULL)
+        return; /* it ends: this comes again */
     counter_add(&flow->counters->received, 1);
     struct open *open = open_make(flow, event);
     if (open == NULL) {
@@ -493,7 +496,10 @@ static void sendings_free(struct list *sendings) {
 void flow_free(struct flow *flow) {
     if (flow == NULL)
         return;
-    jq_free(flow->jq);
+    jq_free(flow->jq); /* nothing new is made */
+    flow->jq = NULL;
+    if (flow->port != NULL && !flow->ended)
+        (void)port_flush(flow->port, FLOW_STOP_MS);
     port_free(flow->port);
     sendings_free(&flow->waiting);
     sendings_free(&flow->flying);

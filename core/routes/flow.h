@@ -1,8 +1,9 @@
 /* flow.h: the rules of one file at work: a bridge whose queue, route.NAME, takes events from the router and
  * which publishes what the rules make of them.
  * Owner: one thread, which makes it, runs the base and frees it; the counters any thread may read.
- * Blocks while the rules' process starts. An event is acknowledged when all that came of it is settled, so
- * after a crash it comes again, and makes the same ids.
+ * Blocks while the rules' process starts, and at the end, for at most a second, until what was published is
+ * settled. An event is acknowledged when all that came of it is settled, so after a crash it comes again, and
+ * makes the same ids.
  * Fails by answers: an event that a rule fails on is refused, and becomes a dead letter of the queue. */
 #pragma once
 

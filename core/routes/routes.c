@@ -3,6 +3,7 @@
 #include "core/base/logfmt.h"
 #include "core/routes/flow.h"
 #include "core/routes/ruleset.h"
+#include "core/routes/trial.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -34,6 +35,25 @@ struct routes {
 
 /* ---- the files ---- */
 
+/* The golden pairs of a set: one that fails is a mistake of the file. */
+static bool set_try(const struct ruleset *set, routes_on_mistake *told, void *user) {
+    char why[200] = "";
+    struct config_mistake mistake = {0};
+    struct jq *jq = set->tests_count > 0 ? ruleset_jq(set, NULL, why, sizeof why) : NULL;
+    bool right = true;
+    for (uint32_t i = 0; i < set->tests_count; i++) {
+        if (jq != NULL && trial_golden(set, jq, i, why, sizeof why))
+            continue;
+        mistake.line = set->tests[i].line;
+        mistake.column = set->tests[i].column;
+        (void)snprintf(mistake.text, sizeof mistake.text, "this test fails: %s", why);
+        told(user, set->path, &mistake);
+        right = false;
+    }
+    jq_free(jq);
+    return right;
+}
+
 static bool set_add(struct routes *routes, const char *path, struct config_mistakes *mistakes,
                     routes_on_mistake *told, void *user) {
     struct ruleset **sets = realloc(routes->sets, (routes->count + 1) * sizeof *sets);
@@ -43,9 +63,10 @@ static bool set_add(struct routes *routes, const char *path, struct config_mista
     struct ruleset *set = ruleset_read(path, mistakes);
     for (uint32_t i = 0; set == NULL && i < mistakes->count && i < CONFIG_MISTAKES_MAX; i++)
         told(user, path, &mistakes->list[i]);
-    if (set != NULL)
-        sets[routes->count++] = set;
-    return set != NULL;
+    if (set == NULL)
+        return false;
+    sets[routes->count++] = set;
+    return set_try(set, told, user);
 }
 
 static bool directory_read(struct routes *routes, const char *path, struct config_mistakes *mistakes,

@@ -17,8 +17,8 @@ struct flow_counters;
 
 typedef void routes_on_mistake(void *user, const char *path, const struct config_mistake *mistake);
 
-/* All NAME.yaml of the directory, or the one file that `path` is. NULL: there are mistakes, and `told` was
- * called for each of them. */
+/* All NAME.yaml of the directory, or the one file that `path` is; their golden pairs are run. NULL: there are
+ * mistakes, and `told` was called for each of them. */
 struct routes *routes_read(const char *path, routes_on_mistake *told, void *user) MUST_USE;
 void routes_free(struct routes *routes); /* stopped, or never started; NULL is allowed */
 

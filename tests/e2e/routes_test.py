@@ -80,6 +80,9 @@ def test_a_golden_pair_that_fails_is_told(run, tmp_path):
     done = run("routes", "check", "routes.d/orders.yaml")
     assert done.returncode == 78 and done.stdout == ""
     assert "this test fails: event 1: data is " in done.stderr and '"total":10070' in done.stderr
+    done = run("routes", "run", "routes.d")  # refused before it looks for a router
+    assert done.returncode == 78 and done.stdout == ""
+    assert done.stderr.startswith("routes.d/orders.yaml:") and "this test fails: event 1: data is " in done.stderr
 
 
 def test_an_event_is_tried_on_the_rules(run):
