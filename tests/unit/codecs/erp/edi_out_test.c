@@ -193,7 +193,7 @@ static void lines_read(void) {
         if (*line == '#')
             continue;
         cr_assert(line_count < LINES_MAX && strlen(line) < sizeof lines->text, "%s", line);
-        (void)snprintf(lines[line_count].text, sizeof lines->text, "%s", line);
+        memcpy(lines[line_count].text, line, strlen(line) + 1);
         lines[line_count++].needed = false;
     }
     (void)fclose(file);
