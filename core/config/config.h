@@ -86,8 +86,8 @@ void config_defaults(struct config *config);
  * values, an incomplete or overlapping slot map, listeners off loopback without `listen.public: true`: each
  * is a mistake. */
 bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes);
-/* Reads the file and parses it; the paths of rules and spokes are as seen from the file. Negative errno when it can not
- * be read, 0 otherwise (then look at mistakes->count). At most CONFIG_FILE_BYTES_MAX. */
+/* Reads the file and parses it; the paths of rules and spokes are as seen from the file. Negative errno when
+ * it can not be read, 0 otherwise (then look at mistakes->count). At most CONFIG_FILE_BYTES_MAX. */
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) MUST_USE;
 /* Of the command line: a key such as "listen.native", "io", "shards", and a value as in the file. */
 struct config_override {
