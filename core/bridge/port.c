@@ -133,7 +133,7 @@ static int line_publish(struct line *line, const char *topic, size_t topic_lengt
         return -ENOMEM;
     if (ordinal < 0) {
         (void)snprintf(line->port->error, sizeof line->port->error, "%s", rh_client_error(line->client));
-        return -EINVAL;
+        return ordinal == RH_INVALID ? -EINVAL : -ENOTCONN;
     }
     if (line->count == 0)
         line->first = (uint64_t)ordinal;
@@ -408,6 +408,7 @@ static bool line_open(struct line *line, struct port *port, const struct port_op
     rh_options wanted = {.server = options->server,
                          .name = options->name,
                          .ack = ack,
+                         .send_buffer_bytes = options->send_bytes,
                          .user = line,
                          .callbacks = {.on_event = on_event,
                                        .on_ack = on_ack,
@@ -535,7 +536,7 @@ int port_publish(struct port *port, const char *topic, size_t topic_length, cons
         return trial_publish(&port->routed, topic, topic_length, event, event_length, waiting);
     if (port->over) {
         (void)snprintf(port->error, sizeof port->error, "the router has refused this client");
-        return -EINVAL;
+        return -ENOTCONN;
     }
     if (port->disk.client == NULL)
         return line_publish(&port->routed, topic, topic_length, event, event_length, waiting);

@@ -34,6 +34,7 @@ struct port_options {
     /* What is published counts when it is on disk, if the router keeps its topic there; else, and of other
      * topics, when it is routed. Of a topic that is new to the port, one event goes out first. */
     bool disk;
+    size_t send_bytes; /* of what is not settled, and so the most that one event may have; 0: 4 MiB */
     void *user;
     void (*on_event)(void *user, const struct port_event *event);
     /* The router has refused the queue or this client, or another member took the queue over: nothing more
@@ -67,7 +68,8 @@ struct port_queue {
 int port_join(struct port *port, const struct port_queue *queue) MUST_USE;
 
 /* Events of one topic keep their order. 0; -EAGAIN: too much is unsettled, port_on_room tells when there is
- * room; -ENOMEM; -EINVAL: why is in port_error. */
+ * room; -ENOMEM; -EINVAL: this event never will be taken, why is in port_error; -ENOTCONN: the router
+ * has refused this client, on_refused has told it. */
 int port_publish(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
                  size_t event_length, port_on_settled *on_settled, void *user) MUST_USE;
 /* Nothing more is told to this user of what it has published. */

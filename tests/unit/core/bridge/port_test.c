@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/bridge/classes.h"
 #include "tests/unit/core/bridge/router.h"
+#include "tests/unit/core/client/fake.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
@@ -313,6 +314,62 @@ Test(port, tells_why_there_is_no_queue) {
     publish_surely(&bridge, "x.a", 1); /* which it still may */
     router_await(bridge.base, &bridge.settled, 1);
     cr_assert_eq(bridge.refused_events, 0);
+    bridge_close(&bridge);
+    router_stop(&router);
+}
+
+Test(port, tells_that_the_router_refuses_it) {
+    struct fake fake;
+    struct bridge bridge;
+    static const uint8_t event[] = {1};
+    fake_start(&fake);
+    bridge_open(&bridge, fake.address, false);
+    cr_assert_eq(publish(&bridge, "x.a", 1, 10), 0);
+    for (unsigned i = 0; i < 1000 && !fake_accept(&fake); i++) {
+        struct timeval soon = {.tv_usec = 10000};
+        cr_assert(event_base_loopexit(bridge.base, &soon) == 0 && event_base_dispatch(bridge.base) >= 0);
+    }
+    fake_error(&fake, RH_CODE_INVALID, true, 0, 0);
+    router_await(bridge.base, &bridge.refused, 1);
+    cr_assert_eq(bridge.settled, 1);
+    cr_assert_eq(bridge.code, RH_CODE_UNKNOWN_OUTCOME);
+    cr_assert_eq(port_publish(bridge.port, "x.a", 3, event, sizeof event, told_settled, &bridge), -ENOTCONN);
+    cr_assert(port_error(bridge.port)[0] != '\0');
+    cr_assert_eq(bridge.settled, 1);
+    bridge_close(&bridge);
+    fake_stop(&fake);
+    LEAKS_NONE();
+}
+
+Test(port, takes_what_fits_its_buffer) {
+    struct router router;
+    struct bridge bridge;
+    char why[TEXT_BYTES] = "";
+    router_start(&router, "limits: { frame: 16MiB }\nlogs: { data: 128MiB }", false);
+    bridge_open(&bridge, router.address, false);
+    port_free(bridge.port);
+    struct port_options options = {.base = bridge.base,
+                                   .server = router.address,
+                                   .name = "bridge",
+                                   .send_bytes = 16u << 20,
+                                   .user = &bridge};
+    bridge.port = port_new(&options, why, sizeof why);
+    cr_assert(bridge.port != NULL, "%s", why);
+    size_t length = 6u << 20;
+    struct event_parts parts = {.id = "1",
+                                .source = "/t",
+                                .type = "t",
+                                .data = calloc(1, length),
+                                .data_length = length,
+                                .binary = true};
+    struct fault fault;
+    uint8_t *event;
+    cr_assert(parts.data != NULL && event_build(&parts, &event, &length, &fault));
+    cr_assert_eq(port_publish(bridge.port, "x.a", 3, event, length, told_settled, &bridge), 0);
+    router_await(bridge.base, &bridge.settled, 1);
+    cr_assert_eq(bridge.refused_events, 0, "%s", bridge.text);
+    free(event);
+    free((uint8_t *)(uintptr_t)parts.data);
     bridge_close(&bridge);
     router_stop(&router);
 }
