@@ -3,11 +3,13 @@
 
 #include "core/bridge/counters.h"
 #include "core/bridge/formats.h"
+#include "core/bridge/port.h"
 #include "tests/unit/core/bridge/world.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -461,6 +463,66 @@ Test(inbound, acknowledges_edifact_when_all_is_settled) {
                 strncmp(strstr(bridge_line(&bench.world, i), "\"id\":"), id, 40) == 0;
     cr_assert_eq(same, 2);
     bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+/* What is published through a port without a router is settled in a later turn of the loop. */
+struct order {
+    struct inbound_counters counters;
+    unsigned events, acknowledgements, ended;
+    uint64_t settled; /* when the acknowledgement went out */
+};
+
+static void order_publish(void *user, const char *topic, size_t topic_length, const uint8_t *event,
+                          size_t event_length) {
+    struct order *order = user;
+    (void)event, (void)event_length;
+    if (topic_length == 27 && memcmp(topic, "spoke.plant.acknowledgement", topic_length) == 0) {
+        cr_assert_eq(order->ended, 0);
+        order->acknowledgements++;
+        order->settled = counter_get(&order->counters.published);
+    } else
+        order->events++;
+}
+
+static void order_end(void *user, const struct inbound_end *end) {
+    struct order *order = user;
+    order->ended++;
+    cr_assert_eq(end->published, 2);
+    cr_assert_eq(order->acknowledgements, 1);
+    cr_assert_eq(counter_get(&order->counters.acknowledgements), 1);
+}
+
+Test(inbound, acknowledges_nothing_that_is_not_settled) {
+    static const char text[] = UNB ORDER(1) ORDER(2) UNZ(2);
+    struct order order = {.events = 0};
+    struct map_error error;
+    char why[256];
+    struct event_base *base = event_base_new();
+    struct formats *formats = formats_new();
+    cr_assert(formats != NULL && formats_ready(formats, &error));
+    struct port_options options = {
+        .base = base, .name = "plant", .user = &order, .on_publish = order_publish};
+    struct port *port = port_new(&options, why, sizeof why);
+    struct inbound_options wanted = {.base = base,
+                                     .port = port,
+                                     .name = "plant",
+                                     .formats = formats,
+                                     .counters = &order.counters,
+                                     .acknowledge = {.edifact = ACKNOWLEDGE_ALWAYS}};
+    struct inbound *inbound = inbound_new(&wanted, why, sizeof why);
+    cr_assert(port != NULL && inbound != NULL, "%s", why);
+    cr_assert_eq(inbound_begin(inbound, "file", NULL), 0);
+    cr_assert_eq(inbound_feed(inbound, (const uint8_t *)text, strlen(text)), 0);
+    inbound_finish(inbound, order_end, &order);
+    cr_assert_eq(order.events, 2);
+    cr_assert_eq(order.acknowledgements, 0);
+    router_await(base, &order.ended, 1);
+    cr_assert_eq(order.settled, 2);
+    inbound_free(inbound);
+    port_free(port);
+    event_base_free(base);
+    formats_free(formats);
     LEAKS_NONE();
 }
 
