@@ -1,6 +1,7 @@
 #include "core/routes/flow.h"
 
 #include "codecs/event/attributes.h"
+#include "codecs/event/identity.h"
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/base/list.h"
@@ -24,9 +25,10 @@ struct open {
     struct list place; /* in flow->opens */
     struct flow *flow;
     uint64_t delivery;
-    uint32_t owed; /* what must be settled before it is */
-    bool again;    /* it failed, and is to come again */
-    char *failed;  /* owns; NULL: nothing did */
+    uint32_t owed;     /* what must be settled before it is */
+    bool again;        /* it failed, and is to come again */
+    char *failed;      /* owns; NULL: nothing did */
+    uint64_t identity; /* of the event, by source and id */
     size_t topic_length;
     size_t event_length;
     uint8_t *event; /* behind the topic */
@@ -54,7 +56,8 @@ struct group {
     struct bytes parts; /* "[1,2" */
     struct event *timer;
     size_t count, capacity;
-    struct open **members; /* owns the array */
+    struct open **members; /* owns the array, and the next one */
+    uint32_t *numbers;     /* which part of its event each of them is */
     bool closed;           /* its parts are being merged */
 };
 
@@ -84,6 +87,7 @@ static struct open *open_make(struct flow *flow, const struct port_event *event)
     open->event = (uint8_t *)open->topic + event->topic_length;
     memcpy(open->topic, event->topic, event->topic_length);
     memcpy(open->event, event->event, event->event_length);
+    open->identity = event_identity(open->event, open->event_length);
     list_init(&open->place);
     list_add(&flow->opens, &open->place);
     return open;
@@ -222,6 +226,7 @@ static void group_free(struct group *group) {
         event_free(group->timer);
     bytes_free(&group->parts);
     free(group->members);
+    free(group->numbers);
     free(group->key);
     free(group);
 }
@@ -321,19 +326,46 @@ static struct group *group_make(struct flow *flow, const struct apply_part *part
     return group;
 }
 
-static bool group_add(struct group *group, const struct apply_part *part, struct open *open) {
-    if (group->count == group->capacity) {
-        size_t capacity = group->capacity != 0 ? 2 * group->capacity : 8;
-        struct open **members = realloc(group->members, capacity * sizeof *members);
-        if (members == NULL)
-            return false;
-        group->members = members;
-        group->capacity = capacity;
+/* An event that comes again, because its delivery is no longer ours, takes the place of the one before. */
+static bool group_again(struct group *group, const struct apply_part *part, struct open *open) {
+    for (size_t i = 0; i < group->count; i++) {
+        struct open *before = group->members[i];
+        if (before == open || before->identity != open->identity || group->numbers[i] != part->number)
+            continue;
+        group->members[i] = open;
+        open->owed++;
+        open_settle(before);
+        return true;
     }
+    return false;
+}
+
+static bool group_room(struct group *group) {
+    if (group->count < group->capacity)
+        return true;
+    size_t capacity = group->capacity != 0 ? 2 * group->capacity : 8;
+    struct open **members = realloc(group->members, capacity * sizeof *members);
+    if (members == NULL)
+        return false;
+    group->members = members;
+    uint32_t *numbers = realloc(group->numbers, capacity * sizeof *numbers);
+    if (numbers == NULL)
+        return false;
+    group->numbers = numbers;
+    group->capacity = capacity;
+    return true;
+}
+
+static bool group_add(struct group *group, const struct apply_part *part, struct open *open) {
+    if (group_again(group, part, open))
+        return true;
+    if (!group_room(group))
+        return false;
     if (group->count > 0)
         bytes_text(&group->parts, ",");
     bytes_text(&group->parts, part->text);
-    group->members[group->count++] = open;
+    group->members[group->count] = open;
+    group->numbers[group->count++] = part->number;
     open->owed++;
     return true;
 }
