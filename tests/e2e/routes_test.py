@@ -3,13 +3,16 @@
 import base64
 import json
 import os
+import re
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 
 import wire
+from conftest import BINARY
 from wire import ce, pb
 
 EXAMPLES = os.path.join(wire.ROOT, "examples", "routes.d")
@@ -93,6 +96,23 @@ def test_an_event_is_tried_on_the_rules(run):
     assert lines[:3] == ["unknown-gln: no", "over-10000: matches", "accepted: not asked"]
     topic, event = lines[3].split(" ", 1)
     assert agrees({"topic": topic, **json.loads(event)}, expected("large.out.json")[0]) and len(lines) == 4
+
+
+def test_the_manual_shows_what_is_so(run, tmp_path):
+    with open(os.path.join(wire.ROOT, "docs", "ROUTES.md"), encoding="utf-8") as file:
+        manual = file.read()
+    (tmp_path / "examples").symlink_to(os.path.join(wire.ROOT, "examples"))
+    block = re.search(r"^```console\n(.*?)^```$", manual, re.MULTILINE | re.DOTALL)[1]
+    for part in block.split("$ ")[1:]:
+        command, wanted = part.split("\n", 1)
+        path = f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"
+        done = subprocess.run(["bash", "-c", command], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True,
+                              text=True, timeout=wire.WAIT_SECONDS, check=False)
+        assert (done.stdout, done.stderr) == (wanted, "")
+    # The file that it begins with is a whole one.
+    shutil.copy(os.path.join(EXAMPLES, "customers.csv"), tmp_path)
+    (tmp_path / "orders.yaml").write_text(re.search(r"^```yaml\n(.*?)^```$", manual, re.MULTILINE | re.DOTALL)[1])
+    assert run("routes", "check", "orders.yaml").returncode == 0
 
 
 def test_mistakes_have_their_place(run, tmp_path):
