@@ -17,7 +17,8 @@ static const char *const matches[] = {"first", "all", NULL};
 static const struct config_row rows[] = {
     /* path, type, flags, at, auto, min, max, default, change, help, words */
     {"on", CONFIG_TEXTS, 0, AT(on), NO, 0, 0,
-     "", "restart", "patterns of the topics whose events are looked at; this key must be there", NULL},
+     "", "restart", "patterns of the topics whose events are looked at; this key must be there, "
+     "and stays while there is the queue route.NAME", NULL},
     {"match", CONFIG_WORD, 0, AT(match), NO, 0, 0,
      "first", "restart", "the first rule that matches is the only one, or all that match count", matches},
     {"define", CONFIG_TEXT, 0, AT(define), NO, 0, 0,

@@ -328,3 +328,35 @@ def test_an_endless_rule_is_ended_and_the_others_go_on(router, spawn, tmp_path):
         assert {"b:0/r/1", "b:2/r/1"} < found and len(found) == 3
         assert "a jq process is started again" in rules.stop()
         assert (rules.counts["endless"]["refused"], rules.counts["endless"]["restarts"]) == (1, 1)
+
+
+def test_the_router_applies_rules_and_reads_them_again(router, tmp_path):
+    folder = tmp_path / "routes.d"
+    shutil.copytree(EXAMPLES, folder)
+    made = router(arguments=["--routes", str(folder)])
+    made.await_metric("roundhouse_queues", lambda value: value >= 2)
+    document = order("large.json")
+
+    def arrives(client, topic, name):
+        document["id"] = name
+        client.publish("erp.order.created", event_of(document))
+        found = flat(gather(client, 1)[0])
+        assert (found["topic"], found["causationid"]) == (topic, name)
+
+    def signalled(text, count):
+        made.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + wire.WAIT_SECONDS
+        while made.errors().count(f'msg="{text}"') < count:
+            assert time.monotonic() < end, made.errors()
+            time.sleep(0.02)
+
+    with made.client(ack=pb.ACK_LEVEL_ROUTED) as client:
+        client.subscribe("approval.>")
+        arrives(client, "approval.orders", "one")
+        whole = (folder / "orders.yaml").read_text()
+        (folder / "orders.yaml").write_text(whole + "nonsense: 1\n")
+        signalled("rules stay as they were: a file is wrong", 1)
+        arrives(client, "approval.orders", "two")
+        (folder / "orders.yaml").write_text(whole.split("tests:")[0].replace("approval.orders", "approval.anew"))
+        signalled("rules applied", 2)
+        arrives(client, "approval.anew", "three")
