@@ -4,6 +4,7 @@
 #include "codecs/erp/event.h"
 #include "codecs/erp/json.h"
 #include "codecs/erp/model.h"
+#include "codecs/erp/model.h"
 #include "codecs/erp/pack.h"
 #include "codecs/event/json.h"
 #include "core/bridge/outlet.h"
@@ -20,7 +21,7 @@
 static const char convert_usage[] =
     "usage: roundhouse convert [OPTION...] FILE...\n"
     "\n"
-    "Reads business documents (EDIFACT, X12, IDoc flat and XML, UBL), finds their format out by their "
+    "Reads business documents (EDIFACT, X12, IDoc flat and XML, UBL, JSON), finds their format out by their "
     "content, "
     "and\n"
     "prints what is in them as canonical events; - is standard input. No server is needed.\n"
@@ -34,12 +35,15 @@ static const char convert_usage[] =
     "                        x12: of the same, as 850, 860, 855, 856, 810\n"
     "                        csv: as rows of a table, by a template\n"
     "  --template FILE       for csv: which columns there are; see LAYOUTS.md\n"
-    "  --sender ID[:QUALIFIER], --receiver ID[:QUALIFIER]  of edifact and x12, where they are not to be "
+    "  --sender [QUALIFIER:]ID, --receiver [QUALIFIER:]ID  of edifact and x12, where they are not to be "
     "those\n"
     "                        of the document that was read\n"
     "  --version VERSION     of edifact: D:96A:UN, of x12: 004010, where it was not read from the same "
     "format\n"
-    "  --test                of edifact and x12: it is a test\n" DOCUMENTS_USAGE
+    "  --test                of edifact and x12: it is a test\n"
+    "  --message NAME        of canonical JSON: Order, Invoice, ..., where neither a CloudEvent nor its "
+    "origin\n"
+    "                        says which it is\n" DOCUMENTS_USAGE
     "  -q, --quiet           errors only: no warnings, no notes\n"
     "  -v, --verbose         every warning and note; else 20 of a rule in one file, and how many more there "
     "are\n"
@@ -68,7 +72,8 @@ enum {
     CONVERT_SENDER,
     CONVERT_RECEIVER,
     CONVERT_VERSION,
-    CONVERT_TEST
+    CONVERT_TEST,
+    CONVERT_MESSAGE
 };
 static const struct option convert_long_options[] = {
     {"to", required_argument, NULL, CONVERT_TO},
@@ -77,6 +82,7 @@ static const struct option convert_long_options[] = {
     {"receiver", required_argument, NULL, CONVERT_RECEIVER},
     {"version", required_argument, NULL, CONVERT_VERSION},
     {"test", no_argument, NULL, CONVERT_TEST},
+    {"message", required_argument, NULL, CONVERT_MESSAGE},
     DOCUMENTS_OPTIONS,
     {"quiet", no_argument, NULL, 'q'},
     {"verbose", no_argument, NULL, 'v'},
@@ -91,6 +97,8 @@ struct convert_run {
     struct erp_maker *maker;
     struct packer *packer; /* owns; made when it is wanted */
     struct outlet *outlet;
+    struct json_in *json;
+    const char *message; /* what canonical JSON is */
     struct erp_edi_options edi;
     const char *message_ref; /* of the message that is written, for what is told of it */
     struct erp_csv csv;
@@ -295,12 +303,13 @@ static int convert_template(struct convert_run *run, const char *path) {
     return CLI_CONFIG;
 }
 
-/* ID or ID:QUALIFIER. */
+/* ID or QUALIFIER:ID. */
 static void convert_party(struct erp_edi_party *party, char *text) {
-    char *colon = strrchr(text, ':');
+    char *colon = strchr(text, ':');
     if (colon != NULL)
         *colon = '\0';
-    *party = (struct erp_edi_party){.id = text, .qualifier = colon != NULL ? colon + 1 : NULL};
+    *party = (struct erp_edi_party){.id = colon != NULL ? colon + 1 : text,
+                                    .qualifier = colon != NULL ? text : NULL};
 }
 
 static void convert_edi(struct convert_run *run, int option, char *value) {
@@ -310,6 +319,8 @@ static void convert_edi(struct convert_run *run, int option, char *value) {
         convert_party(&run->edi.receiver, value);
     else if (option == CONVERT_VERSION)
         run->edi.version = value;
+    else if (option == CONVERT_MESSAGE)
+        run->message = value;
     else
         run->edi.use = ERP_EDI_TEST;
 }
@@ -320,6 +331,8 @@ static int convert_asked(const struct convert_run *run, bool files) {
     if (!files)
         return args_mistake("convert",
                             "a FILE is missing; - is standard input; see roundhouse convert --help");
+    if (run->message != NULL && model_event(run->message, strlen(run->message)) == NULL)
+        return args_mistake("convert", "--message is Order, OrderResponse, ..., not '%s'", run->message);
     if ((run->to == TO_CSV) != run->csv_known)
         return args_mistake("convert", "--to csv and --template FILE belong together");
     return CLI_OK;
@@ -355,7 +368,13 @@ static int convert_files(struct convert_run *run, char **files, int count) {
     struct erp_engine *engine = erp_engine_new(&options);
     run->maker = erp_maker_new();
     run->outlet = outlet_new();
-    if (engine == NULL || run->maker == NULL || run->outlet == NULL) {
+    run->json = json_in_new(&(struct json_in_options){.maps = formats_maps(run->documents.formats),
+                                                      .kind = run->message,
+                                                      .context = run,
+                                                      .message = on_message,
+                                                      .finding = on_finding});
+    run->documents.json = run->json;
+    if (engine == NULL || run->maker == NULL || run->outlet == NULL || run->json == NULL) {
         fprintf(stderr, "roundhouse convert: out of memory\n");
         run->documents.status = CLI_INTERNAL;
         count = 0;
@@ -374,6 +393,7 @@ static int convert_files(struct convert_run *run, char **files, int count) {
     erp_maker_free(run->maker);
     packer_free(run->packer);
     outlet_free(run->outlet);
+    json_in_free(run->json);
     return run->documents.status;
 }
 

@@ -1,5 +1,6 @@
 #include "core/cli/documents.h"
 
+#include "codecs/document/sniff.h"
 #include "codecs/erp/event.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
@@ -107,25 +108,44 @@ static int documents_open(const char *path) {
     return strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static ssize_t piece_read(int fd, uint8_t *bytes) {
+static ssize_t piece_read(int fd, uint8_t *bytes, size_t most) {
     ssize_t n;
     do
-        n = read(fd, bytes, DOCUMENTS_PIECE);
+        n = read(fd, bytes, most);
     while (n < 0 && errno == EINTR);
     return n;
 }
 
+/* As many bytes as it takes to say what the file is. */
+static ssize_t head_read(int fd, uint8_t *bytes) {
+    size_t length = 0;
+    ssize_t n = 1;
+    while (length < SNIFF_BYTES && n > 0 &&
+           (n = piece_read(fd, bytes + length, DOCUMENTS_PIECE - length)) > 0)
+        length += (size_t)n;
+    return n < 0 ? n : (ssize_t)length;
+}
+
+static bool is_json(const struct documents *documents, const uint8_t *bytes, ssize_t n) {
+    enum document_format format = n > 0 ? sniff(bytes, (size_t)n) : FORMAT_UNKNOWN;
+    return documents->json != NULL && formats_tables(documents->formats) == NULL &&
+           (format == FORMAT_JSON || format == FORMAT_CLOUDEVENT_JSON);
+}
+
 /* 0, or a positive errno. */
-static int documents_pump(int fd, struct intake *intake, const char **format) {
+static int documents_pump(const struct documents *documents, int fd, struct intake *intake,
+                          const char **format) {
     uint8_t *bytes = malloc(DOCUMENTS_PIECE);
     int error = bytes != NULL ? 0 : ENOMEM;
-    ssize_t n = 0;
-    while (error == 0 && (n = piece_read(fd, bytes)) > 0)
-        error = -intake_feed(intake, bytes, (size_t)n);
+    ssize_t n = error == 0 ? head_read(fd, bytes) : 0;
+    bool json = error == 0 && is_json(documents, bytes, n);
+    for (; error == 0 && n > 0; n = error == 0 ? piece_read(fd, bytes, DOCUMENTS_PIECE) : 0)
+        error =
+            json ? -json_in_feed(documents->json, bytes, (size_t)n) : -intake_feed(intake, bytes, (size_t)n);
     if (error == 0 && n < 0)
         error = errno;
     if (error == 0)
-        error = -intake_end(intake, format);
+        error = json ? -json_in_end(documents->json) : -intake_end(intake, format);
     free(bytes);
     return error;
 }
@@ -135,7 +155,7 @@ bool documents_read(struct documents *documents, const char *path, const struct 
     documents->file = strcmp(path, "-") == 0 ? "standard input" : path;
     struct intake *intake = intake_new(documents->formats, &documents->profile, sink);
     int fd = intake != NULL ? documents_open(path) : -1;
-    int error = intake == NULL ? ENOMEM : fd < 0 ? errno : documents_pump(fd, intake, format);
+    int error = intake == NULL ? ENOMEM : fd < 0 ? errno : documents_pump(documents, fd, intake, format);
     if (fd >= 0)
         (void)close(fd);
     intake_free(intake);
@@ -152,7 +172,7 @@ bool documents_digest(const char *path, uint8_t digest[32]) {
     uint8_t *bytes = fd >= 0 ? malloc(DOCUMENTS_PIECE) : NULL;
     struct erp_digest *made = bytes != NULL ? erp_digest_new() : NULL;
     ssize_t n = -1;
-    while (made != NULL && (n = piece_read(fd, bytes)) > 0)
+    while (made != NULL && (n = piece_read(fd, bytes, DOCUMENTS_PIECE)) > 0)
         erp_digest_add(made, bytes, (size_t)n);
     if (n == 0)
         erp_digest_take(made, digest);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/bridge/formats.h"
+#include "core/cli/json_in.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -15,8 +16,9 @@ struct documents {
     const char *command;
     struct formats *formats; /* owns */
     struct profile profile;
-    const char *file; /* that is read now: for lines about it */
-    int status;       /* enum cli_exit of what has been read so far */
+    struct json_in *json; /* borrowed: who reads JSON; NULL: nobody, it is a format like any other */
+    const char *file;     /* that is read now: for lines about it */
+    int status;           /* enum cli_exit of what has been read so far */
 };
 
 /* The options of both, for the usage texts and for getopt_long. */

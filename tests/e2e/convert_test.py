@@ -76,7 +76,7 @@ def without_origin(message):
 def test_what_is_written_as_edifact_is_the_same_when_it_is_read_again(run, tmp_path):
     written = run("convert", "--to", "edifact", ORDER)
     assert written.returncode == 0 and "in edifact" not in written.stderr, written.stderr
-    assert written.stdout.startswith("UNA:+.? '\nUNB+UNOC:3+APPLICATION+COMPANY+051107:1159+6002'\nUNH+SSDD1+ORDERS:D:03B:UN:EAN008'\n")
+    assert written.stdout.startswith("UNA:+.? '\nUNB+UNOC:3+APPLICATION:1+COMPANY:1+051107:1159+6002'\nUNH+SSDD1+ORDERS:D:03B:UN:EAN008'\n")
     (tmp_path / "order.edi").write_text(written.stdout)
     again = run("convert", "order.edi")
     assert again.returncode == 0, again.stderr
@@ -84,7 +84,7 @@ def test_what_is_written_as_edifact_is_the_same_when_it_is_read_again(run, tmp_p
 
 
 def test_an_order_goes_from_edifact_to_x12_and_what_is_lost_is_told(run, tmp_path):
-    written = run("convert", "--to", "x12", "--sender", "US:ZZ", "--receiver", "012345678:01", "--test", ORDER)
+    written = run("convert", "--to", "x12", "--sender", "ZZ:US", "--receiver", "01:012345678", "--test", ORDER)
     assert written.returncode == 0
     isa, gs, st, beg = [line.split("*") for line in written.stdout.splitlines()[:4]]
     assert (isa[5:9], isa[13], isa[15]) == (["ZZ", "US".ljust(15), "01", "012345678".ljust(15)], "000006002", "T")
@@ -95,6 +95,32 @@ def test_an_order_goes_from_edifact_to_x12_and_what_is_lost_is_told(run, tmp_pat
     again = run("convert", "order.x12")
     assert again.returncode == 0, again.stderr
     assert [(line["id"], line["quantity"]["value"]) for line in lines(again)[0]["lines"]] == [("1", "25"), ("2", "25"), ("3", "16"), ("4", "10")]
+
+
+def test_json_goes_in_as_events_as_canonical_messages_and_as_many(run, tmp_path):
+    """Whatever JSON an order comes as, it is the order that it was."""
+    order, = lines(run("convert", ORDER))
+    edifact = run("convert", "-q", "--to", "edifact", ORDER).stdout
+    events = run("convert", "-q", "--to", "events", ORDER).stdout
+    event = json.loads(events)["event"]
+    plain = without_origin(order)
+    data = {**{name: value for name, value in event.items() if name != "data_base64"}, "datacontenttype": "application/json", "data": plain}
+    for text in (json.dumps(order), json.dumps(order, indent=1), events, json.dumps(event), json.dumps(data)):
+        done = run("convert", "-", input=text)
+        assert done.returncode == 0 and [without_origin(message) for message in lines(done)] == [plain], done.stderr
+    assert run("convert", "-q", "--to", "edifact", "-", input=json.dumps(order)).stdout == edifact
+    assert run("convert", "-q", "--to", "edifact", "-", input=events).stdout == edifact
+    for text in (json.dumps([order, event]), json.dumps(order) + "\n" + events):
+        assert len(lines(run("convert", "-", input=text))) == 2
+    done = run("convert", "-q", "-", input=json.dumps(plain))
+    assert done.returncode == 65 and "error json.message" in done.stderr and done.stdout == ""
+    done = run("convert", "--message", "Order", "--to", "ubl", "-", input=json.dumps(plain))
+    assert done.returncode == 0 and "<cbc:ID>BKOD99</cbc:ID>" in done.stdout, done.stderr
+    done = run("convert", "--message", "Order", "-", input='{"header":{"nonsense":1}}\n{"header":{"id":"2"}}\n')
+    assert done.returncode == 65 and "error json.message" in done.stderr and "nonsense" in done.stderr
+    assert [message["header"]["id"] for message in lines(done)] == ["2"]
+    assert "error json.text" in run("convert", "-", input='{"a":').stderr
+    assert run("convert", "--message", "Orders", "-", input="").returncode == 64
 
 
 def test_a_message_that_a_format_has_no_document_for_is_told(run):
