@@ -20,6 +20,8 @@ static const char *const methods[] = {"POST", "PUT", NULL};
 static const char *const formats_in[] = {"any", "edifact", "x12",  "idoc", "ubl",
                                          "csv", "fixed",   "json", NULL};
 static const char *const formats_out[] = {"auto", "json", "edifact", "x12", "ubl", "csv", "event", NULL};
+static const char *const acknowledges[] = {"never", "asked", "always", NULL};
+static const char *const acknowledges_x12[] = {"none", "ta1", "997", "999", NULL};
 static const char *const directions[] = {"inbound", "outbound", NULL};
 
 /* clang-format off */
@@ -162,6 +164,12 @@ static const struct config_row rows[] = {
      "0", "live", "segments of one message; 0 = 1000000", NULL},
     {"inbound.profile.messages", CONFIG_COUNT, CONFIG_ZERO, AT(in.profile.messages), NO, 1, ANY,
      "0", "live", "messages of one interchange; 0 = 1000000", NULL},
+    {"inbound.acknowledge.edifact", CONFIG_WORD, 0, AT(in.acknowledge_edifact), NO, 0, 0,
+     "never", "live", "CONTRL for interchanges: asked: where their UNB asks for it", acknowledges},
+    {"inbound.acknowledge.x12", CONFIG_WORD, 0, AT(in.acknowledge_x12), NO, 0, 0,
+     "none", "live", "what is sent for interchanges of X12", acknowledges_x12},
+    {"inbound.acknowledge.ta1", CONFIG_BOOL, 0, AT(in.acknowledge_ta1), NO, 0, 0,
+     "false", "live", "true: a TA1 beside 997 or 999, also where ISA14 does not ask for it", NULL},
     {"inbound.mapping", CONFIG_TEXT, 0, AT(in.mapping), NO, 0, 0,
      "", "live",
      "jq: `.` is the canonical JSON, or the JSON that came, `$event` the attributes; each output is "

@@ -242,7 +242,10 @@ void spoke_inbound_options(const struct spoke_spec *spec, struct inbound_options
                                         .mapping = spec->in_mapping,
                                         .message = spec->in.message,
                                         .type = spec->in.type,
-                                        .topic = spec->in.topic};
+                                        .topic = spec->in.topic,
+                                        .acknowledge = {.edifact = (int)spec->in.acknowledge_edifact,
+                                                        .x12 = (int)spec->in.acknowledge_x12,
+                                                        .ta1 = spec->in.acknowledge_ta1}};
 }
 
 void spoke_outbound_options(const struct spoke_spec *spec, struct outbound_options *options) {

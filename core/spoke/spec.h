@@ -60,6 +60,8 @@ struct spoke_inbound {
     char *dialect, *fixed;
     struct spoke_profile profile;
     char *mapping, *mapping_file, *message, *type, *topic;
+    uint32_t acknowledge_edifact, acknowledge_x12;
+    bool acknowledge_ta1;
 };
 
 struct spoke_outbound {

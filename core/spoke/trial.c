@@ -46,32 +46,49 @@ static void trial_fail(struct trial *trial, const char *why) {
 
 /* ---- a document in ---- */
 
-/* An event as its expectation has it: as CloudEvents JSON with `topic`, and a canonical message as JSON. */
+/* The same event with its canonical message as JSON. False: it has none. */
+static bool event_readable(const uint8_t *event, size_t length, uint8_t **made, size_t *made_length) {
+    char url[128];
+    struct bytes json = {0};
+    struct fault fault;
+    ProtobufCMessage *message = remake_message(event, length);
+    if (message == NULL)
+        return false;
+    (void)snprintf(url, sizeof url, "type.googleapis.com/%s", message->descriptor->name);
+    erp_json_write(message, &json);
+    struct remake what = {.event = event,
+                          .length = length,
+                          .contenttype = "application/json",
+                          .dataschema = url,
+                          .kind = EVENT_TEXT,
+                          .data = json.data,
+                          .data_length = json.length};
+    bool right = !json.failed && remake(&what, made, made_length, &fault);
+    bytes_free(&json);
+    protobuf_c_message_free_unpacked(message, NULL);
+    return right;
+}
+
 static void on_publish(void *user, const char *topic, size_t topic_length, const uint8_t *event,
                        size_t event_length) {
     struct trial *trial = user;
     struct fault fault = {0};
-    struct bytes json = {0};
-    ProtobufCMessage *message = remake_message(event, event_length);
-    if (message != NULL)
-        erp_json_write(message, &json);
-    struct bytes whole = {0};
-    if (json.failed || !remake_input(event, event_length, topic, topic_length, message != NULL ? &json : NULL,
-                                     &whole, &fault))
-        trial_fail(trial, fault.text != NULL ? fault.text : "out of memory");
-    bytes_text(&trial->got, "{");
-    if (message != NULL) {
-        bytes_text(&trial->got, "\"dataschema\":\"type.googleapis.com/");
-        bytes_text(&trial->got, message->descriptor->name);
-        bytes_text(&trial->got, "\",");
+    uint8_t *made = NULL;
+    size_t made_length = event_length, length;
+    char *text;
+    bool readable = event_readable(event, event_length, &made, &made_length);
+    if (!event_to_json(readable ? made : event, made_length, &text, &length, &fault)) {
+        trial_fail(trial, fault.text);
+        text = NULL;
+        length = 0;
     }
-    if (whole.length > 0)
-        bytes_add(&trial->got, whole.data + 1, whole.length - 1); /* behind its brace */
-    bytes_text(&trial->got, "\n");
-    bytes_free(&whole);
-    bytes_free(&json);
-    if (message != NULL)
-        protobuf_c_message_free_unpacked(message, NULL);
+    bytes_text(&trial->got, "{\"topic\":\"");
+    bytes_add(&trial->got, topic, topic_length); /* topics of documents have nothing to escape */
+    bytes_text(&trial->got, "\",\"event\":");
+    bytes_add(&trial->got, text, length);
+    bytes_text(&trial->got, "}\n");
+    free(text);
+    free(made);
 }
 
 static void on_end(void *user, const struct inbound_end *end) {
@@ -137,7 +154,7 @@ static void on_result(void *user, const struct outbound_result *result) {
     trial->over = true;
 }
 
-/* What an outbound pair begins with: CloudEvents JSON, perhaps with `topic`. */
+/* What an outbound pair begins with: CloudEvents JSON, or {"topic": ..., "event": {CloudEvents JSON}}. */
 struct trial_event {
     char *topic; /* owns; NULL: it has none */
     uint8_t *event;
@@ -186,10 +203,10 @@ static bool event_read(struct trial_event *into, const char *text, size_t length
     struct fault fault = {.text = "out of memory"};
     json_t *value = json_loadb(text, length, 0, &error);
     const char *topic = json_string_value(json_object_get(value, "topic"));
-    into->topic = topic != NULL ? strdup(topic) : NULL;
-    (void)json_object_del(value, "topic");
-    char *json =
-        value != NULL ? json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER) : strndup(text, length);
+    const json_t *event = json_object_get(value, "event");
+    bool wrapped = topic != NULL && json_is_object(event);
+    into->topic = wrapped ? strdup(topic) : NULL;
+    char *json = wrapped ? json_dumps(event, JSON_COMPACT | JSON_PRESERVE_ORDER) : strndup(text, length);
     json_decref(value);
     bool right =
         json != NULL && event_from_json(json, strlen(json), &into->event, &into->event_length, &fault);
@@ -269,6 +286,7 @@ static bool trial_inbound(struct trial *trial) {
     spoke_inbound_options(trial->spec, &options);
     options.base = trial->base;
     options.port = trial->port;
+    options.acknowledge = (struct inbound_acknowledge){0}; /* pairs say what comes of the messages */
     trial->inbound = inbound_new(&options, trial->why, sizeof trial->why);
     return trial->inbound != NULL;
 }
