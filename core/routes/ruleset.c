@@ -54,7 +54,7 @@ static bool has(struct ruleset_reading *reading, const char *path, const struct 
 static void table_read(struct ruleset_reading *reading, const struct config_node *item) {
     static const char form[] = "{ name: customers, file: customers.csv, key: gln }";
     struct ruleset *set = reading->set;
-    struct ruleset_table table = {.line = item->line, .column = item->column};
+    struct config_table table = {.line = item->line, .column = item->column};
     bool whole = config_walk_item(&reading->walk, item, "tables[].", form, &table);
     if (whole) { /* all that is missing is told */
         whole = has(reading, "tables[].name", item, form);
@@ -66,10 +66,9 @@ static void table_read(struct ruleset_reading *reading, const struct config_node
                            "a table's name has letters, digits and _ only, so that jq can name it");
         whole = false;
     }
-    struct ruleset_table *tables =
-        whole && beside(set->path, &table.file) && beside(set->path, &table.dialect)
-            ? realloc(set->tables, (set->tables_count + 1) * sizeof *tables)
-            : NULL;
+    struct config_table *tables = whole && beside(set->path, &table.file) && beside(set->path, &table.dialect)
+                                      ? realloc(set->tables, (set->tables_count + 1) * sizeof *tables)
+                                      : NULL;
     if (tables != NULL) {
         set->tables = tables;
         tables[set->tables_count++] = table;

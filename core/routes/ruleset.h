@@ -10,6 +10,7 @@
 #include "core/bridge/jq.h"
 #include "core/config/config.h"
 #include "core/config/schema.h"
+#include "core/config/table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,13 +22,6 @@
 #define RULESET_FILE_BYTES_MAX (16u * 1024u * 1024u) /* of a table, a dialect, an example */
 
 enum ruleset_match { RULESET_FIRST, RULESET_ALL };
-
-/* A table of CSV: $tables.NAME[key]. */
-struct ruleset_table {
-    char *name, *file, *dialect, *key;
-    struct config_texts values; /* none: all but the key */
-    uint32_t line, column;
-};
 
 struct rule {
     char *name;
@@ -61,7 +55,7 @@ struct ruleset {
     char *define; /* jq definitions that all rules may use */
     uint64_t memory_bytes, time_ns, lease_ns;
     uint32_t attempts, window;
-    struct ruleset_table *tables;
+    struct config_table *tables;
     uint32_t tables_count;
     struct rule *rules;
     uint32_t rules_count;

@@ -18,7 +18,3 @@ void ruleset_settle(struct ruleset_reading *reading);
 
 /* The program of all rules. False: no memory. */
 bool ruleset_program(struct ruleset *set) MUST_USE;
-
-/* ,"NAME":{...} is added to `out`. False: *why has a sentence about the table. */
-bool ruleset_table_add(const struct ruleset_table *table, struct bytes *out, char *why,
-                       size_t why_bytes) MUST_USE;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define AT(field)    offsetof(struct ruleset, field)
-#define TABLE(field) offsetof(struct ruleset_table, field)
+#define TABLE(field) offsetof(struct config_table, field)
 #define RULE(field)  offsetof(struct rule, field)
 #define TEST(field)  offsetof(struct ruleset_test, field)
 #define NO           CONFIG_NO_AUTO

@@ -98,7 +98,7 @@ static bool tables_settle(struct ruleset_reading *reading) {
     for (uint32_t i = 0; i < set->tables_count; i++) {
         if (i > 0)
             bytes_text(&out, ",");
-        if (!ruleset_table_add(&set->tables[i], &out, why, sizeof why))
+        if (!config_table_add(&set->tables[i], &out, why, sizeof why))
             config_mistake_add(reading->walk.mistakes, set->tables[i].line, set->tables[i].column, "%s", why);
     }
     bytes_text(&out, "}}");

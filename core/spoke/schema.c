@@ -4,12 +4,13 @@
 
 #include <string.h>
 
-#define AT(field)   offsetof(struct spoke_spec, field)
-#define ITEM(field) offsetof(struct spoke_test, field)
-#define NO          CONFIG_NO_AUTO
-#define MS          NS_PER_MS
-#define HOUR        (3600u * NS_PER_S)
-#define ANY         UINT32_MAX
+#define AT(field)    offsetof(struct spoke_spec, field)
+#define ITEM(field)  offsetof(struct spoke_test, field)
+#define TABLE(field) offsetof(struct config_table, field)
+#define NO           CONFIG_NO_AUTO
+#define MS           NS_PER_MS
+#define HOUR         (3600u * NS_PER_S)
+#define ANY          UINT32_MAX
 
 static const char *const transports[] = {"directory", "webhook", "tcp", "http", NULL};
 static const char *const completes[] = {"close", "rename", "stable", NULL};
@@ -212,6 +213,20 @@ static const struct config_row rows[] = {
     {"outbound.window", CONFIG_COUNT, CONFIG_ZERO, AT(out.window), NO, 1, QUEUE_WINDOW_MAX,
      "0", "live", "events that may be on their way at a time; 0 = 256", NULL},
 
+    {"tables", CONFIG_LIST, 0, 0, NO, 0, 0,
+     "", "live", "tables to look things up in, for all jq here: $tables.NAME[KEY]", NULL},
+    {"tables[].name", CONFIG_TEXT, 0, TABLE(name), NO, 0, 0,
+     "", "live", "as jq names it: letters, digits and _", NULL},
+    {"tables[].file", CONFIG_FILE, 0, TABLE(file), NO, 0, 0,
+     "", "live", "CSV in UTF-8 with commas, its columns named in the first row", NULL},
+    {"tables[].dialect", CONFIG_FILE, 0, TABLE(dialect), NO, 0, 0,
+     "", "live", "file with the dialect, if it is another one; see LAYOUTS.md", NULL},
+    {"tables[].key", CONFIG_TEXT, 0, TABLE(key), NO, 0, 0,
+     "", "live", "the column to look up; no two rows may have the same", NULL},
+    {"tables[].value", CONFIG_TEXTS, 0, TABLE(values), NO, 0, 0,
+     "", "live",
+     "the column whose text is found; of several, or without this key of all others, an object", NULL},
+
     {"tests", CONFIG_LIST, 0, 0, NO, 0, 0,
      "", "live", "golden pairs: the file is refused when one of them fails", NULL},
     {"tests[].direction", CONFIG_WORD, 0, ITEM(direction), NO, 0, 0,
@@ -225,7 +240,8 @@ static const struct config_row rows[] = {
 static_assert(sizeof rows / sizeof rows[0] <= CONFIG_ROWS_MAX, "one place in struct config_walk each");
 
 static const char *list_example(const char *path) {
-    (void)path; /* there is one list */
+    if (strcmp(path, "tables") == 0)
+        return "[ { name: customers, file: customers.csv, key: gln } ]";
     return "[ { direction: outbound, input: event.json, expect: order.json } ]";
 }
 

@@ -97,6 +97,8 @@ static bool paths_resolve(struct spoke_spec *spec) {
     }
     for (uint32_t i = 0; done && i < spec->tests_count; i++)
         done = beside(spec->path, &spec->tests[i].input) && beside(spec->path, &spec->tests[i].expect);
+    for (uint32_t i = 0; done && i < spec->tables_count; i++)
+        done = beside(spec->path, &spec->tables[i].file) && beside(spec->path, &spec->tables[i].dialect);
     return done;
 }
 
@@ -127,6 +129,38 @@ static void test_read(struct spec_reading *reading, const struct config_node *it
     }
 }
 
+/* ---- tables ---- */
+
+static bool table_name(const char *name) {
+    size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+    return length > 0 && name[length] == '\0';
+}
+
+static void table_read(struct spec_reading *reading, const struct config_node *item) {
+    static const char form[] = "{ name: customers, file: customers.csv, key: gln }";
+    struct spoke_spec *spec = reading->spec;
+    struct config_table table = {.line = item->line, .column = item->column};
+    bool whole = config_walk_item(&reading->walk, item, "tables[].", form, &table);
+    if (whole) { /* all that is missing is told */
+        whole = config_walk_has(&reading->walk, "tables[].name", item, form);
+        whole &= config_walk_has(&reading->walk, "tables[].file", item, form);
+        whole &= config_walk_has(&reading->walk, "tables[].key", item, form);
+    }
+    if (whole && !table_name(table.name)) {
+        config_mistake_add(reading->walk.mistakes, item->line, item->column,
+                           "a table's name has letters, digits and _ only, so that jq can name it");
+        whole = false;
+    }
+    struct config_table *tables =
+        whole ? realloc(spec->tables, (spec->tables_count + 1) * sizeof *tables) : NULL;
+    if (tables != NULL) {
+        spec->tables = tables;
+        tables[spec->tables_count++] = table;
+    } else {
+        config_release(&spoke_schema, "tables[].", &table);
+    }
+}
+
 /* ---- a whole file ---- */
 
 /* Whether there is a key of this section. */
@@ -148,6 +182,9 @@ static void text_parse(struct spec_reading *reading, const char *text, size_t le
     for (const struct config_node *item = config_walk_list(&reading->walk, "tests"); item != NULL;
          item = config_tree_node(&tree, item->next))
         test_read(reading, item);
+    for (const struct config_node *item = config_walk_list(&reading->walk, "tables"); item != NULL;
+         item = config_tree_node(&tree, item->next))
+        table_read(reading, item);
     if (!paths_resolve(reading->spec))
         config_mistake_add(reading->walk.mistakes, 1, 1, "there is no memory left to read the file");
     else if (tree.whole) /* what has not been read can not be missing, and can not contradict */
@@ -212,6 +249,10 @@ void spoke_spec_free(struct spoke_spec *spec) {
     for (uint32_t i = 0; i < spec->tests_count; i++)
         config_release(&spoke_schema, "tests[].", &spec->tests[i]);
     free(spec->tests);
+    for (uint32_t i = 0; i < spec->tables_count; i++)
+        config_release(&spoke_schema, "tables[].", &spec->tables[i]);
+    free(spec->tables);
+    free(spec->variables);
     formats_free(spec->formats);
     free(spec->template_text);
     free(spec->in_mapping);
@@ -243,6 +284,7 @@ void spoke_inbound_options(const struct spoke_spec *spec, struct inbound_options
                                         .message = spec->in.message,
                                         .type = spec->in.type,
                                         .topic = spec->in.topic,
+                                        .variables = spec->variables,
                                         .acknowledge = {.edifact = (int)spec->in.acknowledge_edifact,
                                                         .x12 = (int)spec->in.acknowledge_x12,
                                                         .ta1 = spec->in.acknowledge_ta1}};
@@ -254,6 +296,7 @@ void spoke_outbound_options(const struct spoke_spec *spec, struct outbound_optio
                                          .mapping = spec->out_mapping,
                                          .format = word("outbound.format", spec->out.format),
                                          .csv = spec->template_text,
+                                         .variables = spec->variables,
                                          .sender = spec->out.sender,
                                          .receiver = spec->out.receiver};
 }

@@ -11,6 +11,7 @@
 #include "core/bridge/outbound.h"
 #include "core/config/config.h"
 #include "core/config/schema.h"
+#include "core/config/table.h"
 #include "core/transport/directory.h"
 #include "core/transport/webhook.h"
 
@@ -93,6 +94,8 @@ struct spoke_spec {
     struct spoke_http http;
     struct spoke_inbound in;
     struct spoke_outbound out;
+    struct config_table *tables;
+    uint32_t tables_count;
     struct spoke_test *tests;
     uint32_t tests_count;
     uint32_t in_at[2], out_at[2]; /* line and column of what is told about a mapping */
@@ -101,6 +104,7 @@ struct spoke_spec {
     struct formats *formats; /* NULL: nothing comes in */
     char *template_text;
     char *in_mapping, *out_filter, *out_mapping; /* of their keys or their files */
+    char *variables;                             /* JSON: {"tables": {...}}; NULL: there are none */
 };
 
 extern const struct config_schema spoke_schema;

@@ -1,5 +1,6 @@
 /* spec_settle.c: what must hold between the keys of a spoke's file, and the files that it names. */
 #include "codecs/erp/model.h"
+#include "codecs/event/bytes.h"
 #include "core/base/topic.h"
 #include "core/bridge/formats.h"
 #include "core/config/mistakes.h"
@@ -237,6 +238,32 @@ static void outbound_settle(struct spec_reading *reading) {
         program_of(reading, "outbound.mapping", out->mapping, "outbound.mapping_file", out->mapping_file);
 }
 
+/* A table that changes makes another spoke of it. */
+static void tables_settle(struct spec_reading *reading) {
+    struct spoke_spec *spec = reading->spec;
+    struct bytes out = {0};
+    char why[CONFIG_WHY_BYTES];
+    size_t length;
+    if (spec->tables_count == 0)
+        return;
+    bytes_text(&out, "{\"tables\":{");
+    for (uint32_t i = 0; i < spec->tables_count; i++) {
+        const struct config_table *table = &spec->tables[i];
+        uint32_t before = reading->walk.mistakes->count;
+        free(spec_text(reading, "tables", table->file, NULL));
+        free(spec_text(reading, "tables", table->dialect, NULL));
+        if (i > 0)
+            bytes_text(&out, ",");
+        if (reading->walk.mistakes->count == before && !config_table_add(table, &out, why, sizeof why))
+            config_mistake_add(reading->walk.mistakes, table->line, table->column, "%s", why);
+    }
+    bytes_text(&out, "}}");
+    bytes_add(&out, "", 1);
+    spec->variables = (char *)bytes_take(&out, &length);
+    if (spec->variables == NULL)
+        spec_refuse(reading, "tables", "there is no memory left for them");
+}
+
 /* Golden pairs that change make another spoke of it: they are run again. */
 static void tests_settle(struct spec_reading *reading) {
     for (uint32_t i = 0; i < reading->spec->tests_count; i++) {
@@ -250,5 +277,6 @@ void spec_settle(struct spec_reading *reading) {
     transport_settle(reading);
     inbound_settle(reading);
     outbound_settle(reading);
+    tables_settle(reading);
     tests_settle(reading);
 }

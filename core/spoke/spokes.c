@@ -107,9 +107,12 @@ static const struct member *member_find(const struct spokes *spokes, const char 
     return NULL;
 }
 
+/* One that could not be started is none: the next apply tries it again. */
 static const struct spoke_spec *running(void *user, const char *name) {
     const struct member *member = member_find(user, name);
-    return member != NULL ? member->spec : NULL;
+    bool whole = member != NULL && (member->spoke != NULL || !needs_spoke(member->spec)) &&
+                 (member->posted || !needs_ingest(member->spec));
+    return whole ? member->spec : NULL;
 }
 
 /* Ends those that are gone or changed, all at once. */

@@ -286,7 +286,6 @@ static bool trial_inbound(struct trial *trial) {
     spoke_inbound_options(trial->spec, &options);
     options.base = trial->base;
     options.port = trial->port;
-    options.acknowledge = (struct inbound_acknowledge){0}; /* pairs say what comes of the messages */
     trial->inbound = inbound_new(&options, trial->why, sizeof trial->why);
     return trial->inbound != NULL;
 }

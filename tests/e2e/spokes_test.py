@@ -418,6 +418,32 @@ def test_a_golden_pair_that_fails_refuses_its_file(spokes):
     assert spokes.apply()["changed"] == ["app"]
 
 
+def test_a_mapping_looks_things_up_in_a_table(spokes):
+    spokes.write("app", TCP)
+    made = spokes.start()
+    spokes.running("app")
+
+    def customers(number):
+        (spokes.folder / "customers.csv").write_text(f"gln,number\n4012345500004,{number}\n")
+
+    customers(4711)
+    spokes.write("app", "transport: tcp\ntables: [ { name: customers, file: customers.csv, key: gln, value: number } ]\n"
+                        "outbound: { topics: shop.>, mapping: '{customer: $tables.customers[.gln], topic: $event.topic}' }\n")
+    assert spokes.apply()["changed"] == ["app"]
+    with made.client() as client, made.client() as app:
+        app.subscribe("spoke.app.>")
+        data = {"data": '{"gln": "4012345500004"}', "datacontenttype": "application/json"}
+        client.publish("shop.order", wire.cloud_event(**data))
+        event = wire.ce.CloudEvent()
+        event.ParseFromString(app.events(1)[0].event)
+        assert json.loads(event.text_data) == {"customer": "4711", "topic": "shop.order"}
+        customers(4712)
+        assert spokes.apply()["changed"] == ["app"]
+        client.publish("shop.order", wire.cloud_event(**data))
+        event.ParseFromString(app.events(1)[0].event)
+        assert json.loads(event.text_data)["customer"] == "4712"
+
+
 def test_golden_pairs_run_without_a_router(spokes, run):
     text = "transport: directory\ndirectory: { inbox: in }\ninbound: { format: edifact }\n" \
            f"tests: [ {{ direction: inbound, input: \"{DESADV}\", expect: expected.json }} ]\n"

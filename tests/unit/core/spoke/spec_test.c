@@ -258,6 +258,32 @@ Test(spec, profile_message_and_topic_name_what_there_is) {
     spoke_spec_free(accepts("transport: http\ninbound: { format: json, mapping: ., message: Order }\n"));
 }
 
+Test(spec, tables_are_read_with_the_file_and_are_part_of_the_spoke) {
+    static const char text[] =
+        "outbound: { topics: a }\n"
+        "tables: [ { name: customers, file: customers.csv, key: gln, value: number } ]\n";
+    file_write("customers.csv", "gln,number,city\n4012345500004,4711,Bremen\n");
+    struct spoke_spec *spec = accepts(more(text));
+    struct outbound_options out;
+    spoke_outbound_options(spec, &out);
+    cr_expect_str_eq(out.variables, "{\"tables\":{\"customers\":{\"4012345500004\":\"4711\"}}}");
+    file_write("customers.csv", "gln,number,city\n4012345500004,4712,Bremen\n");
+    struct spoke_spec *other = accepts(more(text));
+    cr_expect(memcmp(spec->digest, other->digest, sizeof spec->digest) != 0);
+    spoke_spec_free(spec);
+    spoke_spec_free(other);
+    spec = other = NULL;
+    REFUSES(more("outbound: { topics: a }\n"
+                 "tables:\n"
+                 "  - { name: customers, file: customers.csv, key: gnl }\n"
+                 "  - { name: a-b, file: customers.csv, key: gln }\n"
+                 "  - { name: c, file: customers.csv }\n"
+                 "  - { name: d, file: none.csv, key: gln }\n"),
+            "5:3 tables: /tmp/rh-spec-", "5:5 there is no column gnl", "6:5 a table's name has letters",
+            "7:5 this item has no key");
+    LEAKS_NONE();
+}
+
 Test(spec, golden_pairs_are_whole_and_their_files_are_there) {
     file_write("in.json", "{}");
     REFUSES(more("outbound: { topics: a }\n"

@@ -1,8 +1,8 @@
-/* ruleset_table.c: a table of CSV as a JSON object, by its key. */
+#include "core/config/table.h"
+
 #include "codecs/event/json_text.h"
 #include "codecs/table/csv.h"
 #include "core/config/file.h"
-#include "core/routes/ruleset_parts.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct table_reading {
-    const struct ruleset_table *table;
+    const struct config_table *table;
     const struct dialect *dialect;
     uint32_t key;    /* number of the column; 0: not known yet */
     json_t *columns; /* names, by number - 1 */
@@ -28,7 +28,7 @@ static void wrong(struct table_reading *reading, uint32_t line, const char *text
     reading->wrong = true;
 }
 
-static bool wanted(const struct ruleset_table *table, const char *name) {
+static bool wanted(const struct config_table *table, const char *name) {
     for (uint32_t i = 0; i < table->values.count; i++)
         if (strcmp(table->values.list[i], name) == 0)
             return true;
@@ -37,7 +37,7 @@ static bool wanted(const struct ruleset_table *table, const char *name) {
 
 /* The names are known: which column is the key, and are those there that are asked for? */
 static void columns_check(struct table_reading *reading, uint32_t line) {
-    const struct ruleset_table *table = reading->table;
+    const struct config_table *table = reading->table;
     size_t i;
     json_t *name;
     json_array_foreach(reading->columns, i, name) {
@@ -71,7 +71,7 @@ static void header_read(struct table_reading *reading, const struct segment *seg
 }
 
 static json_t *row_value(const struct table_reading *reading, const struct segment *segment) {
-    const struct ruleset_table *table = reading->table;
+    const struct config_table *table = reading->table;
     json_t *object = json_object(), *name, *only = NULL;
     size_t i;
     json_array_foreach(reading->columns, i, name) {
@@ -124,7 +124,7 @@ static bool dialect_get(struct table_reading *reading, struct dialect *dialect) 
     char *text = NULL;
     size_t length = 0;
     int result = reading->table->dialect != NULL
-                     ? config_file_text(reading->table->dialect, RULESET_FILE_BYTES_MAX, &text, &length)
+                     ? config_file_text(reading->table->dialect, CONFIG_TABLE_BYTES_MAX, &text, &length)
                      : 0;
     if (result < 0) {
         (void)snprintf(reading->why, reading->why_bytes, "%.100s can not be read: %s",
@@ -153,7 +153,7 @@ static bool rows_read(struct table_reading *reading, const struct dialect *diale
     struct document_sink sink = shape;
     char *text;
     size_t length;
-    int result = config_file_text(reading->table->file, RULESET_FILE_BYTES_MAX, &text, &length);
+    int result = config_file_text(reading->table->file, CONFIG_TABLE_BYTES_MAX, &text, &length);
     if (result < 0) {
         (void)snprintf(reading->why, reading->why_bytes, "%.100s can not be read: %s", reading->table->file,
                        result == -EFBIG ? "it has more than 16 MiB" : strerror(-result));
@@ -175,7 +175,7 @@ static bool rows_read(struct table_reading *reading, const struct dialect *diale
     return !reading->wrong;
 }
 
-bool ruleset_table_add(const struct ruleset_table *table, struct bytes *out, char *why, size_t why_bytes) {
+bool config_table_add(const struct config_table *table, struct bytes *out, char *why, size_t why_bytes) {
     struct dialect dialect = {0};
     struct table_reading reading = {.table = table,
                                     .dialect = &dialect,
