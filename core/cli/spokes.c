@@ -219,7 +219,7 @@ static int spokes_arguments(struct spokes_run *run, int argc, char **argv) {
 }
 
 int spokes_command(int argc, char **argv) {
-    struct spokes_run run = {.admin = SPOKES_ADMIN};
+    struct spokes_run run = {.admin = SPOKES_ADMIN, .what = ""};
     int status = spokes_arguments(&run, argc, argv);
     if (status != CLI_OK)
         return status;

@@ -257,9 +257,7 @@ void jobs_event(struct jobs *jobs, const struct port_event *event) {
         port_retry(jobs->options.port, event->delivery, 0, "out of memory");
     else if (own || jobs->options.outbound == NULL)
         job_pass(job, event);
-    else if (jobs->first != NULL)
-        job_wait(jobs, job, event);
-    else if (job_run(job, event->event, event->event_length) == -EAGAIN)
+    else if (jobs->first != NULL || job_run(job, event->event, event->event_length) == -EAGAIN)
         job_wait(jobs, job, event);
 }
 

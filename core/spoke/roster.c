@@ -93,8 +93,9 @@ static void file_check(struct roster_file *file, bool ingest, const struct spoke
         spoke_trial(spec, true, file->mistakes);
 }
 
-static bool file_read(struct roster_file *file, char *path, bool ingest, roster_running *running,
-                      void *user) {
+/* Takes the path. False: no memory. */
+static bool file_read(struct roster *roster, char *path, bool ingest, roster_running *running, void *user) {
+    struct roster_file *file = &roster->files[roster->count++];
     file->path = path;
     file->mistakes = calloc(1, sizeof *file->mistakes);
     if (file->mistakes == NULL)
@@ -105,6 +106,7 @@ static bool file_read(struct roster_file *file, char *path, bool ingest, roster_
     if (file->mistakes->count > 0) {
         spoke_spec_free(file->spec);
         file->spec = NULL;
+        roster->wrong++;
     }
     return true;
 }
@@ -124,13 +126,11 @@ bool roster_read(struct roster *roster, const char *dir, bool ingest, roster_run
     bool done = roster->files != NULL;
     for (int i = 0; i < count; i++) {
         if (done)
-            done = file_read(&roster->files[roster->count++], paths[i], ingest, running, user);
+            done = file_read(roster, paths[i], ingest, running, user);
         else
             free(paths[i]);
     }
     free(paths);
-    for (uint32_t i = 0; done && i < roster->count; i++)
-        roster->wrong += roster->files[i].mistakes->count > 0;
     if (!done) {
         (void)snprintf(why, why_bytes, "out of memory");
         roster_deinit(roster);
@@ -139,7 +139,7 @@ bool roster_read(struct roster *roster, const char *dir, bool ingest, roster_run
 }
 
 void roster_deinit(struct roster *roster) {
-    for (uint32_t i = 0; i < roster->count; i++) {
+    for (uint32_t i = 0; roster->files != NULL && i < roster->count; i++) {
         free(roster->files[i].path);
         free(roster->files[i].mistakes);
         spoke_spec_free(roster->files[i].spec);

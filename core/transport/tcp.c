@@ -211,10 +211,9 @@ static void tcp_stop(void *transport) {
     if (tcp->reading)
         inbound_abandon(tcp->host.inbound);
     port_free(tcp->port);
-    while (!list_empty(&tcp->out_all)) {
-        struct tcp_out *out = LIST_OF(tcp->out_all.next, struct tcp_out, all);
-        list_remove(&out->all);
-        free(out);
+    for (struct list *node = tcp->out_all.next, *next; node != &tcp->out_all; node = next) {
+        next = node->next;
+        free(LIST_OF(node, struct tcp_out, all));
     }
     while (tcp->in_first != NULL) {
         struct tcp_in *in = tcp->in_first;
