@@ -20,9 +20,9 @@ Then comes an act with a router that has a journal (mailbox.py): an order is sen
 away; the router is killed by SIGKILL and started again; the system comes, gets its order byte for byte, and answers a
 request.
 
-The last act is the hub (hub.py): a warehouse drops EDIFACT files into a directory; an archive, a tracking app over TCP, a shop
-and a CRM by HTTP get each of them once, each in its own shape; the CRM is replaced by another one while files come, by editing
-one file; the warehouse gets a CONTRL for each. What each got is compared with what was dropped.
+The last act is the hub (hub.py): a warehouse drops EDIFACT files into a directory; an archive, a tracking app over TCP,
+a shop and a CRM by HTTP get each of them once, each in its own shape; the CRM is replaced by another one while files
+come, by editing one file; the warehouse gets a CONTRL for each. What each got is compared with what was dropped.
 
 With --break one byte of one document is flipped after its digest was taken and before it is published.
 The demo must then find it, name the document and fail.
@@ -141,9 +141,9 @@ class Arguments(argparse.ArgumentParser):
 
 
 def arguments():
-    parser = Arguments(description="Shows Roundhouse's main job on real documents, and checks it: events for whoever subscribes, "
-                                   "a mailbox that outlives a killed router, and a hub of four systems, of which one is replaced "
-                                   "while events flow.")
+    parser = Arguments(description="Shows Roundhouse's main job on real documents, and checks it: events for whoever "
+                                   "subscribes, a mailbox that outlives a killed router, and a hub of four systems, of "
+                                   "which one is replaced while events flow.")
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "release", "roundhouse"),
                         help="the router (default: %(default)s)")
     parser.add_argument("--data", default=os.path.join(ROOT, "tests", "data"), help="the folder with MANIFEST.tsv")

@@ -1,4 +1,4 @@
-"""The warehouse of the demo: despatch advices in EDIFACT, each with references of its own, and the CONTRLs that come back."""
+"""The demo's warehouse: despatch advices in EDIFACT, each with its own references, and the CONTRLs that come back."""
 
 import os
 import re
@@ -33,6 +33,13 @@ def make(documents, count):
         data = model.replace(NUMBER, number.encode()).replace(INTERCHANGE, interchange.encode())
         made.append(Despatch(f"despatch-{n:02d}.edi", number, interchange, data.replace(ORDER, order.encode())))
     return made
+
+
+def excerpt(despatch):
+    """Some segments of it, for people."""
+    segments = [segment.strip() for segment in despatch.data.decode("latin-1").split("'")]
+    first = {segment[:3]: segment for segment in reversed(segments)}
+    return " ... ".join(f"{first[tag]}'" for tag in ("UNB", "BGM", "LIN", "QTY"))
 
 
 def drop(despatch, inbox):

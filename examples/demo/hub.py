@@ -1,9 +1,10 @@
-"""The act of the hub: a file of the nineties comes in, four systems get it, each in its own way, and one of them is replaced.
+"""The act of the hub: a file of the nineties comes in, four systems get it, and one of them is replaced.
 
-The warehouse (a directory) drops despatch advices in EDIFACT. Each becomes a canonical event on `erp.despatchadvice.created`,
-for an archive that subscribes to it, a tracking app over TCP, a shop and a CRM by HTTP. While more files come, the CRM is
-replaced by another one with another shape: its file in spokes.d is edited and applied, and that is all. Every despatch must
-then have reached one CRM, the old one or the new one, and each other system, once; and the warehouse has a CONTRL for each.
+The warehouse (a directory) drops despatch advices in EDIFACT. Each becomes a canonical event on the topic
+`erp.despatchadvice.created`, for an archive that subscribes to it, a tracking app over TCP, a shop and a CRM by HTTP.
+While more files come, the shop fails for a moment, and the CRM is replaced by another one with another shape: its file
+in spokes.d is edited and applied, and that is all. Every despatch must then have reached one CRM, the old one or the new
+one, and each other system, once; and the warehouse has a CONTRL for each.
 
 The files of the systems are those of examples/spokes.d; only the addresses of the two targets are filled in.
 """
@@ -17,7 +18,7 @@ import threading
 import time
 
 import report
-from despatches import controls, drop, make
+from despatches import controls, drop, excerpt, make
 from processes import Demo, Trouble
 from tally import Got, System, judge, judge_controls
 from targets import Target
@@ -26,15 +27,16 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SPOKES = os.path.join(os.path.dirname(HERE), "spokes.d")
 CONFIG = 'topics: [ { match: "erp.>", duplicates: { window: 1h } } ]\n'  # ids of documents are remembered for so long
 DESPATCHES = 40
-QUEUES = 4  # that spokes have: of what goes out to the CRM, the shop, the tracking app, and of the warehouse's CONTRLs
+QUEUES = 4  # that spokes have: of what is for the CRM, the shop, the tracking app, and of the warehouse's CONTRLs
 PACE_SECONDS = 0.02  # between two files
+SHOP_TIRED = 20  # requests, after which one is answered with 503
 CRM_SECONDS = 0.1  # that a CRM takes for a request: so some are on their way when it is replaced
 QUIET_SECONDS = 0.5  # after the last one that is expected: time for one too many to show itself
 TOPIC = "erp.despatchadvice.created"
 
 
 class Stage:
-    """The systems around the hub: two subscribers over TCP, three targets of HTTP, and a warehouse with its directories."""
+    """The systems around the hub: two subscribers over TCP, three targets of HTTP, a warehouse with its directories."""
 
     def __init__(self, folder, spokes, shop, old, new):
         self.spokes, self.inbox, self.outbox = (os.path.join(folder, *path) for path in
@@ -128,8 +130,10 @@ def _first(stage, despatch, programs, targets, seconds):
     stage.take_archived(line)
     event = json.loads(line)["event"]
     report.say(f"  the warehouse drops {despatch.file} into its inbox: an EDIFACT DESADV, {len(despatch.data)} B\n"
+               f"        {excerpt(despatch)}\n"
                f"  the hub makes it {TOPIC}, subject {event.get('subject')}, id {event['id']}")
-    report.say(f"    archive   {(when - began) * 1000:6.1f} ms after the file: the canonical event, by its subscription to erp.>")
+    report.say(f"    archive   {(when - began) * 1000:6.1f} ms after the file, over TCP: "
+               "the canonical event, because it subscribes to erp.>")
     line, when = _line(tracking, "the tracking app", seconds)
     seen = json.loads(line)["event"].get("data")
     stage.tracking.take(seen)
@@ -167,7 +171,8 @@ def _replace(stage, demo, despatches, old, seconds):
             drop(despatch, stage.inbox)
             time.sleep(PACE_SECONDS)
 
-    report.say(f"  {len(despatches)} more files are dropped; meanwhile the CRM is replaced, by editing spokes.d/crm.yaml:")
+    report.say(f"  {len(despatches)} more files are dropped; "
+               "meanwhile the CRM is replaced by editing spokes.d/crm.yaml:")
     feeder = threading.Thread(target=feed, daemon=True)
     feeder.start()
     try:
@@ -181,23 +186,27 @@ def _replace(stage, demo, despatches, old, seconds):
         feeder.join(seconds)
     fates = [line.split() for line in said]
     told = ", ".join(f"{fate} {' '.join(name for one, name in fates if one == fate)}" for fate in dict(fates))
-    report.say(f"  roundhouse spokes apply, with {busy} requests to the old one on their way: {told}")
+    report.say(f"  roundhouse spokes apply, while {busy} requests to the old one are on their way: {told}")
 
 
-def _tell(stage, despatches, target, wrong):
-    count, old, new = len(despatches), len(stage.old.got), len(stage.new.got)
-    for post in target.posts[:1]:
-        report.say(f"  the new CRM gets what the old one has not, from now on and from before: {json.dumps(post.body)}")
-    table = (("files", count), ("events", len(stage.archive)), ("tracking", len(stage.tracking.got)),
-             ("shop", len(stage.shop.got)), ("old CRM + new CRM", f"{old} + {new}"), ("CONTRL", len(controls(stage.outbox))))
+def _tell(stage, despatches, shop, crm, wrong):
+    for post in crm.posts[:1]:
+        report.say(f"  the new CRM gets all that the old one has not taken: {json.dumps(post.body)}")
+    if shop.refused:
+        report.say("  the shop fails for a moment, with 503: what it has not taken is sent again")
+    table = (("files", len(despatches)), ("archive", len(stage.archive)), ("tracking", len(stage.tracking.got)),
+             ("shop", len(stage.shop.got)), ("old + new CRM", f"{len(stage.old.got)} + {len(stage.new.got)}"),
+             ("CONTRL", len(controls(stage.outbox))))
     report.say("  " + ", ".join(f"{name} {value}" for name, value in table) + ": "
-               + report.mark(not wrong, "by their ids none is lost, none came twice", "NOT EVERYTHING CAME ONCE"))
+               + report.mark(not wrong, "none is lost, none came twice", "NOT EVERYTHING CAME ONCE"))
     report.heading("Which pattern did what")
     for name, sentence in (
-            ("events", f"the hub published {TOPIC} once; archive and tracking app are pushed what they subscribed to"),
-            ("point-to-point", "a CONTRL is for the warehouse alone; the queue spoke.crm holds what is the CRM's, until it has taken it"),
-            ("hub-and-spoke", "EDIFACT, TCP and three shapes of JSON met in one canonical event: no system knows another one"),
-            ("service bus", "translated, filtered, retried and acknowledged by what stands in spokes.d; one file changed, one system replaced")):
+            ("events", f"{TOPIC} was published once; whoever subscribed to it was pushed it at once"),
+            ("point-to-point", "a CONTRL is for the warehouse alone; "
+             "the queue spoke.crm kept what was the CRM's until one took it"),
+            ("hub-and-spoke", "EDIFACT and four shapes of JSON met in one canonical event: no system knows another"),
+            ("service bus", "what came was checked, mapped, sent, sent again, acknowledged by what stands in spokes.d;\n"
+             + " " * 18 + "a system was replaced by editing its file, and neither the others nor the events noticed")):
         report.say(f"  {name + ':':<16}{sentence}")
 
 
@@ -232,13 +241,14 @@ def carry_out(binary, io, documents, seconds, spokes=SPOKES):
     """Plays the act; what is wrong, as sentences: none is right."""
     despatches = make(documents, DESPATCHES)
     report.heading("A hub for four systems, of which one is replaced")
-    with tempfile.TemporaryDirectory(prefix="roundhouse-demo-") as folder, Target("the shop") as shop, \
-            Target("the old CRM", CRM_SECONDS) as old, Target("the new CRM", CRM_SECONDS) as new:
+    with tempfile.TemporaryDirectory(prefix="roundhouse-demo-") as folder, \
+            Target("the shop", tired=SHOP_TIRED) as shop, Target("the old CRM", CRM_SECONDS) as old, \
+            Target("the new CRM", CRM_SECONDS) as new:
         stage = Stage(folder, spokes, shop, old, new)
         with Demo(binary, io, os.path.join(folder, "journal"), CONFIG, ["--spokes", stage.spokes]) as demo:
             demo.await_ready(seconds)
-            report.say("  a router with a journal, and a file in spokes.d for each system: "
+            report.say("  a router with a journal and a file in spokes.d for each system: "
                        "warehouse (directory), tracking (TCP), shop and crm (HTTP)")
             wrong = _play(stage, demo, despatches, (shop, old), seconds)
-        _tell(stage, despatches, new, wrong)
+        _tell(stage, despatches, shop, new, wrong)
     return wrong

@@ -1,7 +1,7 @@
 """What is wrong with what the systems around the hub got: each despatch once, under one id, in the system's own shape.
 
-What they should have got is known from the files that the warehouse wrote; nothing is taken from the router but the ids, and
-these must be the same everywhere.
+What they should have got is known from the files that the warehouse wrote; nothing is taken from the router but the ids,
+and these must be the same everywhere.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Got:
-    """One despatch that a system got: its number as this system calls it, the id of the event ('' where none is told)."""
+    """One despatch that a system got: its number as the system has it, the id of the event ('' where none is told)."""
 
     number: str
     id: str = ""
@@ -58,8 +58,8 @@ def _ids(name, got, ids):
 def judge(wanted, archive, systems, replaced):
     """Sentences; none is right.
 
-    `wanted`: the numbers of the despatches. `archive`: a Got for each canonical event. `systems`: whoever gets all of them.
-    `replaced`: the old and the new one of a system that is replaced, each of which gets some; together they are one.
+    `wanted`: the numbers of the despatches. `archive`: a Got for each canonical event. `systems`: whoever gets all of
+    them. `replaced`: the old and the new one of a system that is replaced; each gets some, together they are one.
     """
     wrong = _count("the archive", wanted, [one.number for one in archive])
     ids = {one.number: one.id for one in archive}
@@ -69,7 +69,8 @@ def judge(wanted, archive, systems, replaced):
         wrong += _count(system.name, wanted, [one.number for one in system.got])
     both = " or ".join(system.name for system in replaced)
     wrong += _count(both, wanted, [one.number for system in replaced for one in system.got])
-    wrong += [f"{system.name} got nothing: it was not replaced while events flowed" for system in replaced if not system.got]
+    wrong += [f"{system.name} got nothing: it was not replaced while events flowed"
+              for system in replaced if not system.got]
     for system in [*systems, *replaced]:
         wrong += system.misshapen + _ids(system.name, system.got, ids)
     return wrong

@@ -25,12 +25,15 @@ class _Server(http.server.ThreadingHTTPServer):
 class Target:
     """A system with an HTTP interface on a free port of the loopback address; a context manager.
 
-    It takes `pause` seconds for each request: so there are some on their way whenever somebody looks.
+    It takes `pause` seconds for each request: so there are some on their way whenever somebody looks. When it has taken
+    `tired` requests it answers the next one with 503, as a server that is restarted does; that one is not taken.
     """
 
-    def __init__(self, name, pause=0.0):
+    def __init__(self, name, pause=0.0, tired=None):
         self.name = name
         self.pause = pause
+        self.refused = 0
+        self._tired = tired
         self._posts, self._busy, self._lock = [], 0, threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -60,13 +63,17 @@ class Target:
             return self._busy
 
     def take(self, post):
-        """One request, and the time that it takes."""
+        """One request, and the time that it takes; its status."""
         with self._lock:
+            if self._tired == len(self._posts) and self.refused == 0:
+                self.refused = 1
+                return 503
             self._posts.append(post)
             self._busy += 1
         time.sleep(self.pause)
         with self._lock:
             self._busy -= 1
+        return 204
 
     def _handler(self):
         target = self
@@ -81,8 +88,7 @@ class Target:
                 except ValueError:
                     self.answer(400)
                     return
-                target.take(Post(time.monotonic(), self.path, self.headers.get("ce-id", ""), body))
-                self.answer(204)
+                self.answer(target.take(Post(time.monotonic(), self.path, self.headers.get("ce-id", ""), body)))
 
             def answer(self, status):
                 self.send_response(status)

@@ -1,8 +1,8 @@
 """README.md's blocks that are marked `bare` do what the README says, also between two runs of ./check --bare.
 
-They are run in order in an empty folder that has `examples`, `tests` and `build/release/roundhouse`, as a clone has. A block
-`./run [OPTION...]` starts the router, on free ports, and the blocks behind it run beside it until one that is marked `stop`. The
-program there is a script that tells the commands these ports.
+They are run in order in an empty folder that has `examples`, `tests` and `build/release/roundhouse`, as a clone has. A
+block `./run [OPTION...]` starts the router, on free ports, and the blocks behind it run beside it until one that is marked
+`stop`. The program there is a script that tells the commands these ports.
 """
 
 import os
@@ -103,11 +103,13 @@ def test_a_system_is_connected(clone):
     assert tried.count("no mistakes, golden pairs: 1") == 2
     assert '"despatch":"DA-77001"' in got.replace(": ", ":") and "UCI+DES0042+" in got
     assert "this golden pair fails" in replaced and "it would not be applied either" in replaced
-    assert re.search(r"^changed +tracking$", replaced, re.MULTILINE) and re.search(r"^warehouse +directory", replaced, re.MULTILINE)
+    assert re.search(r"^changed +tracking$", replaced, re.MULTILINE)
+    assert re.search(r"^warehouse +directory", replaced, re.MULTILINE)
     assert sorted(path.name for path in clone.folder.iterdir() if path.name not in ("roundhouse.yaml", "stderr")) == [
         "build", "examples", "tests"]
 
 
 def test_the_file_that_is_shown_is_the_example():
-    shown = re.search(r"```yaml\n(transport: directory\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"```yaml\n(transport: directory\n.*?)```", readme, re.DOTALL)[1]
     assert shown in (ROOT / "examples" / "spokes.d" / "warehouse.yaml").read_text(encoding="utf-8")
