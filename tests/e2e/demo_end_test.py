@@ -15,13 +15,13 @@ from conftest import BINARY
 DEMO = [sys.executable, "-B", os.path.join(wire.ROOT, "examples", "demo", "demo.py"), "--binary", BINARY]
 
 
-@pytest.fixture
-def demo():
-    """A demo whose router runs and that has all deliveries before it, in a process group of its own."""
+@pytest.fixture(params=["the router says", "more files are dropped"])
+def demo(request):
+    """A demo that has said this: all deliveries are before it, or the hub is at work. In a process group of its own."""
     with subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as made:  # a shell's jobs ignore it
         line = "..."
-        while line and "the router says" not in line:
+        while line and request.param not in line:
             line = made.stdout.readline()
         assert line, made.stderr.read()
         yield made
