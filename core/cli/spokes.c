@@ -85,18 +85,18 @@ static long long number_of(const json_t *object, const char *key) {
 }
 
 static void names_print(const json_t *answer, const char *fate) {
-    size_t i;
-    json_t *name;
-    json_array_foreach(json_object_get(answer, fate), i, name)
-        printf("%-9s %s\n", fate, json_string_value(name));
+    const json_t *names = json_object_get(answer, fate);
+    for (size_t i = 0; i < json_array_size(names); i++)
+        printf("%-9s %s\n", fate, json_string_value(json_array_get(names, i)));
 }
 
 static void answer_mistakes(const json_t *answer) {
-    size_t i;
-    json_t *mistake;
-    json_array_foreach(json_object_get(answer, "mistakes"), i, mistake)
+    const json_t *mistakes = json_object_get(answer, "mistakes");
+    for (size_t i = 0; i < json_array_size(mistakes); i++) {
+        const json_t *mistake = json_array_get(mistakes, i);
         fprintf(stderr, "%s:%lld:%lld: %s\n", text_of(mistake, "file"), number_of(mistake, "line"),
                 number_of(mistake, "column"), text_of(mistake, "text"));
+    }
 }
 
 static int spokes_apply_run(const struct spokes_run *run) {
@@ -118,24 +118,26 @@ static int spokes_apply_run(const struct spokes_run *run) {
     return applied ? CLI_OK : CLI_CONFIG;
 }
 
+static void spoke_print(const json_t *spoke) {
+    printf("%-20s %-10s %-9s %9lld %9lld %9lld %9lld %9lld\n", text_of(spoke, "name"),
+           text_of(spoke, "transport"), text_of(spoke, "state"), number_of(spoke, "documents"),
+           number_of(spoke, "published"), number_of(spoke, "delivered"), number_of(spoke, "retried"),
+           number_of(spoke, "refused"));
+    if (text_of(spoke, "error")[0] != '\0')
+        printf("  %s\n", text_of(spoke, "error"));
+}
+
 static int spokes_list_run(const struct spokes_run *run) {
     int status;
-    size_t i;
-    json_t *spoke;
     json_t *answer = spokes_ask(run, false, "/v1/spokes", &status);
     if (answer == NULL)
         return CLI_UNAVAILABLE;
+    const json_t *spokes = json_object_get(answer, "spokes");
     if (!run->json)
         printf("%-20s %-10s %-9s %9s %9s %9s %9s %9s\n", "NAME", "TRANSPORT", "STATE", "DOCS IN", "PUBLISHED",
                "DELIVERED", "RETRIED", "REFUSED");
-    json_array_foreach(json_object_get(answer, "spokes"), i, spoke) if (!run->json) {
-        printf("%-20s %-10s %-9s %9lld %9lld %9lld %9lld %9lld\n", text_of(spoke, "name"),
-               text_of(spoke, "transport"), text_of(spoke, "state"), number_of(spoke, "documents"),
-               number_of(spoke, "published"), number_of(spoke, "delivered"), number_of(spoke, "retried"),
-               number_of(spoke, "refused"));
-        if (text_of(spoke, "error")[0] != '\0')
-            printf("  %s\n", text_of(spoke, "error"));
-    }
+    for (size_t i = 0; !run->json && i < json_array_size(spokes); i++)
+        spoke_print(json_array_get(spokes, i));
     json_decref(answer);
     return CLI_OK;
 }

@@ -73,8 +73,10 @@ uint32_t jobs_in_hand(const struct jobs *jobs) {
 static bool slots_grow(struct jobs *jobs) {
     uint32_t size = jobs->size != 0 ? 2 * jobs->size : 64;
     struct job **slots = realloc(jobs->slots, size * sizeof(struct job *));
-    jobs->slots = slots != NULL ? slots : jobs->slots;
-    uint32_t *unused = slots != NULL ? realloc(jobs->free, size * sizeof *unused) : NULL;
+    if (slots == NULL)
+        return false;
+    jobs->slots = slots;
+    uint32_t *unused = realloc(jobs->free, size * sizeof *unused);
     if (unused == NULL)
         return false;
     jobs->free = unused;

@@ -219,6 +219,15 @@ static void roster_apply(struct spokes *spokes, struct roster *roster) {
     free(before);
 }
 
+static void log_applied(const json_t *told, uint32_t wrong) {
+    size_t added = json_array_size(json_object_get(told, "added"));
+    size_t changed = json_array_size(json_object_get(told, "changed"));
+    size_t removed = json_array_size(json_object_get(told, "removed"));
+    size_t unchanged = json_array_size(json_object_get(told, "unchanged"));
+    logfmt(LOGFMT_INFO, "spokes applied", "added=%zu changed=%zu removed=%zu unchanged=%zu wrong=%u", added,
+           changed, removed, unchanged, wrong);
+}
+
 /* `all`: a wrong file leaves everything as it is. Returns what is told; NULL: no memory. */
 static json_t *spokes_read(struct spokes *spokes, bool all, bool *applied) {
     struct roster roster;
@@ -238,11 +247,7 @@ static json_t *spokes_read(struct spokes *spokes, bool all, bool *applied) {
         "unchanged", names_of(spokes, &roster, FATE_UNCHANGED), "mistakes", roster_mistakes(&roster));
     roster_log(&roster);
     if (*applied) {
-        logfmt(LOGFMT_INFO, "spokes applied", "added=%zu changed=%zu removed=%zu unchanged=%zu wrong=%u",
-               json_array_size(json_object_get(told, "added")),
-               json_array_size(json_object_get(told, "changed")),
-               json_array_size(json_object_get(told, "removed")),
-               json_array_size(json_object_get(told, "unchanged")), roster.wrong);
+        log_applied(told, roster.wrong);
         roster_apply(spokes, &roster);
     } else {
         logfmt(LOGFMT_ERROR, "spokes stay as they were: a file is wrong", "wrong=%u", roster.wrong);
