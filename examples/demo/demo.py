@@ -22,7 +22,8 @@ request.
 
 The last act is the hub (hub.py): a warehouse drops EDIFACT files into a directory; an archive, a tracking app over TCP,
 a shop and a CRM by HTTP get each of them once, each in its own shape; the CRM is replaced by another one while files
-come, by editing one file; the warehouse gets a CONTRL for each. What each got is compared with what was dropped.
+come, by editing one file; a rule puts a large one into a dispatcher's mailbox; the warehouse gets a CONTRL for each. What
+each got is compared with what was dropped.
 
 With --break one byte of one document is flipped after its digest was taken and before it is published.
 The demo must then find it, name the document and fail.

@@ -9,6 +9,7 @@ from documents import DataError
 # What the document is made from: the references that make each one another, and so give its event another id.
 MODEL = "edifact/own__DESADV_D96A_EAN005_synthetic.edi"
 NUMBER, INTERCHANGE, ORDER = b"DA-77001", b"DES0042", b"PO-2026-118"
+QUANTITY, LARGE, LARGE_NUMBER = b"QTY+12:48:PCE", b"QTY+12:4800:PCE", "DA-77130"
 REJECTED = "4"  # the action code in UCI
 
 
@@ -23,7 +24,7 @@ class Despatch:
 
 
 def make(documents, count):
-    """So many different despatch advices, three of them to an order."""
+    """So many different despatch advices, three of them to an order; one has a hundred times as many pieces."""
     model = next((document.data for document in documents if document.file == MODEL), None)
     if model is None:
         raise DataError(f"{MODEL}, which the despatch advices are made from, is not in the manifest")
@@ -31,6 +32,7 @@ def make(documents, count):
     for n in range(1, count + 1):
         number, interchange, order = f"DA-{77100 + n}", f"DES{1000 + n}", f"PO-2026-{200 + n // 3}"
         data = model.replace(NUMBER, number.encode()).replace(INTERCHANGE, interchange.encode())
+        data = data.replace(QUANTITY, LARGE) if number == LARGE_NUMBER else data
         made.append(Despatch(f"despatch-{n:02d}.edi", number, interchange, data.replace(ORDER, order.encode())))
     return made
 

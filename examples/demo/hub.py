@@ -2,11 +2,12 @@
 
 The warehouse (a directory) drops despatch advices in EDIFACT. Each becomes a canonical event on the topic
 `erp.despatchadvice.created`, for an archive that subscribes to it, a tracking app over TCP, a shop and a CRM by HTTP.
-While more files come, the shop fails for a moment, and the CRM is replaced by another one with another shape: its file
-in spokes.d is edited and applied, and that is all. Every despatch must then have reached one CRM, the old one or the new
-one, and each other system, once; and the warehouse has a CONTRL for each.
+A rule (routes.d) tells a dispatcher, by his mailbox, what needs a bigger lorry. While more files come, the shop fails
+for a moment, and the CRM is replaced by another one with another shape: its file in spokes.d is edited and applied, and that
+is all. Every despatch must then have reached one CRM, the old one or the new one, and each other system, once; and the
+warehouse has a CONTRL for each.
 
-The files of the systems are those of examples/spokes.d; only the addresses of the two targets are filled in.
+The files of the systems are those of examples/spokes.d; only the addresses of the targets are filled in.
 """
 
 import difflib
@@ -18,16 +19,18 @@ import threading
 import time
 
 import report
-from despatches import controls, drop, excerpt, make
+from despatches import LARGE_NUMBER, controls, drop, excerpt, make
 from processes import Demo, Trouble
-from tally import Got, System, judge, judge_controls
+from tally import Got, System, judge, judge_controls, judge_some
 from targets import Target
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SPOKES = os.path.join(os.path.dirname(HERE), "spokes.d")
+RULES = os.path.join(os.path.dirname(HERE), "routes.d", "despatches.yaml")
 CONFIG = 'topics: [ { match: "erp.>", duplicates: { window: 1h } } ]\n'  # ids of documents are remembered for so long
 DESPATCHES = 40
-QUEUES = 4  # that spokes have: of what is for the CRM, the shop, the tracking app, and of the warehouse's CONTRLs
+# Of what is for the CRM, the shop and the tracking app, of the warehouse's CONTRLs, of the rule, and the mailbox.
+QUEUES = 6
 PACE_SECONDS = 0.02  # between two files
 SHOP_TIRED = 20  # requests, after which one is answered with 503
 CRM_SECONDS = 0.1  # that a CRM takes for a request: so some are on their way when it is replaced
@@ -39,8 +42,8 @@ class Stage:
     """The systems around the hub: two subscribers over TCP, three targets of HTTP, a warehouse with its directories."""
 
     def __init__(self, folder, spokes, shop, old, new):
-        self.spokes, self.inbox, self.outbox = (os.path.join(folder, *path) for path in
-                                                (["spokes.d"], ["warehouse", "inbox"], ["warehouse", "outbox"]))
+        self.spokes, self.routes, self.inbox, self.outbox = (
+            os.path.join(folder, path) for path in ("spokes.d", "routes.d", "warehouse/inbox", "warehouse/outbox"))
         self._targets = {"shop": shop, "old": old, "new": new}
         self._places = {"shop.example": shop.address, "new-crm.example": new.address, "crm.example": old.address}
         self.archive = []  # Got, of the canonical events
@@ -49,6 +52,7 @@ class Stage:
                            frozenset({"order", "status", "despatch", "expected", "parcels", "items"}))
         self.old = System("the old CRM", ("DESPATCH_NO",), frozenset({"DESPATCH_NO", "CUSTOMER_GLN", "LINE_COUNT"}))
         self.new = System("the new CRM", ("reference",), frozenset({"activity", "reference", "account", "due"}))
+        self.dispatcher = System("the dispatcher", ("despatch",), frozenset({"despatch", "pieces", "leaves"}))
         self._copy(spokes)
 
     def _copy(self, spokes):
@@ -64,13 +68,17 @@ class Stage:
                     text = text.replace(f"//{place}/", f"//{address}/")
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(text)
+        os.mkdir(self.routes)
+        shutil.copy(RULES, self.routes)
+        shutil.copytree(os.path.join(os.path.dirname(RULES), "tests"), os.path.join(self.routes, "tests"))
 
-    def take(self, archive, tracking):
+    def take(self, archive, tracking, dispatcher):
         """What came so far."""
         while (line := archive.line(0)) is not None:
             self.take_archived(line)
-        while (line := tracking.line(0)) is not None:
-            self.tracking.take(json.loads(line)["event"].get("data"))
+        for system, program in ((self.tracking, tracking), (self.dispatcher, dispatcher)):
+            while (line := program.line(0)) is not None:
+                system.take(json.loads(line)["event"].get("data"))
         for name, target in self._targets.items():
             system = getattr(self, name)
             for post in target.posts[len(system.got):]:
@@ -84,7 +92,7 @@ class Stage:
         """Whether everybody has at least as many as there are."""
         crm = len(self.old.got) + len(self.new.got)
         return min(len(self.archive), len(self.tracking.got), len(self.shop.got), crm,
-                   len(controls(self.outbox))) >= count
+                   len(controls(self.outbox))) >= count and bool(self.dispatcher.got)
 
 
 def _line(program, name, seconds):
@@ -108,21 +116,21 @@ def _indented(lines):
 
 
 def _members(body):
-    """A document of JSON, a line for each member and for each object of a list."""
-    lines = []
+    """A document of JSON: its texts on one line, then a line for each list, and for each object in one."""
+    texts = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in body.items() if not isinstance(value, list)]
+    lines = [", ".join(texts)]
     for key, value in body.items():
-        name = f'"{key}": '
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            rows = [json.dumps(row) for row in value]
-            lines.append(name + ("[" + (",\n" + " " * (len(name) + 1)).join(rows)) + "]")
-        else:
-            lines.append(name + json.dumps(value))
-    return "\n".join(lines).splitlines()
+        if isinstance(value, list):
+            name = f"{json.dumps(key)}: ["
+            rows = map(json.dumps, value)
+            joint = ",\n" + " " * len(name) if value and isinstance(value[0], dict) else ", "
+            lines += (name + joint.join(rows) + "]").splitlines()
+    return lines
 
 
 def _first(stage, despatch, programs, targets, seconds):
     """One file, and what becomes of it everywhere."""
-    archive, tracking = programs
+    archive, tracking, _ = programs
     shop, old = targets
     began = time.monotonic()
     drop(despatch, stage.inbox)
@@ -148,7 +156,8 @@ def _first(stage, despatch, programs, targets, seconds):
     if not _until(lambda: controls(stage.outbox), seconds):
         raise Trouble(f"the warehouse has no CONTRL within {seconds} s")
     report.say("    warehouse finds in its outbox, when all of the file is settled, its CONTRL:")
-    _indented(f"{segment}'" for segment in controls(stage.outbox)[0].segments)
+    segments = [f"{segment}'" for segment in controls(stage.outbox)[0].segments]
+    _indented([" ".join(segments[:2]), " ".join(segments[2:])])
 
 
 def _edit(stage):
@@ -192,6 +201,9 @@ def _replace(stage, demo, despatches, old, seconds):
 def _tell(stage, despatches, shop, crm, wrong):
     for post in crm.posts[:1]:
         report.say(f"  the new CRM gets all that the old one has not taken: {json.dumps(post.body)}")
+    if stage.dispatcher.got:
+        report.say(f"  {stage.dispatcher.got[0].number} is large: "
+                   "by a rule in routes.d the mailbox @dispatcher has it, too")
     if shop.refused:
         report.say("  the shop fails for a moment, with 503: what it has not taken is sent again")
     table = (("files", len(despatches)), ("archive", len(stage.archive)), ("tracking", len(stage.tracking.got)),
@@ -202,10 +214,10 @@ def _tell(stage, despatches, shop, crm, wrong):
     report.heading("Which pattern did what")
     for name, sentence in (
             ("events", f"{TOPIC} was published once; whoever subscribed to it was pushed it at once"),
-            ("point-to-point", "a CONTRL is for the warehouse alone; "
+            ("point-to-point", "a mailbox is the dispatcher's, a CONTRL the warehouse's; "
              "the queue spoke.crm kept what was the CRM's until one took it"),
             ("hub-and-spoke", "EDIFACT and four shapes of JSON met in one canonical event: no system knows another"),
-            ("service bus", "what came was checked, mapped, sent, sent again, acknowledged by what stands in spokes.d;\n"
+            ("service bus", "what came was checked, mapped, routed, sent, sent again and acknowledged, as files say;\n"
              + " " * 18 + "a system was replaced by editing its file, and neither the others nor the events noticed")):
         report.say(f"  {name + ':':<16}{sentence}")
 
@@ -214,15 +226,17 @@ def _play(stage, demo, despatches, targets, seconds):
     """The act with a router that runs; what is wrong."""
     archive = demo.start("the archive", "sub", "--format", "json", "erp.>")
     tracking = demo.start("the tracking app", "sub", "--format", "json", "spoke.tracking.>")
-    for program in (archive, tracking):
+    dispatcher = demo.start("the dispatcher", "sub", "--format", "json", "@dispatcher")
+    programs = (archive, tracking, dispatcher)
+    for program in programs:
         program.said("subscribed", seconds)
     if not _until(lambda: demo.metric("roundhouse_queues") >= QUEUES, seconds):
         raise Trouble(f"not all spokes were there within {seconds} s; the router said:\n{demo.router.errors()}")
-    _first(stage, despatches[0], (archive, tracking), targets[:2], seconds)
+    _first(stage, despatches[0], programs, targets, seconds)
     _replace(stage, demo, despatches[1:], targets[1], seconds)
 
     def complete():
-        stage.take(archive, tracking)
+        stage.take(*programs)
         return stage.complete(len(despatches))
 
     _until(complete, seconds)
@@ -230,11 +244,11 @@ def _play(stage, demo, despatches, targets, seconds):
     status = demo.router.stop(seconds)
     if status != 0:
         raise Trouble(f"the router ended with status {status}; it said:\n{demo.router.errors()}")
-    for program in (archive, tracking):
+    for program in programs:
         program.stop(seconds)
-    stage.take(archive, tracking)
+    stage.take(*programs)
     wrong = judge([d.number for d in despatches], stage.archive, [stage.tracking, stage.shop], [stage.old, stage.new])
-    return wrong + judge_controls(despatches, controls(stage.outbox))
+    return wrong + judge_controls(despatches, controls(stage.outbox)) + judge_some(stage.dispatcher, [LARGE_NUMBER])
 
 
 def carry_out(binary, io, documents, seconds, spokes=SPOKES):
@@ -245,7 +259,8 @@ def carry_out(binary, io, documents, seconds, spokes=SPOKES):
             Target("the shop", tired=SHOP_TIRED) as shop, Target("the old CRM", CRM_SECONDS) as old, \
             Target("the new CRM", CRM_SECONDS) as new:
         stage = Stage(folder, spokes, shop, old, new)
-        with Demo(binary, io, os.path.join(folder, "journal"), CONFIG, ["--spokes", stage.spokes]) as demo:
+        with Demo(binary, io, os.path.join(folder, "journal"), CONFIG,
+                  ["--spokes", stage.spokes, "--routes", stage.routes]) as demo:
             demo.await_ready(seconds)
             report.say("  a router with a journal and a file in spokes.d for each system: "
                        "warehouse (directory), tracking (TCP), shop and crm (HTTP)")

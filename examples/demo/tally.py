@@ -76,6 +76,11 @@ def judge(wanted, archive, systems, replaced):
     return wrong
 
 
+def judge_some(system, wanted):
+    """The same of a system that gets some of them only."""
+    return _count(system.name, wanted, [one.number for one in system.got]) + system.misshapen
+
+
 def judge_controls(despatches, controls):
     """The same of the CONTRLs: one for each interchange, which was taken."""
     wrong = _count("the warehouse's outbox", [d.interchange for d in despatches], [c.interchange for c in controls])
