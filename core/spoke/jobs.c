@@ -180,8 +180,6 @@ static void documents_deliver(struct job *job, const struct outbound_document *d
     job_less(job);
 }
 
-static void waiting_go_on(struct jobs *jobs);
-
 /* Perhaps from within outbound_run. */
 static void on_result(void *user, const struct outbound_result *result) {
     struct job *job = user;
@@ -193,7 +191,7 @@ static void on_result(void *user, const struct outbound_result *result) {
             counter_add(&jobs->options.counters->filtered, 1);
         documents_deliver(job, result->documents, result->count);
     }
-    waiting_go_on(jobs);
+    jobs_go_on(jobs);
 }
 
 /* 0: it is on its way, or over; -EAGAIN: it must wait. */
@@ -207,7 +205,7 @@ static int job_run(struct job *job, const uint8_t *event, size_t event_length) {
     return result;
 }
 
-static void waiting_go_on(struct jobs *jobs) {
+void jobs_go_on(struct jobs *jobs) {
     if (jobs->going_on)
         return;
     jobs->going_on = true;

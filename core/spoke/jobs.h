@@ -27,6 +27,8 @@ struct jobs *jobs_new(const struct jobs_options *options) MUST_USE; /* NULL: no 
 /* The events that are on their way are not answered: they come again. */
 void jobs_free(struct jobs *jobs);
 void jobs_event(struct jobs *jobs, const struct port_event *event);
+/* Gives the outbound what it had no room for; each of its answers does that by itself. */
+void jobs_go_on(struct jobs *jobs);
 uint32_t jobs_in_hand(const struct jobs *jobs);
 
 /* Answers of the transport, by the number in struct outgoing. */
