@@ -1,5 +1,7 @@
 #include "core/admin/admin.h"
 
+#include "core/admin/metrics.h"
+
 #include "core/base/clock.h"
 #include "tests/unit/leaks.h"
 
@@ -8,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,7 +61,7 @@ struct plane {
     struct admin *admin;
 };
 
-static void plane_start(struct plane *plane) {
+static void plane_start_with(struct plane *plane, const struct admin_spokes *spokes) {
     memset(plane, 0, sizeof *plane);
     for (int i = 0; i < 2; i++) {
         struct log_config log = {.number = (uint16_t)i, .data_bytes = 1 << 16, .records = 1024};
@@ -76,8 +79,13 @@ static void plane_start(struct plane *plane) {
                                   .body = IO_BODY_EPOLL,
                                   .io_reason = "asked for",
                                   .slots = plane->slots,
+                                  .spokes = spokes,
                                   .started_wall_ns = clock_wall_ns()};
     cr_assert(admin_start(&plane->admin, &config, listener) == 0);
+}
+
+static void plane_start(struct plane *plane) {
+    plane_start_with(plane, NULL);
 }
 
 static void plane_stop(struct plane *plane) {
@@ -186,6 +194,77 @@ Test(admin, shows_the_counters_of_the_shards_as_metrics) {
         cr_expect(strstr(answer, lines[i]), "no %s in:\n%.2000s", lines[i], answer);
     free(answer);
     plane_stop(&plane);
+}
+
+/* ---- spokes: what is asked is done elsewhere, and answered when it is done ---- */
+
+struct hub {
+    void (*done)(void *answer, bool applied, const char *json);
+    void *answer;
+    bool applied;
+    pthread_t thread;
+};
+
+static char *hub_list(void *user) {
+    (void)user;
+    return strdup("{\"spokes\": []}");
+}
+
+static void *hub_run(void *user) {
+    const struct hub *hub = user;
+    hub->done(hub->answer, hub->applied, hub->applied ? "{\"applied\": true}" : "{\"applied\": false}");
+    return NULL;
+}
+
+static bool hub_apply(void *user, void (*done)(void *answer, bool applied, const char *json), void *answer) {
+    struct hub *hub = user;
+    hub->done = done;
+    hub->answer = answer;
+    cr_assert(pthread_create(&hub->thread, NULL, hub_run, hub) == 0);
+    return true;
+}
+
+static bool hub_stops(void *user, void (*done)(void *answer, bool applied, const char *json), void *answer) {
+    (void)user, (void)done, (void)answer;
+    return false;
+}
+
+static uint32_t hub_numbers(void *user, struct metrics_spoke **list) {
+    (void)user;
+    *list = calloc(1, sizeof **list);
+    cr_assert(*list);
+    strcpy((*list)->name, "shop");
+    counter_set(&(*list)->out.delivered, 42);
+    return 1;
+}
+
+Test(admin, lists_spokes_and_has_their_files_applied_by_others) {
+    static const char apply[] = "POST /v1/spokes/apply HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    struct plane plane;
+    struct hub hub = {.applied = true};
+    struct admin_spokes spokes = {.user = &hub, .list = hub_list, .apply = hub_apply, .numbers = hub_numbers};
+    plane_start_with(&plane, &spokes);
+    gives(&plane, "GET /v1/spokes HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\r\n\r\n{\"spokes\": []}\n");
+    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "/v1/spokes/apply");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200,
+          "\nroundhouse_spoke_delivered_total{spoke=\"shop\"} 42\n");
+    gives(&plane, apply, 200, "{\"applied\": true}");
+    pthread_join(hub.thread, NULL);
+    hub.applied = false;
+    gives(&plane, apply, 422, "{\"applied\": false}");
+    pthread_join(hub.thread, NULL);
+    gives(&plane, "GET /v1/spokes/apply HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: POST\r\n");
+    gives(&plane, "POST /v1/spokes HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405,
+          "Allow: GET, HEAD\r\n");
+    plane_stop(&plane);
+    spokes.apply = hub_stops;
+    plane_start_with(&plane, &spokes);
+    gives(&plane, apply, 503, "stopping");
+    plane_stop(&plane);
+    plane_start(&plane);
+    gives(&plane, apply, 404, "no spokes");
+    plane_stop(&plane);
+    LEAKS_NONE();
 }
 
 Test(admin, answers_head_with_the_length_and_without_the_body) {
