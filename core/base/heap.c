@@ -27,6 +27,16 @@ void *heap_take_packed(size_t bytes) {
     return heap_refuse && heap_refuse(bytes) ? NULL : calloc(1, bytes);
 }
 
+char *heap_text(const void *bytes, size_t length) {
+    char *text = heap_refuse && heap_refuse(length + 1) ? NULL : malloc(length + 1);
+    if (!text)
+        return NULL;
+    if (length > 0)
+        memcpy(text, bytes, length);
+    text[length] = '\0';
+    return text;
+}
+
 void heap_give(void *memory) {
     free(memory);
 }

@@ -20,6 +20,9 @@ void *heap_take_raw(size_t bytes) MUST_USE;
 /* Zeroed memory, aligned as malloc does it: for what there is a lot of and little look at, since a cache line
  * of its own would cost half as much again. */
 void *heap_take_packed(size_t bytes) MUST_USE;
+/* A copy of bytes that need not end in a NUL, with one behind it. */
+char *heap_text(const void *bytes, size_t length) MUST_USE;
+/* The same as free, which such a text may be given to as well. */
 void heap_give(void *memory);
 
 /* A larger copy of an array: `*array` of `*capacity` elements of `size` bytes becomes at least `wanted` long,

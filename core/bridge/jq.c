@@ -282,7 +282,7 @@ static enum turn breach(struct jq *jq, bool overdue) {
 
 static enum turn frame_take_first(struct jq *jq, struct jq_frame_head head, const char *payload) {
     if (head.kind == JQ_FRAME_REFUSED && jq->refused == NULL)
-        jq->refused = strndup(payload, head.length);
+        jq->refused = heap_text(payload, head.length);
     if (head.kind != JQ_FRAME_READY)
         return breach(jq, false);
     jq->state = STATE_READY;

@@ -1,4 +1,5 @@
 /* row.c: reading one value as its row of the schema says. */
+#include "core/base/heap.h"
 #include "core/base/topic.h"
 #include "core/config/mistakes.h"
 #include "core/config/schema.h"
@@ -262,7 +263,7 @@ static char *text_copy(struct reading *reading) {
         refuse(reading, "%s has a byte 0 in it; take it out", reading->quoted);
         return NULL;
     }
-    char *copy = strndup(reading->text, reading->length);
+    char *copy = heap_text(reading->text, reading->length);
     if (!copy)
         refuse(reading, "there is no memory left for it");
     return copy;
@@ -362,8 +363,8 @@ bool config_pair_add(struct config_pairs *pairs, const char *name, size_t name_l
     pairs->names = names ? names : pairs->names;
     char **values = names ? realloc(pairs->values, (pairs->count + 1) * sizeof *values) : NULL;
     pairs->values = values ? values : pairs->values;
-    char *name_copy = values ? strndup(name, name_length) : NULL;
-    char *value_copy = name_copy ? strndup(value, value_length) : NULL;
+    char *name_copy = values ? heap_text(name, name_length) : NULL;
+    char *value_copy = name_copy ? heap_text(value, value_length) : NULL;
     if (!value_copy) {
         free(name_copy);
         snprintf(why, CONFIG_WHY_BYTES, "there is no memory left for it");

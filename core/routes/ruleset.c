@@ -1,5 +1,6 @@
 #include "core/routes/ruleset.h"
 
+#include "core/base/heap.h"
 #include "core/base/limits.h"
 #include "core/config/file.h"
 #include "core/config/mistakes.h"
@@ -27,7 +28,7 @@ static char *name_of(const char *path) {
     if (end == NULL || strcmp(end, ".yaml") != 0 ||
         !name_right(file, (size_t)(end - file), RULESET_NAME_BYTES_MAX, true))
         return NULL;
-    return strndup(file, (size_t)(end - file));
+    return heap_text(file, (size_t)(end - file));
 }
 
 /* Paths are written as seen from the file. */

@@ -6,6 +6,7 @@
 #include "codecs/event/bytes.h"
 #include "codecs/event/fields.h"
 #include "codecs/event/json.h"
+#include "core/base/heap.h"
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/bridge/port.h"
@@ -206,7 +207,7 @@ static bool event_read(struct trial_event *into, const char *text, size_t length
     const json_t *event = json_object_get(value, "event");
     bool wrapped = topic != NULL && json_is_object(event);
     into->topic = wrapped ? strdup(topic) : NULL;
-    char *json = wrapped ? json_dumps(event, JSON_COMPACT | JSON_PRESERVE_ORDER) : strndup(text, length);
+    char *json = wrapped ? json_dumps(event, JSON_COMPACT | JSON_PRESERVE_ORDER) : heap_text(text, length);
     json_decref(value);
     bool right =
         json != NULL && event_from_json(json, strlen(json), &into->event, &into->event_length, &fault);

@@ -5,6 +5,7 @@
 #include "codecs/event/json.h"
 #include "codecs/event/json_text.h"
 #include "codecs/proto/field.h"
+#include "core/base/heap.h"
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/bridge/port.h"
@@ -176,7 +177,7 @@ static unsigned status_of(const struct piece *piece) {
 static void piece_name(struct piece *piece) {
     struct attribute id;
     if (piece->event != NULL && attribute_find(piece->event, piece->length, "id", &id) && id.data != NULL)
-        piece->id = strndup((const char *)id.data, id.length);
+        piece->id = heap_text(id.data, id.length);
 }
 
 static bool piece_json(struct batch *batch, const char *text, size_t length) {

@@ -1,5 +1,6 @@
 /* A request of HTTP in: where it goes, its body, its answer. */
 #include "codecs/event/http.h"
+#include "core/base/heap.h"
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/base/topic.h"
@@ -140,7 +141,7 @@ static void document_route(struct ingest_request *request, const char *name) {
     request->route = ROUTE_DOCUMENT;
     const char *wrong = http_percent_decode(name, &text, &length);
     if (wrong == NULL)
-        request->name = strndup((const char *)text, length);
+        request->name = heap_text(text, length);
     free(text);
     struct door *door = request->name == NULL ? NULL : door_find(request->ingest, request->name);
     if (door != NULL)
