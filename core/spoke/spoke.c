@@ -1,5 +1,6 @@
 #include "core/spoke/spoke.h"
 
+#include "core/base/limits.h"
 #include "core/base/logfmt.h"
 #include "core/bridge/port.h"
 #include "core/bridge/transport.h"
@@ -238,6 +239,12 @@ static bool transport_open(struct spoke *spoke, char *why, size_t why_bytes) {
     return spoke->carrier != NULL;
 }
 
+/* A directory that can not be written says nothing about an event. */
+static uint32_t attempts_of(const struct spoke_spec *spec) {
+    bool given = spec->out.attempts != 0 || spec->transport != SPOKE_DIRECTORY;
+    return given ? spec->out.attempts : QUEUE_ATTEMPTS_MAX;
+}
+
 static bool queue_join(struct spoke *spoke, char *why, size_t why_bytes) {
     const struct spoke_spec *spec = spoke->spec;
     char name[sizeof TCP_OUT_PREFIX + SPOKE_NAME_BYTES_MAX], own[sizeof name + 32];
@@ -259,7 +266,7 @@ static bool queue_join(struct spoke *spoke, char *why, size_t why_bytes) {
                                .patterns_count = count,
                                .is_volatile = !spoke->world.journal,
                                .window = spec->out.window,
-                               .attempts = spec->out.attempts,
+                               .attempts = attempts_of(spec),
                                .lease_ms = spec->out.lease_ns / NS_PER_MS};
     int result = port_join(spoke->port, &queue);
     if (result != 0)
