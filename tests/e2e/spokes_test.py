@@ -4,6 +4,7 @@ import http.client
 import http.server
 import json
 import os
+import pathlib
 import shutil
 import signal
 import threading
@@ -11,6 +12,7 @@ import time
 
 import pytest
 
+import small_disk
 import wire
 from wire import pb
 
@@ -153,6 +155,27 @@ def test_a_file_in_an_inbox_reaches_a_subscriber_and_the_outbox_of_another_spoke
     assert (listed["transport"], listed["documents"], listed["published"], listed["error"]) == ("directory", 1, 1, "")
     assert made.metric("roundhouse_spoke_documents_in_total", spoke="warehouse") == 1
     assert made.metric("roundhouse_spoke_delivered_total", spoke="archive") == 1
+
+
+def test_an_outbox_on_a_full_disk_loses_nothing_and_makes_no_dead_letters(spokes, tmp_path):
+    holder = small_disk.make(tmp_path, 8 << 20)
+    try:
+        out = pathlib.Path(holder.path) / "out"
+        spokes.write("archive", f"transport: directory\ndirectory: {{ outbox: {out}, retry: 10ms, retry_most: 20ms }}\n"
+                                "outbound: { topics: shop.> }\n")
+        made = spokes.start()
+        spokes.running("archive")
+        filler = small_disk.fill(holder.path, 1 << 18)
+        with made.client() as client:
+            client.publish("shop.order", wire.cloud_event(bytes(1 << 19), id="e1"))
+            spokes.until(lambda: spokes.list()["archive"]["retried"] > 20, "it is not tried again")
+            os.unlink(filler)
+            spokes.until(lambda: spokes.list()["archive"]["delivered"] == 1, "it is not written when there is room")
+            file, = out.glob("[!.]*")
+            assert file.stat().st_size == 1 << 19
+            assert spokes.list()["archive"]["refused"] == 0
+    finally:
+        assert holder.end() == ""
 
 
 def test_a_partner_gets_its_acknowledgement_in_its_outbox(spokes, tmp_path):
