@@ -81,6 +81,14 @@ def _document_bars():
                CONVERTER)
 
 
+def _hub_bars():
+    for row in ("memory", "journal"):
+        yield _bar(f"hub/directory/{row}", "p99_ns", [], "a small file is with the subscriber within 10 ms, 99 of 100", "max", 10e6)
+    yield _bar("hub/webhook/plain", "posts_per_s", [], "at least 20,000 events posted per second, router and webhook on one core", "min", 20000)
+    yield _bar("micro/webhook/post/mode=binary,data_bytes=200,requests_at_a_time=32", "ns_per_op", [], "at most 50 µs for a request and its "
+               "answer: 20,000 per second, the transport alone on one core", "max", 50000, None, PARTS)
+
+
 def _ratio(result, row, metric, subject, against):
     """(median, interval) of the pairs with the best of `against`; None when one of them was not measured."""
     medians = {s["subject"]: s["median"] for s in result["summary"] if s["row"] == row and s["metric"] == metric}
@@ -137,5 +145,5 @@ def _judged(result, bar):
 def judge(result):
     """The `bars` list of a result file: every bar whose row was in the run."""
     rows = {row["id"] for row in result["rows"]}
-    return [_judged(result, bar) for bar in [*_router_bars(), *_other_bars(), *_ack_bars(), *_document_bars()]
+    return [_judged(result, bar) for bar in [*_router_bars(), *_other_bars(), *_ack_bars(), *_document_bars(), *_hub_bars()]
             if bar["row"] in rows and bar["subject"] in (*SUBJECTS, PARTS)]

@@ -30,14 +30,18 @@ def _gtin(number):
     return f"{digits}{-total % 10}"
 
 
-EDIFACT_LINES = "".join(f"LIN+{i}++{_gtin(i)}:EN'PIA+5+ABC{i}:SA'IMD+F++:::Chair with arms number {i}'QTY+21:{i * 10}:PCE'PRI+AAA:{i}.50'"
-                        for i in range(1, LINES + 1))
+def _edifact_lines(count):
+    return "".join(f"LIN+{i}++{_gtin(i)}:EN'PIA+5+ABC{i}:SA'IMD+F++:::Chair with arms number {i}'QTY+21:{i * 10}:PCE'PRI+AAA:{i}.50'"
+                   for i in range(1, count + 1))
+
+
+EDIFACT_LINES = _edifact_lines(LINES)
 X12_LINES = "".join(f"PO1*{i}*{i * 10}*EA*{i}.50**UP*{_gtin(i)[1:]}*VN*ABC{i}~PID*F****CHAIR WITH ARMS NUMBER {i}~" for i in range(1, LINES + 1))
 
 
-def _edifact(number):
+def _edifact(number, lines=EDIFACT_LINES, count=LINES):
     body = (f"UNH+{number:08d}+ORDERS:D:96A:UN:EAN008'BGM+220+PO{number:08d}+9'DTM+137:20260901:102'NAD+BY+5412345000013::9'"
-            f"NAD+SU+4012345500004::9'CUX+2:EUR:9'{EDIFACT_LINES}UNS+S'CNT+2:{LINES}'")
+            f"NAD+SU+4012345500004::9'CUX+2:EUR:9'{lines}UNS+S'CNT+2:{count}'")
     return f"{body}UNT+{body.count(chr(39)) + 1}+{number:08d}'"
 
 
@@ -52,6 +56,15 @@ ENVELOPES = {
     "x12": ("ISA*00*          *00*          *01*123456789      *01*987654321      *260901*1000*U*00401*000000001*0*P*>~"
             "GS*PO*123456789*987654321*20260901*1000*1*X*004010~", _x12, "GE*{n}*1~IEA*1*000000001~"),
 }
+
+
+def order_file(number, lines):
+    """An interchange of EDIFACT with one small order; its number, and the interchange's, is this one."""
+    body = _edifact(number, _edifact_lines(lines), lines)
+    reference = f"{number:08d}"
+    return f"UNA:+.? 'UNB+UNOC:3+5412345000013:14+4012345500004:14+260901:1000+{reference}'{body}UNZ+1+{reference}'".encode()
+
+
 BLOCK = 256  # messages made and written at a time
 
 

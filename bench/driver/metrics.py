@@ -43,5 +43,9 @@ METRICS = {
     "document_bytes_per_s": _metric("bytes of the document per second", "bytes", "higher"),
     "messages_per_s": _metric("messages per second", "1/s", "higher"),
     "cpu_ns_per_message": _metric("CPU time per message", "ns", "lower"),
+    "posts_per_s": _metric("events posted and answered per second", "1/s", "higher"),
+    "cpu_ns_per_post": _metric("CPU time per event of the router and its mapping", "ns", "lower"),
+    "cpu_ns_per_file": _metric("CPU time per file of the router", "ns", "lower"),
+    "files_per_s": _metric("files offered per second", "1/s", "none"),
     "ns_per_op": _metric("time per operation", "ns", "lower"),
 }

@@ -45,7 +45,7 @@ class Row:
 
     def workload(self):
         """The parameters, as the result file has them."""
-        if "format" in self.load:
+        if "format" in self.load or "hub" in self.load:
             return dict(self.load)
         return {"publishers": 1, "subscribers": 1, "topics": 1, "payload": 128, "share": "all", "mode": "max", **self.load}
 
@@ -233,5 +233,29 @@ def document_rows():
     ]
 
 
+def _directory_row(name, title, about, **more):
+    return Row(f"hub/directory/{name}", title, f"an order of EDIFACT with three lines is renamed into an inbox 100 times a second; {about}",
+               {"hub": "directory", "rate": 100, "lines": 3}, ["roundhouse"], "p50_ns",
+               ["p50_ns", "p99_ns", "max_ns", "send_lag_p99_ns", "cpu_ns_per_file", "files_per_s"], seconds=4.0, warm_up=0.3, **more)
+
+
+def _webhook_row(name, title, about, **more):
+    return Row(f"hub/webhook/{name}", title, about, {"hub": "webhook", "rate": 20000, "payload": 200, **more}, ["roundhouse"], "posts_per_s",
+               ["posts_per_s", "cpu_ns_per_post", "server_cpu_share"], seconds=2.0, warm_up=0.2)
+
+
+def hub_rows():
+    from_due = "time from when that was due until a subscriber has the canonical order"
+    posted = "events of JSON wait in the queue of a webhook and are posted over 32 connections that stay open; router, spoke"
+    return [
+        _directory_row("memory", "directory → subscriber", f"{from_due}; nothing is kept on disk but the files"),
+        _directory_row("journal", "directory → subscriber, journal", f"{from_due}; the order is written to a journal, too", stores=True),
+        _webhook_row("plain", "webhook", f"{posted} and all threads of theirs share one core"),
+        _webhook_row("mapped", "webhook, mapping", f"{posted} and the process of its jq mapping share one core",
+                     mapping="{orderNumber: .number, remark: .text}"),
+    ]
+
+
 def all_rows():
-    return router_rows() + latency_rows() + isolation_rows() + idle_rows() + ack_rows() + document_rows() + scaling_rows() + buffer_rows()
+    return (router_rows() + latency_rows() + isolation_rows() + idle_rows() + ack_rows() + document_rows() + hub_rows() + scaling_rows()
+            + buffer_rows())

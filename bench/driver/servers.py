@@ -88,7 +88,8 @@ def _command(subject, build, folder, cpus, port, options, stored_in):
     config = folder / "config"
     if subject.kind == "roundhouse":
         config.write_text(ROUNDHOUSE_CONFIG.format(io=subject.io, shards=len(cpus), cpus=", ".join(map(str, cpus)))
-                          + (ROUNDHOUSE_JOURNAL.format(folder=stored_in) if stored_in else ""))
+                          + (ROUNDHOUSE_JOURNAL.format(folder=stored_in) if stored_in else "")
+                          + "".join(f'{key}: "{value}"\n' for key, value in options.items()))
         return [str(build / "roundhouse"), "serve", "--quiet", "--config", str(config)]
     if subject.kind == "relay":
         return [str(build / "bench" / "relay")] + [word for key, value in options.items() for word in (f"--{key}", str(value))]

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from driver import bars, documents, machine, measure, micro, schema, stats, stores
+from driver import bars, documents, hub, machine, measure, micro, schema, stats, stores
 from driver.metrics import METRICS
 from driver.rows import RATE
 from driver.failure import Failed
@@ -87,6 +87,8 @@ class Suite:
             made, facts = measure.disk_sample(self.build, self.cpus, self.place, {**row.disk_load, "seconds": load["seconds"]})
         elif "format" in load:
             made, facts = documents.sample(self.build, self.cpus, subject, load)
+        elif "hub" in load:
+            made, facts = hub.sample(self.build, self.cpus, subject, load, self.place if row.stores else None)
         elif load.get("mode") == "replay":
             made, facts = measure.replay_sample(self.build, self.cpus, subject, load, self.place)
         elif "pause" in load:

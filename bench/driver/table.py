@@ -18,7 +18,8 @@ HEADINGS = {"router": "deliveries per second, and server CPU ns per delivery", "
             "isolation": "server CPU ns per delivery, or deliveries per second", "recovery": "ms until everybody is back",
             "idle": "resident bytes per connection, or CPU share", "scaling": "server CPU ns per delivery, and deliveries per second",
             "ack": "deliveries per second and server CPU ns per delivery; events acknowledged per second and their bytes; µs until "
-            "an event is acknowledged: 50 % / 99 %", "documents": "bytes of the document per second", "micro": "ns per operation"}
+            "an event is acknowledged: 50 % / 99 %", "documents": "bytes of the document per second", "hub": "µs from a file to the subscriber: 50 % / 99 %; "
+            "events posted per second", "micro": "ns per operation"}
 
 
 def number(value):

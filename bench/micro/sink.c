@@ -1,10 +1,11 @@
 #include "bench/micro/sink.h"
 
-#include "bench/micro/bench.h"
+#include "core/base/limits.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -27,23 +28,39 @@ struct sink {
     int listener, poll;
     uint16_t port;
     uint64_t answered, bytes;
+    sink_on_head *on_head; /* NULL: nobody looks */
+    void *user;
 };
+
+/* `error`: as in errno; 0: it is well. */
+static void must(int error, const char *what) {
+    if (error == 0)
+        return;
+    (void)fprintf(stderr, "sink: %s: %s\n", what, strerror(error));
+    exit(EXIT_FAILURE);
+}
+
+static void *zeroed(size_t bytes) {
+    void *memory = calloc(1, bytes);
+    must(memory ? 0 : ENOMEM, "memory");
+    return memory;
+}
 
 static void watch(const struct sink *sink, int fd, void *whose) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = whose};
-    bench_must(epoll_ctl(sink->poll, EPOLL_CTL_ADD, fd, &event) != 0 ? -errno : 0, "epoll_ctl");
+    must(epoll_ctl(sink->poll, EPOLL_CTL_ADD, fd, &event) != 0 ? errno : 0, "epoll_ctl");
 }
 
 struct sink *sink_open(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
-    struct sink *sink = bench_memory(sizeof *sink);
+    struct sink *sink = zeroed(sizeof *sink);
     sink->poll = epoll_create1(EPOLL_CLOEXEC);
-    bench_must(sink->poll < 0 ? -errno : 0, "epoll_create1");
+    must(sink->poll < 0 ? errno : 0, "epoll_create1");
     sink->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bench_must(sink->listener < 0 ? -errno : 0, "socket");
-    bench_must(bind(sink->listener, (struct sockaddr *)&address, length) != 0 ? -errno : 0, "bind");
-    bench_must(listen(sink->listener, SOMAXCONN) != 0 ? -errno : 0, "listen");
+    must(sink->listener < 0 ? errno : 0, "socket");
+    must(bind(sink->listener, (struct sockaddr *)&address, length) != 0 ? errno : 0, "bind");
+    must(listen(sink->listener, SOMAXCONN) != 0 ? errno : 0, "listen");
     getsockname(sink->listener, (struct sockaddr *)&address, &length);
     sink->port = ntohs(address.sin_port);
     watch(sink, sink->listener, NULL);
@@ -59,7 +76,7 @@ static void accept_one(struct sink *sink) {
     int fd = accept4(sink->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    struct client *client = bench_memory(sizeof *client);
+    struct client *client = zeroed(sizeof *client);
     client->fd = fd;
     client->next = sink->clients;
     sink->clients = client;
@@ -77,7 +94,7 @@ static uint64_t length_of(char *head, char *end) {
 static void answer(struct sink *sink, struct client *client) {
     static const char text[] = "HTTP/1.1 204 No Content\r\n\r\n";
     ssize_t n = send(client->fd, text, sizeof text - 1, MSG_NOSIGNAL);
-    bench_must(n != sizeof text - 1 ? -EIO : 0, "an answer");
+    must(n != sizeof text - 1 ? EIO : 0, "an answer");
     sink->answered++;
 }
 
@@ -94,6 +111,8 @@ static void take(struct sink *sink, struct client *client) {
         if (!close)
             break;
         client->length = length_of(at, close + 2);
+        if (sink->on_head)
+            sink->on_head(sink->user, at, (size_t)(close + 2 - at));
         at = close + 4;
         if (client->length == 0)
             answer(sink, client);
@@ -112,11 +131,19 @@ static void receive(struct sink *sink, struct client *client) {
     }
 }
 
-void sink_serve(struct sink *sink, uint64_t requests) {
+void sink_look(struct sink *sink, sink_on_head *on_head, void *user) {
+    sink->on_head = on_head;
+    sink->user = user;
+}
+
+uint64_t sink_serve_until(struct sink *sink, uint64_t requests, int silence_ms) {
     struct epoll_event events[EVENTS];
-    uint64_t until = sink->answered + requests;
+    uint64_t before = sink->answered, until = before + requests;
     while (sink->answered < until) {
-        int n = epoll_wait(sink->poll, events, EVENTS, -1);
+        int n = epoll_wait(sink->poll, events, EVENTS, silence_ms);
+        must(n < 0 && errno != EINTR ? errno : 0, "epoll_wait");
+        if (n == 0)
+            break;
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr)
                 receive(sink, events[i].data.ptr);
@@ -124,6 +151,11 @@ void sink_serve(struct sink *sink, uint64_t requests) {
                 accept_one(sink);
         }
     }
+    return sink->answered - before;
+}
+
+void sink_serve(struct sink *sink, uint64_t requests) {
+    (void)sink_serve_until(sink, requests, -1);
 }
 
 uint64_t sink_bytes(const struct sink *sink) {
