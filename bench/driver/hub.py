@@ -240,6 +240,7 @@ def _webhook(build, cpus, subject, options):
 
 def sample(build, cpus, subject, options, place):
     """One router, one spoke, one measurement. `options`: those of the row, with `seconds` and `warm-up`."""
-    if options["hub"] == "directory":
-        return _directory(build, cpus, subject, options, place)
-    return _webhook(build, cpus, subject, options)
+    try:
+        return _directory(build, cpus, subject, options, place) if options["hub"] == "directory" else _webhook(build, cpus, subject, options)
+    except OSError as error:
+        raise Failed(f"{subject.title} did not survive the measurement: {error}") from error

@@ -1,8 +1,9 @@
-/* sink EVENTS: the system behind a webhook, for the rows of the hub. It answers every request, and keeps account of the events that come:
- * their ids, ce-id, are "e" and eight digits, 0 to EVENTS - 1. Its first line says on which port it listens. For each line
- * "REQUESTS SILENCE_MS" on its standard input it answers so many requests, or fewer if nothing comes for so long, and writes a line:
- * requests, events that came for the first time, those that had come before, requests without such an id, and when the last one was
- * answered, in nanoseconds of CLOCK_MONOTONIC. It ends with its input. */
+/* sink EVENTS: the system behind a webhook, for the rows of the hub. It answers every request, and keeps
+ * account of the events that come: their ids, ce-id, are "e" and eight digits, 0 to EVENTS - 1. Its first
+ * line says on which port it listens. For each line "REQUESTS SILENCE_MS" on its standard input it answers so
+ * many requests, or fewer if nothing comes for so long, and writes a line: requests, events that came for the
+ * first time, those that had come before, requests without such an id, and when the last one was answered, in
+ * nanoseconds of CLOCK_MONOTONIC. It ends with its input. */
 #include "bench/micro/sink.h"
 
 #include <inttypes.h>

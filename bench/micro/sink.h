@@ -1,5 +1,5 @@
 /* sink.h: an HTTP server that answers every request with 204 and does nothing else, for what sends them.
- * Owner: the bench; of micro benches sink_open and sink_close in the main thread, sink_serve in the other one.
+ * Owner: the bench; sink_open and sink_close in the main thread, sink_serve in any one.
  * It reads what ordinary requests have: a head that ends in an empty line, and a Content-Length.
  * Blocks: sink_serve until it has answered as many requests as it was asked for.
  * Fails by ending the program with a message. */
@@ -13,7 +13,7 @@ struct sink;
 struct sink *sink_open(void);
 uint16_t sink_port(const struct sink *sink); /* on 127.0.0.1 */
 void sink_serve(struct sink *sink, uint64_t requests);
-/* The same, but ends when nothing has come for so many milliseconds, too (-1: never). How many it answered. */
+/* Also ends when nothing has come for so many milliseconds (-1: never). How many it answered. */
 uint64_t sink_serve_until(struct sink *sink, uint64_t requests, int silence_ms);
 
 /* Is shown the head of each request before its body has come, up to the CR LF that ends its last line. */

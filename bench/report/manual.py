@@ -1,12 +1,12 @@
 """The figures in a Markdown document: the text between two marks is written anew from a result file, and so are the plots that the
-document shows. There are two such blocks, `figures` and `acks`; one of which the result has nothing stays as it is.
+document shows. There are three such blocks, `figures`, `acks` and `hub`; one of which the result has nothing stays as it is.
 
     python3 bench/report RESULT.json --document docs/PERFORMANCE.md
 """
 
 import re
 
-from report import acks
+from report import acks, hub
 from report.acks import median
 from report.data import OURS, spread_of
 from report.markup import digits, number
@@ -38,13 +38,14 @@ def _ratio(pair, turned=False):
     return f"{digits(median)} ({digits(low)}–{digits(high)})"
 
 
-def _head(result):
+def _head(result, one_length=True):
+    """`one_length`: all rows are measured for as long as the run says."""
     raw = result.raw
     machine, run, build = raw["machine"], raw["run"], raw["build"]
     return [f"Commit {build['commit']}, {build['compiler']}, `{build['flags']}`; {machine['cpu']}, {len(machine['cpus'])} CPUs "
             f"({machine['virtual']}), kernel {machine['kernel']}; congestion control {raw['network']['congestion_control']}; load of the machine "
-            f"before the run {machine['load_before']:.1f}. Medians of {run['repetitions']} interleaved repetitions of {run['stretch_seconds']:g} s; in "
-            "parentheses what the pairs of repetitions spread over.", ""]
+            f"before the run {machine['load_before']:.1f}. Medians of {run['repetitions']} interleaved repetitions"
+            + (f" of {run['stretch_seconds']:g} s; in parentheses what the pairs of repetitions spread over." if one_length else "."), ""]
 
 
 def _router(result):
@@ -61,8 +62,13 @@ def _router(result):
     return lines
 
 
-def _bars(result, of_acks):
-    bars = [bar for bar in result.raw["bars"] if bar["row"].startswith(acks.GROUP + "/") == of_acks]
+def _block_of(row_id):
+    """The block that what is asked of a row belongs to."""
+    return "acks" if row_id.startswith(acks.GROUP + "/") else "hub" if hub.is_of(row_id) else "figures"
+
+
+def _bars(result, block):
+    bars = [bar for bar in result.raw["bars"] if _block_of(bar["row"]) == block]
     titles = {row["id"]: row["title"] for row in result.rows}
     shown = []
     for bar in bars:
@@ -100,12 +106,13 @@ def _latency(result):
 
 def _blocks(result):
     """{name: the lines between the marks}, of the blocks that this result has something for."""
-    lines = {"figures": _router(result) + _latency(result), "acks": acks.manual(result, _table, _ratio)}
+    lines = {"figures": _router(result) + _latency(result), "acks": acks.manual(result, _table, _ratio), "hub": hub.manual(result, _table)}
     if lines["figures"]:
-        lines["figures"] = _router(result) + _bars(result, False) + _shards(result) + _latency(result)
-    if lines["acks"]:
-        lines["acks"] += _bars(result, True)
-    return {name: "\n".join(_head(result) + found) for name, found in lines.items() if found}
+        lines["figures"] = _router(result) + _bars(result, "figures") + _shards(result) + _latency(result)
+    for name in ("acks", "hub"):
+        if lines[name]:
+            lines[name] += _bars(result, name)
+    return {name: "\n".join(_head(result, name != "hub") + found) for name, found in lines.items() if found}
 
 
 def _block_write(text, name, lines, document):
@@ -120,7 +127,7 @@ def write(result, document, folder):
     text = document.read_text(encoding="utf-8")
     blocks = _blocks(result)
     if not blocks:
-        raise NoMarks(f"the result has nothing for {document}: neither rows of the router nor acknowledgements")
+        raise NoMarks(f"the result has nothing for {document}: neither rows of the router nor acknowledgements, documents or the hub")
     for name, lines in blocks.items():
         text = _block_write(text, name, lines, document)
     document.write_text(text, encoding="utf-8")

@@ -2,15 +2,15 @@
 
 import pathlib
 
-from report import acks, parts, plot, sections
+from report import acks, hub, parts, plot, sections
 from report.data import PEER_KINDS
 from report.figures import Figures
 from report.markup import element, escape, join, number, paragraph, table
 
 STYLE = pathlib.Path(__file__).with_name("style.css")
 NAMES = (("short", "In short"), ("peers", "Beside its peers"), ("loses", "Where it loses"), ("throughput", "Throughput"),
-         ("latency", "Latency"), ("isolation", "Isolation"), ("idle", "Idle cost"), ("documents", "Documents"), ("acks", "Acknowledgements"), ("scaling", "Scaling"),
-         ("crossovers", "Crossovers"), ("parts", "Parts"), ("asked", "What is asked"), ("method", "Method"), ("machine", "Machine"))
+         ("latency", "Latency"), ("isolation", "Isolation"), ("idle", "Idle cost"), ("documents", "Documents"), ("hub", "Hub"),
+         ("acks", "Acknowledgements"), ("scaling", "Scaling"), ("crossovers", "Crossovers"), ("parts", "Parts"), ("asked", "What is asked"), ("method", "Method"), ("machine", "Machine"))
 
 METHOD = (
     "Every server runs alone, pinned to one core; the load generator is a process of its own on another one. Its work per message is kept "
@@ -117,8 +117,8 @@ def make(result):
     """(the page, {file name: SVG document})."""
     figures = Figures()
     title, head = _head(result)
-    body = join([sections.all_of(result, figures), acks.section(result, figures), parts.crossovers(result, figures), parts.micro(result, figures),
-                 sections.asked(result), _method(result), _machine(result)])
+    body = join([sections.all_of(result, figures), hub.documents(result, figures), hub.section(result, figures), acks.section(result, figures),
+                 sections.scaling(result, figures), parts.crossovers(result, figures), parts.micro(result, figures), sections.asked(result), _method(result), _machine(result)])
     page = _document(title, join(['<a class="skip" href="#main">To the results</a>', element("header", *head), _navigation(body),
                                   element("main", body, id="main")]), plot.STYLE)
     return page, figures.saved

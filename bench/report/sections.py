@@ -421,16 +421,6 @@ def isolation(result, figures):
     return element("section", *parts, id="isolation")
 
 
-def documents(result, figures):
-    rows = result.group("documents")
-    if not rows:
-        return ""
-    parts = [element("h2", "Documents"), paragraph("Whole documents, read, checked and made canonical by one process on one core; its messages are "
-                                                   "counted on both sides.")]
-    parts += [grid(result, [row], row["metrics"], f"{row['title']}: {row['about']}") for row in rows]
-    return element("section", *parts, id="documents")
-
-
 def idle(result, figures):
     rows = result.group("idle")
     if not rows:
@@ -478,6 +468,5 @@ def asked(result):
 
 def all_of(result, figures):
     made = [in_short(result), headline(result, figures), where_it_loses(result), throughput(result, figures),
-            latency(result, figures), isolation(result, figures), idle(result, figures),
-            documents(result, figures), scaling(result, figures)]
+            latency(result, figures), isolation(result, figures), idle(result, figures)]
     return join(made)

@@ -172,7 +172,7 @@ def test_a_failure_and_a_doubtful_machine_are_told_first(result, tmp_path):
     assert "warning" not in written(result, tmp_path).split("<main")[0].split("</style>")[1]
 
 
-@pytest.mark.parametrize("group", ["micro", "router", "latency", "idle"])
+@pytest.mark.parametrize("group", ["micro", "router", "latency", "idle", "documents", "hub"])
 def test_one_group_alone_makes_a_page(result, tmp_path, group):
     only = json.loads(json.dumps(result))
     only["rows"] = [row for row in only["rows"] if row["group"] == group]
@@ -257,11 +257,11 @@ def test_the_figures_of_a_document_are_written_anew_and_nothing_else(result, tmp
     (tmp_path / "result.json").write_text(json.dumps(result))
     document = tmp_path / "page.md"
     document.write_text("# Page\n\nbefore\n\n<!-- figures: begin -->\nold\n<!-- figures: end -->\n\n![](pictures/ratios.svg)\n"
-                        "<!-- acks: begin --><!-- acks: end -->\n")
+                        "<!-- acks: begin --><!-- acks: end -->\n<!-- hub: begin -->\n<!-- hub: end -->\n")
     arguments = (tmp_path / "result.json", "--document", document, "--plots", tmp_path / "pictures")
     assert command(*arguments).returncode == 0
     text = document.read_text()
-    assert text.startswith("# Page\n\nbefore\n\n<!-- figures: begin -->\n") and text.endswith("<!-- acks: end -->\n")
+    assert text.startswith("# Page\n\nbefore\n\n<!-- figures: begin -->\n") and text.endswith("<!-- hub: end -->\n")
     assert "<!-- figures: end -->\n\n![](pictures/ratios.svg)\n<!-- acks: begin -->\n" in text
     assert "old" not in text and result["build"]["commit"] in text
     titles = {row["title"] for row in result["rows"] if row["group"] in ("router", "latency")}
@@ -296,6 +296,31 @@ def test_the_page_has_acknowledgements_with_how_they_are_synced(result, tmp_path
     told = section(page, "acks")
     assert "1 publisher, ack disk" in told and "How jetstream syncs" in told and "Stored on ext4 on /dev/made-up" in told
     assert "Acknowledgements" in section(page, "acks") and 'href="#acks"' in page
+
+
+def test_documents_and_the_hub_have_figures_of_their_own(result, tmp_path):
+    """With the codecs alone, and what is asked of them; a codec that was not measured has no line."""
+    kept = [row for row in result["rows"] if row["group"] in ("documents", "hub") or row["id"].startswith("micro/codec/")]
+    (tmp_path / "result.json").write_text(json.dumps({**result, "rows": kept}))
+    document = tmp_path / "page.md"
+    document.write_text("<!-- figures: begin -->\nold\n<!-- figures: end -->\n<!-- hub: begin -->\nold hub\n<!-- hub: end -->\n")
+    assert command(tmp_path / "result.json", "--document", document).returncode == 0
+    text = document.read_text()
+    told = block(text, "hub")
+    assert block(text, "figures") == "old\n" and "old hub" not in text
+    assert "| EDIFACT, 64 MiB | roundhouse convert |" in told and "| EDIFACT, 64 MiB | A parser in Perl |" in told
+    assert re.search(r"\| EDIFACT, cut into segments and checked \| (5[89]|6[012])\d MB/s \|", told) and "expat" not in told
+    assert "| directory, memory |" in told and "| directory, journal on ext4 on /dev/made-up |" in told
+    assert "| the whole router: webhook |" in told and "the transport alone" not in told
+    assert "| webhook | at least 20,000 posted | 30.0 k/s | yes |" in told and "at least half of it" not in told
+
+
+def test_the_page_has_documents_beside_the_hub(result, tmp_path):
+    page = report.write(result, tmp_path).read_text()
+    assert "EDIFACT, 64 MiB" in section(page, "documents") and 'href="#hub"' in page
+    told = section(page, "hub")
+    assert "CPU time per file" in told and "Stored on ext4 on /dev/made-up" in told
+    assert page.index('<section id="documents">') < page.index('<section id="hub">')
 
 
 def test_a_document_without_a_place_for_figures_is_left_alone(result, tmp_path):

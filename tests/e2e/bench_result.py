@@ -20,6 +20,8 @@ SUBJECTS = {  # kind, title, share of the speed
     "roundhouse, ack routed": ("roundhouse", "Roundhouse, ack routed", 0.95),
     "disk": ("disk", "the disk alone", 1.2),
     "jetstream": ("nats", "JetStream", 0.2),
+    "convert": ("converter", "roundhouse convert", 1.0),
+    "business-edifact": ("perl", "A parser in Perl", 0.02),
     "micro": ("micro", "parts of Roundhouse", 1.0),
 }
 ALL = ["roundhouse", "roundhouse-epoll", "relay", "nats", "redis", "mosquitto"]
@@ -34,6 +36,13 @@ METRICS = {
     "recovered_ns": ("time until all subscribers are back after the pause", "ns", "lower"),
     "acked_per_s": ("events acknowledged per second", "1/s", "higher"),
     "stored_bytes_per_s": ("bytes of events acknowledged per second", "bytes", "higher"),
+    "document_bytes_per_s": ("bytes of the document per second", "bytes", "higher"),
+    "messages_per_s": ("messages per second", "1/s", "higher"),
+    "rss_peak_bytes": ("highest resident memory", "bytes", "lower"),
+    "posts_per_s": ("events posted per second", "1/s", "higher"),
+    "cpu_ns_per_post": ("CPU time per event", "ns", "lower"),
+    "cpu_ns_per_file": ("CPU time per file", "ns", "lower"),
+    "bytes_per_s": ("bytes per second", "bytes", "higher"),
     "ns_per_op": ("time per operation", "ns", "lower"),
 }
 RATE, CPU = "deliveries_per_s", "server_cpu_ns_per_delivery"
@@ -115,6 +124,23 @@ class Maker:
         for row in self.rows[-2:]:
             row["states"] = {name: f"how {name} syncs" for name in names}
 
+    def hub(self):
+        def documents(subject):
+            rate = 1.5e8 * self.speed(subject)
+            return {"document_bytes_per_s": rate, "messages_per_s": rate / 5000, **({"rss_peak_bytes": 6e6} if subject == "convert" else {})}
+        self.row("documents/edifact", "EDIFACT, 64 MiB", ["convert", "business-edifact"], ["document_bytes_per_s", "messages_per_s", "rss_peak_bytes"],
+                 documents)
+        times = {"p50_ns": 5e5, "p99_ns": 2e6, "max_ns": 7e6, "cpu_ns_per_file": 3e5}
+        for name in ("memory", "journal"):
+            place = {"file_system": "ext4", "device": "/dev/made-up"} if name == "journal" else {}
+            self.row(f"hub/directory/{name}", f"directory, {name}", ["roundhouse"], list(times), lambda s: times,
+                     workload={"hub": "directory", **place})
+        self.rows[-1]["states"] = {"roundhouse": "how roundhouse syncs"}
+        self.row("hub/webhook/plain", "webhook", ["roundhouse"], ["posts_per_s", "cpu_ns_per_post"],
+                 lambda s: {"posts_per_s": 3e4 * self.speed(s), "cpu_ns_per_post": 3e4}, workload={"hub": "webhook"})
+        self.row("micro/codec/edifact/shape=plain", "codec/edifact: shape plain", ["micro"], ["ns_per_op", "bytes_per_s"],
+                 lambda s: {"ns_per_op": 40 / self.faster, "bytes_per_s": 6e8 * self.faster}, repetitions=25, workload={"shape": "plain"})
+
     def micro(self):
         for size in (64, 1024, 16384):
             for how, fixed, each in (("copied", 10, 0.1), ("iovec", 60, 0.04)):
@@ -180,6 +206,7 @@ class Maker:
         return [bar("router/1-1/128", "at least 3.5 × nats-server's", 3.5, 4.0, "aim", aim),
                 bar("router/1-10/128", "at least 5 × nats-server's", 5, 4.0, "missed"),
                 bar("ack/disk/64/128", "at least half of it", 0.5, 0.8, "met"),
+                {**bar("hub/webhook/plain", "at least 20,000 posted", 20000, 30000.0, "met"), "metric": "posts_per_s", "against": [], "interval": None},
                 bar("router/none", "something that was not measured", 1, None, "not measured")]
 
 
@@ -192,7 +219,7 @@ def described(values):
 @functools.cache
 def _made(options):
     maker = Maker(**dict(options))
-    for group in (maker.router, maker.latency, maker.rest, maker.acks, maker.micro):
+    for group in (maker.router, maker.latency, maker.rest, maker.acks, maker.hub, maker.micro):
         group()
     return json.dumps(maker.result())
 

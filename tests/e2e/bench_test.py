@@ -3,6 +3,7 @@ of the suite leaves a result file that keeps its format, with every delivery acc
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -233,6 +234,42 @@ def test_a_converter_that_loses_messages_has_no_number(tmp_path):
     status, result, printed = suite(tmp_path / "out", "--only", "documents/x12", "--build", str(build))
     assert status == 1 and not result["samples"], printed
     assert "did not find all messages" in printed
+
+
+@pytest.mark.parametrize("row", ["directory/memory", "directory/journal", "webhook/plain", "webhook/mapped"])
+def test_the_hub_is_measured_and_every_delivery_is_counted(tmp_path, row):
+    status, result, printed = suite(tmp_path, "--only", f"hub/{row}", "--journal-dir", str(tmp_path / "stored"))
+    assert status == 0, printed
+    assert schema.mistakes(result) == []
+    sample, = result["samples"]
+    warm_up, seconds, rate = (result["run"]["warm_up_seconds"], result["run"]["stretch_seconds"], result["rows"][0]["workload"]["rate"])
+    assert sample["verified"]["deliveries"] == round(rate * warm_up) + round(rate * seconds)
+    assert all(sample["values"][name] > 0 for name in result["rows"][0]["metrics"])
+    assert row.startswith("webhook") or sample["values"]["p50_ns"] <= sample["values"]["p99_ns"] <= sample["values"]["max_ns"]
+    assert "Hub" in (tmp_path / "report.html").read_text()
+
+
+def changed_spoke(folder, change):
+    """A build whose router has its spoke's file changed by sed before it starts."""
+    build = folder / "build"
+    (build / "bench").mkdir(parents=True)
+    os.symlink(os.path.join(BUILD, "bench", "sink"), build / "bench" / "sink")
+    (build / "roundhouse").write_text(f"#!/bin/sh\n[ $1 = serve ] && sed -i '{change}' \"$(sed -n 's/^spokes: \"\\(.*\\)\"$/\\1/p' \"$4\")/bench.yaml\"\n"
+                                      f"exec {BINARY} \"$@\"\n")
+    (build / "roundhouse").chmod(0o755)
+    return str(build)
+
+
+@pytest.mark.parametrize("row, change, told", [
+    ("directory/memory", 's/complete:/pattern: "*[0-8].edi", complete:/', "files were not delivered"),
+    ("directory/memory", 's/format: edifact/mapping: ".,.", message: Order/', "delivered twice"),
+    ("webhook/plain", "s/hub.event/hub.event, filter: .number!=7/", "1 of [0-9]+ events were not posted"),
+    ("webhook/mapped", 's/mapping: .*}/mapping: ".,." }/', "requests are of no event"),
+], ids=["a lost file", "a file twice", "a lost event", "an event twice"])
+def test_a_hub_that_loses_or_repeats_something_has_no_number(tmp_path, row, change, told):
+    status, result, printed = suite(tmp_path / "out", "--only", f"hub/{row}", "--build", changed_spoke(tmp_path, change))
+    assert status == 1 and not result["samples"], printed
+    assert re.search(told, printed), printed
 
 
 def test_the_format_is_checked():
