@@ -112,6 +112,8 @@ static const struct metric {
     {"sleeps_per_op", "sleeps per event", "1", "none"},
     {"records_per_look", "records found at once by the reader", "1", "none"},
     {"taken_at_once", "share of the sends that the socket took as a whole", "share", "none"},
+    {"sender_cpu_ns", "processor time of the thread that sends, per operation", "ns", "lower"},
+    {"sink_cpu_ns", "processor time of the thread that answers, per operation", "ns", "none"},
     {"matched_anew", "share of the lookups that had to match", "share", "none"},
 };
 
@@ -230,9 +232,21 @@ void output_text(const struct bench_run *run) {
 
 static uint64_t checks_made;
 
+/* A figure without a description would make a result file that nobody can read. */
+static void figures_check(const struct bench_run *run) {
+    for (uint32_t f = 0; f < BENCH_FIGURES_MAX && run->figures[f].name != NULL; f++) {
+        uint32_t i = 0;
+        while (i < sizeof metrics / sizeof metrics[0] && strcmp(metrics[i].name, run->figures[f].name) != 0)
+            i++;
+        if (i == sizeof metrics / sizeof metrics[0])
+            bench_can_not(run->figures[f].name, "the metric has no description");
+    }
+}
+
 void output_wrong(const struct bench_run *run) {
     char text[TEXT_BYTES];
     checks_made += run->checks;
+    figures_check(run);
     if (run->wrong == 0)
         return;
     parameters_text(run, NULL, text, sizeof text);
