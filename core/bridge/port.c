@@ -492,7 +492,8 @@ int port_join(struct port *port, const struct port_queue *queue) {
                       .take_over = true,
                       .window = queue->window != 0 ? queue->window : PORT_WINDOW_DEFAULT,
                       .attempts = queue->attempts,
-                      .lease_ms = queue->lease_ms};
+                      .lease_ms = queue->lease_ms,
+                      .key = queue->key};
     int64_t subscription = rh_join(port->routed.client, queue->patterns, queue->patterns_count, &terms);
     if (subscription < 0) {
         (void)snprintf(port->error, sizeof port->error, "%s", rh_client_error(port->routed.client));

@@ -64,6 +64,9 @@ struct port_queue {
     uint32_t window;
     uint32_t attempts; /* 0: the router's default */
     uint64_t lease_ms; /* 0: the router's default */
+    /* Attribute whose equal values come one after the other, each when the one before is answered; NULL: what
+     * the queue has, of a new one partitionkey. A queue that is there with another one refuses. */
+    const char *key;
 };
 int port_join(struct port *port, const struct port_queue *queue) MUST_USE;
 

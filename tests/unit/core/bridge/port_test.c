@@ -24,6 +24,7 @@ struct bridge {
     struct port *port;
     unsigned settled, refused_events, code, events, retried, room, refused, joined;
     unsigned attempt;
+    uint64_t delivery;
     char text[TEXT_BYTES];
     char topic[TEXT_BYTES];
     unsigned next[2]; /* of topics that end in .a and .b: the number that comes next */
@@ -45,6 +46,7 @@ static void told_event(void *user, const struct port_event *event) {
     struct bridge *bridge = user;
     bridge->events++;
     bridge->attempt = event->attempt;
+    bridge->delivery = event->delivery;
     (void)snprintf(bridge->topic, sizeof bridge->topic, "%.*s", (int)event->topic_length, event->topic);
     bridge->answer(bridge, event);
 }
@@ -297,6 +299,41 @@ Test(port, takes_its_queue_over_and_tells_who_had_it) {
     bridge_close(&first);
     bridge_close(&second);
     router_stop(&router);
+}
+
+static void answer_later(struct bridge *bridge, const struct port_event *event) {
+    (void)bridge, (void)event;
+}
+
+Test(port, gives_what_has_one_key_one_after_the_other) {
+    struct router router;
+    struct bridge bridge, other;
+    router_start(&router, "", false);
+    bridge_open(&bridge, router.address, false);
+    bridge.answer = answer_later;
+    const char *pattern = "q.>";
+    struct port_queue queue = {
+        .name = "bridge", .patterns = &pattern, .patterns_count = 1, .is_volatile = true, .key = "source"};
+    cr_assert_eq(port_join(bridge.port, &queue), 0);
+    router_await(bridge.base, &bridge.joined, 1);
+    publish_surely(&bridge, "q.a", 1);
+    publish_surely(&bridge, "q.b", 2);
+    router_await(bridge.base, &bridge.settled, 2);
+    router_await(bridge.base, &bridge.events, 1);
+    publish_surely(&bridge, "x.a", 3); /* a round trip later */
+    router_await(bridge.base, &bridge.settled, 3);
+    cr_assert_eq(bridge.events, 1);
+    port_done(bridge.port, bridge.delivery);
+    router_await(bridge.base, &bridge.events, 2);
+    bridge_open(&other, router.address, false);
+    queue.key = "subject";
+    cr_assert_eq(port_join(other.port, &queue), 0);
+    router_await(other.base, &other.refused, 1);
+    cr_assert(strstr(other.text, "another key") != NULL, "%s", other.text);
+    bridge_close(&other);
+    bridge_close(&bridge);
+    router_stop(&router);
+    LEAKS_NONE();
 }
 
 Test(port, tells_why_there_is_no_queue) {
