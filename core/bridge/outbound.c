@@ -13,6 +13,7 @@
 #include "core/base/utf8.h"
 #include "core/bridge/inbound.h"
 #include "core/bridge/jq.h"
+#include "core/bridge/losses.h"
 #include "core/bridge/remake.h"
 #include "roundhouse/erp/v1/erp.pb-c.h"
 
@@ -62,6 +63,7 @@ struct outbound {
     struct jq *jq;
     struct arena arena;
     struct erp_csv csv;
+    struct losses *losses; /* NULL: nobody asks what a document does not say */
     struct identity sender, receiver;
     struct run *first, **last;
     uint32_t waiting;
@@ -186,7 +188,26 @@ static struct erp_edi_options edi_options(const struct making *making, const Pro
     return options;
 }
 
-/* False: the format has nothing for this kind of message. */
+/* False: the format has nothing for this kind of message, or it is refused. */
+static bool document_compared(struct making *making, const ProtobufCMessage *message,
+                              const struct erp_edi_options *options, struct bytes *text) {
+    static const enum outlet_format outlets[OUT_FORMATS] = {
+        [OUT_EDIFACT] = OUTLET_EDIFACT, [OUT_X12] = OUTLET_X12, [OUT_UBL] = OUTLET_UBL};
+    enum outbound_format format = making->outbound->format;
+    struct losses_document document = {.format = outlets[format],
+                                       .message = message,
+                                       .options = options,
+                                       .event = making->event,
+                                       .event_length = making->length};
+    char why[OUTBOUND_WHY_BYTES - sizeof "edifact: "];
+    enum outlet_result result = losses_write(making->outbound->losses, &document, text, why, sizeof why);
+    text->failed |= result == OUTLET_NO_MEMORY;
+    if (*why != '\0')
+        (void)fail(making, formats[format].name, why);
+    return result != OUTLET_NONE && *why == '\0';
+}
+
+/* False: as above. */
 static bool message_write(struct making *making, uint32_t part, const ProtobufCMessage *message,
                           struct bytes *text) {
     struct outbound *outbound = making->outbound;
@@ -199,12 +220,15 @@ static bool message_write(struct making *making, uint32_t part, const ProtobufCM
         erp_csv_header(&outbound->csv, text);
         return erp_csv_write(&outbound->csv, message, text);
     case OUT_UBL:
-        return erp_ubl_write(message, text);
+        return outbound->losses != NULL ? document_compared(making, message, NULL, text)
+                                        : erp_ubl_write(message, text);
     default:
         break;
     }
     references_make(making, part, &references);
     struct erp_edi_options options = edi_options(making, message, &references);
+    if (outbound->losses != NULL)
+        return document_compared(making, message, &options, text);
     return outbound->format == OUT_EDIFACT ? erp_edifact_write(message, &options, text)
                                            : erp_x12_write(message, &options, text);
 }
@@ -216,7 +240,7 @@ static bool document_of_message(struct making *making, uint32_t part, const Prot
         good = fail_now(making);
     else if (good)
         good = document_make(making, part, text.data, text.length);
-    else {
+    else if (making->why[0] == '\0') {
         char none[128];
         (void)snprintf(none, sizeof none, "there is no document for a message of the kind %s",
                        message->descriptor->short_name);
@@ -490,6 +514,23 @@ static bool format_choose(struct outbound *outbound, const struct outbound_optio
     return true;
 }
 
+static bool losses_choose(struct outbound *outbound, const struct outbound_options *options, char *why,
+                          size_t why_bytes) {
+    enum outbound_format format = outbound->format;
+    if (format != OUT_EDIFACT && format != OUT_X12 && format != OUT_UBL) {
+        if (options->losses == LOSSES_REFUSE)
+            (void)snprintf(why, why_bytes,
+                           "losses: refuse is for edifact, x12 and ubl; json and event have "
+                           "everything, csv has what its template names");
+        return options->losses != LOSSES_REFUSE;
+    }
+    if (options->losses == LOSSES_IGNORE)
+        return true;
+    outbound->losses = losses_new(options->name, options->losses, options->counters);
+    (void)snprintf(why, why_bytes, "out of memory");
+    return outbound->losses != NULL;
+}
+
 /* Filter and mapping are one program: what the filter leaves out has no output. */
 static bool jq_start(struct outbound *outbound, const struct outbound_options *options, char *why,
                      size_t why_bytes) {
@@ -529,6 +570,7 @@ struct outbound *outbound_new(const struct outbound_options *options, char *why,
     bool good = outbound->acknowledgement != NULL && identity_read(&outbound->sender, options->sender) &&
                 identity_read(&outbound->receiver, options->receiver);
     if (good && format_choose(outbound, options, why, why_bytes) &&
+        losses_choose(outbound, options, why, why_bytes) &&
         csv_read(outbound, options->csv, why, why_bytes) && jq_start(outbound, options, why, why_bytes))
         return outbound;
     outbound_free(outbound);
@@ -541,6 +583,7 @@ void outbound_free(struct outbound *outbound) {
     jq_free(outbound->jq);
     while (outbound->first != NULL)
         run_end(outbound, outbound->first);
+    losses_free(outbound->losses);
     erp_csv_free(&outbound->csv);
     arena_free(&outbound->arena);
     free(outbound->sender.text);

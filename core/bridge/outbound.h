@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/base/check.h"
+#include "core/bridge/losses.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@ struct outbound;
 
 struct outbound_options {
     struct event_base *base;
-    const char *name;    /* of the spoke: for log lines */
+    const char *name;    /* of the spoke: for log lines; borrowed */
     const char *filter;  /* jq: what is neither false nor null goes out; `.` is the canonical JSON, `$event`
                             the  attributes. NULL: everything */
     const char *mapping; /* jq, as the filter; each output is a document. NULL: the data as it is */
@@ -27,7 +28,10 @@ struct outbound_options {
     /* Own and partner's identity of EDIFACT and X12, "ID" or "QUALIFIER:ID"; NULL: as the message has it. */
     const char *sender;
     const char *receiver;
-    const char *executable; /* that runs mappings (core/bridge/jq.h); NULL: this one */
+    /* What becomes of a document that does not say all of its message (edifact, x12, ubl), and who counts. */
+    enum losses_policy losses;
+    struct spoke_counters *counters; /* NULL: nobody; borrowed */
+    const char *executable;          /* that runs mappings (core/bridge/jq.h); NULL: this one */
 };
 
 struct outbound_document {
@@ -46,7 +50,7 @@ struct outbound_result {
 /* The result is valid during the call. */
 typedef void outbound_on_result(void *user, const struct outbound_result *result);
 
-/* Texts are copied. Blocks while a mapping's process starts. NULL: *why has a sentence. */
+/* Other texts are copied. Blocks while a mapping's process starts. NULL: *why has a sentence. */
 struct outbound *outbound_new(const struct outbound_options *options, char *why, size_t why_bytes) MUST_USE;
 void outbound_free(struct outbound *outbound);
 /* `topic` is what the event was published on: `$event.topic` of the mapping. An acknowledgement of ours

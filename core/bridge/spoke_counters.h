@@ -15,6 +15,7 @@
     X(filtered, counter, "... of these: left out by its filter")                                             \
     X(retried, counter, "deliveries that failed and are tried again")                                        \
     X(refused, counter, "events that became dead letters")                                                   \
+    X(lossy, counter, "documents that do not say all of their event: their format has no place for it")      \
     X(in_hand, gauge, "events that are on their way to its system")                                          \
     X(restarts, counter, "times it could not go on, and began anew after a pause")
 

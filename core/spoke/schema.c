@@ -23,6 +23,7 @@ static const char *const formats_in[] = {"any", "edifact", "x12",  "idoc", "ubl"
 static const char *const formats_out[] = {"auto", "json", "edifact", "x12", "ubl", "csv", "event", NULL};
 static const char *const acknowledges[] = {"never", "asked", "always", NULL};
 static const char *const acknowledges_x12[] = {"none", "ta1", "997", "999", NULL};
+static const char *const losses[] = {"tell", "refuse", "ignore", NULL};
 static const char *const directions[] = {"inbound", "outbound", NULL};
 
 /* clang-format off */
@@ -206,6 +207,13 @@ static const struct config_row rows[] = {
      "", "live", "our identity in EDIFACT and X12, ID or QUALIFIER:ID; default: as the message has it", NULL},
     {"outbound.receiver", CONFIG_TEXT, 0, AT(out.receiver), NO, 0, 0,
      "", "live", "the partner's, likewise", NULL},
+    {"outbound.key", CONFIG_TEXT, 0, AT(out.key), NO, 0, 0,
+     "", "live",
+     "attribute whose equal values go out one after the other; default: partitionkey; may not change "
+     "while the queue exists", NULL},
+    {"outbound.losses", CONFIG_WORD, 0, AT(out.losses), NO, 0, 0,
+     "tell", "live",
+     "a document that does not say all of its event is told in the log, refused, or passed over", losses},
     {"outbound.attempts", CONFIG_COUNT, CONFIG_ZERO, AT(out.attempts), NO, 1, QUEUE_ATTEMPTS_MAX,
      "0", "live",
      "deliveries before an event is a dead letter; 0 = 5, and 1000 into a directory: a full disk is no fault of "

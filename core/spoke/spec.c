@@ -297,6 +297,7 @@ void spoke_outbound_options(const struct spoke_spec *spec, struct outbound_optio
                                          .format = word("outbound.format", spec->out.format),
                                          .csv = spec->template_text,
                                          .variables = spec->variables,
+                                         .losses = (enum losses_policy)spec->out.losses,
                                          .sender = spec->out.sender,
                                          .receiver = spec->out.receiver};
 }

@@ -67,8 +67,8 @@ struct spoke_inbound {
 
 struct spoke_outbound {
     struct config_texts topics;
-    char *filter, *filter_file, *mapping, *mapping_file, *template, *sender, *receiver;
-    uint32_t format, attempts, window;
+    char *filter, *filter_file, *mapping, *mapping_file, *template, *sender, *receiver, *key;
+    uint32_t format, losses, attempts, window;
     uint64_t lease_ns;
 };
 

@@ -1,6 +1,7 @@
 /* spec_settle.c: what must hold between the keys of a spoke's file, and the files that it names. */
 #include "codecs/erp/model.h"
 #include "codecs/event/bytes.h"
+#include "core/base/limits.h"
 #include "core/base/topic.h"
 #include "core/bridge/formats.h"
 #include "core/config/mistakes.h"
@@ -219,6 +220,14 @@ static void topics_settle(struct spec_reading *reading) {
     }
 }
 
+static void key_settle(struct spec_reading *reading, const char *key) {
+    size_t n = key != NULL ? strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789") : 0;
+    if (key != NULL && (n == 0 || key[n] != '\0' || n > QUEUE_KEY_BYTES_MAX))
+        spec_refuse(reading, "outbound.key",
+                    "\"%.60s\" is no attribute's name: small letters and digits, at most %u", key,
+                    QUEUE_KEY_BYTES_MAX);
+}
+
 static void outbound_settle(struct spec_reading *reading) {
     struct spoke_spec *spec = reading->spec;
     struct spoke_outbound *out = &spec->out;
@@ -229,6 +238,7 @@ static void outbound_settle(struct spec_reading *reading) {
                                    "outbound.filter_file", "outbound.format", NULL},
              spec->out_at);
     topics_settle(reading);
+    key_settle(reading, out->key);
     table_settle(reading, "outbound.template", out->template, "outbound.format",
                  out->format == FORMAT_OUT_CSV, "csv");
     spec->template_text = spec_text(reading, "outbound.template", out->template, NULL);

@@ -189,6 +189,7 @@ static bool outbound_open(struct spoke *spoke, char *why, size_t why_bytes) {
         return true;
     spoke_outbound_options(spoke->spec, &options);
     options.base = spoke->base;
+    options.counters = &spoke->counters;
     spoke->outbound = outbound_new(&options, why, why_bytes);
     return spoke->outbound != NULL;
 }
@@ -267,7 +268,8 @@ static bool queue_join(struct spoke *spoke, char *why, size_t why_bytes) {
                                .is_volatile = !spoke->world.journal,
                                .window = spec->out.window,
                                .attempts = attempts_of(spec),
-                               .lease_ms = spec->out.lease_ns / NS_PER_MS};
+                               .lease_ms = spec->out.lease_ns / NS_PER_MS,
+                               .key = spec->out.key};
     int result = port_join(spoke->port, &queue);
     if (result != 0)
         (void)snprintf(why, why_bytes, "%s", port_error(spoke->port));

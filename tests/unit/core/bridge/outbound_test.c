@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ORDER                                                                                                \
     "{\"header\":{\"id\":\"PO1\",\"function\":\"ORIGINAL\",\"currency\":\"EUR\"},"                           \
@@ -217,6 +218,89 @@ Test(outbound, refuses_what_a_format_has_not) {
     LEAKS_NONE();
 }
 
+/* ---- what a format has no place for ---- */
+
+#define NOTED(role)                                                                                          \
+    "{\"header\":{\"id\":\"PO1\",\"function\":\"ORIGINAL\",\"notes\":[{\"value\":\"a\",\"role\":\"AAI\"},{"  \
+    "\"value\":"                                                                                             \
+    "\"b\",\"role\":\"" role "\"}]}}"
+
+/* The lines of the log since it was begun. */
+static int log_begin(FILE *file) {
+    int before = dup(STDERR_FILENO);
+    cr_assert(before >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    return before;
+}
+
+static void log_end(int before, FILE *file, char text[static 4096]) {
+    cr_assert(dup2(before, STDERR_FILENO) >= 0);
+    (void)close(before);
+    rewind(file);
+    text[fread(text, 1, 4095, file)] = '\0';
+    (void)fclose(file);
+}
+
+Test(outbound, tells_what_a_document_does_not_say_once_and_counts_it) {
+    struct bench bench;
+    struct spoke_counters counters = {0};
+    char log[4096];
+    bench_start(&bench, (struct outbound_options){.format = "ubl", .counters = &counters});
+    FILE *file = tmpfile();
+    cr_assert(file != NULL);
+    int before = log_begin(file);
+    run(&bench, ORDER, NULL);
+    uint64_t whole = counter_get(&counters.lossy);
+    run(&bench, NOTED("ABC"), NULL);
+    run(&bench, NOTED("ABC"), NULL);
+    log_end(before, file, log);
+    cr_assert_eq(bench.documents, 3);
+    cr_assert_eq(whole, 0);
+    cr_assert_eq(counter_get(&counters.lossy), 2);
+    const char *line = strstr(log, "a document does not say all of its event");
+    cr_assert(line != NULL && strstr(line + 1, "a document does not say") == NULL, "%s", log);
+    cr_assert(has(line, "spoke=shop format=UBL kind=Order event=\"e-1\" values=2 "
+                        "paths=\"header.notes[].role\" more=0"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(outbound, refuses_what_would_be_lost_where_it_is_asked_to) {
+    struct bench bench;
+    struct spoke_counters counters = {0};
+    struct outbound_options options = {.format = "ubl", .losses = LOSSES_REFUSE, .counters = &counters};
+    bench_start(&bench, options);
+    run(&bench, NOTED("ABC"), NULL);
+    cr_assert_str_eq(bench.failed, "ubl: the document would not say 2 of the values of the Order: "
+                                   "header.notes[].role");
+    cr_assert(!bench.later);
+    run(&bench, ORDER, NULL);
+    cr_assert_str_eq(bench.order, "01");
+    bench_stop(&bench);
+    options.mapping = "del(.header.notes[].role)"; /* the partner does not want it: nothing is lost */
+    bench_start(&bench, options);
+    run(&bench, NOTED("ABC"), NULL);
+    cr_assert_str_eq(bench.order, "1");
+    bench_stop(&bench);
+    cr_assert_eq(counter_get(&counters.lossy), 0);
+    LEAKS_NONE();
+}
+
+Test(outbound, looks_at_no_losses_where_it_is_told_to) {
+    struct bench bench;
+    struct spoke_counters counters = {0};
+    struct outbound_options options = {.format = "x12", .losses = LOSSES_IGNORE, .counters = &counters};
+    bench_start(&bench, options);
+    run(&bench, NOTED("ABC"), NULL);
+    bench_stop(&bench);
+    cr_assert_eq(counter_get(&counters.lossy), 0);
+    options.losses = LOSSES_TELL;
+    bench_start(&bench, options);
+    run(&bench, NOTED("ABC"), NULL);
+    bench_stop(&bench);
+    cr_assert_eq(counter_get(&counters.lossy), 1);
+    LEAKS_NONE();
+}
+
 /* ---- filter and mapping ---- */
 
 Test(outbound, maps_to_any_shape) {
@@ -342,6 +426,7 @@ static bool refused(struct outbound_options options, const char *part) {
 
 Test(outbound, says_what_is_wrong_with_its_options) {
     cr_assert(refused((struct outbound_options){.format = "idoc"}, "format: json, event, edifact"));
+    cr_assert(refused((struct outbound_options){.losses = LOSSES_REFUSE}, "losses: refuse is for edifact"));
     cr_assert(refused((struct outbound_options){.format = "csv"}, "needs a template"));
     cr_assert(refused((struct outbound_options){.format = "csv", .csv = "nothing"}, "csv: line "));
     cr_assert(

@@ -94,6 +94,9 @@ Test(spec, a_directory_with_both_ways_becomes_the_options_of_its_parts) {
                                       "  topics: [erp.order.>, erp.invoice.*]\n"
                                       "  mapping_file: map.jq\n"
                                       "  sender: \"14:4000001000005\"\n"
+                                      "  format: x12\n"
+                                      "  losses: refuse\n"
+                                      "  key: subject\n"
                                       "  window: 16\n");
     cr_expect_str_eq(spec->name, "shop");
     struct directory_options directory;
@@ -112,7 +115,9 @@ Test(spec, a_directory_with_both_ways_becomes_the_options_of_its_parts) {
     struct outbound_options out;
     spoke_outbound_options(spec, &out);
     cr_expect_str_eq(out.mapping, ".order | {number: .id}\n");
-    cr_expect(out.format == NULL && out.filter == NULL && out.receiver == NULL);
+    cr_expect_str_eq(out.format, "x12");
+    cr_expect(out.losses == LOSSES_REFUSE && out.filter == NULL && out.receiver == NULL);
+    cr_expect_str_eq(spec->out.key, "subject");
     cr_expect_str_eq(out.sender, "14:4000001000005");
     cr_expect(spec->out.topics.count == 2 && spec->out.window == 16);
     cr_expect_str_eq(spec->out.topics.list[1], "erp.invoice.*");
@@ -221,6 +226,8 @@ Test(spec, topics_are_patterns_and_do_not_come_back_to_the_spoke) {
             "3:21 outbound.topics: \">\" matches spoke.shop.>, too", "3:21 outbound.topics: \"spoke.*.a\"",
             "3:21 outbound.topics: \"*.shop.b\"");
     spoke_spec_free(accepts(more("outbound: { topics: [spoke.crm.>, erp.>] }\n")));
+    REFUSES(more("outbound: { topics: a, key: order-id }\n"),
+            "3:29 outbound.key: \"order-id\" is no attribute's name: small letters and digits, at most 64");
     REFUSES(more("outbound: { topics: [] }\n"), "3:21 outbound.topics: the list is empty");
     REFUSES(more("outbound: { topics: [[a]] }\n"), "3:22 outbound.topics: this must be a text");
 }
