@@ -128,7 +128,7 @@ static ssize_t head_read(int fd, uint8_t *bytes) {
 
 static bool is_json(const struct documents *documents, const uint8_t *bytes, ssize_t n) {
     enum document_format format = n > 0 ? sniff(bytes, (size_t)n) : FORMAT_UNKNOWN;
-    return documents->json != NULL && formats_tables(documents->formats) == NULL &&
+    return formats_tables(documents->formats) == NULL &&
            (format == FORMAT_JSON || format == FORMAT_CLOUDEVENT_JSON);
 }
 
@@ -146,6 +146,8 @@ static int documents_pump(const struct documents *documents, int fd, struct inta
         error = errno;
     if (error == 0)
         error = json ? -json_in_end(documents->json) : -intake_end(intake, format);
+    if (json && format != NULL)
+        *format = "json";
     free(bytes);
     return error;
 }

@@ -16,7 +16,7 @@ struct documents {
     const char *command;
     struct formats *formats; /* owns */
     struct profile profile;
-    struct json_in *json; /* borrowed: who reads JSON; NULL: nobody, it is a format like any other */
+    struct json_in *json; /* borrowed: who reads JSON */
     const char *file;     /* that is read now: for lines about it */
     int status;           /* enum cli_exit of what has been read so far */
 };

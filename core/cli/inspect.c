@@ -1,6 +1,8 @@
 #include "core/cli/inspect.h"
 
 #include "codecs/erp/engine.h"
+#include "codecs/erp/model.h"
+#include "codecs/event/attributes.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/cli/documents.h"
@@ -13,12 +15,13 @@ static const char inspect_usage[] =
     "\n"
     "Shows what is in business documents (EDIFACT, X12, IDoc flat and XML, UBL; CSV and fixed width with a "
     "description\n"
-    "of yours): interchanges, groups and messages as an outline, and every finding where it belongs; - is "
-    "standard\n"
-    "input. No server is needed.\n"
+    "of yours; JSON: CloudEvents and canonical messages): interchanges, groups, messages and events as an "
+    "outline, and\n"
+    "every finding where it belongs; - is standard input. No server is needed.\n"
     "\n"
-    "  --segments            also each segment, with its elements numbered as maps name "
-    "them\n" DOCUMENTS_USAGE "  -h, --help            this text\n"
+    "  --segments            also each segment, with its elements numbered as maps name them\n"
+    "  --message NAME        of canonical JSON: Order, Invoice, ..., where neither a CloudEvent nor its "
+    "origin says it\n" DOCUMENTS_USAGE "  -h, --help            this text\n"
     "\n"
     "Examples:\n"
     "  roundhouse inspect orders.edi\n"
@@ -28,9 +31,10 @@ static const char inspect_usage[] =
     "or a\n"
     "layout of your own is wrong.\n";
 
-enum { INSPECT_SEGMENTS = DOCUMENTS_NEXT };
+enum { INSPECT_SEGMENTS = DOCUMENTS_NEXT, INSPECT_MESSAGE };
 static const struct option inspect_long_options[] = {
     {"segments", no_argument, NULL, INSPECT_SEGMENTS},
+    {"message", required_argument, NULL, INSPECT_MESSAGE},
     DOCUMENTS_OPTIONS,
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -39,7 +43,9 @@ static const struct option inspect_long_options[] = {
 struct inspect_run {
     struct documents documents;
     bool segments, help;
+    const char *message; /* what canonical JSON is; NULL: what it says itself */
     struct erp_engine *engine;
+    struct json_in *json;
     struct document_sink mapping; /* of the engine, which is told all that is shown */
     int depth;
 };
@@ -150,6 +156,49 @@ static void on_message(void *context, const struct erp_result *result) {
            result->header != NULL ? result->header->id : "", result->errors > 0 ? "refused" : "accepted");
 }
 
+/* ---- JSON ---- */
+
+static void attribute_show(const struct json_in_value *value, const char *before, const char *name) {
+    struct attribute found;
+    if (attribute_find(value->event, value->event_length, name, &found) && found.data != NULL)
+        value_show(before, (struct value){.bytes = found.data, .length = (uint32_t)found.length}, "");
+}
+
+static void on_json_value(void *context, const struct json_in_value *value) {
+    struct inspect_run *run = context;
+    run->depth = 0;
+    indent(run);
+    if (value->event != NULL) {
+        attribute_show(value, "event ", "id");
+        attribute_show(value, " ", "type");
+        attribute_show(value, " from ", "source");
+        attribute_show(value, ", subject ", "subject");
+        attribute_show(value, ", ", "datacontenttype");
+    } else {
+        fputs("message", stdout);
+    }
+    printf(", byte %" PRIu64 "\n", value->offset);
+    run->depth = 1;
+}
+
+/* What is told of JSON is about one value, and the last of it. */
+static void on_json_message(void *context, const struct erp_result *result) {
+    struct inspect_run *run = context;
+    indent(run);
+    printf("%s %s", result->message->descriptor->short_name, result->header->id);
+    value_show(", of ", result->head->format, "");
+    value_show(" ", result->head->name, "");
+    value_show(", reference ", result->head->message_ref, "");
+    (void)putchar('\n');
+    run->depth = 0;
+}
+
+static void on_json_finding(void *context, const struct finding *finding) {
+    struct inspect_run *run = context;
+    on_finding(context, finding);
+    run->depth = 0;
+}
+
 /* ---- the work ---- */
 
 static int inspect_read(struct inspect_run *run, int argc, char **argv) {
@@ -159,11 +208,15 @@ static int inspect_read(struct inspect_run *run, int argc, char **argv) {
     while (status == CLI_OK && (option = getopt_long(argc, argv, ":h", inspect_long_options, NULL)) != -1) {
         if (option == '?' || option == ':')
             return args_option_mistake("inspect", option, argv);
-        if (option == INSPECT_SEGMENTS || option == 'h')
+        if (option == INSPECT_MESSAGE)
+            run->message = optarg;
+        else if (option == INSPECT_SEGMENTS || option == 'h')
             *(option == 'h' ? &run->help : &run->segments) = true;
         else
             status = documents_option(&run->documents, option, optarg);
     }
+    if (status == CLI_OK && run->message != NULL && model_event(run->message, strlen(run->message)) == NULL)
+        return args_mistake("inspect", "--message is Order, OrderResponse, ..., not '%s'", run->message);
     if (status == CLI_OK && !run->help && optind == argc)
         return args_mistake("inspect",
                             "a FILE is missing; - is standard input; see roundhouse inspect --help");
@@ -179,11 +232,19 @@ static int inspect_files(struct inspect_run *run, char **files, int count) {
     const struct document_sink sink = {
         .context = run, .begin = on_begin, .segment = on_segment, .end = on_end, .finding = on_reading};
     run->engine = erp_engine_new(&options);
-    if (run->engine == NULL) {
+    run->json = json_in_new(&(struct json_in_options){.maps = options.library,
+                                                      .kind = run->message,
+                                                      .context = run,
+                                                      .value = on_json_value,
+                                                      .message = on_json_message,
+                                                      .finding = on_json_finding});
+    run->documents.json = run->json;
+    if (run->engine == NULL || run->json == NULL) {
         fprintf(stderr, "roundhouse inspect: out of memory\n");
-        return CLI_INTERNAL;
+        run->documents.status = CLI_INTERNAL;
+        count = 0;
     }
-    run->mapping = erp_engine_sink(run->engine);
+    run->mapping = run->engine != NULL ? erp_engine_sink(run->engine) : run->mapping;
     for (int i = 0; i < count; i++) {
         const char *format = "";
         printf("%s\n", strcmp(files[i], "-") == 0 ? "standard input" : files[i]);
@@ -192,6 +253,7 @@ static int inspect_files(struct inspect_run *run, char **files, int count) {
             printf("  read as %s\n", format);
     }
     erp_engine_free(run->engine);
+    json_in_free(run->json);
     return run->documents.status;
 }
 

@@ -147,6 +147,12 @@ static void canonical(struct json_in *in, const char *text, size_t length, const
 
 /* ---- values ---- */
 
+static void value_tell(const struct json_in *in, const uint8_t *event, size_t event_length, uint64_t offset) {
+    const struct json_in_value value = {.event = event, .event_length = event_length, .offset = offset};
+    if (in->options.value != NULL)
+        in->options.value(in->options.context, &value);
+}
+
 /* Data in protobuf, or in JSON. */
 static void event_read(struct json_in *in, const char *text, size_t length, uint64_t offset) {
     struct fault fault;
@@ -158,6 +164,7 @@ static void event_read(struct json_in *in, const char *text, size_t length, uint
         refuse(in, FINDING_JSON_EVENT, offset, fault.text);
         return;
     }
+    value_tell(in, event, event_length, offset);
     ProtobufCMessage *message = remake_message(event, event_length);
     free(event);
     member_text(text, length, "dataschema", schema);
@@ -185,8 +192,10 @@ static void on_value(void *context, const char *text, size_t length, uint64_t of
         event_read(in, text, length, offset);
     else if (member_find(text, length, "event", &event)) /* a line of `convert --to events` */
         event_read(in, event.value, event.value_length, offset);
-    else
+    else {
+        value_tell(in, NULL, 0, offset);
         canonical(in, text, length, "", offset);
+    }
 }
 
 static void on_wrong(void *context, const char *sentence, uint64_t offset) {

@@ -168,6 +168,36 @@ def test_an_outline_shows_what_is_there_and_what_is_wrong(run):
     assert done.returncode == 0 and "      BGM  1=220  2=BKOD99  3=9" in done.stdout.splitlines()
 
 
+def test_an_outline_of_json_shows_events_and_messages(run):
+    """Bare messages, events with JSON or protobuf in them, and what is neither, each with its place."""
+    order, = lines(run("convert", ORDER))
+    events = run("convert", "-q", "--to", "events", ORDER).stdout
+    event = json.loads(events)["event"]
+    done = run("inspect", "-", input=events)
+    assert done.returncode == 0, done.stderr
+    shown = f"  event {event['id']} erp.order.created.v1 from {event['source']}, subject BKOD99, application/protobuf"
+    assert done.stdout.splitlines() == ["standard input", shown + ", byte 0", "    Order BKOD99, of EDIFACT ORDERS, reference SSDD1", "  read as json"]
+    plain = json.dumps(without_origin(order))
+    data = json.dumps({"specversion": "1.0", "id": "7", "source": "/s", "type": "t", "datacontenttype": "application/json",
+                       "dataschema": "type.googleapis.com/roundhouse.erp.v1.Order", "data": json.loads(plain)})
+    other = '{"specversion":"1.0","id":"8","source":"/s","type":"t","data":{"no":"message"}}'
+    text = f"{json.dumps(order)}\n{data}\n{plain}\n{other}\n{{"
+    done = run("inspect", "-", input=text)
+    assert done.returncode == 65, done.stderr
+    outline = done.stdout.splitlines()[1:]
+    assert outline[0] == "  message, byte 0" and outline[1] == "    Order BKOD99, of EDIFACT ORDERS, reference SSDD1"
+    assert outline[2] == f"  event 7 t from /s, application/json, byte {text.index(data)}"
+    assert outline[3] == "    Order BKOD99, of JSON"
+    assert outline[4] == f"  message, byte {text.index(plain, text.index(data) + len(data))}"
+    assert outline[5].startswith("    ") and "error json.message" in outline[5]
+    assert outline[6] == f"  event 8 t from /s, application/json, byte {text.index(other)}" and "error json.message" in outline[7]
+    assert not outline[8].startswith("    ") and "error json.text" in outline[8]
+    assert outline[9:] == ["  read as json"]
+    done = run("inspect", "--message", "Order", "-", input=plain)
+    assert done.returncode == 0 and done.stdout.splitlines()[2] == "    Order BKOD99, of JSON", done.stdout
+    assert "--message is Order, OrderResponse, ..., not 'Orders'" in run("inspect", "--message", "Orders", "-").stderr
+
+
 def test_a_map_of_ones_own_goes_before_those_that_are_built_in(run, tmp_path):
     (tmp_path / "own.map").write_text("map EDIFACT ORDERS\nevent Order\n\nBGM  2  header.id\nBGM  1  header.notes  role=\"own\"\n")
     done = run("convert", "--map", "own.map", ORDER)
