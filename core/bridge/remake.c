@@ -1,6 +1,8 @@
 #include "core/bridge/remake.h"
 
+#include "codecs/erp/arena.h"
 #include "codecs/erp/event.h"
+#include "codecs/erp/json.h"
 #include "codecs/erp/model.h"
 #include "codecs/event/attributes.h"
 #include "codecs/event/compose.h"
@@ -156,15 +158,35 @@ static const ProtobufCMessageDescriptor *message_named(const uint8_t *url, size_
     return right ? message : NULL;
 }
 
+/* Of JSON: what it would be in protobuf. */
+static ProtobufCMessage *message_of_json(const ProtobufCMessageDescriptor *descriptor, const uint8_t *data,
+                                         size_t length) {
+    char error[ERP_JSON_ERROR_BYTES];
+    struct arena arena = {0};
+    ProtobufCMessage *made = NULL;
+    const ProtobufCMessage *message = erp_json_read(descriptor, (const char *)data, length, &arena, error);
+    size_t size = message != NULL ? protobuf_c_message_get_packed_size(message) : 0;
+    uint8_t *bytes = message != NULL ? malloc(size + 1) : NULL;
+    if (bytes != NULL) {
+        (void)protobuf_c_message_pack(message, bytes);
+        made = protobuf_c_message_unpack(descriptor, NULL, size, bytes);
+    }
+    free(bytes);
+    arena_free(&arena);
+    return made;
+}
+
 ProtobufCMessage *remake_message(const uint8_t *event, size_t length) {
     struct attribute schema;
     const uint8_t *data;
     size_t n;
     uint32_t kind;
     if (!attribute_find(event, length, "dataschema", &schema) || schema.data == NULL ||
-        !event_data(event, length, &data, &n, &kind) || kind == EVENT_TEXT)
+        !event_data(event, length, &data, &n, &kind))
         return NULL;
     const ProtobufCMessageDescriptor *descriptor = message_named(schema.data, schema.length);
+    if (descriptor != NULL && kind == EVENT_TEXT)
+        return message_of_json(descriptor, data, n);
     return descriptor != NULL ? protobuf_c_message_unpack(descriptor, NULL, n, data) : NULL;
 }
 

@@ -36,7 +36,8 @@ bool remake(const struct remake *what, uint8_t **event, size_t *length, struct f
 bool remake_input(const uint8_t *event, size_t length, const char *topic, size_t topic_length,
                   const struct bytes *json, struct bytes *out, struct fault *fault);
 
-/* The canonical message that the event's data is, freed with protobuf_c_message_free_unpacked; NULL: it is
+/* The canonical message that the event's data is, as its dataschema says: protobuf (an Any, or bytes as they
+ * come by CloudEvents JSON) or JSON. It is freed with protobuf_c_message_free_unpacked; NULL: it is
  * none, or none that can be read. */
 ProtobufCMessage *remake_message(const uint8_t *event, size_t length);
 /* An event whose data is this message; its type is that of the message, unless `what` has one. Of `what`

@@ -218,6 +218,61 @@ Test(outbound, refuses_what_a_format_has_not) {
     LEAKS_NONE();
 }
 
+/* An order as it comes by CloudEvents JSON: `data` is a member with the message. */
+static uint8_t *event_by_json(const char *data, const char *contenttype, size_t *length) {
+    char text[4096];
+    struct fault fault;
+    uint8_t *event;
+    int n = snprintf(
+        text, sizeof text,
+        "{\"specversion\":\"1.0\",\"id\":\"e-2\",\"source\":\"/erp\",\"type\":\"t\",\"datacontenttype\":"
+        "\"%s\",\"dataschema\":\"type.googleapis.com/roundhouse.erp.v1.Order\",%s}",
+        contenttype, data);
+    cr_assert(event_from_json(text, (size_t)n, &event, length, &fault), "%s", fault.text);
+    return event;
+}
+
+Test(outbound, takes_canonical_messages_however_they_came) {
+    struct bench bench;
+    size_t length, data_length;
+    uint32_t kind;
+    const uint8_t *data;
+    char *json, member[4096];
+    struct fault fault;
+    uint8_t *event = event_of(ORDER, NULL, "t", &length), *events[2];
+    cr_assert(event_data(event, length, &data, &data_length, &kind));
+    cr_assert_eq(kind, EVENT_PROTO);
+    cr_assert(event_to_json(event, length, &json, &length, &fault));
+    const char *base64 = memmem(json, length, "\"data_base64\":", 14);
+    cr_assert(base64 != NULL);
+    (void)snprintf(member, sizeof member, "%.*s", (int)(strcspn(base64 + 15, "\"") + 16), base64);
+    size_t lengths[2];
+    events[0] = event_by_json(member, "application/protobuf", &lengths[0]);
+    cr_assert(event_data(events[0], lengths[0], &data, &data_length, &kind));
+    cr_assert_eq(kind, EVENT_BINARY);
+    events[1] = event_by_json("\"data\":" ORDER, "application/json", &lengths[1]);
+    cr_assert(event_data(events[1], lengths[1], &data, &data_length, &kind));
+    cr_assert_eq(kind, EVENT_TEXT);
+    bench_start(&bench, (struct outbound_options){.filter = ".header.id == \"PO1\"", .format = "edifact"});
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(outbound_run(bench.outbound, events[i], lengths[i], told, &bench), 0);
+        router_await(bench.base, &bench.told, i + 1);
+        cr_assert_str_eq(bench.failed, "");
+        cr_assert(has(bench.data[i], "BGM+220+PO1+9'") && has(bench.lines[i], "\"id\":\"e-2\""));
+        free(events[i]);
+    }
+    events[0] = event_by_json("\"data\":{\"header\":{\"no\":1}}", "application/json", &lengths[0]);
+    bench_stop(&bench);
+    bench_start(&bench, (struct outbound_options){.format = "edifact"});
+    cr_assert_eq(outbound_run(bench.outbound, events[0], lengths[0], told, &bench), 0);
+    cr_assert_str_eq(bench.failed, "edifact: the event's data is no canonical message");
+    bench_stop(&bench);
+    free(events[0]);
+    free(event);
+    free(json);
+    LEAKS_NONE();
+}
+
 /* ---- what a format has no place for ---- */
 
 #define NOTED(role)                                                                                          \
