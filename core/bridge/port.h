@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +35,8 @@ struct port_options {
     /* What is published counts when it is on disk, if the router keeps its topic there; else, and of other
      * topics, when it is routed. Of a topic that is new to the port, one event goes out first. */
     bool disk;
-    size_t send_bytes; /* of what is not settled, and so the most that one event may have; 0: 4 MiB */
+    size_t send_bytes; /* of what is not settled, and so the most that one event may have; 0: 4 MiB. A bridge
+                          of the router's own takes port_send_bytes */
     void *user;
     void (*on_event)(void *user, const struct port_event *event);
     /* The router has refused the queue or this client, or another member took the queue over: nothing more
@@ -45,6 +47,13 @@ struct port_options {
     void (*on_publish)(void *user, const char *topic, size_t topic_length, const uint8_t *event,
                        size_t event_length); /* only without a server */
 };
+
+/* For a router whose limits.frame is this (0: the default), so that what it takes can be published while
+ * another one is on its way. */
+static inline size_t port_send_bytes(uint64_t frame_bytes) {
+    const uint64_t least = (uint64_t)4 * MIB;
+    return 2 * frame_bytes > least ? 2 * frame_bytes : least;
+}
 
 /* What became of what was published: refused with a roundhouse.v1.ErrorCode and a sentence, or settled
  * (code 0), also when it was a duplicate. 5 (unavailable) and 12 (unknown outcome): to be given again. */

@@ -179,7 +179,7 @@ static int run_until_signalled(struct routes *routes, const char *server, bool d
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
     (void)pthread_sigmask(SIG_BLOCK, &ends, NULL); /* before there is a thread */
-    int result = routes_start(routes, server, disk);
+    int result = routes_start(routes, server, disk, 0);
     if (result != 0) {
         fprintf(stderr, "roundhouse routes run: %s\n", strerror(-result));
         return CLI_INTERNAL;

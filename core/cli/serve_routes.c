@@ -24,7 +24,8 @@ void serve_routes_apply(struct serve_routes *serve) {
         return;
     }
     serve_routes_stop(serve);
-    int result = routes_start(routes, serve->server, config_journalled(serve->config));
+    int result = routes_start(routes, serve->server, config_journalled(serve->config),
+                              serve->config->limits.frame_bytes);
     if (result != 0) {
         logfmt(LOGFMT_ERROR, "rules can not be started", "error=\"%s\"", strerror(-result));
         routes_free(routes);

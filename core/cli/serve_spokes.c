@@ -66,6 +66,7 @@ int serve_spokes_start(struct serve_spokes *serve, const struct config *config, 
     struct spokes_options options = {.dir = config->spokes_dir,
                                      .world = {.server = serve->server,
                                                .journal = config_journalled(config),
+                                               .frame_bytes = config->limits.frame_bytes,
                                                .state_dir = serve->state_dir},
                                      .ingest = ingest};
     serve->admin =

@@ -476,6 +476,7 @@ static bool port_make(struct flow *flow, const struct flow_options *options, cha
                                 .server = options->server,
                                 .name = name,
                                 .disk = options->journal,
+                                .send_bytes = port_send_bytes(options->frame_bytes),
                                 .user = flow,
                                 .on_event = on_event,
                                 .on_refused = on_refused};

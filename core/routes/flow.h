@@ -35,8 +35,9 @@ struct flow_counters {
 
 struct flow_options {
     struct event_base *base;
-    const char *server; /* "HOST:PORT" of the router's native listener */
-    bool journal;       /* the router has one: the queue is durable, what is published counts on disk */
+    const char *server;   /* "HOST:PORT" of the router's native listener */
+    bool journal;         /* the router has one: the queue is durable, what is published counts on disk */
+    uint64_t frame_bytes; /* what it takes: limits.frame; 0: the default */
     struct flow_counters *counters; /* borrowed; they go on from what they are */
 };
 

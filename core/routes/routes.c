@@ -24,6 +24,7 @@ struct routes {
     struct flow_counters *counters; /* owns; one for each set */
     char *server;
     bool journal;
+    uint64_t frame_bytes;
     bool running;
     pthread_t thread;
     int stop; /* an eventfd */
@@ -131,8 +132,10 @@ const struct flow_counters *routes_counters(const struct routes *routes, size_t 
 /* ---- the thread ---- */
 
 static void flows_begin(struct routes *routes) {
-    struct flow_options options = {
-        .base = routes->base, .server = routes->server, .journal = routes->journal};
+    struct flow_options options = {.base = routes->base,
+                                   .server = routes->server,
+                                   .journal = routes->journal,
+                                   .frame_bytes = routes->frame_bytes};
     struct timeval pause = {.tv_sec = ROUTES_PAUSE_S};
     char why[300], quoted[300];
     bool all = true;
@@ -181,8 +184,9 @@ static void *thread_run(void *user) {
     return NULL;
 }
 
-int routes_start(struct routes *routes, const char *server, bool journal) {
+int routes_start(struct routes *routes, const char *server, bool journal, uint64_t frame_bytes) {
     routes->journal = journal;
+    routes->frame_bytes = frame_bytes;
     routes->server = strdup(server);
     routes->base = event_base_new();
     routes->flows = calloc(routes->count + 1, sizeof *routes->flows);

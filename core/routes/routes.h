@@ -22,9 +22,9 @@ typedef void routes_on_mistake(void *user, const char *path, const struct config
 struct routes *routes_read(const char *path, routes_on_mistake *told, void *user) MUST_USE;
 void routes_free(struct routes *routes); /* stopped, or never started; NULL is allowed */
 
-/* `server`: "HOST:PORT" of the native listener; `journal`: the router has one. What of the rules can not
- * begin is told in the log, and tried again. */
-int routes_start(struct routes *routes, const char *server, bool journal) MUST_USE;
+/* `server`: "HOST:PORT" of the native listener; `journal`: the router has one; `frame_bytes`: what it takes,
+ * 0: the default. What of the rules can not begin is told in the log, and tried again. */
+int routes_start(struct routes *routes, const char *server, bool journal, uint64_t frame_bytes) MUST_USE;
 /* What is on its way comes again when they are started the next time. */
 void routes_stop(struct routes *routes);
 

@@ -163,6 +163,7 @@ static bool port_open(struct spoke *spoke, char *why, size_t why_bytes) {
                                    .server = spoke->world.server,
                                    .name = name,
                                    .disk = spoke->world.journal,
+                                   .send_bytes = port_send_bytes(spoke->world.frame_bytes),
                                    .user = spoke,
                                    .on_event = on_event,
                                    .on_refused = on_refused,
@@ -219,8 +220,9 @@ static const struct transport *transport_choose(struct spoke *spoke) {
         spoke_webhook_options(spoke->spec, &spoke->options.webhook);
         return &webhook_transport;
     default:
-        spoke->options.tcp =
-            (struct tcp_options){.server = spoke->world.server, .journal = spoke->world.journal};
+        spoke->options.tcp = (struct tcp_options){.server = spoke->world.server,
+                                                  .journal = spoke->world.journal,
+                                                  .frame_bytes = spoke->world.frame_bytes};
         return &tcp_transport;
     }
 }

@@ -27,6 +27,7 @@ struct spoke;
 struct spoke_world {
     const char *server;    /* "HOST:PORT" of the router's native listener */
     bool journal;          /* the router has one */
+    uint64_t frame_bytes;  /* what it takes: limits.frame; 0: the default */
     const char *state_dir; /* a directory of each spoke lies in it; NULL: they keep nothing */
 };
 

@@ -61,8 +61,11 @@ static struct door *door_new(struct ingest *ingest, const struct command *comman
     door->ingest = ingest;
     door->name = strdup(inbound.name);
     door->turn = evtimer_new(ingest->base, on_turn, door);
-    struct port_options port = {
-        .base = ingest->base, .server = ingest->server, .name = inbound.name, .disk = command->disk};
+    struct port_options port = {.base = ingest->base,
+                                .server = ingest->server,
+                                .name = inbound.name,
+                                .disk = command->disk,
+                                .send_bytes = port_send_bytes(ingest->options.event_bytes)};
     if (door->name != NULL && door->turn != NULL &&
         auth_open(&door->auth, door->name, command->auth, command->why, command->why_bytes)) {
         door->port = port_new(&port, command->why, command->why_bytes);

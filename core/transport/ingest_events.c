@@ -51,7 +51,8 @@ bool outlet_open(struct outlet *outlet, struct ingest *ingest, bool disk, char *
     struct port_options options = {.base = ingest->base,
                                    .server = ingest->server,
                                    .name = disk ? "ingest (disk)" : "ingest",
-                                   .disk = disk};
+                                   .disk = disk,
+                                   .send_bytes = port_send_bytes(ingest->options.event_bytes)};
     list_init(&outlet->blocked);
     outlet->ingest = ingest;
     outlet->port = port_new(&options, why, why_bytes);

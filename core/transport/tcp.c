@@ -263,6 +263,7 @@ static void *tcp_start(const struct transport_host *host, const void *given, cha
                                 .server = options->server,
                                 .name = name,
                                 .disk = options->journal,
+                                .send_bytes = port_send_bytes(options->frame_bytes),
                                 .user = tcp,
                                 .on_event = in_event,
                                 .on_refused = in_refused};

@@ -13,9 +13,10 @@
 
 /* Borrowed for the transport's life. */
 struct tcp_options {
-    const char *server; /* "HOST:PORT" of the router's native listener */
-    bool journal;       /* the router has one: what is published counts when it is on disk */
-    uint32_t window;    /* documents from the system that may wait; 0: 256 */
+    const char *server;   /* "HOST:PORT" of the router's native listener */
+    bool journal;         /* the router has one: what is published counts when it is on disk */
+    uint64_t frame_bytes; /* what it takes; 0: the default */
+    uint32_t window;      /* documents from the system that may wait; 0: 256 */
 };
 
 extern const struct transport tcp_transport;

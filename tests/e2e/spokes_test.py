@@ -91,8 +91,8 @@ class Spokes:
         (self.folder / ".new").write_text(text)
         os.rename(self.folder / ".new", self.folder / f"{name}.yaml")
 
-    def start(self, *arguments):
-        self.made = self.router(arguments=["--spokes", str(self.folder), "--ingest", "127.0.0.1:0", *map(str, arguments)])
+    def start(self, *arguments, **options):
+        self.made = self.router(**options, arguments=["--spokes", str(self.folder), "--ingest", "127.0.0.1:0", *map(str, arguments)])
         return self.made
 
     def command(self, what, *arguments):
@@ -204,6 +204,35 @@ def test_a_client_of_the_native_protocol_gets_and_gives_documents(spokes):
         app.publish("inbox.app.a", wire.cloud_event(b"this is no document"))
         client.subscribe("$dlq.spoke.app.in", id=2)
         spokes.until(lambda: spokes.list()["app"]["documents"] == 2, "the second one was not read")
+
+
+def test_what_the_router_takes_fits_through_what_belongs_to_it(spokes, tmp_path):
+    """HTTP in, rules and spokes have room for an event as large as limits.frame allows."""
+    rules = tmp_path / "routes.d"
+    rules.mkdir()
+    (rules / "all.yaml").write_text("on: [big.a]\nrules: [{ name: r, then: { topics: ruled.a } }]\n")
+    spokes.write("app", "transport: tcp\noutbound: { topics: ruled.> }\n")
+    spokes.write("door", "transport: http\ninbound: { format: json, type: t, topic: big.b }\n")
+    made = spokes.start("--routes", rules, config_text="limits: { frame: 16MiB }\nlogs: { data: 128MiB }\n")
+    spokes.running("app")
+    large = b'"' + b"x" * (6 << 20) + b'"'
+
+    def post(path, headers):
+        connection = http.client.HTTPConnection(made.ingest, timeout=wire.WAIT_SECONDS)
+        connection.request("POST", path, large, headers)
+        answer = connection.getresponse()
+        said = answer.read()
+        connection.close()
+        assert answer.status == 202, said
+
+    with made.client() as app, made.client() as client:
+        app.subscribe("spoke.app.>")
+        client.subscribe("big.b")
+        post("/v1/events/big.a", {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/s", "ce-type": "t", "Content-Type": "application/json"})
+        got = app.events(1)[0]
+        assert got.topic == "spoke.app.ruled.a" and len(got.event) > len(large)
+        post("/v1/ingest/door", {})
+        assert len(client.events(1)[0].event) > len(large)
 
 
 def test_documents_by_http_come_in_by_the_name_of_a_spoke_and_no_longer_when_it_is_gone(spokes):
