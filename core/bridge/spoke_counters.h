@@ -17,7 +17,11 @@
     X(refused, counter, "events that became dead letters")                                                   \
     X(lossy, counter, "documents that do not say all of their event: their format has no place for it")      \
     X(in_hand, gauge, "events that are on their way to its system")                                          \
-    X(restarts, counter, "times it could not go on, and began anew after a pause")
+    X(restarts, counter, "times it could not go on, and began anew after a pause")                           \
+    X(awaited, gauge, "documents that were sent and are not acknowledged, overdue ones among them")          \
+    X(acknowledged, counter, "documents whose awaited acknowledgement has come, in time or not")             \
+    X(turned_down, counter, "... of these: rejected by the receiver")                                        \
+    X(overdue, counter, "documents whose acknowledgement was overdue")
 
 struct spoke_counters {
 #define SPOKE_COUNTER(name, kind, help) struct counter name;

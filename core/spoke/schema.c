@@ -214,6 +214,10 @@ static const struct config_row rows[] = {
     {"outbound.losses", CONFIG_WORD, 0, AT(out.losses), NO, 0, 0,
      "tell", "live",
      "a document that does not say all of its event is told in the log, refused, or passed over", losses},
+    {"outbound.await_acknowledgement", CONFIG_TIME, CONFIG_ZERO, AT(out.await_ns), NO, NS_PER_S, 8784 * HOUR,
+     "0", "live",
+     "after this time without CONTRL, 997 or 999 a document of EDIFACT or X12 is told as overdue; 0 = none "
+     "is awaited", NULL},
     {"outbound.attempts", CONFIG_COUNT, CONFIG_ZERO, AT(out.attempts), NO, 1, QUEUE_ATTEMPTS_MAX,
      "0", "live",
      "deliveries before an event is a dead letter; 0 = 5, and 1000 into a directory: a full disk is no fault of "

@@ -69,7 +69,7 @@ struct spoke_outbound {
     struct config_texts topics;
     char *filter, *filter_file, *mapping, *mapping_file, *template, *sender, *receiver, *key;
     uint32_t format, losses, attempts, window;
-    uint64_t lease_ns;
+    uint64_t lease_ns, await_ns;
 };
 
 enum spoke_direction { SPOKE_IN, SPOKE_OUT };
@@ -123,6 +123,9 @@ void spoke_outbound_options(const struct spoke_spec *spec, struct outbound_optio
 void spoke_directory_options(const struct spoke_spec *spec, struct directory_options *options);
 void spoke_webhook_options(const struct spoke_spec *spec, struct webhook_options *options);
 
+/* Whether it awaits acknowledgements, and whether its documents are X12, else EDIFACT. */
+bool spoke_awaits(const struct spoke_spec *spec);
+bool spoke_writes_x12(const struct spoke_spec *spec);
 /* Whether it has a queue: for what the file asks for, or for acknowledgements of what comes in. */
 bool spoke_goes_out(const struct spoke_spec *spec);
 const char *spoke_transport_name(uint32_t transport);

@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* As schema.c has the words. */
-enum { FORMAT_IN_CSV = 5, FORMAT_IN_FIXED = 6, FORMAT_IN_JSON = 7, FORMAT_OUT_CSV = 5 };
+enum { FORMAT_IN_CSV = 5, FORMAT_IN_FIXED = 6, FORMAT_IN_JSON = 7 };
+enum { FORMAT_OUT_EDIFACT = 2, FORMAT_OUT_X12 = 3, FORMAT_OUT_CSV = 5 };
 
 /* ---- the transport ---- */
 
@@ -246,6 +247,17 @@ static void outbound_settle(struct spec_reading *reading) {
         program_of(reading, "outbound.filter", out->filter, "outbound.filter_file", out->filter_file);
     spec->out_mapping =
         program_of(reading, "outbound.mapping", out->mapping, "outbound.mapping_file", out->mapping_file);
+    if (out->await_ns != 0 && out->format != FORMAT_OUT_EDIFACT && out->format != FORMAT_OUT_X12)
+        spec_refuse(reading, "outbound.await_acknowledgement",
+                    "documents of EDIFACT and X12 are acknowledged; add format: edifact, or x12");
+}
+
+bool spoke_awaits(const struct spoke_spec *spec) {
+    return spec->has_out && spec->out.await_ns != 0;
+}
+
+bool spoke_writes_x12(const struct spoke_spec *spec) {
+    return spec->out.format == FORMAT_OUT_X12;
 }
 
 /* A table that changes makes another spoke of it. */

@@ -5,6 +5,7 @@
 #include "core/bridge/port.h"
 #include "core/bridge/transport.h"
 #include "core/spoke/jobs.h"
+#include "core/spoke/watch.h"
 #include "core/transport/tcp.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ struct spoke {
     const struct transport *transport;
     void *carrier; /* of the transport */
     struct jobs *jobs;
+    struct watch *watch; /* NULL: no acknowledgements are awaited */
     struct transport_host host;
     union {
         struct directory_options directory;
@@ -117,8 +119,17 @@ static void on_joined(void *user) {
 
 /* ---- the way out: event -> documents -> system -> answer ---- */
 
+/* Nobody acknowledges acknowledgements. */
+static bool acknowledges(const struct spoke *spoke, const struct outgoing *out) {
+    char own[sizeof INBOUND_ACKNOWLEDGEMENT_TOPIC + SPOKE_NAME_BYTES_MAX];
+    int length = snprintf(own, sizeof own, INBOUND_ACKNOWLEDGEMENT_TOPIC, spoke->spec->name);
+    return out->topic_length == (size_t)length && memcmp(out->topic, own, (size_t)length) == 0;
+}
+
 static void deliver(void *user, const struct outgoing *out) {
     struct spoke *spoke = user;
+    if (spoke->watch != NULL && !acknowledges(spoke, out))
+        watch_hand(spoke->watch, out);
     spoke->transport->deliver(spoke->carrier, out);
 }
 
@@ -195,16 +206,26 @@ static bool outbound_open(struct spoke *spoke, char *why, size_t why_bytes) {
     return spoke->outbound != NULL;
 }
 
+/* That it is awaited is written down before its event is answered. */
 static void host_done(void *user, uint64_t delivery) {
-    jobs_done(((struct spoke *)user)->jobs, delivery);
+    struct spoke *spoke = user;
+    if (spoke->watch != NULL)
+        watch_sent(spoke->watch, delivery);
+    jobs_done(spoke->jobs, delivery);
 }
 
 static void host_retry(void *user, uint64_t delivery, uint64_t after_ms, const char *reason) {
-    jobs_retry(((struct spoke *)user)->jobs, delivery, after_ms, reason);
+    struct spoke *spoke = user;
+    if (spoke->watch != NULL)
+        watch_unsent(spoke->watch, delivery);
+    jobs_retry(spoke->jobs, delivery, after_ms, reason);
 }
 
 static void host_refuse(void *user, uint64_t delivery, const char *reason) {
-    jobs_refuse(((struct spoke *)user)->jobs, delivery, reason);
+    struct spoke *spoke = user;
+    if (spoke->watch != NULL)
+        watch_unsent(spoke->watch, delivery);
+    jobs_refuse(spoke->jobs, delivery, reason);
 }
 
 static void host_extend(void *user, uint64_t delivery) {
@@ -293,6 +314,32 @@ static bool jobs_open(struct spoke *spoke, char *why, size_t why_bytes) {
     return spoke->jobs != NULL;
 }
 
+/* What is sent from now on can be acknowledged: no acknowledgement goes by. */
+static void on_watching(void *user) {
+    struct spoke *spoke = user;
+    char why[SPOKE_ERROR_BYTES] = "";
+    if (!spoke->stopping && !spoke->failed && !queue_join(spoke, why, sizeof why))
+        spoke_fail(spoke, why);
+}
+
+static bool watch_open(struct spoke *spoke, char *why, size_t why_bytes) {
+    struct watch_options options = {.base = spoke->base,
+                                    .server = spoke->world.server,
+                                    .journal = spoke->world.journal,
+                                    .name = spoke->spec->name,
+                                    .state_dir = spoke->state_dir,
+                                    .x12 = spoke_writes_x12(spoke->spec),
+                                    .period_ms = spoke->spec->out.await_ns / NS_PER_MS,
+                                    .counters = &spoke->counters,
+                                    .user = spoke,
+                                    .on_refused = on_refused,
+                                    .on_joined = on_watching};
+    if (!spoke_awaits(spoke->spec))
+        return queue_join(spoke, why, why_bytes);
+    spoke->watch = watch_new(&options, why, why_bytes); /* on_watching goes on */
+    return spoke->watch != NULL;
+}
+
 static void spoke_open(struct spoke *spoke) {
     char why[SPOKE_ERROR_BYTES] = "";
     spoke->failed = false;
@@ -300,7 +347,7 @@ static void spoke_open(struct spoke *spoke) {
     bool open = state_dir_make(spoke, why, sizeof why) && port_open(spoke, why, sizeof why) &&
                 inbound_open(spoke, why, sizeof why) && outbound_open(spoke, why, sizeof why) &&
                 jobs_open(spoke, why, sizeof why) && transport_open(spoke, why, sizeof why) &&
-                queue_join(spoke, why, sizeof why);
+                watch_open(spoke, why, sizeof why);
     if (!open) {
         spoke_fail(spoke, why);
         return;
@@ -316,11 +363,13 @@ static void spoke_close(struct spoke *spoke) {
     outbound_free(spoke->outbound);
     inbound_free(spoke->inbound);
     jobs_free(spoke->jobs);
+    watch_free(spoke->watch);
     port_free(spoke->port);
     spoke->carrier = NULL;
     spoke->outbound = NULL;
     spoke->inbound = NULL;
     spoke->jobs = NULL;
+    spoke->watch = NULL;
     spoke->port = NULL;
 }
 
@@ -372,6 +421,9 @@ static void *spoke_run(void *user) {
         logfmt(LOGFMT_WARN,
                "a spoke has stopped before the router had all its answers: some events come twice",
                "spoke=%s", spoke->spec->name);
+    if (spoke->watch != NULL && !spoke->failed)
+        (void)watch_flush(spoke->watch,
+                          SPOKE_STOP_NS / NS_PER_MS); /* else it is told anew, with the same id */
     spoke_close(spoke);
     return NULL;
 }
