@@ -276,6 +276,15 @@ static int line_add(struct awaited *awaited, const struct item *item) {
     return 0;
 }
 
+int awaited_sync(struct awaited *awaited) {
+    if (!awaited->keeps)
+        return -EBADF;
+    int result = awaited->fd < 0 || awaited->broken ? write_anew(awaited)
+                 : fdatasync(awaited->fd) == 0      ? 0
+                                                    : -errno;
+    return folder_result(&awaited->place, result);
+}
+
 /* Memory has it already. */
 static void note(struct awaited *awaited, const struct item *item) {
     if (awaited->keeps)

@@ -3,7 +3,7 @@
  * Owner: the spoke's thread, which makes it, calls it and frees it. Entries are borrowed until the next call
  * that takes a time, but for those that are being told. Times are milliseconds since 1970, the caller's.
  * What it knows is in a file, too: one line of JSON for each change, written at once, so that it outlives a
- * kill of the process; synced when it is written anew.
+ * kill of the process; awaited_sync makes it outlive more.
  * Blocks as the file system does. Fails by a log line, once: without its file it goes on in memory. */
 #pragma once
 
@@ -13,10 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define AWAITED_FILE        "awaited"
-#define AWAITED_MOST        100000u
-#define AWAITED_REMEMBER_MS (30ull * 24 * 3600 * 1000) /* what was told is known so long, for a late answer  \
-                                                        */
+#define AWAITED_FILE "awaited.state"
+#define AWAITED_MOST 100000u
+#define AWAITED_REMEMBER_MS                                                                                  \
+    (30ull * 24 * 3600 * 1000) /* what was told is known so long, for a late answer                          \
+                                */
 #define AWAITED_NEVER UINT64_MAX
 
 struct awaited;
@@ -81,6 +82,9 @@ enum awaited_found awaited_answered(struct awaited *awaited, const struct awaite
 struct awaited_entry *awaited_late(struct awaited *awaited, uint64_t now_ms);
 /* True: it was the first to say so, and the document was not answered meanwhile. */
 bool awaited_told(struct awaited *awaited, struct awaited_entry *entry, bool told, uint64_t now_ms);
+
+/* What is in the file is on the disk afterwards. 0, or negative errno, also without a file. */
+int awaited_sync(struct awaited *awaited);
 
 /* When awaited_late has the next one; AWAITED_NEVER: none is awaited. */
 uint64_t awaited_due_ms(const struct awaited *awaited);

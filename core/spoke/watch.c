@@ -23,6 +23,7 @@
 #define WATCH_TOPIC    "erp.acknowledgement.received"
 #define WATCH_QUIET_MS 10000u /* at a start: what came while there was no router is read first */
 #define WATCH_AGAIN_MS 1000u  /* before what could not be published is tried again */
+#define WATCH_SYNC_S   5u     /* what is known is on the disk after this */
 #define WATCH_LONGEST  3600000u
 #define WATCH_PIECE    4096u
 #define NAME_BYTES     64u  /* of a party, of a reference; envelopes have 35 characters at most */
@@ -38,7 +39,7 @@ struct watch {
     struct watch_options options;
     struct awaited *awaited;
     struct port *port;
-    struct event *timer;
+    struct event *timer, *sync;
     struct edifact_reader *edifact; /* one of the two */
     struct x12_reader *x12;
     struct document_sink sink;
@@ -133,8 +134,18 @@ static void tell(struct watch *watch, enum logfmt_level level, const char *messa
 
 /* ---- the timer ---- */
 
-static void count(struct watch *watch) {
+/* Something has changed. */
+static void changed(struct watch *watch) {
+    const struct timeval soon = {.tv_sec = WATCH_SYNC_S};
     counter_set(&watch->options.counters->awaited, awaited_count(watch->awaited));
+    if (watch->options.state_dir != NULL && !evtimer_pending(watch->sync, NULL))
+        (void)evtimer_add(watch->sync, &soon);
+}
+
+static void on_sync(evutil_socket_t fd, short what, void *user) {
+    (void)fd;
+    (void)what;
+    (void)awaited_sync(((struct watch *)user)->awaited);
 }
 
 static void timer_arm(struct watch *watch) {
@@ -257,7 +268,7 @@ static void on_settled(void *user, int code, const char *text) {
         tell(watch, LOGFMT_WARN, "an acknowledgement is overdue", entry->document.interchange,
              entry->document.receiver, more);
     }
-    count(watch);
+    changed(watch);
     watch_look(watch);
 }
 
@@ -339,7 +350,7 @@ void watch_hand(struct watch *watch, const struct outgoing *out) {
 
 void watch_sent(struct watch *watch, uint64_t delivery) {
     awaited_sent(watch->awaited, delivery, now_of(watch));
-    count(watch);
+    changed(watch);
     timer_arm(watch);
 }
 
@@ -394,7 +405,7 @@ static void answer_take(struct watch *watch, const struct awaited_answer *answer
     if (rejected)
         tell(watch, LOGFMT_WARN, "a document has been rejected by its receiver", entry->document.interchange,
              entry->document.receiver, more);
-    count(watch);
+    changed(watch);
     timer_arm(watch);
 }
 
@@ -474,9 +485,10 @@ struct watch *watch_new(const struct watch_options *options, char *why, size_t w
     watch->quiet_until_ms = now + (options->period_ms < WATCH_QUIET_MS ? options->period_ms : WATCH_QUIET_MS);
     watch->awaited = awaited_new(options->name, options->state_dir, options->period_ms, 0, now);
     watch->timer = evtimer_new(options->base, on_timer, watch);
-    if (watch->awaited != NULL && watch->timer != NULL && reader_make(watch) == 0 &&
+    watch->sync = evtimer_new(options->base, on_sync, watch);
+    if (watch->awaited != NULL && watch->timer != NULL && watch->sync != NULL && reader_make(watch) == 0 &&
         port_open(watch, why, why_bytes)) {
-        count(watch);
+        changed(watch);
         timer_arm(watch);
         return watch;
     }
@@ -491,10 +503,14 @@ void watch_free(struct watch *watch) {
     port_free(watch->port);
     if (watch->timer != NULL)
         event_free(watch->timer);
+    if (watch->sync != NULL)
+        event_free(watch->sync);
     if (watch->edifact != NULL)
         edifact_destroy(watch->edifact);
     if (watch->x12 != NULL)
         x12_destroy(watch->x12);
+    if (watch->awaited != NULL && watch->options.state_dir != NULL)
+        (void)awaited_sync(watch->awaited);
     awaited_free(watch->awaited);
     counter_set(&watch->options.counters->awaited, 0);
     free(watch);
