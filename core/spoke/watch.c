@@ -127,9 +127,10 @@ static void tell(struct watch *watch, enum logfmt_level level, const char *messa
     uint32_t left_out;
     if (!logfmt_allowed(&watch->limit, clock_mono_ns(), &left_out))
         return;
-    logfmt(level, message, "spoke=%s interchange=%s partner=%s %s left_out=%u", watch->options.name,
+    logfmt(level, message, "spoke=%s interchange=%s partner=%s %s%sleft_out=%u", watch->options.name,
            logfmt_quote(reference, sizeof reference, interchange, strlen(interchange)),
-           logfmt_quote(partner, sizeof partner, receiver, strlen(receiver)), more, left_out);
+           logfmt_quote(partner, sizeof partner, receiver, strlen(receiver)), more, *more != '\0' ? " " : "",
+           left_out);
 }
 
 /* ---- the timer ---- */

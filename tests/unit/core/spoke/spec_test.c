@@ -250,6 +250,23 @@ Test(spec, tables_need_their_descriptions_and_nobody_else_has_one) {
     REFUSES(more("outbound: { topics: a, format: csv }\n"), "1:1 outbound.template: this is missing");
 }
 
+Test(spec, acknowledgements_are_awaited_of_documents_that_have_them) {
+    REFUSES(more("outbound: { topics: a, await_acknowledgement: 1h }\n"),
+            "3:47 outbound.await_acknowledgement: documents of EDIFACT and X12 are acknowledged");
+    REFUSES(more("outbound: { topics: a, format: ubl, await_acknowledgement: 1h }\n"),
+            "3:60 outbound.await_acknowledgement: documents of EDIFACT and X12 are acknowledged");
+    struct spoke_spec *spec =
+        accepts(more("outbound: { topics: a, format: x12, await_acknowledgement: 1h }\n"));
+    cr_expect(spoke_awaits(spec) && spoke_writes_x12(spec));
+    spoke_spec_free(spec);
+    spec = accepts(more("outbound: { topics: a, format: edifact, await_acknowledgement: 1s }\n"));
+    cr_expect(spoke_awaits(spec) && !spoke_writes_x12(spec));
+    spoke_spec_free(spec);
+    spec = accepts(more("outbound: { topics: a, format: edifact }\n"));
+    cr_expect(!spoke_awaits(spec));
+    spoke_spec_free(spec);
+}
+
 Test(spec, profile_message_and_topic_name_what_there_is) {
     REFUSES("transport: http\n"
             "inbound:\n"
