@@ -14,10 +14,12 @@
 #include "core/bridge/inbound.h"
 #include "core/bridge/jq.h"
 #include "core/bridge/losses.h"
+#include "core/bridge/numbers.h"
 #include "core/bridge/remake.h"
 #include "roundhouse/erp/v1/erp.pb-c.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +65,8 @@ struct outbound {
     struct jq *jq;
     struct arena arena;
     struct erp_csv csv;
-    struct losses *losses; /* NULL: nobody asks what a document does not say */
+    struct numbers *numbers; /* of interchanges of X12; NULL: nowhere to keep them */
+    struct losses *losses;   /* NULL: nobody asks what a document does not say */
     struct identity sender, receiver;
     struct run *first, **last;
     uint32_t waiting;
@@ -153,20 +156,43 @@ struct references {
     char interchange[16], group[16];
 };
 
-static void references_make(const struct making *making, uint32_t part, struct references *made) {
+static void numbers_show(struct references *made, uint32_t number) {
+    (void)snprintf(made->interchange, sizeof made->interchange, "%09" PRIu32, number);
+    (void)snprintf(made->group, sizeof made->group, "%" PRIu32, number);
+}
+
+/* EDIFACT has room for a hash; of X12's nine digits many partners take each number only once. */
+static bool references_make(struct making *making, uint32_t part, struct references *made) {
     struct attribute id = {0}, source = {0};
+    uint32_t number;
     (void)attribute_find(making->event, making->length, "id", &id);
     (void)attribute_find(making->event, making->length, "source", &source);
     uint64_t hash = XXH3_64bits_withSeed(id.data, id.length, part);
     hash = XXH3_64bits_withSeed(source.data, source.length, hash);
-    bool x12 = making->outbound->format == OUT_X12;
-    if (x12)
-        (void)snprintf(made->interchange, sizeof made->interchange, "%09llu",
-                       (unsigned long long)(hash % 999999999 + 1));
-    else
+    if (making->outbound->format != OUT_X12) {
         (void)snprintf(made->interchange, sizeof made->interchange, "%014llX",
                        (unsigned long long)(hash & ((1ull << 56) - 1)));
-    (void)snprintf(made->group, sizeof made->group, "%llu", (unsigned long long)(hash % 999999999 + 1));
+        return true;
+    }
+    numbers_show(made, (uint32_t)(hash % NUMBERS_MOST) + 1);
+    if (making->outbound->numbers == NULL)
+        return true;
+    XXH128_hash_t key = XXH3_128bits_withSeed(id.data, id.length, part);
+    key.high64 ^= hash;
+    int result = numbers_take(making->outbound->numbers,
+                              (struct numbers_key){.low = key.low64, .high = key.high64}, &number);
+    if (result == 0) {
+        numbers_show(made, number);
+        return true;
+    }
+    making->later = true;
+    return fail(making, "x12: the interchange's number can not be kept", strerror(-result));
+}
+
+/* An interchange that comes from elsewhere keeps its reference, unless it is sent in our name. */
+static bool interchange_ours(const struct making *making, const ProtobufCMessage *message) {
+    const Roundhouse__Erp__V1__Origin *origin = origin_of(message);
+    return making->outbound->sender.text != NULL || origin == NULL || *origin->interchange_ref == '\0';
 }
 
 static struct erp_edi_options edi_options(const struct making *making, const ProtobufCMessage *message,
@@ -174,10 +200,9 @@ static struct erp_edi_options edi_options(const struct making *making, const Pro
     const struct outbound *outbound = making->outbound;
     const Roundhouse__Erp__V1__Origin *origin = origin_of(message);
     struct erp_edi_options options = {.sender = outbound->sender.party, .receiver = outbound->receiver.party};
-    bool ours = outbound->sender.text != NULL || origin == NULL || *origin->interchange_ref == '\0';
     time_t now = time(NULL);
     struct tm tm;
-    if (ours) {
+    if (interchange_ours(making, message)) {
         options.interchange_ref = references->interchange;
         options.group_ref = outbound->format == OUT_X12 ? references->group : NULL;
     }
@@ -225,7 +250,8 @@ static bool message_write(struct making *making, uint32_t part, const ProtobufCM
     default:
         break;
     }
-    references_make(making, part, &references);
+    if (interchange_ours(making, message) && !references_make(making, part, &references))
+        return false;
     struct erp_edi_options options = edi_options(making, message, &references);
     if (outbound->losses != NULL)
         return document_compared(making, message, &options, text);
@@ -531,6 +557,14 @@ static bool losses_choose(struct outbound *outbound, const struct outbound_optio
     return outbound->losses != NULL;
 }
 
+static bool numbers_choose(struct outbound *outbound, const struct outbound_options *options, char *why,
+                           size_t why_bytes) {
+    if (outbound->format != OUT_X12 || options->state_dir == NULL)
+        return true;
+    outbound->numbers = numbers_open(options->state_dir, why, why_bytes);
+    return outbound->numbers != NULL;
+}
+
 /* Filter and mapping are one program: what the filter leaves out has no output. */
 static bool jq_start(struct outbound *outbound, const struct outbound_options *options, char *why,
                      size_t why_bytes) {
@@ -571,6 +605,7 @@ struct outbound *outbound_new(const struct outbound_options *options, char *why,
                 identity_read(&outbound->receiver, options->receiver);
     if (good && format_choose(outbound, options, why, why_bytes) &&
         losses_choose(outbound, options, why, why_bytes) &&
+        numbers_choose(outbound, options, why, why_bytes) &&
         csv_read(outbound, options->csv, why, why_bytes) && jq_start(outbound, options, why, why_bytes))
         return outbound;
     outbound_free(outbound);
@@ -584,6 +619,7 @@ void outbound_free(struct outbound *outbound) {
     while (outbound->first != NULL)
         run_end(outbound, outbound->first);
     losses_free(outbound->losses);
+    numbers_close(outbound->numbers);
     erp_csv_free(&outbound->csv);
     arena_free(&outbound->arena);
     free(outbound->sender.text);

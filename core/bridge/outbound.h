@@ -30,6 +30,8 @@ struct outbound_options {
     const char *receiver;
     /* What becomes of a document that does not say all of its message (edifact, x12, ubl), and who counts. */
     enum losses_policy losses;
+    const char *state_dir; /* is there, and keeps the numbers of X12 interchanges (numbers.h); NULL: they are
+                              made of the event, as for trials */
     struct spoke_counters *counters; /* NULL: nobody; borrowed */
     const char *executable;          /* that runs mappings (core/bridge/jq.h); NULL: this one */
 };

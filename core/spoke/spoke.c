@@ -202,6 +202,7 @@ static bool outbound_open(struct spoke *spoke, char *why, size_t why_bytes) {
     spoke_outbound_options(spoke->spec, &options);
     options.base = spoke->base;
     options.counters = &spoke->counters;
+    options.state_dir = spoke->state_dir;
     spoke->outbound = outbound_new(&options, why, why_bytes);
     return spoke->outbound != NULL;
 }

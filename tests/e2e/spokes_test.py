@@ -206,6 +206,28 @@ def test_a_client_of_the_native_protocol_gets_and_gives_documents(spokes):
         spokes.until(lambda: spokes.list()["app"]["documents"] == 2, "the second one was not read")
 
 
+def test_what_a_format_has_no_place_for_is_told_or_refused_and_x12_is_numbered(spokes, tmp_path):
+    spokes.write("shop", "transport: directory\ndirectory: { inbox: ../shop }\ninbound: { format: edifact }\n")
+    spokes.write("supplier", "transport: directory\ndirectory: { outbox: ../out }\n"
+                             "outbound: { topics: erp.>, format: x12, sender: \"14:4000001000005\", key: subject }\n")
+    spokes.write("strict", "transport: directory\ndirectory: { outbox: ../strict }\n"
+                           "outbound: { topics: erp.>, format: x12, losses: refuse }\n")
+    made = spokes.start()
+    spokes.running("shop", "supplier", "strict")
+    for name in ("a.edi", "b.edi"):
+        with open(DESADV, "rb") as file:
+            document = file.read().replace(b"DES0042", name[:1].encode() + b"ES0042")
+        (tmp_path / "shop" / f".{name}").write_bytes(document)
+        os.rename(tmp_path / "shop" / f".{name}", tmp_path / "shop" / name)
+    spokes.until(lambda: spokes.list()["supplier"]["delivered"] == 2, "they are not written")
+    spokes.until(lambda: spokes.list()["strict"]["refused"] == 2, "they are not refused")
+    assert (spokes.list()["supplier"]["lossy"], spokes.list()["strict"]["lossy"]) == (2, 0)
+    assert made.metric("roundhouse_spoke_lossy_total", spoke="supplier") == 2
+    assert made.errors().count("a document does not say all of its event: its format has no place for it\" spoke=supplier") == 1
+    assert sorted(path.read_text()[90:99] for path in (tmp_path / "out").glob("[!.]*")) == ["000000001", "000000002"]
+    assert not list((tmp_path / "strict").glob("[!.]*"))
+
+
 def test_what_the_router_takes_fits_through_what_belongs_to_it(spokes, tmp_path):
     """HTTP in, rules and spokes have room for an event as large as limits.frame allows."""
     rules = tmp_path / "routes.d"

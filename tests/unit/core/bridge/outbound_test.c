@@ -273,6 +273,39 @@ Test(outbound, takes_canonical_messages_however_they_came) {
     LEAKS_NONE();
 }
 
+/* The number of an interchange of X12, ISA13. */
+static int number_of(const char *document) {
+    char first[16];
+    (void)snprintf(first, sizeof first, "%.9s", document + 90);
+    return atoi(first);
+}
+
+Test(outbound, counts_interchanges_of_x12_where_it_can_keep_the_numbers) {
+    struct bench bench;
+    char dir[] = "/tmp/rh-outbound-XXXXXX", file[64];
+    cr_assert(mkdtemp(dir) != NULL);
+    struct outbound_options options = {.format = "x12",
+                                       .sender = "14:4000001000005",
+                                       .receiver = "14:4000002000004",
+                                       .mapping = "., (.header.id = \"PO2\")",
+                                       .state_dir = dir};
+    for (unsigned start = 0; start < 2; start++) {
+        bench_start(&bench, options);
+        run(&bench, ORDER, NULL);
+        run(&bench, ORDER, NULL); /* once more: it is the same */
+        cr_assert_str_eq(bench.failed, "");
+        cr_assert_eq(bench.documents, 4);
+        for (unsigned i = 0; i < 4; i++)
+            cr_assert_eq(number_of(bench.data[i]), (int)(i % 2 + 1), "%s", bench.data[i]);
+        cr_assert(has(bench.data[1], "~GE*1*2~IEA*1*000000002~"));
+        bench_stop(&bench);
+    }
+    (void)snprintf(file, sizeof file, "%s/outbound.numbers", dir);
+    cr_assert_eq(unlink(file), 0);
+    (void)rmdir(dir);
+    LEAKS_NONE();
+}
+
 /* ---- what a format has no place for ---- */
 
 #define NOTED(role)                                                                                          \
@@ -481,6 +514,8 @@ static bool refused(struct outbound_options options, const char *part) {
 
 Test(outbound, says_what_is_wrong_with_its_options) {
     cr_assert(refused((struct outbound_options){.format = "idoc"}, "format: json, event, edifact"));
+    cr_assert(refused((struct outbound_options){.format = "x12", .state_dir = "/nonexistent"},
+                      "/nonexistent/outbound.numbers can not be written: "));
     cr_assert(refused((struct outbound_options){.losses = LOSSES_REFUSE}, "losses: refuse is for edifact"));
     cr_assert(refused((struct outbound_options){.format = "csv"}, "needs a template"));
     cr_assert(refused((struct outbound_options){.format = "csv", .csv = "nothing"}, "csv: line "));
