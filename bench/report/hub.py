@@ -57,14 +57,14 @@ def section(result, figures):
 
 
 def _documents(result, rows, line_table):
-    metrics = ("document_bytes_per_s", "messages_per_s", "rss_peak_bytes")
+    metrics = ("document_bytes_per_s", "messages_per_s", "cpu_ns_per_message", "rss_peak_bytes")
     cells = []
     for row in rows:
         for name in row["subjects"]:
-            rate, messages, memory = (median(result, row, name, metric) for metric in metrics)
-            cells.append([row["title"], result.title(name), f"{rate}/s", messages, memory])
+            rate, *others = (median(result, row, name, metric) for metric in metrics)
+            cells.append([row["title"], result.title(name), f"{rate}/s", *others])
     return ["**Documents** read, checked and made canonical by one process on one core, from a pipe; all their messages are counted", "",
-            *line_table(["", "who", "of the document", "messages per second", "highest memory"], cells)]
+            *line_table(["", "who", "of the document", "messages per second", "CPU time per message", "highest memory"], cells)]
 
 
 def _codecs(result, line_table):
