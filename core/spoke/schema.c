@@ -220,9 +220,8 @@ static const struct config_row rows[] = {
      "is awaited", NULL},
     {"outbound.attempts", CONFIG_COUNT, CONFIG_ZERO, AT(out.attempts), NO, 1, QUEUE_ATTEMPTS_MAX,
      "0", "live",
-     "deliveries before an event is a dead letter; 0 = 5, and 1000 into a directory: a full disk is no fault of "
-     "an event",
-     NULL},
+     "deliveries before an event is a dead letter; 0 = 5, and 1000 into a directory: a full disk is no fault "
+     "of an event", NULL},
     {"outbound.lease", CONFIG_TIME, CONFIG_ZERO, AT(out.lease_ns), NO, QUEUE_LEASE_NS_MIN, QUEUE_LEASE_NS_MAX,
      "0", "live", "how long one may take; 0 = the router's default, 30s", NULL},
     {"outbound.window", CONFIG_COUNT, CONFIG_ZERO, AT(out.window), NO, 1, QUEUE_WINDOW_MAX,

@@ -153,7 +153,7 @@ def test_what_is_not_http_ends_the_connection_and_nothing_else(ingest):
     made = ingest()
     assert raw(made, HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n").startswith(b"HTTP/1.1 202")
     before = made.settled_descriptors()
-    for bad in (b"\x16\x03\x01\x00\x01", b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", b"\x00" * 100000, b"POST /" + b"a" * 100000,
+    for bad in (b"\x16\x03\x01\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", b"\x00" * 100000, b"POST /" + b"a" * 100000,
                 HEAD + b"Content-Length: -1\r\n\r\n", HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
                 HEAD + b"Content-Length: 17000000\r\n\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
                 HEAD + b"ce-a: " + b"x" * 100000 + b"\r\n\r\n", b"POST /v1/events/in.a HTTP/1.1\r\n\r\n"):
