@@ -54,16 +54,14 @@ static void line_read(struct numbers *numbers, const char *line, size_t length, 
     uint64_t number, low, high;
     if (length == 0 || line[length - 1] != '\n')
         return;
-    if (strncmp(line, reserve, sizeof reserve - 1) == 0 &&
-        number_read(line + sizeof reserve - 1, 9, 10, &number)) {
+    size_t word = strncmp(line, reserve, sizeof reserve - 1) == 0 ? sizeof reserve - 1
+                  : strncmp(line, end, sizeof end - 1) == 0       ? sizeof end - 1
+                                                                  : 0;
+    if (word > 0 && number_read(line + word, 9, 10, &number))
         *reserved = (uint32_t)number;
-    } else if (strncmp(line, end, sizeof end - 1) == 0 &&
-               number_read(line + sizeof end - 1, 9, 10, &number)) {
-        *reserved = (uint32_t)number;
-    } else if (length == DOCUMENT_SIZE && number_read(line, 9, 10, &number) &&
-               number_read(line + 10, 16, 16, &high) && number_read(line + 26, 16, 16, &low)) {
+    if (word == 0 && length == DOCUMENT_SIZE && number_read(line, 9, 10, &number) &&
+        number_read(line + 10, 16, 16, &high) && number_read(line + 26, 16, 16, &low))
         ring_add(numbers, (struct numbers_key){.low = low, .high = high}, (uint32_t)number);
-    }
 }
 
 /* Nobody knows which of the numbers that were reserved went out, so none of them does again. */

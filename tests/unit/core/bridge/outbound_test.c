@@ -274,10 +274,10 @@ Test(outbound, takes_canonical_messages_however_they_came) {
 }
 
 /* The number of an interchange of X12, ISA13. */
-static int number_of(const char *document) {
+static long number_of(const char *document) {
     char first[16];
     (void)snprintf(first, sizeof first, "%.9s", document + 90);
-    return atoi(first);
+    return strtol(first, NULL, 10);
 }
 
 Test(outbound, counts_interchanges_of_x12_where_it_can_keep_the_numbers) {
@@ -296,7 +296,7 @@ Test(outbound, counts_interchanges_of_x12_where_it_can_keep_the_numbers) {
         cr_assert_str_eq(bench.failed, "");
         cr_assert_eq(bench.documents, 4);
         for (unsigned i = 0; i < 4; i++)
-            cr_assert_eq(number_of(bench.data[i]), (int)(i % 2 + 1), "%s", bench.data[i]);
+            cr_assert_eq(number_of(bench.data[i]), (long)(i % 2 + 1), "%s", bench.data[i]);
         cr_assert(has(bench.data[1], "~GE*1*2~IEA*1*000000002~"));
         bench_stop(&bench);
     }
