@@ -177,10 +177,13 @@ static struct item *item_add(struct awaited *awaited, const struct awaited_docum
 
 static void heads_expire(struct awaited *awaited, enum awaited_state state, uint64_t age_ms,
                          uint64_t now_ms) {
-    for (struct list *list = &awaited->states[state]; !list_empty(list);) {
-        struct item *oldest = item_at(list->next);
-        if (oldest->telling || now_ms < oldest->entry.at_ms || now_ms - oldest->entry.at_ms < age_ms)
+    struct list *list = &awaited->states[state];
+    for (struct list *node; (node = list_take(list)) != NULL;) {
+        struct item *oldest = item_at(node);
+        if (oldest->telling || now_ms < oldest->entry.at_ms || now_ms - oldest->entry.at_ms < age_ms) {
+            list_add(list->next, node); /* to the front again */
             return;
+        }
         item_drop(awaited, oldest);
     }
 }
