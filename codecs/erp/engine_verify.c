@@ -3,6 +3,7 @@
 #include "codecs/erp/engine_parts.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 /* The lines of a message, whatever they are. */
 struct lines {
@@ -88,7 +89,7 @@ static const char *line_id(const struct lines *lines, size_t i) {
     return line ? pointer_of(line, lines->fields->id) : "";
 }
 
-/* A hash table of the lines' numbers in the arena, half empty. */
+/* A hash table of the lines' numbers in the arena, half empty. The seed is not known to who sends them. */
 static void twice_verify(struct erp_engine *engine, const struct lines *lines) {
     size_t slots = 8;
     while (slots < 2 * lines->count)
@@ -101,9 +102,8 @@ static void twice_verify(struct erp_engine *engine, const struct lines *lines) {
     memset(table, 0, slots * sizeof *table);
     for (size_t i = 0; i < lines->count; i++) {
         const char *id = line_id(lines, i);
-        size_t n = strlen(id),
-               at = map_hash(map_word(id, n) ^ map_word(id + (n > 8 ? n - 8 : 0), 8 < n ? 8 : n), n) &
-                    (slots - 1);
+        size_t n = strlen(id);
+        size_t at = XXH3_64bits_withSeed(id, n, (uintptr_t)table) & (slots - 1);
         while (table[at] && strcmp(table[at], id) != 0)
             at = (at + 1) & (slots - 1);
         if (table[at] && n) {

@@ -25,11 +25,14 @@ struct profile;
 #define INBOUND_ACKNOWLEDGEMENT_TYPE  "erp.acknowledgement.sent.v1"
 #define INBOUND_ACKNOWLEDGEMENT_TOPIC "spoke.%s.acknowledgement"
 
+enum acknowledge_edifact { ACKNOWLEDGE_NEVER, ACKNOWLEDGE_ASKED, ACKNOWLEDGE_ALWAYS };
+enum acknowledge_x12 { ACKNOWLEDGE_X12_NONE, ACKNOWLEDGE_X12_TA1, ACKNOWLEDGE_X12_997, ACKNOWLEDGE_X12_999 };
+
 /* What the partner gets for an interchange, when the router has settled its events: as an event of that
  * topic, before the document ends. Zeroed: nothing. */
 struct inbound_acknowledge {
-    enum { ACKNOWLEDGE_NEVER, ACKNOWLEDGE_ASKED, ACKNOWLEDGE_ALWAYS } edifact; /* CONTRL; asked: by UNB */
-    enum { ACKNOWLEDGE_X12_NONE, ACKNOWLEDGE_X12_TA1, ACKNOWLEDGE_X12_997, ACKNOWLEDGE_X12_999 } x12;
+    enum acknowledge_edifact edifact; /* CONTRL; asked: by UNB */
+    enum acknowledge_x12 x12;
     bool ta1; /* beside 997 and 999, also where ISA14 does not ask for it */
 };
 

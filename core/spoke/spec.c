@@ -276,18 +276,19 @@ static const char *word(const char *path, uint32_t value) {
 }
 
 void spoke_inbound_options(const struct spoke_spec *spec, struct inbound_options *options) {
-    *options = (struct inbound_options){.name = spec->name,
-                                        .formats = spec->formats,
-                                        .profile = &spec->profile,
-                                        .format = word("inbound.format", spec->in.format),
-                                        .mapping = spec->in_mapping,
-                                        .message = spec->in.message,
-                                        .type = spec->in.type,
-                                        .topic = spec->in.topic,
-                                        .variables = spec->variables,
-                                        .acknowledge = {.edifact = (int)spec->in.acknowledge_edifact,
-                                                        .x12 = (int)spec->in.acknowledge_x12,
-                                                        .ta1 = spec->in.acknowledge_ta1}};
+    *options = (struct inbound_options){
+        .name = spec->name,
+        .formats = spec->formats,
+        .profile = &spec->profile,
+        .format = word("inbound.format", spec->in.format),
+        .mapping = spec->in_mapping,
+        .message = spec->in.message,
+        .type = spec->in.type,
+        .topic = spec->in.topic,
+        .variables = spec->variables,
+        .acknowledge = {.edifact = (enum acknowledge_edifact)spec->in.acknowledge_edifact,
+                        .x12 = (enum acknowledge_x12)spec->in.acknowledge_x12,
+                        .ta1 = spec->in.acknowledge_ta1}};
 }
 
 void spoke_outbound_options(const struct spoke_spec *spec, struct outbound_options *options) {
