@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 #include <time.h>
 
 static const char convert_usage[] =
@@ -107,6 +108,7 @@ struct convert_run {
     uint64_t met[FINDING_CODES]; /* warnings and notes of each rule in this file */
 };
 
+#define REFERENCE_BYTES  10u /* nine digits, which X12 has room for */
 #define CONVERT_TOLD_MAX 20u /* of one rule, in one file */
 
 /* ---- messages ---- */
@@ -139,13 +141,19 @@ static bool write_event(struct convert_run *run, const struct erp_result *result
     return done;
 }
 
-static bool write_proto(struct convert_run *run, const ProtobufCMessage *message) {
+static bool packed(struct convert_run *run, const ProtobufCMessage *message) {
     if (run->packer == NULL)
         run->packer = packer_new(model_events, MODEL_EVENTS);
     if (run->packer == NULL)
         return false;
     pack_begin(run->packer);
     pack_message(run->packer, message);
+    return !pack_failed(run->packer);
+}
+
+static bool write_proto(struct convert_run *run, const ProtobufCMessage *message) {
+    if (!packed(run, message))
+        return false;
     pack_varint(run->packer, pack_length(run->packer));
     if (pack_failed(run->packer))
         return false;
@@ -189,10 +197,25 @@ static struct erp_edi_options edi_options(const struct convert_run *run, const s
     return options;
 }
 
+/* Of a document that has none of its own, by its content: other documents get others, and the same the same.
+ */
+static const char *reference_made(struct convert_run *run, const struct erp_result *result,
+                                  char out[static REFERENCE_BYTES]) {
+    const char *said = result->header->origin->interchange_ref;
+    if ((said != NULL && said[0] != '\0') || !packed(run, result->message))
+        return NULL;
+    uint64_t hash = XXH3_64bits(pack_data(run->packer), pack_length(run->packer));
+    (void)snprintf(out, REFERENCE_BYTES, "%09" PRIu64, hash % 999999999 + 1);
+    return out;
+}
+
 static bool write_document(struct convert_run *run, const struct erp_result *result,
                            enum outlet_format format) {
     struct bytes text = {0};
+    char reference[REFERENCE_BYTES];
     struct erp_edi_options options = edi_options(run, result);
+    if (format != OUTLET_UBL && options.interchange_ref == NULL)
+        options.interchange_ref = reference_made(run, result, reference);
     run->message_ref = result->header->origin->message_ref;
     enum outlet_result done =
         outlet_write(run->outlet, format, result->message, &options, &text, run->quiet ? NULL : on_lost, run);

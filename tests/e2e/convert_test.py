@@ -41,6 +41,20 @@ def test_a_broken_rule_refuses_the_message_and_a_tolerated_one_is_a_warning(run)
     assert run("convert", "--lenient", "-q", BAD_COUNT).stderr == ""
 
 
+@pytest.mark.parametrize("to", ["edifact", "x12"])
+def test_documents_without_references_get_different_ones_and_the_same_the_same(run, tmp_path, to):
+    ids = []
+    for number in ("1", "2", "1"):
+        order = tmp_path / "order.json"
+        order.write_text(json.dumps({"header": {"id": f"PO-{number}", "issued": "2026-11-27"}, "lines": []}))
+        done = run("convert", "-q", "--message", "Order", "--sender", "S", "--receiver", "R", "--to", to, order)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "written.edi").write_text(done.stdout)
+        events = run("convert", "-q", "--lenient", "--to", "events", tmp_path / "written.edi")
+        ids.append(lines(events)[0]["event"]["id"])
+    assert ids[0] != ids[1] and ids[0] == ids[2]
+
+
 def test_many_notes_of_one_rule_are_counted_and_all_of_them_can_be_had(run, tmp_path):
     items = "".join(f"LIN+{n}++4000862141{n:03}:EN'QTY+21:1:PCE'" for n in range(1, 101))
     message = f"UNH+1+ORDERS:D:96A:UN'BGM+220+4711+9'DTM+137:20260901:102'{items}UNS+S'"
