@@ -218,13 +218,17 @@ static bool overdue_attributes(const struct watch *watch, const struct awaited_e
 static bool overdue_event(const struct watch *watch, const struct awaited_entry *entry, uint8_t **event,
                           size_t *length, struct fault *fault) {
     const struct awaited_document *document = &entry->document;
-    Roundhouse__Erp__V1__Acknowledgement message = ROUNDHOUSE__ERP__V1__ACKNOWLEDGEMENT__INIT;
-    Roundhouse__Erp__V1__Origin subject = ROUNDHOUSE__ERP__V1__ORIGIN__INIT;
-    Roundhouse__Erp__V1__Identifier sender = ROUNDHOUSE__ERP__V1__IDENTIFIER__INIT, receiver = sender;
+    Roundhouse__Erp__V1__Acknowledgement message;
+    Roundhouse__Erp__V1__Origin subject;
+    Roundhouse__Erp__V1__Identifier sender, receiver;
     uint8_t *attributes;
     size_t n;
     if (!overdue_attributes(watch, entry, &attributes, &n, fault))
         return false;
+    roundhouse__erp__v1__acknowledgement__init(&message);
+    roundhouse__erp__v1__origin__init(&subject);
+    roundhouse__erp__v1__identifier__init(&sender);
+    roundhouse__erp__v1__identifier__init(&receiver);
     sender.value = (char *)(uintptr_t)document->sender;
     receiver.value = (char *)(uintptr_t)document->receiver;
     subject.format = (char *)(uintptr_t)(document->x12 ? "X12" : "EDIFACT");
