@@ -29,7 +29,7 @@ struct arrival {
     struct arrival *next;    /* with the same head */
     int64_t modified_ns;     /* by which it is ordered, when that is by time */
     bool complete;           /* may be read when it is due; else it is looked at again then */
-    bool held;               /* it has been tried, and is not forgotten for others */
+    bool held;               /* it is being read, or was tried: it is not forgotten for others */
     uint32_t tries;
     uint64_t due_ns;    /* monotonic; 0: at once */
     uint64_t seen_size; /* when it was looked at last */

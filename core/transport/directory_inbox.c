@@ -132,6 +132,7 @@ static void current_open(struct directory_inbox *inbox, struct arrival *arrival)
     }
     inbox->current = arrival;
     inbox->fd = fd;
+    arrival->held = true; /* however many others come meanwhile */
     if (fd < 0 || fstat(fd, &inbox->stat) != 0) {
         current_later(inbox, -errno);
         return;

@@ -555,6 +555,35 @@ Test(inbox, more_files_than_are_noticed_or_kept_are_all_read) {
     world_free(world);
 }
 
+Test(inbox, a_file_that_is_being_read_stays_known_when_too_many_others_come) {
+    struct world *world = world_new();
+    char name[32];
+    const uint32_t count = 9000; /* 8192 are known at a time */
+    world->inbound->at_once = true;
+    world->inbound->full_every = 1; /* it is not over before the others are noticed */
+    world->options.rescan_ms = 0;
+    world_start(world);
+    TURN_UNTIL(world, there(world->inbox));
+    drop(world, "z", "the last one by its name");
+    TURN_UNTIL(world, world->inbound->begun == 1);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof name, "%08u", i);
+        drop(world, name, name);
+    }
+    turns(world, 60);
+    world->inbound->full_every = 0;
+    for (uint32_t i = 0; world->inbound->ended <= count; i++) {
+        cr_assert(i < 200000, "%u of %u", world->inbound->ended, count + 1);
+        cr_assert(event_base_loop(world->base, EVLOOP_NONBLOCK) >= 0);
+        if (i > 20000)
+            turn(world);
+    }
+    cr_assert_str_eq(world->inbound->documents[0].name, "z");
+    TURN_UNTIL(world, files(world->inbox) == 0);
+    cr_assert(files(world->done) == count + 1 && world->inbound->ended == count + 1);
+    world_free(world);
+}
+
 Test(inbox, a_file_without_permission_is_rejected_after_a_while) {
     if (geteuid() == 0)
         cr_assert(seteuid(65534) == 0); /* to whom permissions matter */
