@@ -268,8 +268,9 @@ static void mapping_hand_over(struct inbound *inbound) {
 void flow_answer(void *user, const struct jq_answer *answer) {
     struct inbound *inbound = user;
     struct item *item = items_take(&inbound->mapping);
-    if (item->event == NULL) { /* of a document that was given up */
+    if (item->event == NULL) { /* of a document that was given up: there is room for the next one */
         item_free(item);
+        flow_pump(inbound);
         return;
     }
     if (answer->result != JQ_OK)

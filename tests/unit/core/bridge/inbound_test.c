@@ -298,6 +298,24 @@ Test(inbound, gives_up_half_a_document) {
 
 /* ---- mappings ---- */
 
+Test(inbound, reads_the_next_one_when_the_mapping_is_full_of_one_that_was_given_up, .timeout = 120) {
+    struct bench bench;
+    enum { VALUES = 3000 }; /* the mapping has 1024 at a time */
+    char text[2 * VALUES + 1];
+    for (size_t i = 0; i < VALUES; i++)
+        (void)snprintf(text + 2 * i, 3, "7\n");
+    bench_start(&bench, (struct inbound_options){
+                            .format = "json", .type = "count", .topic = "plant.count", .mapping = ". + 1"});
+    cr_assert_eq(inbound_begin(bench.inbound, "too.many", NULL), 0);
+    cr_assert_eq(inbound_feed(bench.inbound, (const uint8_t *)text, strlen(text)), 0);
+    inbound_abandon(bench.inbound);
+    document(&bench, "1\n2\n", 64, NULL);
+    cr_assert_eq(bench.end.published, 2);
+    cr_assert_eq(bench.end.refused + bench.end.unknown, 0);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
 Test(inbound, maps_to_any_shape) {
     struct bench bench;
     bench_start(
