@@ -9,7 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define VALUE_BYTES_MOST 80u /* of one {...}: two of them, the hash and the extension fit */
+#define VALUE_BYTES_MOST 80u /* of one {...}; fewer, where they do not all fit */
+#define HASH_BYTES       16u
 
 /* Those that are not an attribute of the same name have none. */
 static const struct {
@@ -62,11 +63,15 @@ bool file_name_check(const char *template, char *why, size_t why_bytes) {
 struct name {
     char *text;
     size_t length;
+    size_t most; /* of one value */
+    bool cut;
 };
 
 static void add(struct name *name, char c) {
     if (name->length < FILE_NAME_BYTES - 1)
         name->text[name->length++] = c;
+    else
+        name->cut = true;
 }
 
 static bool plain(char c) {
@@ -76,7 +81,7 @@ static bool plain(char c) {
 
 /* A value: what a file's name should not have becomes _. */
 static void add_value(struct name *name, const char *text, size_t length) {
-    for (size_t i = 0; i < length && i < VALUE_BYTES_MOST; i++)
+    for (size_t i = 0; i < length && i < name->most; i++)
         add(name, text[i] != '\0' && plain(text[i]) ? text[i] : '_');
 }
 
@@ -128,10 +133,20 @@ static void add_attribute(struct name *name, const uint8_t *event, size_t length
     }
 }
 
+/* What a name is made from. */
+struct file_name_event {
+    const uint8_t *event;
+    size_t length;
+    const char *topic;
+    size_t topic_length;
+    uint64_t hash;
+};
+
 static void add_hash(struct name *name, uint64_t hash) {
-    char text[17];
+    char text[HASH_BYTES + 1];
     (void)snprintf(text, sizeof text, "%016" PRIx64, hash);
-    add_value(name, text, 16);
+    for (size_t i = 0; i < HASH_BYTES; i++)
+        add(name, text[i]);
 }
 
 /* Where -{hash} goes when the template has none: in front of the last dot, or at the end. */
@@ -142,31 +157,49 @@ static const char *hash_place(const char *template) {
     return dot != NULL ? dot : template + strlen(template);
 }
 
-void file_name_make(const char *template, const uint8_t *event, size_t event_length, const char *topic,
-                    size_t topic_length, uint64_t hash, char out[FILE_NAME_BYTES]) {
-    struct name name = {.text = out};
+static void variable_add(struct name *name, size_t variable, const struct file_name_event *of) {
+    if (known(variable) && variables[variable].attribute != NULL)
+        add_attribute(name, of->event, of->length, variables[variable].attribute);
+    else if (known(variable) && strcmp(variables[variable].name, "topic") == 0)
+        add_value(name, of->topic, of->topic_length);
+    else if (known(variable) && strcmp(variables[variable].name, "ext") == 0)
+        add_value(name, extension(of->event, of->length), strlen(extension(of->event, of->length)));
+    else
+        add_hash(name, of->hash);
+}
+
+static void fill(struct name *name, const char *template, const struct file_name_event *of) {
     const char *here = hash_place(template);
     for (const char *p = template;; p++) {
         if (p == here) {
-            add(&name, '-');
-            add_hash(&name, hash);
+            add(name, '-');
+            add_hash(name, of->hash);
         }
         if (*p == '\0')
             break;
         if (*p != '{') {
-            add(&name, *p);
+            add(name, *p);
             continue;
         }
         size_t length = strcspn(p + 1, "}"), variable = variable_find(p + 1, length);
         p += length + 1;
-        if (known(variable) && variables[variable].attribute != NULL)
-            add_attribute(&name, event, event_length, variables[variable].attribute);
-        else if (known(variable) && strcmp(variables[variable].name, "topic") == 0)
-            add_value(&name, topic, topic_length);
-        else if (known(variable) && strcmp(variables[variable].name, "ext") == 0)
-            add_value(&name, extension(event, event_length), strlen(extension(event, event_length)));
-        else
-            add_hash(&name, hash);
+        variable_add(name, variable, of);
+    }
+}
+
+/* The hash is never what is cut: two events would have one name, and one of them would be lost. */
+void file_name_make(const char *template, const uint8_t *event, size_t event_length, const char *topic,
+                    size_t topic_length, uint64_t hash, char out[FILE_NAME_BYTES]) {
+    const struct file_name_event of = {event, event_length, topic, topic_length, hash};
+    struct name name = {.cut = true};
+    for (size_t most = VALUE_BYTES_MOST; name.cut && most > 0; most /= 2) {
+        name = (struct name){.text = out, .most = most};
+        fill(&name, template, &of);
+    }
+    if (name.cut) { /* a template of many parts that can not be shorter */
+        name.length -= HASH_BYTES + 1;
+        add(&name, '-');
+        add_hash(&name, hash);
     }
     out[name.length] = '\0';
     if (out[0] == '.')

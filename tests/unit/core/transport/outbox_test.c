@@ -99,7 +99,22 @@ Test(outbox, no_value_can_break_out_of_its_name) {
     cr_assert_str_eq(name_of("{subject}{hash}", &nasty), "a_b_c_d_e________0123456789abcdef");
     const struct event_of longest = {.id = long_id, .type = long_id, .subject = long_id};
     const char *name = name_of("{hash}{id}{type}{subject}", &longest);
-    cr_assert(strlen(name) == FILE_NAME_BYTES - 1 && strncmp(name, "0123456789abcdef", 16) == 0);
+    cr_assert(strlen(name) < FILE_NAME_BYTES && strncmp(name, "0123456789abcdef", 16) == 0);
+}
+
+Test(outbox, what_tells_two_names_apart_is_never_cut) {
+    static const char *const templates[] = {
+        "{type}-{subject}-{id}-{hash}.edi", "{type}-{subject}-{id}.edi",
+        "{time}{time}{time}{time}{time}{time}{time}{time}{time}{time}{time}{time}{time}"};
+    char text[200];
+    memset(text, 'x', sizeof text);
+    text[199] = '\0';
+    const struct event_of longest = {.id = text, .type = text, .subject = text};
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        const char *name = name_of(templates[i], &longest);
+        cr_assert(strlen(name) < FILE_NAME_BYTES);
+        cr_assert_not_null(strstr(name, i < 2 ? "-0123456789abcdef.edi" : "-0123456789abcdef"), "%s", name);
+    }
 }
 
 /* ---- files ---- */
