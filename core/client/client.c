@@ -109,13 +109,11 @@ void rh_client_free(rh_client *client) {
 
 /* ---- publishing ---- */
 
-static const char *publish_fault(const rh_client *client, size_t topic_length, size_t event_length) {
+static const char *publish_fault(size_t topic_length, size_t event_length) {
     if (topic_length == 0 || topic_length > TOPIC_BYTES_MAX)
         return "topic: 1 to 255 bytes";
     if (event_length == 0 || event_length > LINK_FRAME_MAX / 2)
         return "event: must be a serialized CloudEvent";
-    if (wire_record_size((uint32_t)topic_length, (uint32_t)event_length) > client->outbox.capacity)
-        return "event: larger than the send buffer";
     return NULL;
 }
 
@@ -123,7 +121,7 @@ int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, co
                    size_t event_length) {
     if (client->phase == LINK_OVER || client->closing)
         return client->phase == LINK_OVER ? client->result : RH_CLOSED;
-    const char *fault = publish_fault(client, topic_length, event_length);
+    const char *fault = publish_fault(topic_length, event_length);
     if (fault != NULL)
         return link_invalid(client, fault);
     struct wire_event wire = {.topic = (const uint8_t *)topic,
@@ -136,6 +134,14 @@ int64_t rh_publish(rh_client *client, const char *topic, size_t topic_length, co
         link_error(client,
                    "event: it takes %llu bytes with its topic, and this server takes no more than %llu",
                    (unsigned long long)size, (unsigned long long)client->publish_max);
+        return RH_INVALID;
+    }
+    if (size > box->capacity) {
+        link_error(client,
+                   "event: it takes %llu bytes with its topic, and the send buffer has %llu: make the event "
+                   "smaller, or the buffer larger (send_buffer_bytes; in spokes and routes it is twice "
+                   "limits.frame, 4 MiB at least)",
+                   (unsigned long long)size, (unsigned long long)box->capacity);
         return RH_INVALID;
     }
     if (!outbox_event(box, &wire)) {

@@ -172,8 +172,9 @@ Test(port, refuses_what_no_router_takes) {
     static uint8_t event[8 << 20];
     bridge_open(&bridge, "127.0.0.1:1", false);
     cr_assert_eq(port_publish(bridge.port, "a", 1, event, sizeof event, NULL, NULL), -EINVAL);
-    cr_assert(strstr(port_error(bridge.port), "larger than the send buffer") != NULL, "%s",
-              port_error(bridge.port));
+    cr_assert(strstr(port_error(bridge.port), "event: it takes 8388") != NULL, "%s", port_error(bridge.port));
+    cr_assert(strstr(port_error(bridge.port), "and the send buffer has 4194304: make the event") != NULL);
+    cr_assert(strstr(port_error(bridge.port), "limits.frame, 4 MiB at least)") != NULL);
     bridge_close(&bridge);
     struct port_options options = {.base = event_base_new(), .server = "nowhere", .name = "bridge"};
     char why[TEXT_BYTES] = "";
