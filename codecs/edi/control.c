@@ -116,6 +116,11 @@ static void segment_tell(struct control *control, const struct finding *finding,
     control->message_segments++;
 }
 
+/* And not of what has become of the message since it was read. */
+static bool is_of_the_text(enum finding_code code) {
+    return code != FINDING_MAPPING_FAILED && code != FINDING_MAPPING_UNFIT && code != FINDING_PUBLISH_REFUSED;
+}
+
 static void found(void *context, const struct finding *finding) {
     struct control *control = context;
     if (finding->severity != FINDING_ERROR || finding->scope > DOCUMENT_MESSAGE)
@@ -133,7 +138,7 @@ static void found(void *context, const struct finding *finding) {
     static const char *const trailers[] = {"UNZ", "UNE", "UNT"}; /* that are missing */
     const char *name = (const char *)finding->segment.bytes;
     fault->code = code;
-    if (finding->segment.length == 0)
+    if (finding->segment.length == 0 && is_of_the_text(finding->code))
         memcpy(fault->segment, trailers[finding->scope], 3);
     else if (finding->segment.length == 3 && strchr("BGHTEZOP", name[2]) && memcmp(name, "UN", 2) == 0)
         memcpy(fault->segment, name, 3);

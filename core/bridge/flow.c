@@ -2,6 +2,7 @@
 
 #include "codecs/erp/json.h"
 #include "codecs/event/fields.h"
+#include "core/bridge/acknowledge.h"
 #include "core/bridge/jq.h"
 #include "core/bridge/port.h"
 #include "core/bridge/remake.h"
@@ -36,7 +37,7 @@ static void item_free(struct item *item) {
 }
 
 /* Takes the event over, also when it fails. */
-static struct item *item_make(const char *topic, uint8_t *event, size_t length, struct place place) {
+static struct item *item_make(const char *topic, uint8_t *event, size_t length, struct origin origin) {
     struct item *item = event != NULL ? calloc(1, sizeof *item) : NULL;
     if (item == NULL) {
         free(event);
@@ -45,7 +46,7 @@ static struct item *item_make(const char *topic, uint8_t *event, size_t length, 
     (void)snprintf(item->topic, sizeof item->topic, "%s", topic);
     item->event = event;
     item->event_length = length;
-    item->place = place;
+    item->origin = origin;
     return item;
 }
 
@@ -73,7 +74,8 @@ static bool settled_well(struct inbound *inbound, int code, const char *text) {
     if (code == RH_CODE_NONE)
         return true;
     if (code_lasts(code))
-        document_refuse(inbound, FINDING_PUBLISH_REFUSED, (struct place){0}, text);
+        document_refuse(inbound, FINDING_PUBLISH_REFUSED,
+                        (struct origin){.message = (uint32_t)port_tag(inbound->port)}, text);
     else
         document_lost(inbound);
     return false;
@@ -104,9 +106,9 @@ static void on_acknowledged(void *user, int code, const char *text) {
 
 /* 0: it is on its way, or its fate is known. */
 static int router_give(struct inbound *inbound, const struct item *item) {
-    int result =
-        port_publish(inbound->port, item->topic, strlen(item->topic), item->event, item->event_length,
-                     item->acknowledgement ? on_acknowledged : on_settled, inbound);
+    int result = port_publish_tagged(inbound->port, item->topic, strlen(item->topic), item->event,
+                                     item->event_length, item->acknowledgement ? on_acknowledged : on_settled,
+                                     inbound, item->origin.message);
     if (result == -EAGAIN)
         return result;
     if (result == 0) {
@@ -116,7 +118,7 @@ static int router_give(struct inbound *inbound, const struct item *item) {
     }
     inbound->document.waiting--;
     if (result == -EINVAL)
-        document_refuse(inbound, FINDING_PUBLISH_REFUSED, item->place, port_error(inbound->port));
+        document_refuse(inbound, FINDING_PUBLISH_REFUSED, item->origin, port_error(inbound->port));
     else
         document_lost(inbound);
     return 0;
@@ -130,12 +132,12 @@ static void ready_add(struct inbound *inbound, struct item *item) {
 
 /* Counted in `waiting` already. The event is the caller's. */
 static void flow_out(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
-                     struct place place) {
-    struct item lent = {.event = (uint8_t *)(uintptr_t)event, .event_length = length, .place = place};
+                     struct origin origin) {
+    struct item lent = {.event = (uint8_t *)(uintptr_t)event, .event_length = length, .origin = origin};
     (void)snprintf(lent.topic, sizeof lent.topic, "%s", topic);
     if (inbound->ready.first == NULL && router_give(inbound, &lent) == 0)
         return;
-    struct item *item = item_make(topic, event_copy(event, length), length, place);
+    struct item *item = item_make(topic, event_copy(event, length), length, origin);
     if (item == NULL) {
         inbound->document.waiting--;
         document_lost(inbound);
@@ -149,23 +151,27 @@ static void flow_out(struct inbound *inbound, const char *topic, const uint8_t *
 void flow_owe(struct inbound *inbound, uint8_t *event, size_t length) {
     char topic[INBOUND_TOPIC_SIZE];
     (void)snprintf(topic, sizeof topic, INBOUND_ACKNOWLEDGEMENT_TOPIC, inbound->name);
-    struct item *item = item_make(topic, event, length, (struct place){0});
+    struct item *item = item_make(topic, event, length, (struct origin){0});
     if (item == NULL) {
         document_lost(inbound);
         return;
     }
     item->acknowledgement = true;
-    inbound->owed_bytes += length;
     items_add(&inbound->owed, item);
+}
+
+static size_t owed_bytes(const struct inbound *inbound) {
+    return inbound->acknowledger != NULL ? acknowledger_owed(inbound->acknowledger) : 0;
 }
 
 /* All that was before them is settled. Of a document that is to be given again they are made again. */
 void flow_acknowledge(struct inbound *inbound) {
     struct document *document = &inbound->document;
-    bool time = document->finished || inbound->owed_bytes > INBOUND_OWED_MAX;
-    if (!time || document->waiting > 0)
+    size_t owed = owed_bytes(inbound);
+    bool time = document->finished || owed > INBOUND_OWED_MAX;
+    if (!time || document->waiting > 0 || owed == 0)
         return;
-    inbound->owed_bytes = 0;
+    acknowledger_settle(inbound->acknowledger, document->unknown == 0);
     for (struct item *item; (item = items_take(&inbound->owed)) != NULL;) {
         item->next = NULL;
         if (document->unknown > 0) {
@@ -201,13 +207,13 @@ static const char *document_number(const ProtobufCMessage *message) {
 }
 
 static bool data_canonical(struct inbound *inbound, struct remake *what, const char *json, size_t length,
-                           const char **topic, uint8_t **event, size_t *event_length, struct place place) {
+                           const char **topic, uint8_t **event, size_t *event_length, struct origin origin) {
     char error[ERP_JSON_ERROR_BYTES], key[INBOUND_TOPIC_SIZE];
     struct fault fault;
     arena_reset(&inbound->arena);
     ProtobufCMessage *message = erp_json_read(inbound->message, json, length, &inbound->arena, error);
     if (message == NULL) {
-        document_refuse(inbound, FINDING_MAPPING_UNFIT, place, error);
+        document_refuse(inbound, FINDING_MAPPING_UNFIT, origin, error);
         return false;
     }
     const char *number = document_number(message);
@@ -220,12 +226,12 @@ static bool data_canonical(struct inbound *inbound, struct remake *what, const c
     what->more = NULL;
     what->more_count = 0;
     if (!good)
-        document_refuse(inbound, FINDING_MAPPING_UNFIT, place, fault.text);
+        document_refuse(inbound, FINDING_MAPPING_UNFIT, origin, fault.text);
     return good;
 }
 
 static bool data_plain(struct inbound *inbound, struct remake *what, const char *json, size_t length,
-                       uint8_t **event, size_t *event_length, struct place place) {
+                       uint8_t **event, size_t *event_length, struct origin origin) {
     struct fault fault;
     what->contenttype = "application/json";
     what->kind = EVENT_TEXT;
@@ -233,22 +239,22 @@ static bool data_plain(struct inbound *inbound, struct remake *what, const char 
     what->data_length = length;
     bool good = remake(what, event, event_length, &fault);
     if (!good)
-        document_refuse(inbound, FINDING_MAPPING_FAILED, place, fault.text);
+        document_refuse(inbound, FINDING_MAPPING_FAILED, origin, fault.text);
     return good;
 }
 
 void flow_data(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length, uint32_t part,
-               const char *json, size_t json_length, struct place place) {
+               const char *json, size_t json_length, struct origin origin) {
     struct remake what = {.event = event, .length = length, .part = part, .type = inbound->type};
     uint8_t *made;
     size_t made_length;
     bool good = inbound->message != NULL
-                    ? data_canonical(inbound, &what, json, json_length, &topic, &made, &made_length, place)
-                    : data_plain(inbound, &what, json, json_length, &made, &made_length, place);
+                    ? data_canonical(inbound, &what, json, json_length, &topic, &made, &made_length, origin)
+                    : data_plain(inbound, &what, json, json_length, &made, &made_length, origin);
     if (!good)
         return;
     inbound->document.waiting++;
-    flow_out(inbound, topic_of(inbound, topic, NULL), made, made_length, place);
+    flow_out(inbound, topic_of(inbound, topic, NULL), made, made_length, origin);
     free(made);
 }
 
@@ -274,11 +280,11 @@ void flow_answer(void *user, const struct jq_answer *answer) {
         return;
     }
     if (answer->result != JQ_OK)
-        document_refuse(inbound, FINDING_MAPPING_FAILED, item->place, answer->text);
+        document_refuse(inbound, FINDING_MAPPING_FAILED, item->origin, answer->text);
     else
         for (size_t i = 0; i < answer->count; i++)
             flow_data(inbound, item->topic, item->event, item->event_length, (uint32_t)i + 1,
-                      answer->outputs[i].json, answer->outputs[i].length, item->place);
+                      answer->outputs[i].json, answer->outputs[i].length, item->origin);
     inbound->document.waiting--;
     item_free(item);
     document_settle(inbound);
@@ -286,20 +292,20 @@ void flow_answer(void *user, const struct jq_answer *answer) {
 }
 
 void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
-                const struct bytes *json, struct place place) {
+                const struct bytes *json, struct origin origin) {
     inbound->document.waiting++;
     if (inbound->jq == NULL) {
-        flow_out(inbound, topic, event, length, place);
+        flow_out(inbound, topic, event, length, origin);
         return;
     }
     struct fault fault = {.text = "out of memory"};
-    struct item *item = item_make(topic, event_copy(event, length), length, place);
+    struct item *item = item_make(topic, event_copy(event, length), length, origin);
     if (item == NULL || !remake_input(event, length, topic, strlen(topic), json, &item->input, &fault)) {
         inbound->document.waiting--;
         if (item == NULL || fault.code == RH_CODE_INTERNAL)
             document_lost(inbound);
         else
-            document_refuse(inbound, FINDING_MAPPING_FAILED, place, fault.text);
+            document_refuse(inbound, FINDING_MAPPING_FAILED, origin, fault.text);
         item_free(item);
         return;
     }
@@ -312,7 +318,7 @@ void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event
 /* ---- what waits ---- */
 
 bool flow_behind(const struct inbound *inbound) {
-    return inbound->ready.first != NULL || inbound->unsent != NULL || inbound->owed_bytes > INBOUND_OWED_MAX;
+    return inbound->ready.first != NULL || inbound->unsent != NULL || owed_bytes(inbound) > INBOUND_OWED_MAX;
 }
 
 void flow_pump(struct inbound *inbound) {
@@ -338,7 +344,6 @@ void flow_forget(struct inbound *inbound) {
         item_free(items_take(&inbound->ready));
     while (inbound->owed.first != NULL)
         item_free(items_take(&inbound->owed));
-    inbound->owed_bytes = 0;
     struct items kept = {0};
     for (struct item *item; (item = items_take(&inbound->mapping)) != NULL;) {
         item->next = NULL;

@@ -27,10 +27,12 @@ static void document_count_refused(struct inbound *inbound) {
     counter_add(&inbound->counters->refused, 1);
 }
 
-void document_refuse(struct inbound *inbound, enum finding_code code, struct place place,
+void document_refuse(struct inbound *inbound, enum finding_code code, struct origin origin,
                      const char *sentence) {
     document_count_refused(inbound);
-    findings_say(&inbound->document.findings, code, place, sentence);
+    findings_say(&inbound->document.findings, code, origin.place, sentence);
+    if (inbound->acknowledger != NULL)
+        acknowledger_refuse(inbound->acknowledger, origin.message, code);
 }
 
 void document_lost(struct inbound *inbound) {
@@ -121,7 +123,9 @@ static bool event_finish(struct inbound *inbound, struct erp_event *event, uint8
 }
 
 static void message_event(struct inbound *inbound, const struct erp_result *result) {
-    struct place place = {.offset = result->head->offset};
+    struct origin origin = {
+        .place = {.offset = result->head->offset},
+        .message = inbound->acknowledger != NULL ? acknowledger_message(inbound->acknowledger) : 0};
     struct erp_event event;
     struct fault fault = {.text = ""};
     struct bytes json = {0};
@@ -131,7 +135,7 @@ static void message_event(struct inbound *inbound, const struct erp_result *resu
         if (fault.code == RH_CODE_INTERNAL)
             document_lost(inbound);
         else
-            document_refuse(inbound, FINDING_PUBLISH_REFUSED, place, fault.text);
+            document_refuse(inbound, FINDING_PUBLISH_REFUSED, origin, fault.text);
         return;
     }
     const char *topic = inbound->topic != NULL && inbound->jq == NULL ? inbound->topic : event.topic;
@@ -140,7 +144,7 @@ static void message_event(struct inbound *inbound, const struct erp_result *resu
     if (json.failed)
         document_lost(inbound);
     else
-        flow_event(inbound, topic, event.event, event.length, inbound->jq != NULL ? &json : NULL, place);
+        flow_event(inbound, topic, event.event, event.length, inbound->jq != NULL ? &json : NULL, origin);
     bytes_free(&json);
     free(made);
 }
@@ -212,28 +216,28 @@ static bool value_event(struct inbound *inbound, const char *text, size_t length
 }
 
 static void value_go(struct inbound *inbound, bool whole, const uint8_t *event, size_t length,
-                     const char *text, size_t text_length, struct place place) {
+                     const char *text, size_t text_length, struct origin origin) {
     const char *topic = inbound->topic != NULL ? inbound->topic : "";
     bool canonical = inbound->message != NULL && (inbound->jq != NULL || !whole);
     if (*topic == '\0' && !canonical)
-        document_refuse(inbound, FINDING_JSON_NAMELESS, place, "topic");
+        document_refuse(inbound, FINDING_JSON_NAMELESS, origin, "topic");
     else if (!whole && inbound->type == NULL && !canonical)
-        document_refuse(inbound, FINDING_JSON_NAMELESS, place, "type");
+        document_refuse(inbound, FINDING_JSON_NAMELESS, origin, "type");
     else if (inbound->jq == NULL && canonical)
-        flow_data(inbound, topic, event, length, 1, text, text_length, place);
+        flow_data(inbound, topic, event, length, 1, text, text_length, origin);
     else
-        flow_event(inbound, topic, event, length, NULL, place);
+        flow_event(inbound, topic, event, length, NULL, origin);
 }
 
 static void on_value(void *context, const char *text, size_t length, uint64_t offset) {
     struct inbound *inbound = context;
-    struct place place = {.offset = offset, .segment = (uint32_t)++inbound->document.values};
+    struct origin origin = {.place = {.offset = offset, .segment = (uint32_t)++inbound->document.values}};
     const char *wrong = json_text_fault(text, length, false);
     struct fault fault;
     uint8_t *event;
     size_t event_length;
     if (wrong != NULL) {
-        document_refuse(inbound, FINDING_JSON_TEXT, place, wrong);
+        document_refuse(inbound, FINDING_JSON_TEXT, origin, wrong);
         return;
     }
     bool whole = is_event(text, length);
@@ -250,16 +254,16 @@ static void on_value(void *context, const char *text, size_t length, uint64_t of
     if (!good && fault.code == RH_CODE_INTERNAL)
         document_lost(inbound);
     else if (!good)
-        document_refuse(inbound, FINDING_JSON_EVENT, place, fault.text);
+        document_refuse(inbound, FINDING_JSON_EVENT, origin, fault.text);
     if (!good)
         return;
-    value_go(inbound, whole, event, event_length, text, length, place);
+    value_go(inbound, whole, event, event_length, text, length, origin);
     free(event);
 }
 
 static void on_wrong(void *context, const char *sentence, uint64_t offset) {
     struct inbound *inbound = context;
-    document_refuse(inbound, FINDING_JSON_TEXT, (struct place){.offset = offset}, sentence);
+    document_refuse(inbound, FINDING_JSON_TEXT, (struct origin){.place = {.offset = offset}}, sentence);
 }
 
 /* ---- feeding ---- */
@@ -388,7 +392,7 @@ int inbound_begin(struct inbound *inbound, const char *name, const uint8_t *dige
         memcpy(document->digest, digest, sizeof document->digest);
     erp_engine_file(inbound->engine, digest);
     if (inbound->acknowledger == NULL ||
-        acknowledger_begin(inbound->acknowledger, acknowledgement_number(inbound, digest)))
+        acknowledger_begin(inbound->acknowledger, acknowledgement_number(inbound, digest), digest))
         return 0;
     document_close(inbound);
     return -ENOMEM;

@@ -20,7 +20,14 @@
 #define INBOUND_VALUE_MAX  (64u * 1024u * 1024u) /* of JSON; no event is larger */
 #define INBOUND_TOPIC_SIZE 256u
 #define INBOUND_OWED_MAX                                                                                     \
-    (1024u * 1024u) /* bytes of acknowledgements; then those before them are waited for */
+    (1024u * 1024u) /* bytes that acknowledgements are made of; then what is before them is waited for */
+
+/* Where something of a document stands, and in which of the messages that the acknowledger counts; 0: in none
+ * of them. */
+struct origin {
+    struct place place;
+    uint32_t message;
+};
 
 /* An event on its way: before its mapping (with `input`, until that is handed over), or ready to go out. */
 struct item {
@@ -31,7 +38,7 @@ struct item {
     struct bytes input; /* owns; of the mapping */
     bool handed_over;
     bool acknowledgement;
-    struct place place; /* in the document */
+    struct origin origin;
 };
 
 struct items {
@@ -86,8 +93,7 @@ struct inbound {
     struct item *unsent;  /* the first of them that the mapping has not got yet; borrowed */
     struct items ready;
     struct acknowledger *acknowledger; /* NULL: nobody gets one */
-    struct items owed;                 /* acknowledgements: they go out when all before them is settled */
-    size_t owed_bytes;
+    struct items owed;                 /* acknowledgements that are made: they go out */
     bool room_owed;
     bool spoiled; /* readers stand in the middle of a document that was given up */
     void (*on_room)(void *user);
@@ -99,11 +105,11 @@ struct inbound {
 /* An event of the document: through the mapping, if there is one, and out. `json` is its data for the
  * mapping; NULL: the event says. */
 void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
-                const struct bytes *json, struct place place);
+                const struct bytes *json, struct origin origin);
 /* JSON that is the data of an event made of `event`, as a mapping gives it: as canonical message, or as it
  * is. */
 void flow_data(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length, uint32_t part,
-               const char *json, size_t json_length, struct place place);
+               const char *json, size_t json_length, struct origin origin);
 /* An acknowledgement, which it takes over. */
 void flow_owe(struct inbound *inbound, uint8_t *event, size_t length);
 /* Acknowledgements go out, if it is their time. */
@@ -121,7 +127,7 @@ void flow_answer(void *user, const struct jq_answer *answer);
 /* ---- inbound.c ---- */
 
 /* Something of the document is refused, by a finding of its own. */
-void document_refuse(struct inbound *inbound, enum finding_code code, struct place place,
+void document_refuse(struct inbound *inbound, enum finding_code code, struct origin origin,
                      const char *sentence);
 /* There was no memory for an event of it: its fate is not known. */
 void document_lost(struct inbound *inbound);

@@ -17,6 +17,7 @@
 struct waiting {
     port_on_settled *told; /* NULL: it has been told */
     void *user;
+    uint64_t tag;
     bool probe; /* it is port->probe */
 };
 
@@ -47,6 +48,7 @@ struct probe {
     size_t event_length;
     port_on_settled *told;
     void *user;
+    uint64_t tag;
     bool turned_down; /* the topic is kept in memory: it is to be published over the other line */
 };
 
@@ -69,7 +71,8 @@ struct port {
     size_t answers_count, answers_capacity;
     void (*on_room)(void *user);
     void *room_user;
-    bool roomy; /* on_room is due */
+    bool roomy;   /* on_room is due */
+    uint64_t tag; /* of what is told now */
     char error[256];
 };
 
@@ -155,7 +158,7 @@ static void probe_again(struct port *port) {
     struct probe *probe = &port->probe;
     if (!probe->turned_down)
         return;
-    struct waiting waiting = {.told = probe->told, .user = probe->user};
+    struct waiting waiting = {.told = probe->told, .user = probe->user, .tag = probe->tag};
     int result = line_publish(&port->routed, probe->topic, probe->topic_length, probe->event,
                               probe->event_length, waiting);
     if (result == -EAGAIN)
@@ -164,6 +167,7 @@ static void probe_again(struct port *port) {
     void *user = probe->user;
     if (result == 0)
         classes_learn(&port->topics, probe->topic, probe->topic_length, CLASS_MEMORY);
+    port->tag = probe->tag;
     probe_end(port);
     if (result != 0 && told != NULL)
         told(user, RH_CODE_UNAVAILABLE, result == -ENOMEM ? "out of memory" : port->error);
@@ -190,6 +194,7 @@ static void waiting_settle(struct line *line, struct waiting *waiting, int code,
     waiting->probe = false;
     if (settled.probe && !probe_settled(line->port, code, field))
         return;
+    line->port->tag = settled.tag;
     if (settled.told != NULL)
         settled.told(settled.user, code, text);
 }
@@ -513,7 +518,8 @@ static int probe_begin(struct port *port, const char *topic, size_t topic_length
                           .event = malloc(event_length + 1),
                           .event_length = event_length,
                           .told = waiting.told,
-                          .user = waiting.user};
+                          .user = waiting.user,
+                          .tag = waiting.tag};
     waiting.probe = true;
     int result = -ENOMEM;
     if (probe.topic != NULL && probe.event != NULL) {
@@ -532,7 +538,12 @@ static int probe_begin(struct port *port, const char *topic, size_t topic_length
 
 int port_publish(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
                  size_t event_length, port_on_settled *on_settled, void *user) {
-    struct waiting waiting = {.told = on_settled, .user = user};
+    return port_publish_tagged(port, topic, topic_length, event, event_length, on_settled, user, 0);
+}
+
+int port_publish_tagged(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
+                        size_t event_length, port_on_settled *on_settled, void *user, uint64_t tag) {
+    struct waiting waiting = {.told = on_settled, .user = user, .tag = tag};
     if (port->trial)
         return trial_publish(&port->routed, topic, topic_length, event, event_length, waiting);
     if (port->over) {
@@ -571,6 +582,10 @@ void port_on_room(struct port *port, void (*on_room)(void *user), void *user) {
     port->on_room = on_room;
     port->room_user = user;
     port->roomy = false;
+}
+
+uint64_t port_tag(const struct port *port) {
+    return port->tag;
 }
 
 const char *port_error(const struct port *port) {

@@ -84,6 +84,11 @@ int port_join(struct port *port, const struct port_queue *queue) MUST_USE;
  * has refused this client, on_refused has told it. */
 int port_publish(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
                  size_t event_length, port_on_settled *on_settled, void *user) MUST_USE;
+/* The same, with a number by which `on_settled` knows it again among what its user has published: during the
+ * call port_tag gives it. */
+int port_publish_tagged(struct port *port, const char *topic, size_t topic_length, const uint8_t *event,
+                        size_t event_length, port_on_settled *on_settled, void *user, uint64_t tag) MUST_USE;
+uint64_t port_tag(const struct port *port);
 /* Nothing more is told to this user of what it has published. */
 void port_forget(struct port *port, const void *user);
 /* Called once when there is room again; one at a time may ask for it. `on_room` NULL: not any more. */

@@ -591,6 +591,118 @@ Test(inbound, acknowledges_x12) {
     LEAKS_NONE();
 }
 
+/* A message that was read well, and that the router or the mapping refuses, is refused. */
+#define LATE                                                                                                 \
+    "if .header.id == \"PO2\" then error(\"no\") elif .header.id == \"PO3\" then \"x\" * 2000000 else "      \
+    ".header.id end"
+
+Test(inbound, acknowledges_edifact_that_is_refused_behind_the_reader_as_refused) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.mapping = LATE,
+                                                 .type = "own.t",
+                                                 .topic = "own.t",
+                                                 .acknowledge = {.edifact = ACKNOWLEDGE_ALWAYS}});
+    document(&bench,
+             UNB ORDER(1) UNZ(1) "UNB+UNOC:3+S:14+R:14+260901:0605+REF2'" ORDER(1) ORDER(2) ORDER(3)
+                 ORDER_OF(4, 11) "UNZ+4+REF2'",
+             100, NULL);
+    cr_assert_eq(bench.end.published, 2);
+    cr_assert_eq(bench.end.refused, 3);
+    cr_assert(has(bench.findings, "\"mapping.failed\"") && has(bench.findings, "\"publish.refused\""));
+    bridge_await(&bench.world, 4);
+    cr_assert(has(acknowledgement(&bench, "UCI+REF1"), "UCI+REF1+S:14+R:14+7'UNT+3+1'"));
+    cr_assert(has(acknowledgement(&bench, "UCI+REF2"),
+                  "UCI+REF2+S:14+R:14+7'UCM+2+ORDERS:D:03A:UN+4+18'UCM+3+ORDERS:D:03A:UN+4+18'"
+                  "UCM+4+ORDERS:D:03A:UN+4+29+UNT'UNT+6+1'"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+/* What the router says later than at once. */
+Test(inbound, acknowledges_edifact_that_the_router_refuses_as_refused) {
+    struct bench bench;
+    bench_start(&bench,
+                (struct inbound_options){.mapping = "if .header.id == \"PO2\" then empty else .header.id end",
+                                         .type = "own.t",
+                                         .topic = "@nobody",
+                                         .acknowledge = {.edifact = ACKNOWLEDGE_ALWAYS}});
+    document(&bench, UNB ORDER(1) ORDER(2) ORDER(3) UNZ(3), 100, NULL);
+    cr_assert_eq(bench.end.published, 0);
+    cr_assert_eq(bench.end.refused, 2);
+    cr_assert(has(bench.findings, "no mailbox of this name"));
+    bridge_await(&bench.world, 1);
+    cr_assert(has(acknowledgement(&bench, ""), "+7'UCM+1+ORDERS:D:03A:UN+4+18'UCM+3+ORDERS:D:03A:UN+4+18'"
+                                               "UNT+5+1'"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+#define X12_SET(n) "ST*850*000" #n "~BEG*00*SA*PO" #n "**20260901~PO1*1*3*EA***VN*A~CTT*1~SE*5*000" #n "~"
+#define X12_THREE                                                                                            \
+    "ISA*00*          *00*          *ZZ*SENDER         *01*RECEIVER       *260901*0605*U*00401*000000007"    \
+    "*0*P*>~GS*PO*APPS*APPR*20260901*0605*9*X*004010~" X12_SET(1) X12_SET(2) X12_SET(3) "GE*3*9~"            \
+                                                                                        "IEA*1*000000007~"
+
+Test(inbound, acknowledges_x12_that_is_refused_behind_the_reader_as_refused) {
+    struct bench bench;
+    bench_start(&bench, (struct inbound_options){.mapping = LATE,
+                                                 .type = "own.t",
+                                                 .topic = "own.t",
+                                                 .acknowledge = {.x12 = ACKNOWLEDGE_X12_997}});
+    document(&bench, X12_THREE, 100, NULL);
+    cr_assert_eq(bench.end.published, 1);
+    cr_assert_eq(bench.end.refused, 2);
+    bridge_await(&bench.world, 2);
+    cr_assert(has(acknowledgement(&bench, ""), "~AK2*850*0001~AK5*A~AK2*850*0002~AK5*R*5~"
+                                               "AK2*850*0003~AK5*R*5~AK9*P*3*3*1~SE*10*0001~"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+Test(inbound, acknowledges_x12_that_the_router_refuses_as_refused) {
+    struct bench bench;
+    bench_start(&bench,
+                (struct inbound_options){.topic = "@nobody", .acknowledge = {.x12 = ACKNOWLEDGE_X12_999}});
+    document(&bench, X12_THREE, 100, NULL);
+    cr_assert_eq(bench.end.published, 0);
+    cr_assert_eq(bench.end.refused, 3);
+    bridge_await(&bench.world, 1);
+    cr_assert(has(acknowledgement(&bench, ""), "~AK2*850*0001~IK5*R*5~AK2*850*0002~IK5*R*5~"
+                                               "AK2*850*0003~IK5*R*5~AK9*R*3*3*0~SE*10*0001~"));
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
+static void acknowledgement_id(struct bench *bench, const char *text, const uint8_t *digest, char id[48]) {
+    unsigned count = bench->world.count;
+    document(bench, text, 100, digest);
+    bridge_await(&bench->world, count + 1);
+    const char *at = strstr(bridge_line(&bench->world, count), "\"id\":");
+    cr_assert(at != NULL && strstr(bridge_line(&bench->world, count), "spoke.plant.acknowledgement") != NULL);
+    (void)snprintf(id, 48, "%.40s", at);
+}
+
+Test(inbound, names_acknowledgements_by_what_was_in_the_document) {
+    static const uint8_t first[32] = {1}, second[32] = {2};
+    static const char good[] = UNB ORDER(1) UNZ(1), wrong[] = UNB ORDER_OF(1, 11) UNZ(1);
+    struct bench bench;
+    char ids[6][48];
+    bench_start(&bench,
+                (struct inbound_options){.topic = "quiet.t", .acknowledge = {.edifact = ACKNOWLEDGE_ALWAYS}});
+    acknowledgement_id(&bench, good, first, ids[0]);
+    acknowledgement_id(&bench, good, second, ids[1]);
+    acknowledgement_id(&bench, good, first, ids[2]);
+    cr_assert_str_neq(ids[0], ids[1]);
+    cr_assert_str_eq(ids[0], ids[2]);
+    acknowledgement_id(&bench, wrong, NULL, ids[3]);
+    acknowledgement_id(&bench, good, NULL, ids[4]);
+    acknowledgement_id(&bench, wrong, NULL, ids[5]);
+    cr_assert_str_neq(ids[3], ids[4]);
+    cr_assert_str_eq(ids[3], ids[5]);
+    bench_stop(&bench);
+    LEAKS_NONE();
+}
+
 Test(inbound, keeps_few_acknowledgements_at_a_time, .timeout = 120) {
     struct bench bench;
     size_t room = 5000 * 400, at = 0;
