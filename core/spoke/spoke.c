@@ -48,6 +48,8 @@ struct spoke {
     char *state_dir; /* owns */
 
     bool stopping, failed;
+    bool queued;      /* its queue is there */
+    bool making;      /* that is all that is done now: the queue is made */
     uint32_t pause_s; /* 0: it has not failed since it ran */
     pthread_mutex_t mutex;
     char error[SPOKE_ERROR_BYTES]; /* under the mutex */
@@ -83,23 +85,46 @@ static void state_set(struct spoke *spoke, enum spoke_state state) {
 
 /* ---- failing, and trying again ---- */
 
-/* Told once, until it runs again; what runs is closed from the loop, as this may be in a callback of it. */
-static void spoke_fail(struct spoke *spoke, const char *text) {
-    char quoted[2 * SPOKE_ERROR_BYTES];
+/* What is published while a spoke waits is kept for it, so it has its queue before it waits. */
+static bool queue_missing(const struct spoke *spoke) {
+    return spoke_goes_out(spoke->spec) && !spoke->queued && !spoke->making;
+}
+
+/* What runs is closed from the loop, as this may be in a callback of it. */
+static void spoke_close_soon(struct spoke *spoke) {
     const struct timeval soon = {0};
-    error_set(spoke, text);
-    if (spoke->pause_s == 0)
-        logfmt(LOGFMT_ERROR, "a spoke can not run, and is tried again", "spoke=%s error=%s",
-               spoke->spec->name, logfmt_quote(quoted, sizeof quoted, text, strlen(text)));
-    counter_add(&spoke->counters.restarts, 1);
-    state_set(spoke, SPOKE_WAITING);
     spoke->failed = true;
     if (!spoke->stopping)
         (void)evtimer_add(spoke->timer, &soon);
 }
 
+/* Told once, until it runs again. */
+static void spoke_fail(struct spoke *spoke, const char *text) {
+    char quoted[2 * SPOKE_ERROR_BYTES];
+    error_set(spoke, text);
+    if (spoke->pause_s == 0)
+        logfmt(LOGFMT_ERROR, "a spoke can not run, and is tried again", "spoke=%s error=%s",
+               spoke->spec->name, logfmt_quote(quoted, sizeof quoted, text, strlen(text)));
+    counter_add(&spoke->counters.restarts, 1);
+    if (!queue_missing(spoke))
+        state_set(spoke, SPOKE_WAITING);
+    spoke_close_soon(spoke);
+}
+
+/* Whether it is there or refused, the error stays that of the spoke itself. */
+static void making_end(struct spoke *spoke) {
+    if (spoke->stopping || spoke->failed)
+        return;
+    state_set(spoke, SPOKE_WAITING);
+    spoke_close_soon(spoke);
+}
+
 static void on_refused(void *user, const char *text) {
-    spoke_fail(user, text);
+    struct spoke *spoke = user;
+    if (spoke->making)
+        making_end(spoke);
+    else
+        spoke_fail(spoke, text);
 }
 
 /* All that it needs is there. */
@@ -113,7 +138,10 @@ static void spoke_up(struct spoke *spoke) {
 
 static void on_joined(void *user) {
     struct spoke *spoke = user;
-    if (!spoke->stopping && !spoke->failed)
+    spoke->queued = true;
+    if (spoke->making)
+        making_end(spoke);
+    else if (!spoke->stopping && !spoke->failed)
         spoke_up(spoke);
 }
 
@@ -141,7 +169,8 @@ static void on_idle(void *user) {
 
 static void on_event(void *user, const struct port_event *event) {
     struct spoke *spoke = user;
-    if (!spoke->stopping && !spoke->failed) /* else it stays in the queue, for whoever comes next */
+    bool runs = !spoke->stopping && !spoke->failed && !spoke->making;
+    if (runs) /* else it stays in the queue, for whoever comes next */
         jobs_event(spoke->jobs, event);
 }
 
@@ -270,7 +299,7 @@ static uint32_t attempts_of(const struct spoke_spec *spec) {
     return given ? spec->out.attempts : QUEUE_ATTEMPTS_MAX;
 }
 
-static bool queue_join(struct spoke *spoke, char *why, size_t why_bytes) {
+static bool queue_join(struct spoke *spoke, uint32_t window, char *why, size_t why_bytes) {
     const struct spoke_spec *spec = spoke->spec;
     char name[sizeof TCP_OUT_PREFIX + SPOKE_NAME_BYTES_MAX], own[sizeof name + 32];
     size_t count = spec->out.topics.count;
@@ -290,7 +319,7 @@ static bool queue_join(struct spoke *spoke, char *why, size_t why_bytes) {
                                .patterns = patterns,
                                .patterns_count = count,
                                .is_volatile = !spoke->world.journal,
-                               .window = spec->out.window,
+                               .window = window,
                                .attempts = attempts_of(spec),
                                .lease_ms = spec->out.lease_ns / NS_PER_MS,
                                .key = spec->out.key};
@@ -319,7 +348,7 @@ static bool jobs_open(struct spoke *spoke, char *why, size_t why_bytes) {
 static void on_watching(void *user) {
     struct spoke *spoke = user;
     char why[SPOKE_ERROR_BYTES] = "";
-    if (!spoke->stopping && !spoke->failed && !queue_join(spoke, why, sizeof why))
+    if (!spoke->stopping && !spoke->failed && !queue_join(spoke, spoke->spec->out.window, why, sizeof why))
         spoke_fail(spoke, why);
 }
 
@@ -336,7 +365,7 @@ static bool watch_open(struct spoke *spoke, char *why, size_t why_bytes) {
                                     .on_refused = on_refused,
                                     .on_joined = on_watching};
     if (!spoke_awaits(spoke->spec))
-        return queue_join(spoke, why, why_bytes);
+        return queue_join(spoke, spoke->spec->out.window, why, why_bytes);
     spoke->watch = watch_new(&options, why, why_bytes); /* on_watching goes on */
     return spoke->watch != NULL;
 }
@@ -376,6 +405,18 @@ static void spoke_close(struct spoke *spoke) {
 
 /* ---- the thread ---- */
 
+/* Only the queue, by a member that leaves as soon as it is one: none of its events is answered. */
+static bool queue_make(struct spoke *spoke) {
+    char why[SPOKE_ERROR_BYTES] = "";
+    spoke->making = true;
+    if (port_open(spoke, why, sizeof why) && queue_join(spoke, 1, why, sizeof why))
+        return true;
+    state_set(spoke, SPOKE_WAITING);
+    port_free(spoke->port);
+    spoke->port = NULL;
+    return false;
+}
+
 /* Closes what has failed, and opens it again after a pause; or the time of a stop is over. */
 static void on_timer(evutil_socket_t fd, short what, void *user) {
     struct spoke *spoke = user;
@@ -391,6 +432,9 @@ static void on_timer(evutil_socket_t fd, short what, void *user) {
     }
     spoke_close(spoke);
     spoke->failed = false;
+    if (queue_missing(spoke) && queue_make(spoke))
+        return;
+    spoke->making = false;
     spoke->pause_s = spoke->pause_s == 0                     ? SPOKE_PAUSE_FIRST
                      : spoke->pause_s < SPOKE_PAUSE_MOST / 2 ? 2 * spoke->pause_s
                                                              : SPOKE_PAUSE_MOST;
@@ -418,7 +462,8 @@ static void *spoke_run(void *user) {
     if (event_base_dispatch(spoke->base) < 0)
         logfmt(LOGFMT_ERROR, "a spoke has stopped", "spoke=%s error=\"event_base_dispatch failed\"",
                spoke->spec->name);
-    if (spoke->port != NULL && !spoke->failed && !port_flush(spoke->port, SPOKE_STOP_NS / NS_PER_MS))
+    if (spoke->port != NULL && !spoke->failed && !spoke->making &&
+        !port_flush(spoke->port, SPOKE_STOP_NS / NS_PER_MS))
         logfmt(LOGFMT_WARN,
                "a spoke has stopped before the router had all its answers: some events come twice",
                "spoke=%s", spoke->spec->name);

@@ -1,7 +1,8 @@
 /* spoke.h: a running spoke: one connected system on a thread and an event loop of its own, so that nothing of
  * it can slow another one, or the router.
  * Owner: the manager (spokes.h) starts and stops it; counters and state may be read by any thread.
- * Its queue at the router is spoke.NAME: what it has not delivered waits there, also while there is no spoke.
+ * Its queue at the router is spoke.NAME: what it has not delivered waits there, also while there is no spoke,
+ * and from the first start on, whether that works or not.
  * Blocks: spoke_join, until the thread has ended: at most SPOKE_STOP_NS and what a mapping takes to end.
  * Fails only for want of memory or threads. What can not be reached is tried again, with growing pauses, and
  * told once. */

@@ -332,6 +332,23 @@ def test_the_backlog_of_a_system_that_is_down_goes_on_where_it_stood(spokes, sin
     assert down.ids() == []
 
 
+@pytest.mark.parametrize("journalled", [False, True], ids=["memory", "disk"])
+def test_what_is_published_while_a_new_spoke_waits_is_delivered_when_it_can_go_on(spokes, sink, tmp_path, journalled):
+    target = sink()
+    made = spokes.start(*(["--journal", tmp_path / "journal"] if journalled else []))
+    spokes.write("crm", webhook(target).replace("retry: 50ms", "secret: ../secret, retry: 50ms"))
+    spokes.apply()
+    waits = spokes.list()["crm"]
+    assert waits["state"] == "waiting" and "secret" in waits["error"], waits
+    with made.client(ack=DISK if journalled else pb.ACK_LEVEL_ROUTED) as client:
+        publish(client, range(50))
+        assert client.settle(50) == {}
+    (tmp_path / "secret").write_text("s3cret\n")
+    spokes.until(lambda: len(set(target.ids())) == 50, "something is lost")
+    spokes.running("crm")
+    assert spokes.list()["crm"]["error"] == ""
+
+
 def test_a_backlog_outlives_the_router(spokes, sink, tmp_path):
     target = sink()
     target.closed = True
