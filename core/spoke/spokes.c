@@ -21,6 +21,9 @@ struct member {
     struct spoke *spoke;         /* owns; NULL: everything of it comes in by HTTP */
     bool posted;                 /* it is at the ingest */
     struct inbound_counters *in; /* owns */
+    uint32_t pause_s;            /* 0: it has not failed */
+    uint64_t again_ns;           /* when it is tried again, of the monotonic clock; 0: it is whole */
+    char error[SPOKE_ERROR_BYTES];
 };
 
 struct request {
@@ -53,42 +56,87 @@ static bool needs_ingest(const struct spoke_spec *spec) {
     return spec->has_in && (spec->transport == SPOKE_HTTP || spec->transport == SPOKE_WEBHOOK);
 }
 
-static void member_failed(const struct member *member, const char *why) {
-    char quoted[512];
-    logfmt(LOGFMT_ERROR, "a spoke can not be started", "spoke=%s error=%s", member->spec->name,
-           logfmt_quote(quoted, sizeof quoted, why, strlen(why)));
+/* All of it that this process can have: what else it needs is the spoke's own matter. */
+static bool member_whole(const struct member *member) {
+    return (member->spoke != NULL || !needs_spoke(member->spec)) &&
+           (member->posted || !needs_ingest(member->spec));
 }
 
-static void member_post(struct spokes *spokes, struct member *member) {
-    char why[SPOKE_ERROR_BYTES] = "";
+static bool member_post(struct spokes *spokes, struct member *member, char *why, size_t why_bytes) {
     const struct spoke_http *from = &member->spec->http;
     struct inbound_options options;
     struct ingest_auth auth = {.bearer_file = from->bearer,
                                .hmac_file = from->hmac,
                                .hmac_header = from->hmac_header,
                                .hmac_prefix = from->hmac_prefix};
-    if (!needs_ingest(member->spec))
-        return;
     spoke_inbound_options(member->spec, &options);
     options.counters = member->in;
-    member->posted = ingest_put(spokes->ingest, &options, spokes->world.journal, &auth, why, sizeof why);
-    if (!member->posted)
-        member_failed(member, why);
+    return ingest_put(spokes->ingest, &options, spokes->world.journal, &auth, why, why_bytes);
 }
 
-/* Takes the spec. */
-static void member_start(struct spokes *spokes, struct member *member, struct spoke_spec *spec) {
-    *member = (struct member){.spec = spec, .in = calloc(1, sizeof *member->in)};
-    if (member->in == NULL) {
-        member_failed(member, "out of memory");
+/* Told once, until it works. */
+static void member_failed(struct member *member, const char *why) {
+    char quoted[2 * SPOKE_ERROR_BYTES];
+    if (member->pause_s == 0)
+        logfmt(LOGFMT_ERROR, "a spoke can not run, and is tried again", "spoke=%s error=%s",
+               member->spec->name, logfmt_quote(quoted, sizeof quoted, why, strlen(why)));
+    member->pause_s = member->pause_s == 0                     ? SPOKE_PAUSE_FIRST
+                      : member->pause_s < SPOKE_PAUSE_MOST / 2 ? 2 * member->pause_s
+                                                               : SPOKE_PAUSE_MOST;
+    member->again_ns = clock_mono_ns() + member->pause_s * NS_PER_S;
+}
+
+/* What it has not got yet. What others read is changed under the mutex, which nothing that blocks holds. */
+static void member_try(struct spokes *spokes, struct member *member) {
+    char why[SPOKE_ERROR_BYTES] = "";
+    struct spoke *spoke = NULL;
+    bool post = needs_ingest(member->spec) && !member->posted;
+    bool start = needs_spoke(member->spec) && member->spoke == NULL;
+    bool posted = post && member_post(spokes, member, why, sizeof why);
+    if (posted)
+        why[0] = '\0';
+    if (start && (spoke = spoke_start(member->spec, &spokes->world, member->in)) == NULL)
+        (void)snprintf(why, sizeof why, "%s", strerror(errno));
+    (void)pthread_mutex_lock(&spokes->mutex);
+    member->posted |= posted;
+    member->spoke = start ? spoke : member->spoke;
+    memcpy(member->error, why, sizeof why);
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    if (!member_whole(member)) {
+        member_failed(member, why);
         return;
     }
-    member_post(spokes, member);
-    if (!needs_spoke(spec))
-        return;
-    member->spoke = spoke_start(spec, &spokes->world, member->in);
-    if (member->spoke == NULL)
-        member_failed(member, strerror(errno));
+    if (member->pause_s != 0)
+        logfmt(LOGFMT_INFO, "a spoke runs again", "spoke=%s", member->spec->name);
+    member->pause_s = 0;
+    member->again_ns = 0;
+}
+
+/* Takes the spec. What was at the ingest by this name has a spec that ends now. */
+static void member_start(struct spokes *spokes, struct member *member, struct spoke_spec *spec) {
+    *member = (struct member){.spec = spec, .in = calloc(1, sizeof *member->in)};
+    CHECK(member->in != NULL);
+    member_try(spokes, member);
+    if (needs_ingest(spec) && !member->posted)
+        ingest_remove(spokes->ingest, spec->name);
+}
+
+/* "waiting" is also one that its thread runs, and that gets no documents. */
+static uint64_t member_state(const struct member *member) {
+    if (!member_whole(member))
+        return SPOKE_WAITING;
+    return member->spoke != NULL ? counter_get(&spoke_counters(member->spoke)->state) : SPOKE_RUNNING;
+}
+
+/* Counters are read one by one: they move. */
+static void member_counters(const struct member *member, struct spoke_counters *out) {
+    *out = (struct spoke_counters){0};
+#define SPOKE_COPY(name, kind, help)                                                                         \
+    if (member->spoke != NULL)                                                                               \
+        counter_set(&out->name, counter_get(&spoke_counters(member->spoke)->name));
+    SPOKE_COUNTERS(SPOKE_COPY)
+#undef SPOKE_COPY
+    counter_set(&out->state, member_state(member));
 }
 
 static void member_free(struct member *member) {
@@ -107,12 +155,10 @@ static const struct member *member_find(const struct spokes *spokes, const char 
     return NULL;
 }
 
-/* One that could not be started is none: the next apply tries it again. */
+/* One that could not be started is none: the next apply tries it at once. */
 static const struct spoke_spec *running(void *user, const char *name) {
     const struct member *member = member_find(user, name);
-    bool whole = member != NULL && (member->spoke != NULL || !needs_spoke(member->spec)) &&
-                 (member->posted || !needs_ingest(member->spec));
-    return whole ? member->spec : NULL;
+    return member != NULL && member_whole(member) ? member->spec : NULL;
 }
 
 /* Ends those that are gone or changed, all at once. */
@@ -273,11 +319,34 @@ static void request_run(struct spokes *spokes, struct request *request) {
     free(request);
 }
 
-/* The next request; NULL: it is stopping. */
-static struct request *request_take(struct spokes *spokes) {
+/* When the first of those that wait is tried again; 0: none waits. */
+static uint64_t next_try_ns(const struct spokes *spokes) {
+    uint64_t first = 0;
+    for (uint32_t i = 0; i < spokes->count; i++) {
+        uint64_t again = spokes->members[i].again_ns;
+        if (again != 0 && (first == 0 || again < first))
+            first = again;
+    }
+    return first;
+}
+
+static void members_try(struct spokes *spokes) {
+    uint64_t now = clock_mono_ns();
+    for (uint32_t i = 0; i < spokes->count; i++)
+        if (spokes->members[i].again_ns != 0 && spokes->members[i].again_ns <= now)
+            member_try(spokes, &spokes->members[i]);
+}
+
+/* The next request; NULL: it is stopping, or somebody is to be tried again. */
+static struct request *request_take(struct spokes *spokes, bool *stopping) {
+    uint64_t until = next_try_ns(spokes);
+    const struct timespec end = {.tv_sec = (time_t)(until / NS_PER_S), .tv_nsec = (long)(until % NS_PER_S)};
     (void)pthread_mutex_lock(&spokes->mutex);
-    while (spokes->first == NULL && !spokes->stopping)
-        (void)pthread_cond_wait(&spokes->wake, &spokes->mutex);
+    int late = 0;
+    while (spokes->first == NULL && !spokes->stopping && late == 0)
+        late = until == 0 ? pthread_cond_wait(&spokes->wake, &spokes->mutex)
+                          : pthread_cond_timedwait(&spokes->wake, &spokes->mutex, &end);
+    *stopping = spokes->stopping;
     struct request *request = spokes->stopping ? NULL : spokes->first;
     if (request != NULL) {
         spokes->first = request->next;
@@ -290,9 +359,14 @@ static struct request *request_take(struct spokes *spokes) {
 
 static void *spokes_run(void *user) {
     struct spokes *spokes = user;
-    struct request *request;
-    while ((request = request_take(spokes)) != NULL)
-        request_run(spokes, request);
+    bool stopping = false;
+    while (!stopping) {
+        struct request *request = request_take(spokes, &stopping);
+        if (request != NULL)
+            request_run(spokes, request);
+        else if (!stopping)
+            members_try(spokes);
+    }
     return NULL;
 }
 
@@ -318,32 +392,28 @@ bool spokes_apply(struct spokes *spokes, spokes_on_applied *on_applied, void *us
 /* ---- looking ---- */
 
 static json_t *member_json(const struct member *member) {
-    static const struct spoke_counters none;
-    char error[SPOKE_ERROR_BYTES] = "";
-    const struct spoke_counters *out = member->spoke != NULL ? spoke_counters(member->spoke) : &none;
-    const char *state = member->spoke != NULL ? spoke_state_name(counter_get(&out->state))
-                        : member->posted      ? "running"
-                                              : "failed";
-    if (member->spoke != NULL)
+    char error[SPOKE_ERROR_BYTES];
+    struct spoke_counters out;
+    member_counters(member, &out);
+    memcpy(error, member->error, sizeof error);
+    if (error[0] == '\0' && member->spoke != NULL)
         (void)spoke_error(member->spoke, error);
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", member->spec->name, "transport",
-                             spoke_transport_name(member->spec->transport), "state", state, "error", error,
-                             "file", member->spec->path);
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", member->spec->name, "transport",
+                  spoke_transport_name(member->spec->transport), "state",
+                  spoke_state_name(counter_get(&out.state)), "error", error, "file", member->spec->path);
 #define SPOKE_JSON(name, kind, help)                                                                         \
     if (strcmp(#name, "state") != 0)                                                                         \
-        (void)json_object_set_new(json, #name, json_integer((json_int_t)counter_get(&out->name)));
+        (void)json_object_set_new(json, #name, json_integer((json_int_t)counter_get(&out.name)));
     SPOKE_COUNTERS(SPOKE_JSON)
 #undef SPOKE_JSON
-    if (member->in != NULL) {
-        (void)json_object_set_new(json, "documents",
-                                  json_integer((json_int_t)counter_get(&member->in->documents)));
-        (void)json_object_set_new(json, "published",
-                                  json_integer((json_int_t)counter_get(&member->in->published)));
-        (void)json_object_set_new(json, "rejected",
-                                  json_integer((json_int_t)counter_get(&member->in->refused)));
-        (void)json_object_set_new(json, "tolerated",
-                                  json_integer((json_int_t)counter_get(&member->in->tolerated)));
-    }
+    (void)json_object_set_new(json, "documents",
+                              json_integer((json_int_t)counter_get(&member->in->documents)));
+    (void)json_object_set_new(json, "published",
+                              json_integer((json_int_t)counter_get(&member->in->published)));
+    (void)json_object_set_new(json, "rejected", json_integer((json_int_t)counter_get(&member->in->refused)));
+    (void)json_object_set_new(json, "tolerated",
+                              json_integer((json_int_t)counter_get(&member->in->tolerated)));
     return json;
 }
 
@@ -360,13 +430,12 @@ char *spokes_list(struct spokes *spokes) {
 }
 
 void spokes_numbers(struct spokes *spokes, spokes_on_numbers *on_numbers, void *user) {
-    static const struct spoke_counters none;
+    struct spoke_counters out;
     (void)pthread_mutex_lock(&spokes->mutex);
     for (uint32_t i = 0; i < spokes->count; i++) {
         const struct member *member = &spokes->members[i];
-        if (member->in != NULL)
-            on_numbers(user, member->spec->name,
-                       member->spoke != NULL ? spoke_counters(member->spoke) : &none, member->in);
+        member_counters(member, &out);
+        on_numbers(user, member->spec->name, &out, member->in);
     }
     (void)pthread_mutex_unlock(&spokes->mutex);
 }
@@ -385,6 +454,15 @@ static bool thread_start(struct spokes *spokes) {
     return spokes->started;
 }
 
+/* It is waited for by the monotonic clock. */
+static void wake_init(pthread_cond_t *wake) {
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(wake, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
 struct spokes *spokes_start(const struct spokes_options *options, char *why, size_t why_bytes) {
     struct spokes *spokes = calloc(1, sizeof *spokes);
     bool read = false;
@@ -393,7 +471,7 @@ struct spokes *spokes_start(const struct spokes_options *options, char *why, siz
         spokes->ingest = options->ingest;
         spokes->last = &spokes->first;
         (void)pthread_mutex_init(&spokes->mutex, NULL);
-        (void)pthread_cond_init(&spokes->wake, NULL);
+        wake_init(&spokes->wake);
         spokes->dir = strdup(options->dir);
         json_t *told = spokes->dir != NULL ? spokes_read(spokes, false, &read) : NULL;
         const json_t *text = json_object_get(json_array_get(json_object_get(told, "mistakes"), 0), "text");

@@ -1,5 +1,7 @@
 """Spokes: connected systems, a file each, that come, change and go while the router runs."""
 
+import hashlib
+import hmac
 import http.client
 import http.server
 import json
@@ -282,6 +284,43 @@ def test_documents_by_http_come_in_by_the_name_of_a_spoke_and_no_longer_when_it_
     spokes.write("shop", "transport: http\ninbound: { format: x12 }\n")
     spokes.apply()
     assert post() == 422
+
+
+def document_to(made, name, key=None):
+    """Posts a document, signed with a key; its answer."""
+    with open(DESADV, "rb") as file:
+        document = file.read()
+    signature = {"X-Hub-Signature-256": "sha256=" + hmac.new(key, document, hashlib.sha256).hexdigest()} if key else {}
+    connection = http.client.HTTPConnection(made.ingest, timeout=wire.WAIT_SECONDS)
+    connection.request("POST", f"/v1/ingest/{name}", document, signature)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer
+
+
+def test_a_spoke_by_http_whose_key_is_missing_waits_for_it_and_says_so(spokes, tmp_path):
+    spokes.write("shop", "transport: http\nhttp: { hmac: ../key }\ninbound: { format: edifact }\n")
+    made = spokes.start()
+    waits = spokes.list()["shop"]
+    assert waits["state"] == "waiting" and "key" in waits["error"], waits
+    assert made.metric("roundhouse_spoke_state", spoke="shop") == 2
+    (tmp_path / "key").write_text("k3y\n")
+    spokes.running("shop")
+    assert spokes.list()["shop"]["error"] == ""
+    assert made.metric("roundhouse_spoke_state", spoke="shop") == 1
+    assert (document_to(made, "shop").status, document_to(made, "shop", b"k3y").status) == (401, 202)
+    told = made.errors()
+    assert told.count('msg="a spoke can not run, and is tried again" spoke=shop') == 1
+    assert told.count('msg="a spoke runs again" spoke=shop') == 1
+    spokes.write("shop", "transport: http\nhttp: { hmac: ../other }\ninbound: { format: edifact }\n")
+    assert spokes.apply()["changed"] == ["shop"]
+    assert spokes.list()["shop"]["state"] == "waiting", "the one before runs on, and takes its signatures"
+    os.rename(tmp_path / "key", tmp_path / "other")
+    spokes.running("shop")
+    assert document_to(made, "shop", b"k3y").status == 202
+    assert spokes.list()["shop"]["published"] == 1
+    assert spokes.apply()["unchanged"] == ["shop"]
 
 
 # ---- replacing ----
