@@ -2,6 +2,7 @@
 
 #include "core/admin/metrics.h"
 #include "core/cli/cli.h"
+#include "core/transport/ingest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +57,11 @@ static uint32_t on_numbers(void *user, struct metrics_spoke **list) {
 int serve_spokes_start(struct serve_spokes *serve, const struct config *config, const char *server,
                        struct ingest *ingest) {
     char why[SPOKE_ERROR_BYTES] = "";
-    if (strcmp(config->spokes_dir, "off") == 0)
+    if (strcmp(config->spokes_dir, "off") == 0) {
+        if (ingest != NULL)
+            ingest_expect(ingest, NULL, 0);
         return CLI_OK;
+    }
     (void)snprintf(serve->server, sizeof serve->server, "%s", server);
     if (config->spokes_state_auto)
         (void)snprintf(serve->state_dir, sizeof serve->state_dir, "%s/.state", config->spokes_dir);

@@ -240,11 +240,38 @@ static void members_await(const struct member *members, uint32_t count) {
             (void)nanosleep(&pause, NULL);
 }
 
+/* A file's name without its end. NULL: no memory. */
+static char *stem_of(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return strndup(name, dot != NULL ? (size_t)(dot - name) : strlen(name));
+}
+
+/* Documents for a spoke that does not run are to come again, also when that is for a mistake in its file. */
+static void doors_name(struct spokes *spokes, const struct roster *roster) {
+    size_t count = 0;
+    char **names = calloc(roster->count + 1, sizeof *names);
+    CHECK(names != NULL);
+    for (uint32_t i = 0; i < roster->count; i++) {
+        const struct roster_file *file = &roster->files[i];
+        if (file->spec != NULL && !needs_ingest(file->spec))
+            continue;
+        names[count] = stem_of(file->path);
+        CHECK(names[count++] != NULL);
+    }
+    if (spokes->ingest != NULL)
+        ingest_expect(spokes->ingest, (const char *const *)names, count);
+    while (count > 0)
+        free(names[--count]);
+    free(names);
+}
+
 static void roster_apply(struct spokes *spokes, struct roster *roster) {
     uint32_t count;
     struct member *gone = calloc(spokes->count + 1, sizeof *gone);
     uint32_t gone_count = 0;
     log_removed(spokes, roster);
+    doors_name(spokes, roster);
     leavers_stop(spokes, roster);
     for (uint32_t i = 0; gone != NULL && i < spokes->count; i++) {
         const struct roster_file *file = roster_find(roster, spokes->members[i].spec->name);

@@ -115,10 +115,17 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
 /* ---- commands ---- */
 
 static void command_run(struct ingest *ingest, struct command *command) {
-    if (command->kind == COMMAND_PUT)
+    switch (command->kind) {
+    case COMMAND_PUT:
         door_put(ingest, command);
-    else
+        break;
+    case COMMAND_REMOVE:
         door_remove(ingest, command->name);
+        break;
+    case COMMAND_EXPECT:
+        doors_expect(ingest, command->names, command->count);
+        break;
+    }
 }
 
 static void on_told(evutil_socket_t fd, short what, void *user) {
@@ -171,6 +178,11 @@ bool ingest_put(struct ingest *ingest, const struct inbound_options *inbound, bo
 
 void ingest_remove(struct ingest *ingest, const char *name) {
     struct command command = {.kind = COMMAND_REMOVE, .name = name};
+    command_give(ingest, &command);
+}
+
+void ingest_expect(struct ingest *ingest, const char *const *names, size_t count) {
+    struct command command = {.kind = COMMAND_EXPECT, .names = names, .count = count};
     command_give(ingest, &command);
 }
 
@@ -256,6 +268,7 @@ static void ingest_free(struct ingest *ingest) {
     }
     while (!list_empty(&ingest->doors))
         door_remove(ingest, LIST_OF(ingest->doors.next, struct door, node)->name);
+    doors_forget(ingest);
     outlet_close(&ingest->routed);
     outlet_close(&ingest->disk);
     batches_free(ingest);

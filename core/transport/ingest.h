@@ -1,9 +1,9 @@
 /* ingest.h: HTTP in: CloudEvents and raw documents are published as they come, on a listener of its own.
  * Owner: main starts and stops it; a bridge thread of its own runs it, with its own connections to the
- * router, so that nothing of it can slow a worker. ingest_put and ingest_remove are for one thread at a time,
- * any but its own, and block until that thread has done it (as long as a mapping's process takes to start).
- * Bodies are bounded one by one and all together; what is too much is refused with 413, 429 or 503.
- * Fails by a sentence in `why`. docs/INGEST.md says what is answered. */
+ * router, so that nothing of it can slow a worker. ingest_put, ingest_remove and ingest_expect are for one
+ * thread at a time, any but its own, and block until that thread has done it (as long as a mapping's process
+ * takes to start). Bodies are bounded one by one and all together; what is too much is refused with 413, 429
+ * or 503. Fails by a sentence in `why`. docs/INGEST.md says what is answered. */
 #pragma once
 
 #include "core/base/check.h"
@@ -51,5 +51,10 @@ void ingest_stop(struct ingest *ingest);
  * they are routed. `auth` may be NULL. false: *why has a sentence, and what was there before still is. */
 bool ingest_put(struct ingest *ingest, const struct inbound_options *inbound, bool disk,
                 const struct ingest_auth *auth, char *why, size_t why_bytes) MUST_USE;
-/* From now on 404; documents that wait get a 503. A name that is not there is ignored. */
+/* From now on 404, or 503 where it is expected; documents that wait get a 503. A name that is not there is
+ * ignored. */
 void ingest_remove(struct ingest *ingest, const char *name);
+/* The spokes that there are to be, in the place of those that were named before: a document for one that is
+ * not there is answered 503, so that its sender keeps it, and one for any other name 404. Until the first
+ * call every name is expected. Copied; when memory is missing every name is. */
+void ingest_expect(struct ingest *ingest, const char *const *names, size_t count);

@@ -128,6 +128,42 @@ void door_remove(struct ingest *ingest, const char *name) {
     door_free(door);
 }
 
+/* ---- spokes that are to be there ---- */
+
+void doors_forget(struct ingest *ingest) {
+    for (size_t i = 0; ingest->expected != NULL && ingest->expected[i] != NULL; i++)
+        free(ingest->expected[i]);
+    free(ingest->expected);
+    ingest->expected = NULL;
+}
+
+void doors_expect(struct ingest *ingest, const char *const *names, size_t count) {
+    doors_forget(ingest);
+    ingest->expected = calloc(count + 1, sizeof *ingest->expected);
+    for (size_t i = 0; ingest->expected != NULL && i < count; i++) {
+        ingest->expected[i] = strdup(names[i]);
+        if (ingest->expected[i] == NULL)
+            doors_forget(ingest);
+    }
+}
+
+static bool door_expected(const struct ingest *ingest, const char *name) {
+    if (name == NULL || *name == '\0')
+        return false;
+    for (size_t i = 0; ingest->expected != NULL && ingest->expected[i] != NULL; i++)
+        if (strcmp(ingest->expected[i], name) == 0)
+            return true;
+    return ingest->expected == NULL;
+}
+
+void door_missing(struct ingest_request *request) {
+    if (door_expected(request->ingest, request->name))
+        unavailable(request, "the spoke of this name does not run yet");
+    else
+        ingest_refuse(request, MHD_HTTP_NOT_FOUND, "there is no spoke of this name that takes documents",
+                      "name", "POST /v1/ingest/NAME: the name of a file in spokes.d whose transport is http");
+}
+
 /* ---- one document ---- */
 
 static struct ingest_request *door_first(struct door *door) {

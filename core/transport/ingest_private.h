@@ -96,10 +96,12 @@ struct ingest_request {
 };
 
 struct command {
-    enum { COMMAND_NONE, COMMAND_PUT, COMMAND_REMOVE } kind;
+    enum { COMMAND_PUT, COMMAND_REMOVE, COMMAND_EXPECT } kind;
     const struct inbound_options *inbound;
     const struct ingest_auth *auth;
     const char *name;
+    const char *const *names;
+    size_t count;
     bool disk, good, over;
     char *why;
     size_t why_bytes;
@@ -119,6 +121,7 @@ struct ingest {
     struct outlet routed, disk;
     bool again; /* the daemon is to be run once more */
     struct list clients, waiting, doors, batches;
+    char **expected;     /* owns: names of spokes, ended by NULL; NULL: every name is expected */
     uint64_t held_bytes; /* of bodies */
     /* Of whoever gives commands, too: */
     pthread_mutex_t lock;
@@ -162,6 +165,11 @@ void batches_free(struct ingest *ingest);
 struct door *door_find(struct ingest *ingest, const char *name);
 void door_put(struct ingest *ingest, struct command *command);
 void door_remove(struct ingest *ingest, const char *name);
+/* No door has the request's name, which may be NULL: later perhaps, or never. */
+void door_missing(struct ingest_request *request);
+void doors_expect(struct ingest *ingest, const char *const *names, size_t count);
+/* Every name is expected again. */
+void doors_forget(struct ingest *ingest);
 void documents_begin(struct ingest_request *request);
 void documents_late(struct ingest_request *request);
 void documents_leave(struct ingest_request *request);

@@ -147,8 +147,7 @@ static void document_route(struct ingest_request *request, const char *name) {
     if (door != NULL)
         (void)auth_bearer(request, &door->auth);
     else
-        ingest_refuse(request, MHD_HTTP_NOT_FOUND, "there is no spoke of this name that takes documents",
-                      "name", "POST /v1/ingest/NAME: the name of a file in spokes.d whose transport is http");
+        door_missing(request);
 }
 
 static void options_route(struct ingest_request *request) {

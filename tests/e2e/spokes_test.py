@@ -305,6 +305,9 @@ def test_a_spoke_by_http_whose_key_is_missing_waits_for_it_and_says_so(spokes, t
     waits = spokes.list()["shop"]
     assert waits["state"] == "waiting" and "key" in waits["error"], waits
     assert made.metric("roundhouse_spoke_state", spoke="shop") == 2
+    answer = document_to(made, "shop")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), "its sender drops the document"
+    assert document_to(made, "shops").status == 404
     (tmp_path / "key").write_text("k3y\n")
     spokes.running("shop")
     assert spokes.list()["shop"]["error"] == ""
@@ -316,6 +319,7 @@ def test_a_spoke_by_http_whose_key_is_missing_waits_for_it_and_says_so(spokes, t
     spokes.write("shop", "transport: http\nhttp: { hmac: ../other }\ninbound: { format: edifact }\n")
     assert spokes.apply()["changed"] == ["shop"]
     assert spokes.list()["shop"]["state"] == "waiting", "the one before runs on, and takes its signatures"
+    assert document_to(made, "shop", b"k3y").status == 503
     os.rename(tmp_path / "key", tmp_path / "other")
     spokes.running("shop")
     assert document_to(made, "shop", b"k3y").status == 202
@@ -438,6 +442,10 @@ def test_a_router_starts_with_the_files_that_are_right(spokes):
     spokes.running("app")
     assert list(spokes.list()) == ["app"]
     assert 'a spoke\'s file is wrong' in made.errors() and "bad.yaml" in made.errors()
+    assert [document_to(made, name).status for name in ("bad", "app", "none")] == [503, 404, 404]
+    os.remove(spokes.folder / "bad.yaml")
+    spokes.apply()
+    assert document_to(made, "bad").status == 404
 
 
 # ---- coming and going ----

@@ -210,7 +210,7 @@ struct place {
     struct ingest *ingest;
 };
 
-static void place_start(struct place *place, struct ingest_options options) {
+static void place_open(struct place *place, struct ingest_options options) {
     char why[200] = "";
     socklen_t size = sizeof place->address;
     options.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -221,6 +221,12 @@ static void place_start(struct place *place, struct ingest_options options) {
     options.server = "127.0.0.1:1";
     place->ingest = ingest_start(&options, why, sizeof why);
     cr_assert(place->ingest, "%s", why);
+}
+
+/* All spokes are known: there are none. */
+static void place_start(struct place *place, struct ingest_options options) {
+    place_open(place, options);
+    ingest_expect(place->ingest, NULL, 0);
 }
 
 static void place_stop(struct place *place) {
@@ -571,6 +577,37 @@ Test(ingest, answers_documents_with_ids_or_findings) {
     ingest_remove(place.ingest, "erp");
     ingest_remove(place.ingest, "erp");
     post(&place, "/v1/ingest/erp", "", "UNB", 404, "\"field\":\"name\"");
+    place_stop(&place);
+    LEAKS_NONE();
+}
+
+Test(ingest, keeps_senders_waiting_for_a_spoke_that_is_expected_and_not_there) {
+    struct place place;
+    const char *const names[] = {"wms", "erp"};
+    place_start(&place, (struct ingest_options){0});
+    ingest_expect(place.ingest, names, 2);
+    post(&place, "/v1/ingest/erp", "", "UNB", 503, "Retry-After: 1");
+    post(&place, "/v1/ingest/er", "", "UNB", 404, "\"field\":\"name\"");
+    put(&place, "erp", NULL);
+    post(&place, "/v1/ingest/erp", "", "UNB", 202, "[\"any:3\"]");
+    ingest_remove(place.ingest, "erp");
+    post(&place, "/v1/ingest/erp", "", "UNB", 503, "does not run yet");
+    ingest_expect(place.ingest, names, 1);
+    post(&place, "/v1/ingest/erp", "", "UNB", 404, "\"field\":\"name\"");
+    post(&place, "/v1/ingest/wms", "", "UNB", 503, "Retry-After: 1");
+    place_stop(&place);
+    LEAKS_NONE();
+}
+
+Test(ingest, answers_no_name_with_404_before_it_knows_which_there_are) {
+    struct place place;
+    place_open(&place, (struct ingest_options){0});
+    post(&place, "/v1/ingest/erp", "", "UNB", 503, "Retry-After: 1");
+    post(&place, "/v1/ingest", "", "UNB", 404, "\"field\":\"name\"");
+    put(&place, "erp", NULL);
+    post(&place, "/v1/ingest/erp", "", "UNB", 202, "[\"any:3\"]");
+    ingest_expect(place.ingest, NULL, 0);
+    post(&place, "/v1/ingest/wms", "", "UNB", 404, "\"field\":\"name\"");
     place_stop(&place);
     LEAKS_NONE();
 }
