@@ -130,7 +130,8 @@ static void job_answer(const struct job *job) {
         port_done(options->port, job->delivery);
         break;
     case JOB_RETRY:
-        counter_add(&options->counters->retried, 1);
+        counter_add(
+            job->attempt < options->attempts ? &options->counters->retried : &options->counters->refused, 1);
         port_retry(options->port, job->delivery, job->after_ms, job->reason);
         break;
     case JOB_REFUSE:

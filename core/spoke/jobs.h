@@ -18,6 +18,7 @@ struct jobs_options {
     struct port *port;
     struct outbound *outbound; /* NULL: only acknowledgements come */
     struct spoke_counters *counters;
+    uint32_t attempts; /* of the queue: its last one that fails makes a dead letter; for the counters */
     void *user;
     void (*deliver)(void *user, const struct outgoing *out);
     void (*on_idle)(void *user); /* the last one is answered */

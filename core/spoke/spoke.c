@@ -331,10 +331,12 @@ static bool queue_join(struct spoke *spoke, uint32_t window, char *why, size_t w
 }
 
 static bool jobs_open(struct spoke *spoke, char *why, size_t why_bytes) {
+    uint32_t attempts = attempts_of(spoke->spec);
     struct jobs_options options = {.name = spoke->spec->name,
                                    .port = spoke->port,
                                    .outbound = spoke->outbound,
                                    .counters = &spoke->counters,
+                                   .attempts = attempts != 0 ? attempts : QUEUE_ATTEMPTS_DEFAULT,
                                    .user = spoke,
                                    .deliver = deliver,
                                    .on_idle = on_idle};

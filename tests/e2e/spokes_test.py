@@ -375,6 +375,20 @@ def test_the_backlog_of_a_system_that_is_down_goes_on_where_it_stood(spokes, sin
     assert down.ids() == []
 
 
+def test_an_event_whose_attempts_are_used_up_is_counted_as_a_dead_letter(spokes, sink):
+    target = sink()
+    target.closed = True
+    spokes.write("crm", webhook(target, ", attempts: 2"))
+    made = spokes.start()
+    spokes.running("crm")
+    with made.client() as client:
+        client.subscribe("$dlq.spoke.crm")
+        publish(client, [1])
+        client.events(1)
+    spokes.until(lambda: spokes.list()["crm"]["refused"] == 1, "it is not counted")
+    assert spokes.list()["crm"]["retried"] == 1
+
+
 @pytest.mark.parametrize("journalled", [False, True], ids=["memory", "disk"])
 def test_what_is_published_while_a_new_spoke_waits_is_delivered_when_it_can_go_on(spokes, sink, tmp_path, journalled):
     target = sink()

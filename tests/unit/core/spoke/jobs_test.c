@@ -83,6 +83,7 @@ static void begin(void) {
     struct jobs_options options = {.name = "shop",
                                    .outbound = (struct outbound *)(void *)&there,
                                    .counters = &counters,
+                                   .attempts = 3,
                                    .deliver = deliver,
                                    .on_idle = on_idle};
     makes = 1;
@@ -98,7 +99,7 @@ static void end(void) {
 
 TestSuite(jobs, .init = begin, .fini = end);
 
-static void event(uint64_t delivery, const char *topic) {
+static void event_again(uint64_t delivery, uint32_t attempt, const char *topic) {
     struct event_parts parts = {
         .id = "1", .source = "/s", .type = "t", .data = (const uint8_t *)"x", .data_length = 1};
     struct fault fault;
@@ -106,13 +107,17 @@ static void event(uint64_t delivery, const char *topic) {
     size_t length;
     cr_assert(event_build(&parts, &made, &length, &fault));
     struct port_event given = {.delivery = delivery,
-                               .attempt = 1,
+                               .attempt = attempt,
                                .topic = topic,
                                .topic_length = strlen(topic),
                                .event = made,
                                .event_length = length};
     jobs_event(jobs, &given);
     free(made);
+}
+
+static void event(uint64_t delivery, const char *topic) {
+    event_again(delivery, 1, topic);
 }
 
 /* ---- tests ---- */
@@ -146,6 +151,15 @@ Test(jobs, the_worst_answer_of_its_documents_is_that_of_the_event) {
     jobs_done(jobs, documents[7]);
     cr_expect_str_eq(told, "refuse 8: never;");
     cr_expect(counter_get(&counters.retried) == 1 && counter_get(&counters.refused) == 1);
+}
+
+Test(jobs, a_last_attempt_that_fails_is_counted_as_the_dead_letter_that_it_makes) {
+    for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+        event_again(attempt, attempt, "a");
+        jobs_retry(jobs, documents[attempt - 1], 0, "busy");
+    }
+    cr_expect_str_eq(told, "retry 1 after 0: busy;retry 2 after 0: busy;retry 3 after 0: busy;");
+    cr_expect(counter_get(&counters.retried) == 2 && counter_get(&counters.refused) == 1);
 }
 
 Test(jobs, what_can_not_be_made_is_refused_or_comes_again) {
