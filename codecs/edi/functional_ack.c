@@ -239,11 +239,12 @@ static void group_end(struct functional_ack *ack, bool rejected) {
     if (is_functional(ack) || ack->options.kind == FUNCTIONAL_ACK_NONE)
         return;
     ack->answered++;
+    uint32_t group = number % 10000000 * 100 + ack->answered % 100; /* nine digits */
     compose_format(to, "GS*FA*");
     compose_x12(to, head->receiver.id);
     compose_format(to, "*");
     compose_x12(to, head->sender.id);
-    compose_format(to, "*%s*%s*%u*X*%s~", ack->options.date, ack->options.time, number * 100 + ack->answered,
+    compose_format(to, "*%s*%s*%u*X*%s~", ack->options.date, ack->options.time, group,
                    new ? "005010X231A1" : "004010");
     compose_format(to, new ? "ST*999*%04u*005010X231A1~" : "ST*997*%04u~", ack->answered);
     compose_format(to, "AK1*");
@@ -260,8 +261,7 @@ static void group_end(struct functional_ack *ack, bool rejected) {
     compose_format(to, "AK9*%c*%u*%u*%u", group_status(ack, rejected), ack->included, ack->included,
                    rejected ? 0 : ack->accepted);
     put_codes(to, &ack->group_codes);
-    compose_format(to, "SE*%u*%04u~GE*1*%u~", 4 + ack->group_segments, ack->answered,
-                   number * 100 + ack->answered);
+    compose_format(to, "SE*%u*%04u~GE*1*%u~", 4 + ack->group_segments, ack->answered, group);
 }
 
 /* By what it is when it is written: a character that X12 does not have is one blank. */
