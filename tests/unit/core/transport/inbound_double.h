@@ -38,6 +38,7 @@ struct inbound {
     /* What the test wants. */
     uint32_t unsettled;  /* so many documents that begin with LATER */
     uint32_t full_every; /* every so many pieces there is no room */
+    bool room_never;     /* nobody is told of room */
     bool at_once;        /* ends are told within inbound_finish */
     bool busy;           /* somebody else's document is open */
     void (*on_piece)(struct inbound *inbound, uint64_t bytes_before);
@@ -133,7 +134,7 @@ void inbound_on_room(struct inbound *inbound, void (*on_room)(void *user), void 
     static const struct timeval at_once = {0};
     inbound->on_room = on_room;
     inbound->room_user = user;
-    if (on_room != NULL)
+    if (on_room != NULL && !inbound->room_never)
         (void)evtimer_add(inbound->later, &at_once);
 }
 
