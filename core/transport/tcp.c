@@ -66,7 +66,8 @@ static bool out_publish(struct tcp *tcp, struct tcp_out *out) {
         return false;
     if (result == 0)
         return true;
-    out_settled(out, result == -ENOMEM ? RH_CODE_UNAVAILABLE : RH_CODE_INVALID,
+    /* Where the router has turned this client away, the event is not at fault. */
+    out_settled(out, result == -EINVAL ? RH_CODE_INVALID : RH_CODE_UNAVAILABLE,
                 result == -ENOMEM ? "out of memory" : port_error(tcp->port));
     return true;
 }
