@@ -4,6 +4,7 @@
 #include "codecs/edi/x12.h"
 #include "codecs/event/attributes.h"
 #include "codecs/event/compose.h"
+#include "core/base/heap.h"
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/base/logfmt.h"
@@ -319,7 +320,7 @@ void watch_look(struct watch *watch) {
 static char *attribute_text(const uint8_t *event, size_t length, const char *name) {
     struct attribute found;
     bool text = attribute_find(event, length, name, &found) && found.data != NULL;
-    return text ? strndup((const char *)found.data, found.length) : strdup("");
+    return text ? heap_text((const char *)found.data, found.length) : strdup("");
 }
 
 static void document_hand(struct watch *watch, const struct outgoing *out) {

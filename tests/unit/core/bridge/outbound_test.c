@@ -245,7 +245,9 @@ Test(outbound, takes_canonical_messages_however_they_came) {
     cr_assert(event_to_json(event, length, &json, &length, &fault));
     const char *base64 = memmem(json, length, "\"data_base64\":", 14);
     cr_assert(base64 != NULL);
-    (void)snprintf(member, sizeof member, "%.*s", (int)(strcspn(base64 + 15, "\"") + 16), base64);
+    const char *end = memchr(base64 + 15, '"', length - (size_t)(base64 + 15 - json));
+    cr_assert(end != NULL);
+    (void)snprintf(member, sizeof member, "%.*s", (int)(end + 1 - base64), base64);
     size_t lengths[2];
     events[0] = event_by_json(member, "application/protobuf", &lengths[0]);
     cr_assert(event_data(events[0], lengths[0], &data, &data_length, &kind));
