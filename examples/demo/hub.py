@@ -171,10 +171,12 @@ def _edit(stage):
 
 def _replace(stage, demo, despatches, old, seconds):
     """The other files are dropped, and the CRM is replaced in the middle; what the command said."""
-    applied = threading.Event()
+    applied, given_up = threading.Event(), threading.Event()
 
     def feed():
         for n, despatch in enumerate(despatches):
+            if given_up.is_set():
+                return
             if n == len(despatches) * 3 // 4:
                 applied.wait(seconds)  # some must come after it
             drop(despatch, stage.inbox)
@@ -183,16 +185,20 @@ def _replace(stage, demo, despatches, old, seconds):
     report.say(f"  {len(despatches)} more files are dropped; "
                "meanwhile the CRM is replaced by editing spokes.d/crm.yaml:")
     feeder = threading.Thread(target=feed, daemon=True)
-    feeder.start()
     try:
+        feeder.start()
         if not _until(lambda: len(old.posts) > len(despatches) // 4, seconds):
             raise Trouble(f"{old.name} got {len(old.posts)} POSTs within {seconds} s, and no more")
         busy = old.busy
         _indented(_edit(stage))
         said = demo.run("roundhouse spokes apply", seconds, "spokes", "apply", "--admin", demo.admin)
+    except BaseException:  # Ctrl-C, too: the inbox goes before this thread would end by itself
+        given_up.set()
+        raise
     finally:
         applied.set()
-        feeder.join(seconds)
+        if feeder.ident is not None:
+            feeder.join(seconds)
     fates = [line.split() for line in said]
     told = ", ".join(f"{fate} {' '.join(name for one, name in fates if one == fate)}" for fate in dict(fates))
     report.say(f"  roundhouse spokes apply, while {busy} requests to the old one are on their way: {told}")
