@@ -237,6 +237,7 @@ def test_what_retention_has_removed_is_a_gap(journalled):
         while (frame := ends.next()).HasField("event"):
             pass
         assert frame.error.code == pb.ERROR_CODE_SLOW_CONSUMER and "journal no longer keeps" in frame.error.text
+    made.await_metric("roundhouse_journal_segments_bytes", lambda size: size <= 4 << 20)  # nothing more goes
     with made.client() as client:
         client.subscribe("t.*", start=OLDEST)
         first = client.expect("event")
