@@ -1,21 +1,18 @@
 #include "core/spoke/awaited.h"
 
 #include "core/base/list.h"
-#include "core/transport/folder.h"
+#include "core/transport/state_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #define AWAITED_HEADS (1u << 14)
 #define AWAITED_SLACK 1024u /* lines more than needed until the file is written anew */
-#define SUM_BYTES     17u   /* the checksum in front of a line, and a blank */
 #define NO_DELIVERY   UINT64_MAX
 
 enum { BY_INTERCHANGE, BY_GROUP, CHAINS };
@@ -31,10 +28,9 @@ struct item {
 
 struct awaited {
     struct folder place;
-    bool keeps;  /* there is a place */
-    int fd;      /* owns; -1: none */
-    bool broken; /* the file does not say all: it is written anew first */
-    uint64_t length, lines, period_ms;
+    bool keeps; /* there is a place */
+    struct state_file file;
+    uint64_t period_ms;
     uint32_t most, count, in_state[AWAITED_STATES];
     struct list states[AWAITED_STATES]; /* each in the order of at_ms, but for LATE */
     struct item *heads[CHAINS][AWAITED_HEADS];
@@ -197,8 +193,8 @@ static void expire(struct awaited *awaited, uint64_t now_ms) {
 
 /* ---- the file ---- */
 
-/* "CHECKSUM {...}\n", the caller's to free; NULL: no memory. */
-static char *line_of(const struct item *item, size_t *length) {
+/* The caller's to free; NULL: no memory. */
+static char *line_of(const struct item *item) {
     const struct awaited_document *document = &item->entry.document;
     enum awaited_state state = item->entry.state == AWAITED_LATE ? AWAITED_SENT : item->entry.state;
     json_t *json = json_pack(
@@ -206,85 +202,46 @@ static char *line_of(const struct item *item, size_t *length) {
         (json_int_t)item->entry.at_ms, "format", document->x12 ? "X12" : "EDIFACT", "sender",
         document->sender, "receiver", document->receiver, "interchange", document->interchange, "group",
         document->group, "id", document->id, "source", document->source, "subject", document->subject);
-    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL, *line = NULL;
+    char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
-    if (text != NULL) {
-        int n = asprintf(&line, "%016" PRIx64 " %s\n", (uint64_t)XXH3_64bits(text, strlen(text)), text);
-        line = n < 0 ? NULL : line;
-        *length = n < 0 ? 0 : (size_t)n;
-    }
-    free(text);
-    return line;
+    return text;
 }
 
-static bool write_all(const struct awaited *awaited, FILE *out) {
+static bool lines_put(const void *user, FILE *out) {
+    const struct awaited *awaited = user;
     for (int state = 0; state < AWAITED_STATES; state++)
         for (const struct list *node = awaited->states[state].next; node != &awaited->states[state];
              node = node->next) {
-            size_t n;
-            char *line = line_of(item_at(node), &n);
+            char *line = line_of(item_at(node));
             if (line == NULL)
                 return false;
-            (void)fwrite(line, 1, n, out);
+            state_line_put(out, line, strlen(line));
             free(line);
         }
     return true;
 }
 
-static int file_open(struct awaited *awaited) {
-    if (awaited->fd >= 0)
-        (void)close(awaited->fd);
-    awaited->fd = openat(awaited->place.fd, AWAITED_FILE, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
-    return awaited->fd >= 0 ? 0 : -errno;
-}
-
 static int write_anew(struct awaited *awaited) {
-    char *text = NULL;
-    size_t length = 0;
     int result = folder_open(&awaited->place);
-    FILE *out = result >= 0 ? open_memstream(&text, &length) : NULL;
-    awaited->broken = true;
-    if (out == NULL)
-        return result < 0 ? result : -ENOMEM;
-    bool good = write_all(awaited, out);
-    good &= ferror(out) == 0;
-    good &= fclose(out) == 0;
-    result =
-        good ? folder_write(&awaited->place, AWAITED_FILE ".tmp", AWAITED_FILE, text, length, true) : -ENOMEM;
-    free(text);
-    if (result == 0)
-        result = file_open(awaited);
-    if (result != 0)
-        return result;
-    awaited->broken = false;
-    awaited->length = length;
-    awaited->lines = awaited->count;
-    return 0;
+    awaited->file.broken = true;
+    return result < 0 ? result : state_file_renew(&awaited->file, lines_put, awaited);
 }
 
 static int line_add(struct awaited *awaited, const struct item *item) {
-    if (awaited->broken || awaited->fd < 0 || awaited->lines > 3 * (uint64_t)awaited->count + AWAITED_SLACK)
+    if (state_file_worn(&awaited->file, 3 * (uint64_t)awaited->count + AWAITED_SLACK))
         return write_anew(awaited);
-    size_t length = 0;
-    char *line = line_of(item, &length);
-    int result = line != NULL ? folder_write_all(awaited->fd, line, length) : -ENOMEM;
+    char *line = line_of(item);
+    int result = line != NULL ? state_file_add(&awaited->file, line, strlen(line)) : -ENOMEM;
+    awaited->file.broken |= result != 0;
     free(line);
-    if (result != 0) {
-        awaited->broken = true;
-        (void)!ftruncate(awaited->fd, (off_t)awaited->length);
-        return result;
-    }
-    awaited->length += length;
-    awaited->lines++;
-    return 0;
+    return result;
 }
 
 int awaited_sync(struct awaited *awaited) {
     if (!awaited->keeps)
         return -EBADF;
-    int result = awaited->fd < 0 || awaited->broken ? write_anew(awaited)
-                 : fdatasync(awaited->fd) == 0      ? 0
-                                                    : -errno;
+    bool whole = awaited->file.fd >= 0 && !awaited->file.broken;
+    int result = whole ? state_file_sync(&awaited->file) : write_anew(awaited);
     return folder_result(&awaited->place, result);
 }
 
@@ -322,57 +279,21 @@ static bool take_json(struct awaited *awaited, json_t *json) {
     return item != NULL;
 }
 
-/* `line` ends in a zero byte instead of its newline. */
-static bool take_line(struct awaited *awaited, const char *line) {
-    char sum[SUM_BYTES + 1];
-    if (strlen(line) <= SUM_BYTES)
-        return false;
-    const char *text = line + SUM_BYTES;
-    (void)snprintf(sum, sizeof sum, "%016" PRIx64 " ", (uint64_t)XXH3_64bits(text, strlen(text)));
-    if (strncmp(sum, line, SUM_BYTES) != 0)
-        return false;
-    json_t *json = json_loads(text, 0, NULL);
-    bool good = json != NULL && take_json(awaited, json);
+static bool take_line(void *user, char *text, size_t length) {
+    json_t *json = json_loadb(text, length, 0, NULL);
+    bool good = json != NULL && take_json(user, json);
     json_decref(json);
     return good;
-}
-
-static int file_read(struct awaited *awaited) {
-    int copy = fcntl(awaited->fd, F_DUPFD_CLOEXEC, 0);
-    FILE *in = copy < 0 ? NULL : fdopen(copy, "r");
-    if (in == NULL) {
-        int result = -errno;
-        if (copy >= 0)
-            (void)close(copy);
-        return result;
-    }
-    char *line = NULL;
-    size_t room = 0;
-    for (ssize_t n; (n = getline(&line, &room, in)) > 0;) {
-        bool whole = line[n - 1] == '\n';
-        if (whole)
-            line[n - 1] = '\0';
-        if (!whole || !take_line(awaited, line))
-            awaited->broken = true; /* passed over, and gone when all is written anew */
-        awaited->length += (uint64_t)n;
-        awaited->lines++;
-    }
-    int result = ferror(in) ? -EIO : 0;
-    free(line);
-    (void)fclose(in);
-    return result;
 }
 
 static int load(struct awaited *awaited, uint64_t now_ms) {
     int result = folder_open(&awaited->place);
     if (result >= 0)
-        result = file_open(awaited);
-    if (result == 0)
-        result = file_read(awaited);
+        result = state_file_load(&awaited->file, take_line, awaited);
     if (result != 0 && result != -ENOENT)
         return result;
     expire(awaited, now_ms);
-    return result == -ENOENT || awaited->broken ? write_anew(awaited) : 0;
+    return result == -ENOENT || awaited->file.broken ? write_anew(awaited) : 0;
 }
 
 /* ---- making and freeing ---- */
@@ -382,13 +303,13 @@ struct awaited *awaited_new(const char *spoke, const char *state_dir, uint64_t p
     struct awaited *awaited = calloc(1, sizeof *awaited);
     if (awaited == NULL)
         return NULL;
-    awaited->fd = -1;
     awaited->period_ms = period_ms;
     awaited->most = most != 0 ? most : AWAITED_MOST;
     awaited->keeps = state_dir != NULL;
     for (int state = 0; state < AWAITED_STATES; state++)
         list_init(&awaited->states[state]);
     folder_init(&awaited->place, spoke, state_dir);
+    state_file_init(&awaited->file, &awaited->place, AWAITED_FILE);
     if (awaited->keeps)
         (void)folder_result(&awaited->place, load(awaited, now_ms));
     return awaited;
@@ -400,8 +321,7 @@ void awaited_free(struct awaited *awaited) {
     for (int state = 0; state < AWAITED_STATES; state++)
         for (struct list *node; (node = list_take(&awaited->states[state])) != NULL;)
             free(item_at(node));
-    if (awaited->fd >= 0)
-        (void)close(awaited->fd);
+    state_file_close(&awaited->file);
     folder_close(&awaited->place);
     free(awaited);
 }

@@ -1,13 +1,12 @@
 #include "core/transport/ledger.h"
 
+#include "core/transport/state_file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 #define LEDGER_LINE_BYTES 2048u /* two names of 255 bytes, each byte as %XX, and what else a line has */
 #define LEDGER_SLACK      1024u /* lines more than needed until it is written anew */
@@ -26,11 +25,7 @@ struct pending {
 };
 
 struct ledger {
-    const struct folder *place; /* borrowed; NULL: not loaded */
-    char name[FOLDER_NAME_BYTES];
-    int fd;      /* owns; -1: none */
-    bool broken; /* the file does not say all: it is written anew first */
-    uint64_t length, lines;
+    struct state_file file;
     uint64_t age_ms;
     uint32_t capacity, count, oldest;
     uint32_t mask;
@@ -46,7 +41,7 @@ struct ledger *ledger_new(uint32_t contents, uint64_t age_ms) {
     uint32_t heads = 16;
     while (heads < contents)
         heads *= 2;
-    ledger->fd = -1;
+    state_file_init(&ledger->file, NULL, "");
     ledger->capacity = contents;
     ledger->age_ms = age_ms;
     ledger->mask = heads - 1;
@@ -71,8 +66,7 @@ static void pending_clear(struct ledger *ledger) {
 void ledger_free(struct ledger *ledger) {
     if (ledger == NULL)
         return;
-    if (ledger->fd >= 0)
-        (void)close(ledger->fd);
+    state_file_close(&ledger->file);
     pending_clear(ledger);
     free(ledger->contents);
     free(ledger->heads);
@@ -128,7 +122,7 @@ bool ledger_remembers(const struct ledger *ledger, const uint8_t digest[LEDGER_D
     return content != NULL && (now_ms <= content->at_ms || now_ms - content->at_ms <= ledger->age_ms);
 }
 
-/* ---- lines: CHECKSUM KIND FIELDS ---- */
+/* ---- lines: KIND FIELDS ---- */
 
 static void hex_write(char *out, const uint8_t *bytes, size_t n) {
     static const char digits[] = "0123456789abcdef";
@@ -185,116 +179,52 @@ static bool name_read(const char *text, char out[FOLDER_NAME_BYTES]) {
     return *text == '\0' && n > 0;
 }
 
-/* Puts the checksum in front and the line's end behind. Returns the length. */
-static size_t line_close(char line[LEDGER_LINE_BYTES], int length) {
-    char sum[17];
-    CHECK(length > 17 && (size_t)length + 1 < LEDGER_LINE_BYTES);
-    (void)snprintf(sum, sizeof sum, "%016" PRIx64, XXH3_64bits(line + 17, (size_t)length - 17));
-    memcpy(line, sum, 16);
-    line[16] = ' ';
-    line[length] = '\n';
-    return (size_t)length + 1;
-}
-
-#define LINE_ROOM "................ " /* where the checksum goes */
-
 static size_t line_settled(char line[LEDGER_LINE_BYTES], const struct ledger_file *file) {
     char digest[2 * LEDGER_DIGEST_BYTES + 1], name[3 * FOLDER_NAME_BYTES], target[3 * FOLDER_NAME_BYTES];
     hex_write(digest, file->digest, LEDGER_DIGEST_BYTES);
     name_write(name, file->name);
     name_write(target, file->target);
-    return line_close(line, snprintf(line, LEDGER_LINE_BYTES,
-                                     LINE_ROOM "%s %s %" PRIu64 " %" PRIu64 " %" PRId64 " %s %s",
-                                     file->outcome == LEDGER_DONE ? "done" : "rejected", digest, file->inode,
-                                     file->size, file->modified_ns, name, target));
+    return (size_t)snprintf(line, LEDGER_LINE_BYTES, "%s %s %" PRIu64 " %" PRIu64 " %" PRId64 " %s %s",
+                            file->outcome == LEDGER_DONE ? "done" : "rejected", digest, file->inode,
+                            file->size, file->modified_ns, name, target);
 }
 
 static size_t line_moved(char line[LEDGER_LINE_BYTES], const struct ledger_file *file) {
     char name[3 * FOLDER_NAME_BYTES];
     name_write(name, file->name);
-    return line_close(line,
-                      snprintf(line, LEDGER_LINE_BYTES, LINE_ROOM "moved %" PRIu64 " %s", file->inode, name));
+    return (size_t)snprintf(line, LEDGER_LINE_BYTES, "moved %" PRIu64 " %s", file->inode, name);
 }
 
 static size_t line_content(char line[LEDGER_LINE_BYTES], const uint8_t *digest, uint64_t at_ms) {
     char text[2 * LEDGER_DIGEST_BYTES + 1];
     hex_write(text, digest, LEDGER_DIGEST_BYTES);
-    return line_close(line, snprintf(line, LEDGER_LINE_BYTES, LINE_ROOM "content %s %" PRIu64, text, at_ms));
+    return (size_t)snprintf(line, LEDGER_LINE_BYTES, "content %s %" PRIu64, text, at_ms);
 }
 
 /* ---- writing ---- */
 
-/* All that is known, as a text of its own; NULL: no memory. */
-static char *ledger_text(const struct ledger *ledger, size_t *length, uint64_t *lines) {
-    char *text = NULL, line[LEDGER_LINE_BYTES];
-    FILE *out = open_memstream(&text, length);
-    if (out == NULL)
-        return NULL;
-    *lines = 0;
-    for (uint32_t i = 0; i < ledger->count; i++, ++*lines) {
+/* All that is known. */
+static bool lines_put(const void *user, FILE *out) {
+    const struct ledger *ledger = user;
+    char line[LEDGER_LINE_BYTES];
+    for (uint32_t i = 0; i < ledger->count; i++) {
         const struct content *content = &ledger->contents[(ledger->oldest + i) % ledger->capacity];
-        size_t n = line_content(line, content->digest, content->at_ms);
-        (void)fwrite(line, 1, n, out);
+        state_line_put(out, line, line_content(line, content->digest, content->at_ms));
     }
-    for (const struct pending *pending = ledger->pending; pending != NULL;
-         pending = pending->next, ++*lines) {
-        size_t n = line_settled(line, &pending->file);
-        (void)fwrite(line, 1, n, out);
-    }
-    bool failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(text);
-        return NULL;
-    }
-    return text;
+    for (const struct pending *pending = ledger->pending; pending != NULL; pending = pending->next)
+        state_line_put(out, line, line_settled(line, &pending->file));
+    return true;
 }
 
-static int ledger_open(struct ledger *ledger) {
-    if (ledger->fd >= 0)
-        (void)close(ledger->fd);
-    ledger->fd = openat(ledger->place->fd, ledger->name, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
-    return ledger->fd >= 0 ? 0 : -errno;
-}
-
-static int ledger_write_anew(struct ledger *ledger) {
-    char temporary[FOLDER_NAME_BYTES + 8];
-    size_t length = 0;
-    uint64_t lines = 0;
-    char *text = ledger_text(ledger, &length, &lines);
-    if (text == NULL)
-        return -ENOMEM;
-    ledger->broken = true;
-    (void)snprintf(temporary, sizeof temporary, "%s.tmp", ledger->name);
-    int result = folder_write(ledger->place, temporary, ledger->name, text, length, true);
-    free(text);
-    if (result == 0)
-        result = ledger_open(ledger);
-    if (result != 0)
-        return result;
-    ledger->broken = false;
-    ledger->length = length;
-    ledger->lines = lines;
-    return 0;
-}
-
-/* One more line, or all of them anew: memory has been changed before, so that has the line, too. A line that
- * was cut is taken away again, or closed by what is written anew. */
+/* One more line, or all of them anew: memory has been changed before, so that has the line, too. */
 static int ledger_add(struct ledger *ledger, const char *line, size_t length) {
-    if (ledger->place == NULL || ledger->place->fd < 0) {
-        ledger->broken = true;
+    if (ledger->file.place == NULL || ledger->file.place->fd < 0) {
+        ledger->file.broken = true;
         return -EBADF;
     }
-    if (ledger->broken || ledger->fd < 0 || ledger->lines > 2 * (uint64_t)ledger->count + LEDGER_SLACK)
-        return ledger_write_anew(ledger);
-    int result = folder_write_all(ledger->fd, line, length);
-    if (result != 0) {
-        ledger->broken = true;
-        (void)!ftruncate(ledger->fd, (off_t)ledger->length);
-        return result;
-    }
-    ledger->length += length;
-    ledger->lines++;
-    return 0;
+    return state_file_worn(&ledger->file, 2 * (uint64_t)ledger->count + LEDGER_SLACK)
+               ? state_file_renew(&ledger->file, lines_put, ledger)
+               : state_file_add(&ledger->file, line, length);
 }
 
 static struct pending **pending_find(struct ledger *ledger, const char *name, uint64_t inode) {
@@ -342,9 +272,10 @@ int ledger_remember(struct ledger *ledger, const uint8_t digest[LEDGER_DIGEST_BY
 }
 
 int ledger_sync(struct ledger *ledger) {
-    if (ledger->fd < 0 || ledger->broken)
-        return ledger->place != NULL && ledger->place->fd >= 0 ? ledger_write_anew(ledger) : -EBADF;
-    return fdatasync(ledger->fd) == 0 ? 0 : -errno;
+    const struct folder *place = ledger->file.place;
+    if (ledger->file.fd >= 0 && !ledger->file.broken)
+        return state_file_sync(&ledger->file);
+    return place != NULL && place->fd >= 0 ? state_file_renew(&ledger->file, lines_put, ledger) : -EBADF;
 }
 
 /* ---- reading ---- */
@@ -385,67 +316,32 @@ static bool take_content(struct ledger *ledger, char *rest) {
     return true;
 }
 
-/* `line` ends in a zero byte instead of its newline. */
-static bool take_line(struct ledger *ledger, char *line, size_t length) {
-    char sum[17];
-    if (length < 18 || line[16] != ' ')
-        return false;
-    (void)snprintf(sum, sizeof sum, "%016" PRIx64, XXH3_64bits(line + 17, length - 17));
-    if (memcmp(sum, line, 16) != 0)
-        return false;
-    char *rest = strchr(line + 17, ' ');
+static bool take_line(void *user, char *text, size_t length) {
+    struct ledger *ledger = user;
+    (void)length;
+    char *rest = strchr(text, ' ');
     if (rest == NULL)
         return false;
     *rest++ = '\0';
-    const char *kind = line + 17;
-    if (strcmp(kind, "content") == 0)
+    if (strcmp(text, "content") == 0)
         return take_content(ledger, rest);
-    if (strcmp(kind, "moved") == 0)
+    if (strcmp(text, "moved") == 0)
         return take_moved(ledger, rest);
-    if (strcmp(kind, "done") == 0)
+    if (strcmp(text, "done") == 0)
         return take_file(ledger, rest, LEDGER_DONE);
-    return strcmp(kind, "rejected") == 0 && take_file(ledger, rest, LEDGER_REJECTED);
-}
-
-/* What is not whole, or not ours, makes the file be written anew. */
-static int ledger_read(struct ledger *ledger) {
-    int copy = fcntl(ledger->fd, F_DUPFD_CLOEXEC, 0);
-    FILE *in = copy < 0 ? NULL : fdopen(copy, "r");
-    if (in == NULL) {
-        int result = -errno;
-        if (copy >= 0)
-            (void)close(copy);
-        return result;
-    }
-    char *line = NULL;
-    size_t room = 0;
-    for (ssize_t n; (n = getline(&line, &room, in)) > 0;) {
-        bool whole = line[n - 1] == '\n';
-        if (whole)
-            line[n - 1] = '\0';
-        if (!whole || !take_line(ledger, line, (size_t)n - 1))
-            ledger->broken = true;
-        ledger->length += (uint64_t)n;
-        ledger->lines++;
-    }
-    int result = ferror(in) ? -EIO : 0;
-    free(line);
-    (void)fclose(in);
-    return result;
+    return strcmp(text, "rejected") == 0 && take_file(ledger, rest, LEDGER_REJECTED);
 }
 
 int ledger_load(struct ledger *ledger, const struct folder *place, const char *name,
                 void (*found)(void *user, const struct ledger_file *file), void *user) {
-    ledger->place = place;
-    ledger->length = ledger->lines = 0;
-    (void)snprintf(ledger->name, sizeof ledger->name, "%s", name);
-    int result = ledger_open(ledger);
-    if (result == 0)
-        result = ledger_read(ledger);
-    else if (result == -ENOENT)
-        result = ledger_write_anew(ledger);
-    if (result == 0 && ledger->broken)
-        result = ledger_write_anew(ledger);
+    bool broken = ledger->file.broken;
+    state_file_close(&ledger->file);
+    state_file_init(&ledger->file, place, name);
+    ledger->file.broken = broken;
+    /* What is not whole, or not ours, makes the file be written anew. */
+    int result = state_file_load(&ledger->file, take_line, ledger);
+    if (result == -ENOENT || (result == 0 && ledger->file.broken))
+        result = state_file_renew(&ledger->file, lines_put, ledger);
     for (struct pending *pending = ledger->pending, *next; pending != NULL; pending = next) {
         next = pending->next; /* the callback may say that it was moved */
         found(user, &pending->file);
