@@ -129,6 +129,37 @@ bool edi_is(const Roundhouse__Erp__V1__Identifier *id, const char *scheme) {
     return id && strcmp(id->scheme, scheme) == 0;
 }
 
+/* ---- what is written ---- */
+
+static bool is_change(const Roundhouse__Erp__V1__Header *header, const char *format, const char *change) {
+    bool same = header && header->origin && strcmp(header->origin->format, format) == 0;
+    if (same && *header->origin->message_type)
+        return strcmp(header->origin->message_type, change) == 0;
+    return header && (strcmp(header->function, "CHANGE") == 0 || strcmp(header->function, "CANCEL") == 0);
+}
+
+bool edi_kind_of(const ProtobufCMessage *message, const char *format, const char *change,
+                 struct edi_kind *kind) {
+    const Roundhouse__Erp__V1__Order *order = (const void *)message;
+    const Roundhouse__Erp__V1__OrderResponse *response = (const void *)message;
+    const Roundhouse__Erp__V1__DespatchAdvice *advice = (const void *)message;
+    const Roundhouse__Erp__V1__Invoice *invoice = (const void *)message;
+    if (message->descriptor == &roundhouse__erp__v1__order__descriptor)
+        *kind = (struct edi_kind){is_change(order->header, format, change) ? EDI_ORDER_CHANGE : EDI_ORDER,
+                                  order->header, order->buyer, order->seller};
+    else if (message->descriptor == &roundhouse__erp__v1__order_response__descriptor)
+        *kind = (struct edi_kind){EDI_ORDER_RESPONSE, response->header, response->seller, response->buyer};
+    else if (message->descriptor == &roundhouse__erp__v1__despatch_advice__descriptor)
+        *kind = (struct edi_kind){EDI_DESPATCH_ADVICE, advice->header,
+                                  advice->seller ? advice->seller : advice->ship_from,
+                                  advice->buyer ? advice->buyer : advice->ship_to};
+    else if (message->descriptor == &roundhouse__erp__v1__invoice__descriptor)
+        *kind = (struct edi_kind){EDI_INVOICE, invoice->header, invoice->seller, invoice->buyer};
+    else
+        return false;
+    return true;
+}
+
 /* ---- envelopes ---- */
 
 /* Who gives out the numbers by which parties are addressed: in EDIFACT 0007, in X12 I05, ours. */

@@ -60,6 +60,19 @@ bool edi_said(const char *text);
 /* Letters and digits only, at most so many, and some. */
 bool edi_is_code(const char *text, size_t most);
 
+/* ---- what is written ---- */
+
+enum edi_document { EDI_ORDER, EDI_ORDER_CHANGE, EDI_ORDER_RESPONSE, EDI_DESPATCH_ADVICE, EDI_INVOICE };
+struct edi_kind {
+    enum edi_document document;
+    const Roundhouse__Erp__V1__Header *header;
+    const Roundhouse__Erp__V1__Party *from, *to;
+};
+/* An order that was read from `format` is a change if it was of the type `change` there; else by its
+ * function. False: no document is made of such a message. */
+bool edi_kind_of(const ProtobufCMessage *message, const char *format, const char *change,
+                 struct edi_kind *kind);
+
 /* ---- envelopes ---- */
 
 struct edi_envelope {

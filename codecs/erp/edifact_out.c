@@ -349,48 +349,14 @@ static void invoice_write(struct edi_out *out, const Roundhouse__Erp__V1__Invoic
 
 /* ---- envelopes ---- */
 
-/* What is written, for one message: its type, who sends it to whom, and how. */
-struct kind {
-    const char *type;
-    const Roundhouse__Erp__V1__Header *header;
-    const Roundhouse__Erp__V1__Party *from, *to;
-};
+static const char *const types[] = {"ORDERS", "ORDCHG", "ORDRSP", "DESADV", "INVOIC"};
 
-static bool change(const Roundhouse__Erp__V1__Header *header) {
-    const char *read = header && header->origin && strcmp(header->origin->format, "EDIFACT") == 0
-                           ? header->origin->message_type
-                           : "";
-    if (*read)
-        return strcmp(read, "ORDCHG") == 0;
-    return header && (strcmp(header->function, "CHANGE") == 0 || strcmp(header->function, "CANCEL") == 0);
-}
-
-static bool kind_of(const ProtobufCMessage *message, struct kind *kind) {
-    const Roundhouse__Erp__V1__Order *order = (const void *)message;
-    const Roundhouse__Erp__V1__OrderResponse *response = (const void *)message;
-    const Roundhouse__Erp__V1__DespatchAdvice *advice = (const void *)message;
-    const Roundhouse__Erp__V1__Invoice *invoice = (const void *)message;
-    if (message->descriptor == &roundhouse__erp__v1__order__descriptor)
-        *kind = (struct kind){change(order->header) ? "ORDCHG" : "ORDERS", order->header, order->buyer,
-                              order->seller};
-    else if (message->descriptor == &roundhouse__erp__v1__order_response__descriptor)
-        *kind = (struct kind){"ORDRSP", response->header, response->seller, response->buyer};
-    else if (message->descriptor == &roundhouse__erp__v1__despatch_advice__descriptor)
-        *kind = (struct kind){"DESADV", advice->header, advice->seller ? advice->seller : advice->ship_from,
-                              advice->buyer ? advice->buyer : advice->ship_to};
-    else if (message->descriptor == &roundhouse__erp__v1__invoice__descriptor)
-        *kind = (struct kind){"INVOIC", invoice->header, invoice->seller, invoice->buyer};
-    else
-        return false;
-    return true;
-}
-
-static void body(struct edi_out *out, const ProtobufCMessage *message, const char *type) {
-    if (strcmp(type, "ORDRSP") == 0)
+static void body(struct edi_out *out, const ProtobufCMessage *message, enum edi_document document) {
+    if (document == EDI_ORDER_RESPONSE)
         response_write(out, (const void *)message);
-    else if (strcmp(type, "DESADV") == 0)
+    else if (document == EDI_DESPATCH_ADVICE)
         despatch_write(out, (const void *)message);
-    else if (strcmp(type, "INVOIC") == 0)
+    else if (document == EDI_INVOICE)
         invoice_write(out, (const void *)message);
     else
         order_write(out, (const void *)message);
@@ -460,10 +426,10 @@ static void unb(struct edi_out *out, const struct edi_envelope *envelope, const 
 
 bool erp_edifact_write(const ProtobufCMessage *message, const struct erp_edi_options *options,
                        struct bytes *to) {
-    struct kind kind;
+    struct edi_kind kind;
     struct edi_envelope envelope;
     struct edi_out out;
-    if (!kind_of(message, &kind))
+    if (!edi_kind_of(message, "EDIFACT", types[EDI_ORDER_CHANGE], &kind))
         return false;
     edi_out_init(&out, "EDIFACT", kind.header, options);
     edi_envelope(&out, kind.from, kind.to, &envelope);
@@ -474,9 +440,10 @@ bool erp_edifact_write(const ProtobufCMessage *message, const struct erp_edi_opt
     /* Whether the text is of ISO 8859-1 is known when it is there: the message is written before its
      * envelope. */
     struct draft message_draft;
-    SEGMENT(&out.draft, "UNH", VALUE(1, 1, ref), VALUE(2, 1, kind.type), VALUE(2, 2, directory.version),
-            VALUE(2, 3, directory.release), VALUE(2, 4, directory.agency), VALUE(2, 5, envelope.association));
-    body(&out, message, kind.type);
+    SEGMENT(&out.draft, "UNH", VALUE(1, 1, ref), VALUE(2, 1, types[kind.document]),
+            VALUE(2, 2, directory.version), VALUE(2, 3, directory.release), VALUE(2, 4, directory.agency),
+            VALUE(2, 5, envelope.association));
+    body(&out, message, kind.document);
     SEGMENT(&out.draft, "UNT", VALUE(1, 1, edi_format(&out, "%u", (unsigned)out.draft.segments + 1)),
             VALUE(2, 1, ref));
     message_draft = out.draft;

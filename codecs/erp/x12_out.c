@@ -391,53 +391,19 @@ static void invoice_write(struct edi_out *out, const Roundhouse__Erp__V1__Invoic
 
 /* ---- envelopes ---- */
 
-struct kind {
-    const char *set, *group;
-    const Roundhouse__Erp__V1__Header *header;
-    const Roundhouse__Erp__V1__Party *from, *to;
-};
+/* Sets and their groups. */
+static const char *const sets[] = {"850", "860", "855", "856", "810"};
+static const char *const groups[] = {"PO", "PC", "PR", "SH", "IN"};
 
-static bool change(const Roundhouse__Erp__V1__Header *header) {
-    const char *read = header && header->origin && strcmp(header->origin->format, "X12") == 0
-                           ? header->origin->message_type
-                           : "";
-    if (*read)
-        return strcmp(read, "860") == 0;
-    return header && (strcmp(header->function, "CHANGE") == 0 || strcmp(header->function, "CANCEL") == 0);
-}
-
-static bool kind_of(const ProtobufCMessage *message, struct kind *kind) {
-    const Roundhouse__Erp__V1__Order *order = (const void *)message;
-    const Roundhouse__Erp__V1__OrderResponse *response = (const void *)message;
-    const Roundhouse__Erp__V1__DespatchAdvice *advice = (const void *)message;
-    const Roundhouse__Erp__V1__Invoice *invoice = (const void *)message;
-    if (message->descriptor == &roundhouse__erp__v1__order__descriptor) {
-        bool changes = change(order->header);
-        *kind = (struct kind){changes ? "860" : "850", changes ? "PC" : "PO", order->header, order->buyer,
-                              order->seller};
-    } else if (message->descriptor == &roundhouse__erp__v1__order_response__descriptor) {
-        *kind = (struct kind){"855", "PR", response->header, response->seller, response->buyer};
-    } else if (message->descriptor == &roundhouse__erp__v1__despatch_advice__descriptor) {
-        *kind =
-            (struct kind){"856", "SH", advice->header, advice->seller ? advice->seller : advice->ship_from,
-                          advice->buyer ? advice->buyer : advice->ship_to};
-    } else if (message->descriptor == &roundhouse__erp__v1__invoice__descriptor) {
-        *kind = (struct kind){"810", "IN", invoice->header, invoice->seller, invoice->buyer};
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static void body(struct edi_out *out, const ProtobufCMessage *message, const char *set) {
-    if (strcmp(set, "855") == 0)
+static void body(struct edi_out *out, const ProtobufCMessage *message, enum edi_document document) {
+    if (document == EDI_ORDER_RESPONSE)
         response_write(out, (const void *)message);
-    else if (strcmp(set, "856") == 0)
+    else if (document == EDI_DESPATCH_ADVICE)
         despatch_write(out, (const void *)message);
-    else if (strcmp(set, "810") == 0)
+    else if (document == EDI_INVOICE)
         invoice_write(out, (const void *)message);
     else
-        order_write(out, (const void *)message, strcmp(set, "860") == 0);
+        order_write(out, (const void *)message, document == EDI_ORDER_CHANGE);
 }
 
 /* Digits, of this many at most; "1" where there are none. */
@@ -491,7 +457,7 @@ static void gs(struct edi_out *out, const struct envelope *envelope, const char 
             VALUE(8, 1, edi_format(out, "%s%s", envelope->version, envelope->edi.association)));
 }
 
-static struct envelope envelope_of(struct edi_out *out, const struct kind *kind) {
+static struct envelope envelope_of(struct edi_out *out, const struct edi_kind *kind) {
     struct envelope envelope = {.version = "004010"};
     edi_envelope(out, kind->from, kind->to, &envelope.edi);
     const char *version = envelope.edi.version;
@@ -511,18 +477,18 @@ static enum draft_charset charset_of(const char *name) {
 }
 
 bool erp_x12_write(const ProtobufCMessage *message, const struct erp_edi_options *options, struct bytes *to) {
-    struct kind kind;
+    struct edi_kind kind;
     struct edi_out out;
-    if (!kind_of(message, &kind))
+    if (!edi_kind_of(message, "X12", sets[EDI_ORDER_CHANGE], &kind))
         return false;
     edi_out_init(&out, "X12", kind.header, options);
     struct envelope envelope = envelope_of(&out, &kind);
     const char *set = set_number(&out);
     isa(&out, &envelope);
-    gs(&out, &envelope, kind.group);
+    gs(&out, &envelope, groups[kind.document]);
     uint32_t before = out.draft.segments;
-    SEGMENT(&out.draft, "ST", VALUE(1, 1, kind.set), VALUE(2, 1, set));
-    body(&out, message, kind.set);
+    SEGMENT(&out.draft, "ST", VALUE(1, 1, sets[kind.document]), VALUE(2, 1, set));
+    body(&out, message, kind.document);
     SEGMENT(&out.draft, "SE", VALUE(1, 1, count_text(&out, out.draft.segments - before + 1)),
             VALUE(2, 1, set));
     SEGMENT(&out.draft, "GE", VALUE(1, 1, "1"), VALUE(2, 1, envelope.group));
