@@ -129,6 +129,15 @@ const char *erp_type(const ProtobufCMessage *message) {
     return plain_topic(message);
 }
 
+const Roundhouse__Erp__V1__Header *erp_header(const ProtobufCMessage *message) {
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "header");
+    const Roundhouse__Erp__V1__Header *header = NULL;
+    if (field)
+        memcpy(&header, (const char *)message + field->offset, sizeof header);
+    return header;
+}
+
 const char *erp_topic(const ProtobufCMessage *message) {
     if (message->descriptor == &roundhouse__erp__v1__invoice__descriptor &&
         ((const Roundhouse__Erp__V1__Invoice *)(const void *)message)->credit)

@@ -26,6 +26,9 @@ const char *erp_topic(const ProtobufCMessage *message);
 /* Its type without the version, likewise: of an Invoice always erp.invoice.created. */
 const char *erp_type(const ProtobufCMessage *message);
 
+/* Its header, which every kind has as a field; NULL: this one has none. */
+const Roundhouse__Erp__V1__Header *erp_header(const ProtobufCMessage *message);
+
 /* `result` has a message. The event is for every result that has one; whether it goes out when there are
  * errors is the caller's to say. */
 bool erp_event_make(struct erp_maker *maker, const struct erp_result *result, struct erp_event *out,

@@ -195,14 +195,8 @@ static const char *topic_of(const struct inbound *inbound, const char *topic,
     return message != NULL ? erp_topic(message) : topic;
 }
 
-/* The header of a canonical message: its first field, of every kind. */
 static const char *document_number(const ProtobufCMessage *message) {
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "header");
-    const Roundhouse__Erp__V1__Header *header =
-        field != NULL
-            ? *(Roundhouse__Erp__V1__Header *const *)(const void *)((const char *)message + field->offset)
-            : NULL;
+    const Roundhouse__Erp__V1__Header *header = erp_header(message);
     return header != NULL ? header->id : "";
 }
 

@@ -3,6 +3,7 @@
 #include "codecs/erp/arena.h"
 #include "codecs/erp/csv_out.h"
 #include "codecs/erp/edi_out.h"
+#include "codecs/erp/event.h"
 #include "codecs/erp/json.h"
 #include "codecs/erp/ubl.h"
 #include "codecs/event/attributes.h"
@@ -141,12 +142,7 @@ static bool document_make(struct making *making, uint32_t part, const void *data
 /* ---- messages as text ---- */
 
 static const Roundhouse__Erp__V1__Origin *origin_of(const ProtobufCMessage *message) {
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field_by_name(message->descriptor, "header");
-    const Roundhouse__Erp__V1__Header *header =
-        field != NULL
-            ? *(Roundhouse__Erp__V1__Header *const *)(const void *)((const char *)message + field->offset)
-            : NULL;
+    const Roundhouse__Erp__V1__Header *header = erp_header(message);
     return header != NULL ? header->origin : NULL;
 }
 

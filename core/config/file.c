@@ -56,3 +56,12 @@ char *config_file_beside(const char *file, const char *path) {
         return strdup(path);
     return asprintf(&joined, "%.*s%s", (int)(slash + 1 - file), file, path) < 0 ? NULL : joined;
 }
+
+bool config_file_resolve(const char *file, char **path) {
+    char *joined = *path != NULL ? config_file_beside(file, *path) : NULL;
+    if (*path == NULL)
+        return true;
+    free(*path);
+    *path = joined;
+    return joined != NULL;
+}

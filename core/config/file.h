@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A NUL stands behind the last byte, which *length does not count. */
@@ -14,3 +15,5 @@ int config_file_text(const char *path, size_t most, char **text, size_t *length)
 
 /* The path as seen from the folder of `file`: absolute ones stay. NULL: no memory. The caller frees. */
 char *config_file_beside(const char *file, const char *path) MUST_USE;
+/* The same in place, of a path that may be NULL and is the caller's to free. False: no memory, it is NULL. */
+bool config_file_resolve(const char *file, char **path) MUST_USE;

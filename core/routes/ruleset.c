@@ -31,16 +31,6 @@ static char *name_of(const char *path) {
     return heap_text(file, (size_t)(end - file));
 }
 
-/* Paths are written as seen from the file. */
-static bool beside(const char *file, char **path) {
-    char *joined = *path != NULL ? config_file_beside(file, *path) : NULL;
-    if (*path == NULL)
-        return true;
-    free(*path);
-    *path = joined;
-    return joined != NULL;
-}
-
 static void no_memory(struct ruleset_reading *reading) {
     config_mistake_add(reading->walk.mistakes, 1, 1, "there is no memory left to read the file");
 }
@@ -67,9 +57,10 @@ static void table_read(struct ruleset_reading *reading, const struct config_node
                            "a table's name has letters, digits and _ only, so that jq can name it");
         whole = false;
     }
-    struct config_table *tables = whole && beside(set->path, &table.file) && beside(set->path, &table.dialect)
-                                      ? realloc(set->tables, (set->tables_count + 1) * sizeof *tables)
-                                      : NULL;
+    struct config_table *tables =
+        whole && config_file_resolve(set->path, &table.file) && config_file_resolve(set->path, &table.dialect)
+            ? realloc(set->tables, (set->tables_count + 1) * sizeof *tables)
+            : NULL;
     if (tables != NULL) {
         set->tables = tables;
         tables[set->tables_count++] = table;
@@ -143,9 +134,10 @@ static void test_read(struct ruleset_reading *reading, const struct config_node 
         whole = has(reading, "tests[].input", item, form);
         whole &= has(reading, "tests[].expect", item, form);
     }
-    struct ruleset_test *tests = whole && beside(set->path, &test.input) && beside(set->path, &test.expect)
-                                     ? realloc(set->tests, (set->tests_count + 1) * sizeof *tests)
-                                     : NULL;
+    struct ruleset_test *tests =
+        whole && config_file_resolve(set->path, &test.input) && config_file_resolve(set->path, &test.expect)
+            ? realloc(set->tests, (set->tests_count + 1) * sizeof *tests)
+            : NULL;
     if (tests != NULL) {
         set->tests = tests;
         tests[set->tests_count++] = test;

@@ -71,18 +71,9 @@ char *spec_text(struct spec_reading *reading, const char *key, const char *path,
 
 /* ---- relative paths ---- */
 
-static bool beside(const char *file, char **path) {
-    char *joined = *path != NULL ? config_file_beside(file, *path) : NULL;
-    if (*path == NULL)
-        return true;
-    free(*path);
-    *path = joined;
-    return joined != NULL;
-}
-
 static bool texts_beside(const char *file, const struct config_texts *texts) {
     for (uint32_t i = 0; i < texts->count; i++)
-        if (!beside(file, &texts->list[i]))
+        if (!config_file_resolve(file, &texts->list[i]))
             return false;
     return true;
 }
@@ -93,12 +84,14 @@ static bool paths_resolve(struct spoke_spec *spec) {
     for (uint32_t i = 0; done && i < spoke_schema.count; i++) {
         const struct config_row *row = &spoke_schema.rows[i];
         if (row->type == CONFIG_FILE && strchr(row->path, '[') == NULL)
-            done = beside(spec->path, (char **)(void *)((char *)spec + row->at));
+            done = config_file_resolve(spec->path, (char **)(void *)((char *)spec + row->at));
     }
     for (uint32_t i = 0; done && i < spec->tests_count; i++)
-        done = beside(spec->path, &spec->tests[i].input) && beside(spec->path, &spec->tests[i].expect);
+        done = config_file_resolve(spec->path, &spec->tests[i].input) &&
+               config_file_resolve(spec->path, &spec->tests[i].expect);
     for (uint32_t i = 0; done && i < spec->tables_count; i++)
-        done = beside(spec->path, &spec->tables[i].file) && beside(spec->path, &spec->tables[i].dialect);
+        done = config_file_resolve(spec->path, &spec->tables[i].file) &&
+               config_file_resolve(spec->path, &spec->tables[i].dialect);
     return done;
 }
 

@@ -3,6 +3,7 @@
 #include "core/admin/metrics.h"
 
 #include "core/base/clock.h"
+#include "tests/unit/core/http_client.h"
 #include "tests/unit/leaks.h"
 
 #include <arpa/inet.h>
@@ -97,56 +98,14 @@ static void plane_stop(struct plane *plane) {
     }
 }
 
-static int open_client(const struct plane *plane) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(fd >= 0);
-    cr_assert(connect(fd, (const struct sockaddr *)&plane->address, sizeof plane->address) == 0);
-    return fd;
-}
-
-static void say(int fd, const char *text, size_t length) {
-    for (size_t sent = 0; sent < length;) {
-        ssize_t n = send(fd, text + sent, length - sent, MSG_NOSIGNAL);
-        if (n <= 0)
-            return; /* the server may close early; what it answered is what counts */
-        sent += (size_t)n;
-    }
-}
-
-/* Everything until the server closes. The caller frees. */
-static char *hear(int fd) {
-    size_t used = 0, size = 1 << 20;
-    char *text = calloc(1, size);
-    cr_assert(text);
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
-    while (used + 1 < size && poll(&ready, 1, 60000) == 1) {
-        ssize_t n = recv(fd, text + used, size - 1 - used, 0);
-        if (n <= 0)
-            return text;
-        used += (size_t)n;
-    }
-    cr_assert(false, "the server neither answers nor closes");
-    return text;
-}
-
 static char *ask(const struct plane *plane, const char *request) {
-    int fd = open_client(plane);
-    say(fd, request, strlen(request));
-    char *answer = hear(fd);
-    close(fd);
-    return answer;
-}
-
-static int status_of(const char *answer) {
-    int status = 0;
-    sscanf(answer, "HTTP/1.%*d %d", &status);
-    return status;
+    return http_ask(&plane->address, request, strlen(request));
 }
 
 static void gives(const struct plane *plane, const char *request, int status, const char *part) {
     char *answer = ask(plane, request);
-    cr_expect(status_of(answer) == status && strstr(answer, part), "%.60s: wanted %d and '%s', got:\n%.600s",
-              request, status, part, answer);
+    cr_expect(http_status(answer) == status && strstr(answer, part),
+              "%.60s: wanted %d and '%s', got:\n%.600s", request, status, part, answer);
     free(answer);
 }
 
@@ -272,7 +231,7 @@ Test(admin, answers_head_with_the_length_and_without_the_body) {
     plane_start(&plane);
     char *answer = ask(&plane, "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
     size_t length = strlen(answer);
-    cr_expect(status_of(answer) == 200 && strstr(answer, "Content-Length: 8\r\n"), "%s", answer);
+    cr_expect(http_status(answer) == 200 && strstr(answer, "Content-Length: 8\r\n"), "%s", answer);
     cr_expect(length > 4 && strcmp(answer + length - 4, "\r\n\r\n") == 0, "%s", answer);
     free(answer);
     plane_stop(&plane);
@@ -314,11 +273,11 @@ Test(admin, survives_what_is_not_http) {
     struct plane plane;
     plane_start(&plane);
     for (size_t i = 0; i < sizeof noise / sizeof noise[0]; i++) {
-        int fd = open_client(&plane);
-        say(fd, noise[i], strlen(noise[i]));
+        int fd = http_open(&plane.address);
+        http_say(fd, noise[i], strlen(noise[i]));
         shutdown(fd, SHUT_WR);
-        char *answer = hear(fd);
-        cr_expect(answer[0] == '\0' || status_of(answer) >= 400, "%s got %s", noise[i], answer);
+        char *answer = http_hear(fd, NULL);
+        cr_expect(answer[0] == '\0' || http_status(answer) >= 400, "%s got %s", noise[i], answer);
         free(answer);
         close(fd);
     }
@@ -335,10 +294,10 @@ Test(admin, refuses_headers_above_the_limit) {
     cr_assert(request);
     memset(request, 'x', length);
     memcpy(request, "GET /", 5);
-    int fd = open_client(&plane);
-    say(fd, request, length);
-    char *answer = hear(fd);
-    cr_expect(status_of(answer) != 200);
+    int fd = http_open(&plane.address);
+    http_say(fd, request, length);
+    char *answer = http_hear(fd, NULL);
+    cr_expect(http_status(answer) != 200);
     close(fd);
     free(answer);
     free(request);
@@ -354,11 +313,11 @@ Test(admin, keeps_little_of_a_line_without_end) {
     size_t sent = 0;
     bool closed = false;
     plane_start(&plane);
-    int fd = open_client(&plane);
+    int fd = http_open(&plane.address);
     struct pollfd room = {.fd = fd, .events = POLLOUT};
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){1 << 16}, sizeof(int)); /* room is told early */
     memset(piece, 'a', sizeof piece);
-    say(fd, head, sizeof head - 1);
+    http_say(fd, head, sizeof head - 1);
     while (sent < 32 * MIB && !closed && poll(&room, 1, 60000) == 1) {
         ssize_t n = send(fd, piece, sizeof piece, MSG_NOSIGNAL | MSG_DONTWAIT);
         closed = n < 0 && errno != EAGAIN;
@@ -377,7 +336,7 @@ Test(admin, answers_one_request_for_each_connection) {
     struct plane plane;
     plane_start(&plane);
     char *answer = ask(&plane, "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-                               "GET /readyz HTTP/1.0\r\n\r\n");
+                                            "GET /readyz HTTP/1.0\r\n\r\n");
     cr_expect(strstr(answer, "Connection: close\r\n") && !strstr(answer, "keep-alive"), "%s", answer);
     cr_expect(strstr(answer, "healthy\n") && !strstr(answer, "ready\n"), "%s", answer);
     free(answer);
@@ -391,18 +350,18 @@ Test(admin, keeps_no_more_connections_than_its_limit_and_serves_those_that_wait)
     int silent[ADMIN_CONNECTIONS_MAX];
     plane_start(&plane);
     for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++) {
-        silent[i] = open_client(&plane);
-        say(silent[i], "GET", 3);
+        silent[i] = http_open(&plane.address);
+        http_say(silent[i], "GET", 3);
     }
-    int waiting = open_client(&plane);
+    int waiting = http_open(&plane.address);
     static const char request[] = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
-    say(waiting, request, sizeof request - 1);
+    http_say(waiting, request, sizeof request - 1);
     struct pollfd ready = {.fd = waiting, .events = POLLIN};
     cr_expect(poll(&ready, 1, 300) == 0, "more connections are served than the limit");
     for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++)
         close(silent[i]);
-    char *answer = hear(waiting);
-    cr_expect(status_of(answer) == 200);
+    char *answer = http_hear(waiting, NULL);
+    cr_expect(http_status(answer) == 200);
     free(answer);
     close(waiting);
     plane_stop(&plane);
@@ -416,7 +375,7 @@ Test(admin, gives_back_the_place_of_every_connection) {
     for (uint32_t i = 0; i < 5 * ADMIN_CONNECTIONS_MAX; i++)
         gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
     for (uint32_t i = 0; i < 3 * ADMIN_CONNECTIONS_MAX; i++) {
-        int fd = open_client(&plane);
+        int fd = http_open(&plane.address);
         struct linger reset = {.l_onoff = 1};
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         close(fd);
@@ -456,11 +415,11 @@ Test(admin, survives_running_out_of_descriptors) {
     close((int)none.rlim_cur);
     cr_assert(setrlimit(RLIMIT_NOFILE, &none) == 0);
     cr_assert(connect(client, (const struct sockaddr *)&plane.address, sizeof plane.address) == 0);
-    say(client, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 34);
+    http_say(client, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 34);
     struct pollfd ready = {.fd = client, .events = POLLIN};
     cr_expect(poll(&ready, 1, 300) == 0, "a connection was accepted without a descriptor");
     cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    char *answer = hear(client);
+    char *answer = http_hear(client, NULL);
     unsigned long errors = 0;
     const char *line = strstr(answer, "\nroundhouse_admin_accept_errors_total ");
     cr_assert(line && sscanf(strchr(line, ' '), "%lu", &errors) == 1, "%.300s", answer);
@@ -476,13 +435,13 @@ Test(admin, stops_with_connections_open_and_closes_its_listener) {
     int clients[8];
     plane_start(&plane);
     for (int i = 0; i < 8; i++) {
-        clients[i] = open_client(&plane);
-        say(clients[i], "GET /metr", (size_t)i);
+        clients[i] = http_open(&plane.address);
+        http_say(clients[i], "GET /metr", (size_t)i);
     }
     gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
     plane_stop(&plane);
     for (int i = 0; i < 8; i++) {
-        char *answer = hear(clients[i]);
+        char *answer = http_hear(clients[i], NULL);
         cr_expect(answer[0] == '\0');
         free(answer);
         close(clients[i]);

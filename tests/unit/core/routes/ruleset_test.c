@@ -5,9 +5,9 @@
 #include "codecs/event/json.h"
 #include "core/bridge/jq_frame.h"
 #include "core/bridge/jq_worker.h"
-#include "core/config/value.h"
 #include "core/routes/apply.h"
 #include "core/routes/trial.h"
+#include "tests/unit/core/config/files.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
@@ -22,35 +22,13 @@ __attribute__((constructor)) static void be_the_worker(int argc, char **argv) {
         _exit(jq_worker_command(argc - 1, argv + 1));
 }
 
-static char folder[] = "/tmp/rh-rules-XXXXXX";
 static struct config_mistakes mistakes;
 
-static void folder_make(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-}
-
-static void folder_remove(void) {
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    cr_assert(system(command) == 0);
-}
-
-TestSuite(ruleset, .init = folder_make, .fini = folder_remove);
-
-static const char *in_folder(const char *name) {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void file_write(const char *name, const char *text) {
-    FILE *file = fopen(in_folder(name), "w");
-    cr_assert(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
-}
+TestSuite(ruleset, .init = files_begin, .fini = files_end);
 
 static struct ruleset *read_named(const char *name, const char *text) {
-    file_write(name, text);
-    return ruleset_read(in_folder(name), &mistakes);
+    files_write(name, text);
+    return ruleset_read(files_path(name), &mistakes);
 }
 
 static struct ruleset *accepts(const char *text) {
@@ -60,31 +38,18 @@ static struct ruleset *accepts(const char *text) {
     return set;
 }
 
-/* The mistakes of a text, one a line, as "LINE:COLUMN part of the sentence". */
 static void refuses(const char *text, const char *const *wanted) {
-    uint32_t count = 0;
     struct ruleset *set = read_named("orders.yaml", text);
     cr_expect(set == NULL, "accepted: %s", text);
     ruleset_free(set);
-    for (; wanted[count] != NULL; count++) {
-        uint32_t line = 0, column = 0;
-        int skip = 0;
-        cr_assert(sscanf(wanted[count], "%u:%u %n", &line, &column, &skip) == 2);
-        const struct config_mistake *got = &mistakes.list[count];
-        cr_expect(count < mistakes.count && got->line == line && got->column == column &&
-                      strstr(got->text, wanted[count] + skip) != NULL,
-                  "wanted %s\ngot    %u:%u %s", wanted[count], got->line, got->column,
-                  count < mistakes.count ? got->text : "nothing");
-    }
-    cr_expect(mistakes.count == count, "%u mistakes instead of %u in %s; the last: %s", mistakes.count, count,
-              text, mistakes.list[mistakes.count > 0 ? mistakes.count - 1 : 0].text);
+    files_mistakes(&mistakes, text, wanted);
 }
 #define REFUSES(text, ...) refuses(text, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- files ---- */
 
 Test(ruleset, a_file_says_all_there_is) {
-    file_write("c.csv", "gln,number,name\n\"1\",C1,\"Kramer, Hamburg\"\n2,C2,\n");
+    files_write("c.csv", "gln,number,name\n\"1\",C1,\"Kramer, Hamburg\"\n2,C2,\n");
     struct ruleset *set = accepts("on: [a, b.>]\n"
                                   "match: all\n"
                                   "define: 'def one: 1;'\n"
@@ -120,7 +85,7 @@ Test(ruleset, what_is_missing_or_twice_has_its_place) {
             "2:10 merge has no key");
     REFUSES("on: a\nrulez: []\n", "1:1 rules: this is missing", "2:1 \"rulez\" is not a key; ");
     cr_expect(read_named("a b.yaml", "on: a\n") == NULL && strstr(mistakes.list[0].text, "write NAME.yaml"));
-    cr_expect(ruleset_read(in_folder("none.yaml"), &mistakes) == NULL &&
+    cr_expect(ruleset_read(files_path("none.yaml"), &mistakes) == NULL &&
               strstr(mistakes.list[0].text, "the file can not be read: No such file"));
     LEAKS_NONE();
 }
@@ -164,7 +129,7 @@ Test(ruleset, tables_are_read_and_their_mistakes_told) {
         {"", "key: a", "t.csv:1: the first row must have the names of the columns"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        file_write("t.csv", wrong[i].csv);
+        files_write("t.csv", wrong[i].csv);
         snprintf(text, sizeof text, "on: a\ntables: [ { name: t, file: t.csv, %s } ]\n%s", wrong[i].keys,
                  rest);
         cr_expect(read_named("orders.yaml", text) == NULL && mistakes.count == 1 &&
@@ -175,8 +140,8 @@ Test(ruleset, tables_are_read_and_their_mistakes_told) {
     REFUSES(text, "2:11 none.csv can not be read: No such file");
     snprintf(text, sizeof text, "on: a\ntables: [ { name: a-b, file: t.csv, key: a } ]\n%s", rest);
     REFUSES(text, "2:11 a table's name has letters, digits and _ only");
-    file_write("t.csv", "a;b\n1;x,y\n");
-    file_write("t.dialect", "dialect t\ndelimiter ;\n");
+    files_write("t.csv", "a;b\n1;x,y\n");
+    files_write("t.dialect", "dialect t\ndelimiter ;\n");
     snprintf(text, sizeof text, "on: a\ntables: [ { name: t, file: t.csv, dialect: t.dialect, key: a } ]\n%s",
              rest);
     struct ruleset *set = accepts(text);
@@ -326,47 +291,6 @@ Test(ruleset, a_rule_that_fails_is_named) {
 
 /* ---- the manual ---- */
 
-static const char *values_of(const struct config_row *row, char out[static CONFIG_WHY_BYTES]) {
-    size_t used = 0;
-    switch (row->type) {
-    case CONFIG_LIST:
-        return "list";
-    case CONFIG_TEXT:
-        return "text";
-    case CONFIG_FILE:
-        return "path";
-    case CONFIG_TEXTS:
-        return "texts";
-    case CONFIG_WORD:
-        for (uint32_t i = 0; row->words[i] != NULL; i++)
-            used += (size_t)snprintf(out + used, CONFIG_WHY_BYTES - used, "%s%s", i > 0 ? ", " : "",
-                                     row->words[i]);
-        return out;
-    default:
-        return config_row_range(row, out);
-    }
-}
-
 Test(ruleset_docs, the_manual_has_the_table_of_keys) {
-    char path[1024], wanted[700], range[CONFIG_WHY_BYTES];
-    const char *here = strstr(__FILE__, "tests/unit/");
-    cr_assert(here != NULL);
-    snprintf(path, sizeof path, "%.*sdocs/ROUTES.md", (int)(here - __FILE__), __FILE__);
-    FILE *file = fopen(path, "r");
-    char *manual = calloc(1, 1u << 20);
-    cr_assert(file != NULL && manual != NULL && fread(manual, 1, (1u << 20) - 1, file) > 0);
-    (void)fclose(file);
-    const char *at = strstr(manual, "| key | values |");
-    cr_assert(at != NULL, "no table of keys");
-    at = strchr(strchr(at, '\n') + 1, '\n') + 1;
-    for (uint32_t i = 0; i < ruleset_schema.count;
-         i++, at = strchr(at, '\n') != NULL ? strchr(at, '\n') + 1 : "") {
-        const struct config_row *row = &ruleset_schema.rows[i];
-        const char *quote = row->fallback[0] != '\0' ? "`" : "";
-        snprintf(wanted, sizeof wanted, "| `%s` | %s | %s%s%s | %s |\n", row->path, values_of(row, range),
-                 quote, row->fallback, quote, row->help);
-        cr_expect(strncmp(at, wanted, strlen(wanted)) == 0, "the manual needs this line:\n%s", wanted);
-    }
-    cr_expect(at[0] != '|', "the manual has more keys: %.80s", at);
-    free(manual);
+    files_manual(&ruleset_schema, "ROUTES.md");
 }

@@ -1,6 +1,6 @@
 /* The file of a spoke: what it may say, every mistake with its place, and the manual's table of keys. */
-#include "core/config/value.h"
 #include "core/spoke/spec.h"
+#include "tests/unit/core/config/files.h"
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
@@ -10,35 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/rh-spec-XXXXXX";
 static struct config_mistakes mistakes;
 
-static void folder_make(void) {
-    cr_assert(mkdtemp(folder) != NULL);
-}
-
-static void folder_remove(void) {
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    cr_assert(system(command) == 0);
-}
-
-TestSuite(spec, .init = folder_make, .fini = folder_remove);
-
-static const char *in_folder(const char *name) {
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void file_write(const char *name, const char *text) {
-    FILE *file = fopen(in_folder(name), "w");
-    cr_assert(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
-}
+TestSuite(spec, .init = files_begin, .fini = files_end);
 
 static struct spoke_spec *read_named(const char *name, const char *text) {
-    file_write(name, text);
-    return spoke_spec_read(in_folder(name), &mistakes);
+    files_write(name, text);
+    return spoke_spec_read(files_path(name), &mistakes);
 }
 
 static struct spoke_spec *accepts(const char *text) {
@@ -48,24 +26,11 @@ static struct spoke_spec *accepts(const char *text) {
     return spec;
 }
 
-/* The mistakes of a text, one a line, as "LINE:COLUMN part of the sentence". */
 static void refuses(const char *text, const char *const *wanted) {
-    uint32_t count = 0;
     struct spoke_spec *spec = read_named("shop.yaml", text);
     cr_expect(spec == NULL, "accepted: %s", text);
     spoke_spec_free(spec);
-    for (; wanted[count] != NULL; count++) {
-        uint32_t line = 0, column = 0;
-        int skip = 0;
-        cr_assert(sscanf(wanted[count], "%u:%u %n", &line, &column, &skip) == 2);
-        const struct config_mistake *got = &mistakes.list[count];
-        cr_expect(count < mistakes.count && got->line == line && got->column == column &&
-                      strstr(got->text, wanted[count] + skip) != NULL,
-                  "wanted %s\ngot    %u:%u %s", wanted[count], got->line, got->column,
-                  count < mistakes.count ? got->text : "nothing");
-    }
-    cr_expect(mistakes.count == count, "%u mistakes instead of %u in %s; the last: %s", mistakes.count, count,
-              text, mistakes.list[mistakes.count > 0 ? mistakes.count - 1 : 0].text);
+    files_mistakes(&mistakes, text, wanted);
 }
 #define REFUSES(text, ...) refuses(text, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -82,7 +47,7 @@ static const char *more(const char *text) {
 /* ---- what is right ---- */
 
 Test(spec, a_directory_with_both_ways_becomes_the_options_of_its_parts) {
-    file_write("map.jq", ".order | {number: .id}\n");
+    files_write("map.jq", ".order | {number: .id}\n");
     struct spoke_spec *spec = accepts("transport: directory\n"
                                       "directory: { inbox: in, outbox: /var/out, complete: rename,\n"
                                       "             stable_for: 500ms }\n"
@@ -101,7 +66,7 @@ Test(spec, a_directory_with_both_ways_becomes_the_options_of_its_parts) {
     cr_expect_str_eq(spec->name, "shop");
     struct directory_options directory;
     spoke_directory_options(spec, &directory);
-    cr_expect_str_eq(directory.inbox, in_folder("in"), "relative to the file");
+    cr_expect_str_eq(directory.inbox, files_path("in"), "relative to the file");
     cr_expect_str_eq(directory.outbox, "/var/out");
     cr_expect(directory.complete == DIRECTORY_RENAME && directory.stable_ms == 500 &&
               directory.repeats_count == 10000);
@@ -140,7 +105,7 @@ Test(spec, a_webhook_becomes_its_options) {
     cr_expect_str_eq(options.url, "https://shop.example/hook");
     cr_expect(options.mode == WEBHOOK_PLAIN && options.put && options.headers_count == 2);
     cr_expect_str_eq(options.headers[1], "X-B: 2");
-    cr_expect_str_eq(options.secret_file, in_folder("secrets/shop"));
+    cr_expect_str_eq(options.secret_file, files_path("secrets/shop"));
     cr_expect(options.concurrency == 32 && options.answer_ms == 30000 && options.extend_ms == 20000,
               "a lease is extended three times before it is over");
     cr_expect(!spec->has_in && spec->formats == NULL);
@@ -151,10 +116,10 @@ Test(spec, a_webhook_becomes_its_options) {
 
 Test(spec, what_a_file_names_is_part_of_what_the_spoke_is) {
     static const char text[] = "outbound: { topics: erp.>, mapping_file: map.jq }\n";
-    file_write("map.jq", ".a");
+    files_write("map.jq", ".a");
     struct spoke_spec *first = accepts(more(text));
     struct spoke_spec *same = accepts(more(text));
-    file_write("map.jq", ".b");
+    files_write("map.jq", ".b");
     struct spoke_spec *other = accepts(more(text));
     cr_expect_arr_eq(first->digest, same->digest, sizeof first->digest);
     cr_expect(memcmp(first->digest, other->digest, sizeof first->digest) != 0);
@@ -181,7 +146,7 @@ Test(spec, the_name_is_that_of_the_file) {
 }
 
 Test(spec, a_file_that_is_not_there_is_a_mistake) {
-    cr_expect(spoke_spec_read(in_folder("none.yaml"), &mistakes) == NULL);
+    cr_expect(spoke_spec_read(files_path("none.yaml"), &mistakes) == NULL);
     cr_expect(mistakes.count == 1 && mistakes.list[0].line == 0 &&
               strstr(mistakes.list[0].text, "can not be read: No such file") != NULL);
 }
@@ -233,20 +198,20 @@ Test(spec, topics_are_patterns_and_do_not_come_back_to_the_spoke) {
 }
 
 Test(spec, a_mapping_is_in_the_file_or_in_one_of_its_own) {
-    file_write("map.jq", ".");
+    files_write("map.jq", ".");
     REFUSES(more("outbound: { topics: a, mapping: ., mapping_file: map.jq }\n"),
             "3:50 outbound.mapping_file: outbound.mapping is there, too; keep one of them");
     REFUSES(more("outbound: { topics: a, filter_file: none.jq }\n"),
-            "3:37 outbound.filter_file: /tmp/rh-spec-");
+            "3:37 outbound.filter_file: /tmp/rh-files-");
 }
 
 Test(spec, tables_need_their_descriptions_and_nobody_else_has_one) {
     REFUSES("transport: http\ninbound: { format: csv }\n",
             "1:1 inbound.dialect: this is missing: with format: csv");
     REFUSES("transport: http\ninbound: { format: fixed }\n", "1:1 inbound.fixed: this is missing");
-    file_write("a.dialect", "dialekt\n");
+    files_write("a.dialect", "dialekt\n");
     REFUSES("transport: http\ninbound: { format: edifact, dialect: a.dialect }\n",
-            "2:38 inbound.dialect: this is for format: csv", "2:38 inbound.dialect: /tmp/rh-spec-");
+            "2:38 inbound.dialect: this is for format: csv", "2:38 inbound.dialect: /tmp/rh-files-");
     REFUSES(more("outbound: { topics: a, format: csv }\n"), "1:1 outbound.template: this is missing");
 }
 
@@ -286,12 +251,12 @@ Test(spec, tables_are_read_with_the_file_and_are_part_of_the_spoke) {
     static const char text[] =
         "outbound: { topics: a }\n"
         "tables: [ { name: customers, file: customers.csv, key: gln, value: number } ]\n";
-    file_write("customers.csv", "gln,number,city\n4012345500004,4711,Bremen\n");
+    files_write("customers.csv", "gln,number,city\n4012345500004,4711,Bremen\n");
     struct spoke_spec *spec = accepts(more(text));
     struct outbound_options out;
     spoke_outbound_options(spec, &out);
     cr_expect_str_eq(out.variables, "{\"tables\":{\"customers\":{\"4012345500004\":\"4711\"}}}");
-    file_write("customers.csv", "gln,number,city\n4012345500004,4712,Bremen\n");
+    files_write("customers.csv", "gln,number,city\n4012345500004,4712,Bremen\n");
     struct spoke_spec *other = accepts(more(text));
     cr_expect(memcmp(spec->digest, other->digest, sizeof spec->digest) != 0);
     spoke_spec_free(spec);
@@ -303,26 +268,26 @@ Test(spec, tables_are_read_with_the_file_and_are_part_of_the_spoke) {
                  "  - { name: a-b, file: customers.csv, key: gln }\n"
                  "  - { name: c, file: customers.csv }\n"
                  "  - { name: d, file: none.csv, key: gln }\n"),
-            "5:3 tables: /tmp/rh-spec-", "5:5 there is no column gnl", "6:5 a table's name has letters",
+            "5:3 tables: /tmp/rh-files-", "5:5 there is no column gnl", "6:5 a table's name has letters",
             "7:5 this item has no key");
     LEAKS_NONE();
 }
 
 Test(spec, golden_pairs_are_whole_and_their_files_are_there) {
-    file_write("in.json", "{}");
+    files_write("in.json", "{}");
     REFUSES(more("outbound: { topics: a }\n"
                  "tests:\n"
                  "  - { direction: outbound, input: in.json }\n"
                  "  - { direction: inbound, input: in.json, expect: in.json }\n"
                  "  - { direction: sideways, input: in.json, expect: in.json }\n"
                  "  - { direction: outbound, input: in.json, expect: out.json }\n"),
-            "5:3 tests: /tmp/rh-spec-", "5:5 this item has no expect",
+            "5:3 tests: /tmp/rh-files-", "5:5 this item has no expect",
             "6:5 this tests what the spoke does not have", "7:18 tests[].direction: \"sideways\"");
     struct spoke_spec *spec =
         accepts(more("outbound: { topics: a }\n"
                      "tests: [ { direction: outbound, input: in.json, expect: in.json } ]\n"));
     cr_expect(spec->tests_count == 1 && spec->tests[0].direction == SPOKE_OUT && spec->tests[0].line == 4);
-    cr_expect_str_eq(spec->tests[0].input, in_folder("in.json"));
+    cr_expect_str_eq(spec->tests[0].input, files_path("in.json"));
     spoke_spec_free(spec);
     spec = NULL;
     LEAKS_NONE();
@@ -330,50 +295,6 @@ Test(spec, golden_pairs_are_whole_and_their_files_are_there) {
 
 /* ---- the manual ---- */
 
-static const char *values_of(const struct config_row *row, char out[static CONFIG_WHY_BYTES]) {
-    size_t used = 0;
-    switch (row->type) {
-    case CONFIG_BOOL:
-        return "true, false";
-    case CONFIG_LIST:
-        return "list";
-    case CONFIG_TEXT:
-        return "text";
-    case CONFIG_FILE:
-        return "path";
-    case CONFIG_TEXTS:
-        return "texts";
-    case CONFIG_PAIRS:
-        return "mapping";
-    case CONFIG_WORD:
-        for (uint32_t i = 0; row->words[i] != NULL; i++)
-            used += (size_t)snprintf(out + used, CONFIG_WHY_BYTES - used, "%s%s", i > 0 ? ", " : "",
-                                     row->words[i]);
-        return out;
-    default:
-        return config_row_range(row, out);
-    }
-}
-
 Test(spec_docs, the_manual_has_the_table_of_keys) {
-    char path[1024], wanted[700], range[CONFIG_WHY_BYTES];
-    const char *here = strstr(__FILE__, "tests/unit/");
-    cr_assert(here != NULL);
-    snprintf(path, sizeof path, "%.*sdocs/SPOKES.md", (int)(here - __FILE__), __FILE__);
-    FILE *file = fopen(path, "r");
-    char *manual = calloc(1, 1u << 20);
-    cr_assert(file != NULL && manual != NULL && fread(manual, 1, (1u << 20) - 1, file) > 0);
-    (void)fclose(file);
-    const char *at = strstr(manual, "| key | values |");
-    cr_assert(at != NULL, "no table of keys");
-    at = strchr(strchr(at, '\n') + 1, '\n') + 1;
-    for (uint32_t i = 0; i < spoke_schema.count; i++, at = strchr(at, '\n') + 1) {
-        const struct config_row *row = &spoke_schema.rows[i];
-        const char *quote = row->fallback[0] != '\0' ? "`" : "";
-        snprintf(wanted, sizeof wanted, "| `%s` | %s | %s%s%s | %s |\n", row->path, values_of(row, range),
-                 quote, row->fallback, quote, row->help);
-        cr_expect(strncmp(at, wanted, strlen(wanted)) == 0, "the manual needs this line:\n%s", wanted);
-    }
-    cr_expect(at[0] != '|', "the manual has more keys: %.80s", at);
-    free(manual);
+    files_manual(&spoke_schema, "SPOKES.md");
 }

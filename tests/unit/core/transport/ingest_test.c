@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/bridge/port.h"
+#include "tests/unit/core/http_client.h"
 #include "tests/unit/leaks.h"
 
 #include <arpa/inet.h>
@@ -241,51 +242,6 @@ static void put(struct place *place, const char *name, const char *format) {
     cr_assert(ingest_put(place->ingest, &inbound, false, NULL, why, sizeof why), "%s", why);
 }
 
-static int open_client(const struct place *place) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert(fd >= 0);
-    cr_assert(connect(fd, (const struct sockaddr *)&place->address, sizeof place->address) == 0);
-    return fd;
-}
-
-static void say(int fd, const char *text, size_t length) {
-    for (size_t sent = 0; sent < length;) {
-        ssize_t n = send(fd, text + sent, length - sent, MSG_NOSIGNAL);
-        if (n <= 0)
-            return; /* the server may close early; what it answered is what counts */
-        sent += (size_t)n;
-    }
-}
-
-/* Until `end` has come, or, with NULL, until the server closes. The caller frees. */
-static char *hear(int fd, const char *end) {
-    size_t used = 0, size = 1 << 16;
-    char *text = calloc(1, size);
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
-    while (used + 1 < size && (end == NULL || strstr(text, end) == NULL) && poll(&ready, 1, 60000) == 1) {
-        ssize_t n = recv(fd, text + used, size - 1 - used, 0);
-        if (n <= 0)
-            return text;
-        used += (size_t)n;
-    }
-    cr_assert(end != NULL && strstr(text, end) != NULL, "the server neither answers nor closes");
-    return text;
-}
-
-static char *ask(const struct place *place, const char *request, size_t length) {
-    int fd = open_client(place);
-    say(fd, request, length);
-    char *answer = hear(fd, NULL);
-    close(fd);
-    return answer;
-}
-
-static int status_of(const char *answer) {
-    int status = 0;
-    sscanf(answer, "HTTP/1.%*d %d", &status);
-    return status;
-}
-
 /* `head` is the request line's method and path, a blank, then headers, each ended by \r\n. */
 static void gives(const struct place *place, const char *line, const char *headers, const char *body,
                   size_t length, int status, const char *part) {
@@ -295,8 +251,8 @@ static void gives(const struct place *place, const char *line, const char *heade
                         "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n", line,
                         length, headers);
     memcpy(request + head, body, length);
-    char *answer = ask(place, request, (size_t)head + length);
-    cr_expect(status_of(answer) == status && strstr(answer, part),
+    char *answer = http_ask(&place->address, request, (size_t)head + length);
+    cr_expect(http_status(answer) == status && strstr(answer, part),
               "%s %s %.60s: wanted %d and '%s', got:\n%.900s", line, headers, body, status, part, answer);
     free(answer);
     free(request);
@@ -426,17 +382,17 @@ Test(ingest, keeps_a_connection_for_the_next_request) {
     static const char second[] =
         "POST /v1/events/a HTTP/1.1\r\nHost: x\r\n" CE "Expect: 100-continue\r\nContent-Length: 1\r\n\r\n";
     place_start(&place, (struct ingest_options){0});
-    int fd = open_client(&place);
-    say(fd, first, sizeof first - 1);
-    char *answer = hear(fd, "published\":1}");
-    cr_expect_eq(status_of(answer), 202);
+    int fd = http_open(&place.address);
+    http_say(fd, first, sizeof first - 1);
+    char *answer = http_hear(fd, "published\":1}");
+    cr_expect_eq(http_status(answer), 202);
     free(answer);
-    say(fd, second, sizeof second - 1);
-    answer = hear(fd, "100 Continue\r\n\r\n");
+    http_say(fd, second, sizeof second - 1);
+    answer = http_hear(fd, "100 Continue\r\n\r\n");
     free(answer);
-    say(fd, "x", 1);
-    answer = hear(fd, "published\":1}");
-    cr_expect_eq(status_of(answer), 202);
+    http_say(fd, "x", 1);
+    answer = http_hear(fd, "published\":1}");
+    cr_expect_eq(http_status(answer), 202);
     free(answer);
     close(fd);
     place_stop(&place);
@@ -448,16 +404,16 @@ Test(ingest, refuses_a_body_that_is_too_large_before_it_is_sent) {
     place_start(&place, (struct ingest_options){.body_bytes = 5000});
     static const char declared[] =
         "POST /v1/events/a HTTP/1.1\r\nHost: x\r\n" CE "Content-Length: 5001\r\n\r\n";
-    char *answer = ask(&place, declared, sizeof declared - 1);
-    cr_expect(status_of(answer) == 413 && strstr(answer, "the most is 5000 bytes"), "%s", answer);
+    char *answer = http_ask(&place.address, declared, sizeof declared - 1);
+    cr_expect(http_status(answer) == 413 && strstr(answer, "the most is 5000 bytes"), "%s", answer);
     free(answer);
     char chunked[8000];
     int n = snprintf(chunked, sizeof chunked,
                      "POST /v1/events/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" CE
                      "Transfer-Encoding: chunked\r\n\r\n1400\r\n%5120d\r\n0\r\n\r\n",
                      1);
-    answer = ask(&place, chunked, (size_t)n);
-    cr_expect(status_of(answer) == 413, "%s", answer);
+    answer = http_ask(&place.address, chunked, (size_t)n);
+    cr_expect(http_status(answer) == 413, "%s", answer);
     free(answer);
     char body[5000];
     memset(body, 'x', sizeof body);
@@ -472,22 +428,22 @@ Test(ingest, bounds_all_bodies_together) {
     const char *head = "POST /v1/events/a HTTP/1.1\r\nHost: x\r\n" CE "Content-Length: 70000\r\n\r\n";
     char body[70000];
     memset(body, 'x', sizeof body);
-    int holder = open_client(&place);
-    say(holder, head, strlen(head));
-    say(holder, body, 60000);
+    int holder = http_open(&place.address);
+    http_say(holder, head, strlen(head));
+    http_say(holder, body, 60000);
     for (int refused = 0; refused == 0;) { /* what the holder has sent takes a while to be read */
-        int fd = open_client(&place);
+        int fd = http_open(&place.address);
         const char *close_head = "POST /v1/events/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" CE
                                  "Content-Length: 50000\r\n\r\n";
-        say(fd, close_head, strlen(close_head));
-        say(fd, body, 50000);
-        char *answer = hear(fd, NULL);
-        refused = status_of(answer) == 503;
+        http_say(fd, close_head, strlen(close_head));
+        http_say(fd, body, 50000);
+        char *answer = http_hear(fd, NULL);
+        refused = http_status(answer) == 503;
         free(answer);
         close(fd);
     }
-    say(holder, body, 10000);
-    char *answer = hear(holder, "published\":1}");
+    http_say(holder, body, 10000);
+    char *answer = http_hear(holder, "published\":1}");
     free(answer);
     close(holder);
     place_stop(&place);
@@ -502,8 +458,8 @@ Test(ingest, cuts_off_who_is_slow_or_does_not_speak_http) {
                                        "POST /v1/events/a HTTP/1.1\r\nHost: x\r\n" CE
                                        "Content-Length: 10\r\n\r\nabc"};
     for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
-        char *answer = ask(&place, slow[i], strlen(slow[i]));
-        cr_expect(status_of(answer) == 0 || status_of(answer) >= 400, "%s", answer);
+        char *answer = http_ask(&place.address, slow[i], strlen(slow[i]));
+        cr_expect(http_status(answer) == 0 || http_status(answer) >= 400, "%s", answer);
         free(answer);
     }
     char headers[40000];
@@ -512,16 +468,16 @@ Test(ingest, cuts_off_who_is_slow_or_does_not_speak_http) {
     static const char *const bad[] = {"\x16\x03\x01\x02", "GET\r\n\r\n", "POST /v1/events/a HTTP/1.1\r\n\r\n",
                                       "POST /v1/events/a HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        char *answer = ask(&place, bad[i], strlen(bad[i]));
-        cr_expect(status_of(answer) == 0 || status_of(answer) >= 400, "%s", answer);
+        char *answer = http_ask(&place.address, bad[i], strlen(bad[i]));
+        cr_expect(http_status(answer) == 0 || http_status(answer) >= 400, "%s", answer);
         free(answer);
     }
-    char *answer = ask(&place, headers, sizeof headers);
-    cr_expect(status_of(answer) == 0 || status_of(answer) >= 400, "%s", answer);
+    char *answer = http_ask(&place.address, headers, sizeof headers);
+    cr_expect(http_status(answer) == 0 || http_status(answer) >= 400, "%s", answer);
     free(answer);
     int fds[8]; /* more than may be open at once: those behind them have to wait, and are served */
     for (int i = 0; i < 8; i++)
-        fds[i] = open_client(&place);
+        fds[i] = http_open(&place.address);
     post(&place, "/v1/events/a", CE, "", 202, "[\"A-1\"]");
     for (int i = 0; i < 8; i++)
         close(fds[i]);
@@ -538,11 +494,11 @@ Test(ingest, stops_while_requests_are_open) {
     static const char document[] = "POST /v1/ingest/erp HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nHANG";
     int fds[4];
     for (int i = 0; i < 4; i++)
-        fds[i] = open_client(&place);
-    say(fds[0], event, sizeof event - 1);
-    say(fds[1], document, sizeof document - 1);
-    say(fds[2], document, sizeof document - 1);
-    say(fds[3], event, sizeof event - 10);
+        fds[i] = http_open(&place.address);
+    http_say(fds[0], event, sizeof event - 1);
+    http_say(fds[1], document, sizeof document - 1);
+    http_say(fds[2], document, sizeof document - 1);
+    http_say(fds[3], event, sizeof event - 10);
     while (atomic_load(&port_published) == 0)
         usleep(1000);
     place_stop(&place);
@@ -616,8 +572,8 @@ static char *hang(const struct place *place, int *fd) {
     static const char text[] =
         "POST /v1/ingest/erp HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
         "4\r\n\r\nHANG";
-    *fd = open_client(place);
-    say(*fd, text, sizeof text - 1);
+    *fd = http_open(&place->address);
+    http_say(*fd, text, sizeof text - 1);
     return NULL;
 }
 
@@ -635,8 +591,8 @@ Test(ingest, lets_documents_wait_and_answers_all_when_a_spoke_is_taken_away) {
     put(&place, "erp", "new"); /* which reads what waits from the beginning, and hangs as well */
     ingest_remove(place.ingest, "erp");
     for (size_t i = 0; i <= INGEST_DOCUMENTS_MAX; i++) {
-        char *answer = hear(fds[i], NULL);
-        cr_expect(status_of(answer) == 503 && strstr(answer, "Retry-After"), "%s", answer);
+        char *answer = http_hear(fds[i], NULL);
+        cr_expect(http_status(answer) == 503 && strstr(answer, "Retry-After"), "%s", answer);
         refused += strstr(answer, "too many documents") != NULL;
         free(answer);
         close(fds[i]);
