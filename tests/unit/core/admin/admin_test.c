@@ -336,7 +336,7 @@ Test(admin, answers_one_request_for_each_connection) {
     struct plane plane;
     plane_start(&plane);
     char *answer = ask(&plane, "GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
-                                            "GET /readyz HTTP/1.0\r\n\r\n");
+                               "GET /readyz HTTP/1.0\r\n\r\n");
     cr_expect(strstr(answer, "Connection: close\r\n") && !strstr(answer, "keep-alive"), "%s", answer);
     cr_expect(strstr(answer, "healthy\n") && !strstr(answer, "ready\n"), "%s", answer);
     free(answer);
