@@ -334,13 +334,14 @@ static void time_behind(struct worker *worker, const struct subscription *sub, u
     if (answer == NULL)
         return;
     const struct log *ring = worker->readers[log].log;
+    bool all = answer->result == 0 && answer->first <= answer->oldest; /* below it: trimmed meanwhile */
     walk->behind = walk->begun = answer->result == -ENODATA;
-    if (answer->result == 0 && answer->first == answer->oldest && log_oldest(ring) < answer->oldest) {
+    if (all && log_oldest(ring) < answer->first) {
         time_begin(walk, ring, 1); /* the ring has more than is kept on disk */
         walk->behind = true;
     } else if (answer->result == 0) {
         walk->found = answer->first;
-        walk->lost = answer->first == answer->oldest && answer->oldest > 1 ? 1 : 0;
+        walk->lost = all && answer->first > 1 ? 1 : 0;
         walk->done = true;
     } else if (walk->begun) {
         walk->low = answer->first;

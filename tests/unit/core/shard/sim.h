@@ -95,9 +95,10 @@ struct sim_log {
     int gate;
     uint16_t number;
     uint16_t epoch;
-    uint64_t first; /* position */
-    uint64_t kept;  /* a disk log with a history: the lowest position that it has */
-    uint64_t hole;  /* ... and has not: a cut has left out so many from it on; 0 = none */
+    uint64_t first;   /* position */
+    uint64_t kept;    /* a disk log with a history: the lowest position that it has */
+    uint64_t trimmed; /* ... and so much is given up while it answers; 0 = nothing */
+    uint64_t hole;    /* ... and has not: a cut has left out so many from it on; 0 = none */
     uint64_t hole_end;
     struct log_entry *entries; /* owns; of a disk log, as `records`; offsets are from `bytes` */
     uint8_t *bytes;            /* owns */

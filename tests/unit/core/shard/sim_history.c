@@ -90,6 +90,8 @@ static void answer(struct sim_world *world, struct history_request *request) {
         request->kind == HISTORY_READ ? answer_read(world, seen, request) : answer_since(seen, request);
     if (world->history_error != 0)
         request->result = world->history_error;
+    if (seen->trimmed > seen->kept)
+        seen->kept = seen->trimmed;
     request->oldest = seen->kept;
     world->expired += request->result == -ERANGE;
     sim_note(world, NULL, "history", request->from, request->first, request->end);

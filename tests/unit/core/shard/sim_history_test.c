@@ -207,6 +207,17 @@ Test(sim_history, what_the_ring_still_has_is_not_lost_with_the_journal) {
     scene_end(world);
 }
 
+Test(sim_history, what_was_lost_of_a_time_is_told_also_when_more_goes_meanwhile) {
+    struct sim_client *says_it;
+    struct sim_world *world = gone_round(kept_setup(1), &says_it);
+    disk_log(world)->kept = 5;
+    disk_log(world)->trimmed = 8;
+    scene_reads(begins(world, SIM_MASK_ALL, SKIP, (struct sim_begin){.kind = START_TIME, .value = 1}));
+    cr_assert_eq(world->gaps, 2, "what the journal has not, and what it has not any more");
+    cr_assert_eq(world->events, RING + 3 - 7);
+    scene_end(world);
+}
+
 Test(sim_history, a_hole_that_a_cut_has_left_is_a_gap_for_everybody) {
     for (uint8_t policy = DISCONNECT; policy <= SKIP; policy++) {
         struct sim_client *says_it;
