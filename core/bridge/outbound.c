@@ -191,12 +191,23 @@ static bool interchange_ours(const struct making *making, const ProtobufCMessage
     return making->outbound->sender.text != NULL || origin == NULL || *origin->interchange_ref == '\0';
 }
 
+/* When the event was made: the same event makes the same bytes, however often it goes out. */
+static time_t prepared(const struct making *making) {
+    struct attribute made;
+    int64_t seconds;
+    uint32_t nanos;
+    return attribute_find(making->event, making->length, "time", &made) &&
+                   attribute_time(&made, &seconds, &nanos)
+               ? (time_t)seconds
+               : time(NULL);
+}
+
 static struct erp_edi_options edi_options(const struct making *making, const ProtobufCMessage *message,
                                           const struct references *references) {
     const struct outbound *outbound = making->outbound;
     const Roundhouse__Erp__V1__Origin *origin = origin_of(message);
     struct erp_edi_options options = {.sender = outbound->sender.party, .receiver = outbound->receiver.party};
-    time_t now = time(NULL);
+    time_t now = prepared(making);
     struct tm tm;
     if (interchange_ours(making, message)) {
         options.interchange_ref = references->interchange;

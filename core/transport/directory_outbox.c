@@ -25,7 +25,7 @@ struct written {
     uint64_t delivery;
     int fd; /* owns */
     char hidden[HIDDEN_BYTES];
-    char name[FILE_NAME_BYTES];
+    char name[FOLDER_NAME_BYTES];
 };
 
 struct directory_outbox {
@@ -107,8 +107,8 @@ static int written_show(struct directory_outbox *outbox, struct written *file) {
     int result = fsync(file->fd) == 0 ? 0 : -errno;
     if (close(file->fd) != 0 && result == 0)
         result = -errno;
-    if (result == 0 && renameat(outbox->place.fd, file->hidden, outbox->place.fd, file->name) != 0)
-        result = -errno;
+    if (result == 0)
+        result = folder_name(&outbox->place, file->hidden, file->name);
     if (result != 0)
         (void)unlinkat(outbox->place.fd, file->hidden, 0);
     return result;
@@ -164,7 +164,7 @@ static int write_hidden(const struct directory_outbox *outbox, const char *hidde
 
 void directory_outbox_deliver(struct directory_outbox *outbox, const struct outgoing *out) {
     static const struct timeval at_once = {0};
-    char prefix[PREFIX_BYTES], hidden[HIDDEN_BYTES], name[FILE_NAME_BYTES];
+    char prefix[PREFIX_BYTES], hidden[HIDDEN_BYTES], name[FOLDER_NAME_BYTES];
     uint64_t hash = event_identity(out->event, out->event_length);
     file_name_make(outbox->template, out->event, out->event_length, out->topic, out->topic_length, hash,
                    name);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FOLDER_PIECE 4096u
 #define FOLDER_TRIES 100u /* names that are tried until one is free */
 
 void folder_init(struct folder *place, const char *spoke, const char *path) {
@@ -131,6 +132,51 @@ int folder_move(const struct folder *from, const char *name, const struct folder
     for (uint32_t tries = 1; result == -EEXIST && tries < FOLDER_TRIES; tries++) {
         another_name(wanted, tries, FOLDER_NAME_BYTES - 1, target);
         result = move_once(from, name, to, target);
+    }
+    return result;
+}
+
+static bool piece_read(int fd, uint8_t *bytes, size_t *length) {
+    ssize_t n;
+    do
+        n = read(fd, bytes, FOLDER_PIECE);
+    while (n < 0 && errno == EINTR);
+    *length = n > 0 ? (size_t)n : 0;
+    return n >= 0;
+}
+
+/* Regular files are read in whole pieces. */
+static bool same_bytes(int a, int b) {
+    uint8_t mine[FOLDER_PIECE], other[FOLDER_PIECE];
+    size_t length, theirs;
+    do
+        if (!piece_read(a, mine, &length) || !piece_read(b, other, &theirs) || length != theirs ||
+            memcmp(mine, other, length) != 0)
+            return false;
+    while (length > 0);
+    return true;
+}
+
+static bool same_content(const struct folder *place, const char *a, const char *b) {
+    static const int how = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    int one = openat(place->fd, a, how), two = openat(place->fd, b, how);
+    bool same = one >= 0 && two >= 0 && same_bytes(one, two);
+    if (one >= 0)
+        (void)close(one);
+    if (two >= 0)
+        (void)close(two);
+    return same;
+}
+
+int folder_name(const struct folder *place, const char *hidden, char target[FOLDER_NAME_BYTES]) {
+    char wanted[FOLDER_NAME_BYTES];
+    (void)snprintf(wanted, sizeof wanted, "%s", target);
+    int result = move_once(place, hidden, place, target);
+    for (uint32_t tries = 1; result == -EEXIST && tries < FOLDER_TRIES; tries++) {
+        if (same_content(place, hidden, target))
+            return renameat(place->fd, hidden, place->fd, target) == 0 ? 0 : -errno;
+        another_name(wanted, tries, FOLDER_NAME_BYTES - 1, target);
+        result = move_once(place, hidden, place, target);
     }
     return result;
 }

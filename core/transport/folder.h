@@ -41,6 +41,10 @@ void folder_free_name(const struct folder *place, char name[FOLDER_NAME_BYTES], 
 int folder_move(const struct folder *from, const char *name, const struct folder *to,
                 char target[FOLDER_NAME_BYTES]) MUST_USE;
 
+/* Gives a file in an open place its name: one with the same content is replaced; when one with another
+ * content has it, `target` becomes one like it that is free. 0, or negative errno. */
+int folder_name(const struct folder *place, const char *hidden, char target[FOLDER_NAME_BYTES]) MUST_USE;
+
 /* A file of this name with this content, whole or not at all: written under `temporary` and renamed. With
  * `sync` it is on the disk afterwards. */
 int folder_write(const struct folder *place, const char *temporary, const char *name, const void *bytes,
