@@ -19,7 +19,8 @@ struct job {
     uint64_t delivery, after_ms;
     uint32_t attempt;
     uint32_t slot;
-    uint32_t left; /* documents without an answer, and one for whoever still hands them out */
+    uint32_t
+        left; /* documents without an answer, and one for whoever still hands them out; 0: not made yet */
     enum job_end end;
     uint8_t *event; /* owns; NULL: the outbound has it */
     size_t event_length;
@@ -224,6 +225,12 @@ void jobs_go_on(struct jobs *jobs) {
             jobs->last = &jobs->first;
     }
     jobs->going_on = false;
+}
+
+void jobs_hold(struct jobs *jobs) {
+    for (uint32_t i = 0; i < jobs->size; i++)
+        if (jobs->slots[i] != NULL && jobs->slots[i]->left == 0)
+            port_extend(jobs->options.port, jobs->slots[i]->delivery);
 }
 
 /* Keeps the event until the outbound has room; events keep their order. */

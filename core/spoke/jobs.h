@@ -30,6 +30,9 @@ void jobs_free(struct jobs *jobs);
 void jobs_event(struct jobs *jobs, const struct port_event *event);
 /* Gives the outbound what it had no room for; each of its answers does that by itself. */
 void jobs_go_on(struct jobs *jobs);
+/* Extends the leases of those that the transport has not got yet: they wait for a mapping that is slow, and
+ * are not to come again meanwhile. What the transport has it extends itself. Called well within a lease. */
+void jobs_hold(struct jobs *jobs);
 uint32_t jobs_in_hand(const struct jobs *jobs);
 
 /* Answers of the transport, by the number in struct outgoing. */

@@ -28,7 +28,7 @@ struct spoke {
     struct inbound_counters *in;
     pthread_t thread;
     struct event_base *base;
-    struct event *command, *timer;
+    struct event *command, *timer, *hold;
     int command_fd;
 
     /* What runs; NULL while it waits. */
@@ -476,6 +476,21 @@ static void *spoke_run(void *user) {
     return NULL;
 }
 
+static void on_hold(evutil_socket_t fd, short what, void *user) {
+    struct spoke *spoke = user;
+    (void)fd;
+    (void)what;
+    if (spoke->jobs != NULL)
+        jobs_hold(spoke->jobs);
+}
+
+/* A third of a lease. */
+static struct timeval hold_period(const struct spoke_spec *spec) {
+    uint64_t lease_ns = spec->out.lease_ns != 0 ? spec->out.lease_ns : QUEUE_LEASE_NS_DEFAULT;
+    return (struct timeval){.tv_sec = (time_t)(lease_ns / 3 / NS_PER_S),
+                            .tv_usec = (suseconds_t)(lease_ns / 3 % NS_PER_S / NS_PER_US)};
+}
+
 static bool events_open(struct spoke *spoke) {
     spoke->command_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     spoke->base = spoke->command_fd >= 0 ? event_base_new() : NULL;
@@ -483,7 +498,10 @@ static bool events_open(struct spoke *spoke) {
         return false;
     spoke->command = event_new(spoke->base, spoke->command_fd, EV_READ | EV_PERSIST, on_command, spoke);
     spoke->timer = evtimer_new(spoke->base, on_timer, spoke);
-    return spoke->command != NULL && spoke->timer != NULL && event_add(spoke->command, NULL) == 0;
+    spoke->hold = event_new(spoke->base, -1, EV_PERSIST, on_hold, spoke);
+    struct timeval period = hold_period(spoke->spec);
+    return spoke->command != NULL && spoke->timer != NULL && spoke->hold != NULL &&
+           event_add(spoke->command, NULL) == 0 && event_add(spoke->hold, &period) == 0;
 }
 
 void spoke_free(struct spoke *spoke) {
@@ -491,6 +509,8 @@ void spoke_free(struct spoke *spoke) {
         event_free(spoke->command);
     if (spoke->timer != NULL)
         event_free(spoke->timer);
+    if (spoke->hold != NULL)
+        event_free(spoke->hold);
     if (spoke->base != NULL)
         event_base_free(spoke->base);
     if (spoke->command_fd >= 0)

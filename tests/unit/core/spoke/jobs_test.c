@@ -210,6 +210,22 @@ Test(jobs, what_has_to_wait_keeps_its_order) {
     cr_expect_str_eq(told, "done 4;done 1;done 2;done 3;done 5;");
 }
 
+Test(jobs, what_waits_for_its_documents_is_held_and_what_the_transport_has_is_not) {
+    makes = 1;
+    event(1, "a");
+    full = true;
+    event(2, "b");
+    event(3, "c");
+    jobs_hold(jobs);
+    cr_expect_str_eq(told, "extend 3;extend 2;"); /* each once */
+    full = false;
+    jobs_go_on(jobs);
+    jobs_hold(jobs);
+    cr_expect_str_eq(told, "extend 3;extend 2;"); /* each once */
+    for (unsigned i = 0; i < delivered; i++)
+        jobs_done(jobs, documents[i]);
+}
+
 Test(jobs, hundreds_are_in_hand_and_end_in_any_order) {
     for (unsigned round = 0; round < 3; round++) {
         uint64_t of[60];
