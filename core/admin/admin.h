@@ -1,4 +1,4 @@
-/* admin.h: the admin plane: HTTP for health, readiness and metrics, on a thread of its own.
+/* admin.h: the admin plane: HTTP for health, metrics and what is offered as api.h, on a thread of its own.
  * Owner: main starts and stops it. Reads published counters; what it is asked to do, others do.
  * libevent's evhttp on one listener; requests are small and bounded.
  * admin_stop blocks until its thread has ended (well under a second).
@@ -15,6 +15,7 @@
 
 struct admin;
 
+struct api_endpoint;
 struct metrics_spoke;
 
 /* What is known of spokes, and can be done about them; called on the admin plane's thread. */
@@ -37,12 +38,12 @@ struct admin_config {
     const uint8_t *slots;  /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
     uint64_t started_wall_ns;
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
+    const struct api_endpoint
+        *endpoints; /* beside the pages of pages.h; NULL = none. api_table is for this */
 };
 
-/* `listener` is a listening socket made by io_listen_socket, owned by the admin plane from now on. Serves
- * GET/HEAD /healthz (200 while the process lives), /readyz (200 while it accepts, 503 when it is stopping,
- * with a one-line reason), /metrics (Prometheus text format 0.0.4), / (a short plain list of these); with
- * spokes also /v1/spokes (JSON) and POST /v1/spokes/apply (200, or 422 when a file is wrong). Anything else
- * 404/405, bodies refused, header and time limits. */
+/* `listener` is a listening socket made by io_listen_socket, owned by the admin plane from now on. Serves the
+ * pages of pages.h and `endpoints`; anything else is answered 404 or 405, with what there is. One request for
+ * each connection; bodies, headers, connections and their time are bounded by ADMIN_* of limits.h. */
 int admin_start(struct admin **out, const struct admin_config *config, int listener) MUST_USE;
 void admin_stop(struct admin *admin);

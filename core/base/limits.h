@@ -244,7 +244,13 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
 #define ADMIN_CONNECTIONS_MAX  32u               /* open at once; the next ones wait in the backlog */
 #define ADMIN_HEADER_BYTES_MAX (8u * KIB)        /* request line and headers */
 #define ADMIN_REQUEST_NS_MAX   (10u * NS_PER_S)  /* from accept to the last byte of the answer */
-#define ADMIN_APPLY_NS_MAX     (120u * NS_PER_S) /* the same, to apply spokes: they end in order */
+#define ADMIN_APPLY_NS_MAX     (120u * NS_PER_S) /* the same, when others have to do something first */
+#define ADMIN_BODY_BYTES_MAX   (1u * MIB)        /* of one request, where bodies are taken */
+/* Read up to here, so that what is too large is told as JSON; what announces more is turned away at once. */
+#define ADMIN_BODY_BYTES_READ (ADMIN_BODY_BYTES_MAX + 64u * KIB)
+/* Received and not taken: of one connection, as bodies are kept until they are whole, and of all. */
+#define ADMIN_INPUT_BYTES_MAX     (ADMIN_BODY_BYTES_READ + 2u * ADMIN_HEADER_BYTES_MAX)
+#define ADMIN_INPUT_BYTES_ALL_MAX (8u * MIB)
 
 /* jq programs of bridges, each in a process of its own. */
 #define JQ_MEMORY_DEFAULT    (256u * MIB)      /* of one process, beyond what it has when it begins */

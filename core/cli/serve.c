@@ -3,6 +3,7 @@
 #include "core/cli/serve.h"
 
 #include "core/admin/admin.h"
+#include "core/admin/api.h"
 #include "core/base/clock.h"
 #include "core/base/logfmt.h"
 #include "core/cli/args.h"
@@ -287,6 +288,7 @@ static int admin_begin(struct serve *serve) {
                                  .io_reason = serve->io_reason,
                                  .slots = serve->config.slots,
                                  .spokes = serve_spokes_admin(&serve->spokes),
+                                 .endpoints = api_table,
                                  .started_wall_ns = serve->started_wall_ns};
     if (serve->admin_fd < 0)
         return CLI_OK;

@@ -1,7 +1,7 @@
 #include "core/cli/spokes.h"
 
-#include "core/admin/ask.h"
 #include "core/cli/args.h"
+#include "core/cli/ask.h"
 #include "core/cli/cli.h"
 #include "core/spoke/spokes.h"
 
@@ -27,53 +27,28 @@ static const char spokes_usage[] =
     "has every\n"
     "key. Applying is all or nothing: while one file is wrong, everything stays as it was.\n"
     "\n"
-    "  --admin HOST:PORT  of the router (default 127.0.0.1:4480); for apply and ls\n"
-    "  --json             print what the router has answered, as it is; for apply and ls\n"
-    "\n"
+    "For apply and ls:\n" ASK_HELP "\n"
     "Examples:\n"
     "  roundhouse spokes test spokes.d && roundhouse spokes apply\n"
     "  roundhouse spokes ls\n"
     "\n"
     "Exit status: 0 done, 64 usage, 69 the router can not be reached, 70 internal, 78 a file is wrong.\n";
 
-#define SPOKES_ADMIN "127.0.0.1:4480"
-
-enum { SPOKES_ADMIN_AT = 256, SPOKES_JSON };
-
 static const struct option spokes_options[] = {
-    {"admin", required_argument, NULL, SPOKES_ADMIN_AT},
-    {"json", no_argument, NULL, SPOKES_JSON},
+    ASK_OPTIONS,
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
 
 struct spokes_run {
-    const char *admin;
-    bool json, help;
+    struct ask ask;
+    bool help;
     const char *what;
     char **files; /* borrows from argv */
     int count;
 };
 
 /* ---- what needs a router ---- */
-
-/* The answer; NULL after it was told. */
-static json_t *spokes_ask(const struct spokes_run *run, bool post, const char *path, int *status) {
-    char *body;
-    json_error_t error;
-    if (!admin_ask(run->admin, post, path, status, &body)) {
-        fprintf(stderr, "roundhouse spokes: nobody answers at %s; --admin names another address\n",
-                run->admin);
-        return NULL;
-    }
-    json_t *answer = json_loads(body, 0, &error);
-    if (answer == NULL)
-        fprintf(stderr, "roundhouse spokes: the router says: %s", body);
-    else if (run->json)
-        fputs(body, stdout);
-    free(body);
-    return answer;
-}
 
 static const char *text_of(const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
@@ -101,11 +76,11 @@ static void answer_mistakes(const json_t *answer) {
 
 static int spokes_apply_run(const struct spokes_run *run) {
     int status;
-    json_t *answer = spokes_ask(run, true, "/v1/spokes/apply", &status);
+    json_t *answer = ask_post(&run->ask, "/v1/spokes/apply", NULL, NULL, 0, &status);
     if (answer == NULL)
         return CLI_UNAVAILABLE;
     bool applied = json_is_true(json_object_get(answer, "applied"));
-    if (applied && !run->json) {
+    if (applied && !run->ask.json) {
         names_print(answer, "added");
         names_print(answer, "changed");
         names_print(answer, "removed");
@@ -129,14 +104,14 @@ static void spoke_print(const json_t *spoke) {
 
 static int spokes_list_run(const struct spokes_run *run) {
     int status;
-    json_t *answer = spokes_ask(run, false, "/v1/spokes", &status);
+    json_t *answer = ask_get(&run->ask, "/v1/spokes", &status);
     if (answer == NULL)
         return CLI_UNAVAILABLE;
     const json_t *spokes = json_object_get(answer, "spokes");
-    if (!run->json)
+    if (!run->ask.json)
         printf("%-20s %-10s %-9s %9s %9s %9s %9s %9s\n", "NAME", "TRANSPORT", "STATE", "DOCS IN", "PUBLISHED",
                "DELIVERED", "RETRIED", "REFUSED");
-    for (size_t i = 0; !run->json && i < json_array_size(spokes); i++)
+    for (size_t i = 0; !run->ask.json && i < json_array_size(spokes); i++)
         spoke_print(json_array_get(spokes, i));
     json_decref(answer);
     return CLI_OK;
@@ -205,10 +180,8 @@ static int spokes_arguments(struct spokes_run *run, int argc, char **argv) {
     while ((option = getopt_long(argc, argv, ":h", spokes_options, NULL)) != -1) {
         if (option == '?' || option == ':')
             return args_option_mistake("spokes", option, argv);
-        if (option == SPOKES_ADMIN_AT)
-            run->admin = optarg;
-        run->json |= option == SPOKES_JSON;
-        run->help |= option == 'h';
+        if (!ask_option(&run->ask, option, optarg))
+            run->help |= option == 'h';
     }
     if (run->help)
         return CLI_OK;
@@ -221,7 +194,7 @@ static int spokes_arguments(struct spokes_run *run, int argc, char **argv) {
 }
 
 int spokes_command(int argc, char **argv) {
-    struct spokes_run run = {.admin = SPOKES_ADMIN, .what = ""};
+    struct spokes_run run = {.ask = {.command = "spokes", .address = ASK_ADDRESS}, .what = ""};
     int status = spokes_arguments(&run, argc, argv);
     if (status != CLI_OK)
         return status;

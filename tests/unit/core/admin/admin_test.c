@@ -1,7 +1,7 @@
 #include "core/admin/admin.h"
 
+#include "core/admin/api.h"
 #include "core/admin/metrics.h"
-
 #include "core/base/clock.h"
 #include "tests/unit/core/http_client.h"
 #include "tests/unit/leaks.h"
@@ -62,7 +62,8 @@ struct plane {
     struct admin *admin;
 };
 
-static void plane_start_with(struct plane *plane, const struct admin_spokes *spokes) {
+static void plane_start_with(struct plane *plane, const struct admin_spokes *spokes,
+                             const struct api_endpoint *endpoints) {
     memset(plane, 0, sizeof *plane);
     for (int i = 0; i < 2; i++) {
         struct log_config log = {.number = (uint16_t)i, .data_bytes = 1 << 16, .records = 1024};
@@ -81,12 +82,13 @@ static void plane_start_with(struct plane *plane, const struct admin_spokes *spo
                                   .io_reason = "asked for",
                                   .slots = plane->slots,
                                   .spokes = spokes,
+                                  .endpoints = endpoints,
                                   .started_wall_ns = clock_wall_ns()};
     cr_assert(admin_start(&plane->admin, &config, listener) == 0);
 }
 
 static void plane_start(struct plane *plane) {
-    plane_start_with(plane, NULL);
+    plane_start_with(plane, NULL, NULL);
 }
 
 static void plane_stop(struct plane *plane) {
@@ -202,7 +204,7 @@ Test(admin, lists_spokes_and_has_their_files_applied_by_others) {
     struct plane plane;
     struct hub hub = {.applied = true};
     struct admin_spokes spokes = {.user = &hub, .list = hub_list, .apply = hub_apply, .numbers = hub_numbers};
-    plane_start_with(&plane, &spokes);
+    plane_start_with(&plane, &spokes, NULL);
     gives(&plane, "GET /v1/spokes HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\r\n\r\n{\"spokes\": []}\n");
     gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "/v1/spokes/apply");
     gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200,
@@ -217,7 +219,7 @@ Test(admin, lists_spokes_and_has_their_files_applied_by_others) {
           "Allow: GET, HEAD\r\n");
     plane_stop(&plane);
     spokes.apply = hub_stops;
-    plane_start_with(&plane, &spokes);
+    plane_start_with(&plane, &spokes, NULL);
     gives(&plane, apply, 503, "stopping");
     plane_stop(&plane);
     plane_start(&plane);
@@ -235,6 +237,182 @@ Test(admin, answers_head_with_the_length_and_without_the_body) {
     cr_expect(length > 4 && strcmp(answer + length - 4, "\r\n\r\n") == 0, "%s", answer);
     free(answer);
     plane_stop(&plane);
+}
+
+/* ---- endpoints: what they are told, and what is refused for them ---- */
+
+static struct {
+    pthread_mutex_t mutex;
+    struct api_later *kept;
+} put_off = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void on_echo(struct admin *admin, struct api_call *call) {
+    uint64_t number;
+    bool sure;
+    size_t length;
+    const char *body = api_body(call, &length);
+    (void)admin;
+    if (!api_query_number(call, "number", 2, 50, 7, &number) || !api_query_bool(call, "sure", &sure))
+        return;
+    const char *text = api_query(call, "text");
+    api_reply_json(call, 200,
+                   json_pack("{s:I, s:b, s:s?, s:s%}", "number", (json_int_t)number, "sure", sure, "text",
+                             text, "body", body, length < 100 ? length : 100));
+}
+
+static void on_none(struct admin *admin, struct api_call *call) {
+    (void)admin;
+    api_reply_json(call, 200, NULL);
+}
+
+static void on_later(struct admin *admin, struct api_call *call) {
+    (void)admin;
+    pthread_mutex_lock(&put_off.mutex);
+    put_off.kept = api_later(call);
+    pthread_mutex_unlock(&put_off.mutex);
+}
+
+static const struct api_endpoint echoes[] = {
+    {"GET", "/v1/echo", on_echo, "says it again", "number sure text", 0},
+    {"POST", "/v1/echo", on_echo, "says it again", "number sure text", API_BODY},
+    {"GET", "/v1/plain", on_echo, "has no parameters", "", 0},
+    {"GET", "/v1/none", on_none, "finds no memory", "", 0},
+    {"POST", "/v1/later", on_later, "takes its time", "", API_BODY},
+    {0},
+};
+
+#define GET(path)        "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define POST(path, body) post(path, body, strlen(body), (char[512]){0})
+
+static const char *post(const char *path, const char *body, size_t length, char *out) {
+    cr_assert(snprintf(out, 512,
+                       "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n"
+                       "Content-Type: application/json\r\n\r\n%s",
+                       path, length, body) < 512);
+    return out;
+}
+
+Test(admin, gives_endpoints_their_parameters_and_refuses_others) {
+    struct plane plane;
+    plane_start_with(&plane, NULL, echoes);
+    gives(&plane, GET("/v1/echo"), 200, "{\"number\":7,\"sure\":false,\"text\":null,\"body\":\"\"}\n");
+    gives(&plane, GET("/v1/echo?text=a%20b%2Bc&number=50&sure=true"), 200,
+          "{\"number\":50,\"sure\":true,\"text\":\"a b+c\",");
+    gives(&plane, GET("/v1/echo?number=2&number=3"), 200, "\"number\":2");
+    static const char *const numbers[] = {"1", "51", "", "-3", "0x3", "2.5", "99999999999999999999"};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        char request[128];
+        snprintf(request, sizeof request, "GET /v1/echo?number=%s HTTP/1.0\r\n\r\n", numbers[i]);
+        gives(&plane, request, 400, "\"The parameter number is a number from 2 to 50.\"");
+    }
+    gives(&plane, GET("/v1/echo?sure=1"), 400, "\"error\":\"bad_parameter\"");
+    gives(&plane, GET("/v1/echo?numbr=4"), 400,
+          "There is no parameter numbr here; known are: number sure text.");
+    gives(&plane, GET("/v1/echo?num=4"), 400, "There is no parameter num here");
+    gives(&plane, GET("/v1/plain?number=4"), 400, "There is no parameter number here, and no other.");
+    gives(&plane, GET("/v1/echo?=4"), 400, "\"error\":\"bad_");
+    gives(&plane, GET("/v1/echo?number=3%00"), 400, "\"error\":\"bad_query\"");
+    gives(&plane, GET("/v1/echo?&&&"), 400, "\"error\":\"bad_query\"");
+    gives(&plane, GET("/v1/none"), 503, "");
+    gives(&plane, GET("/"), 200, "\nPOST /v1/later            takes its time\n");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+Test(admin, takes_bodies_up_to_its_limit_where_they_are_taken) {
+    struct plane plane;
+    plane_start_with(&plane, NULL, echoes);
+    gives(&plane, POST("/v1/echo?number=3", "{}"), 200,
+          "\"number\":3,\"sure\":false,\"text\":null,\"body\":\"{}\"");
+    gives(&plane, POST("/v1/plain", ""), 405, "Allow: GET, HEAD\r\n");
+    gives(&plane, POST("/v1/plain", "{}"), 413, "\"body_refused\"");
+    gives(&plane, "GET /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", 413,
+          "\"body_refused\"");
+    gives(&plane, "PUT /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405,
+          "Allow: GET, HEAD, POST\r\n");
+    size_t size = 2 * MIB;
+    char *request = malloc(size);
+    cr_assert(request);
+    for (int more = 0; more < 2; more++) {
+        int head = snprintf(request, size,
+                            "POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                            "Content-Length: %lu\r\n\r\n",
+                            ADMIN_BODY_BYTES_MAX + (unsigned long)more);
+        memset(request + head, 'a', ADMIN_BODY_BYTES_MAX + 1);
+        char *answer = http_ask(&plane.address, request, (size_t)head + ADMIN_BODY_BYTES_MAX + (size_t)more);
+        cr_expect(http_status(answer) == (more ? 413 : 200), "%d: %.200s", more, answer);
+        cr_expect(!more || strstr(answer, "\"body_too_large\""), "%.200s", answer);
+        free(answer);
+    }
+    free(request);
+    gives(&plane, "POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", 413, "");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+Test(admin, names_what_there_is_to_who_asks_for_something_else) {
+    struct plane plane;
+    plane_start_with(&plane, NULL, echoes);
+    gives(&plane, GET("/v1/nothing"), 404, "\"error\":\"not_found\"");
+    gives(&plane, GET("/v1/nothing"), 404, "\"GET /metrics\"");
+    gives(&plane, GET("/v1/echo/"), 404, "\"POST /v1/later\"]}\n");
+    plane_stop(&plane);
+}
+
+static struct api_later *kept(void) {
+    struct api_later *later = NULL;
+    while (later == NULL) {
+        pthread_mutex_lock(&put_off.mutex);
+        later = put_off.kept;
+        put_off.kept = NULL;
+        pthread_mutex_unlock(&put_off.mutex);
+        poll(NULL, 0, 1);
+    }
+    return later;
+}
+
+/* Whoever owes an answer may give it when the asker is gone, and when the admin plane is. */
+Test(admin, takes_late_answers_whoever_is_still_there) {
+    static char json[] = "{\"late\":true}";
+    struct plane plane;
+    char text[512];
+    plane_start_with(&plane, NULL, echoes);
+    post("/v1/later", "", 0, text);
+    int fd = http_open(&plane.address);
+    http_say(fd, text, strlen(text));
+    api_later_json(kept(), 201, strdup(json));
+    char *answer = http_hear(fd, NULL);
+    cr_expect(http_status(answer) == 201 && strstr(answer, json), "%s", answer);
+    free(answer);
+    close(fd);
+
+    fd = http_open(&plane.address);
+    http_say(fd, text, strlen(text));
+    api_later_error(kept(), 409, "busy", "Something else is going on.");
+    answer = http_hear(fd, NULL);
+    cr_expect(http_status(answer) == 409 &&
+                  strstr(answer, "{\"error\":\"busy\",\"message\":\"Something else is going on.\"}"),
+              "%s", answer);
+    free(answer);
+    close(fd);
+
+    fd = http_open(&plane.address);
+    http_say(fd, text, strlen(text));
+    struct api_later *later = kept();
+    close(fd);
+    api_later_json(later, 200, strdup(json));
+    gives(&plane, GET("/healthz"), 200, "healthy");
+
+    fd = http_open(&plane.address);
+    http_say(fd, text, strlen(text));
+    later = kept();
+    plane_stop(&plane);
+    api_later_json(later, 200, strdup(json));
+    answer = http_hear(fd, NULL);
+    cr_expect(answer[0] == '\0');
+    free(answer);
+    close(fd);
+    LEAKS_NONE();
 }
 
 /* ---- refusals ---- */
