@@ -26,6 +26,7 @@ static bool retreat(struct peer *peer, uint64_t *at) {
                                  .ended = peer->ended_at,
                                  .next = at};
     list_remove(&peer->holding);
+    lag_taken_back(peer, out->bytes - out->private_length);
     return output_retreat(out, &worker->pool, &how) == 0;
 }
 
@@ -233,6 +234,7 @@ static void stretch_take(void *context, const struct route *route, const struct 
         }
         uint64_t reached = run_take(stretch, peer, run);
         counter_add(&worker->stats.deliveries, reached - run->first);
+        peer->given += reached - run->first;
         list_add(&worker->dirty, &peer->dirty);
         if (reached == run->first + run->records)
             continue;

@@ -138,6 +138,7 @@ static void live_take(void *context, const struct route *route, const struct run
         if (output_slice(&peer->conn.out, &worker->pool, live->log, run->first, run->offset, run->length) ==
             0) {
             counter_add(&worker->stats.deliveries, run->records);
+            peer->given += run->records;
             list_add(&worker->dirty, &peer->dirty);
             continue;
         }
@@ -229,6 +230,9 @@ void delivery_sent(void *owner, void *user, int64_t result) {
     }
     counter_add(&worker->stats.deliveries_bytes, (uint64_t)result);
     output_sent(&conn->out, &worker->pool, (uint64_t)result);
+    peer->sent_bytes += (uint64_t)result;
+    if (result > 0)
+        peer->wrote_ns = worker->now_ns;
     if (conn->out.slices == 0) {
         list_remove(&peer->holding);
         if (peer->young && peer->at == NULL)

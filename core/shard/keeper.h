@@ -124,6 +124,8 @@ struct membership {
     uint32_t keeper;  /* shard */
     bool joined;      /* Subscribed has been told */
     bool replay;      /* none: who has asked for a replay is addressed in the same way */
+    uint8_t name_length;
+    uint8_t name[]; /* of the queue */
 };
 
 /* What the Context in force at the end of a connection's output says. */

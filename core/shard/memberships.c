@@ -200,12 +200,14 @@ void memberships_free(struct peer *peer) {
 
 struct membership *membership_new(struct peer *peer, uint64_t id, struct queue_text name) {
     struct worker *worker = peer->worker;
-    struct membership *membership = memberships_make(peer) ? malloc(sizeof *membership) : NULL;
+    struct membership *membership = memberships_make(peer) ? malloc(sizeof *membership + name.n) : NULL;
     uint64_t owner =
         (uint64_t)(worker->number + 1) << 56 | (uint64_t)peer->member << 32 | ++worker->memberships_made;
     if (membership == NULL)
         return NULL;
-    *membership = (struct membership){.id = id, .owner = owner, .keeper = keeper_shard(worker, name)};
+    *membership = (struct membership){
+        .id = id, .owner = owner, .keeper = keeper_shard(worker, name), .name_length = (uint8_t)name.n};
+    memcpy(membership->name, name.p, name.n);
     list_init(&membership->node);
     return membership;
 }
@@ -291,14 +293,15 @@ struct fault memberships_remove(struct peer *peer, const Roundhouse__V1__Unsubsc
 
 /* ---- leaving ---- */
 
-static void membership_free(struct membership *membership) {
+static void membership_free(const struct worker *worker, struct membership *membership) {
+    survey_passes(worker, &membership->node);
     list_remove(&membership->node);
     free(membership);
 }
 
 static void membership_leave(struct peer *peer, struct membership *membership) {
     talk_send(peer->worker, membership->keeper, note_new(NOTE_LEAVE, membership->owner, NULL, 0));
-    membership_free(membership);
+    membership_free(peer->worker, membership);
 }
 
 bool memberships_unsubscribe(struct peer *peer, uint64_t id) {
@@ -384,6 +387,7 @@ static void deliver(struct peer *peer, const struct membership *membership, cons
     session_carry(&peer->session, note->bytes, note->length);
     peer->memberships->told.delivery++;
     counter_add(&peer->worker->stats.deliveries, 1);
+    peer->given++;
     list_add(&peer->worker->told, &peer->memberships->telling);
     peer_touch(peer);
 }
@@ -399,7 +403,7 @@ static void joined(struct peer *peer, struct membership *membership) {
 static void ended(struct peer *peer, struct membership *membership, const struct fault *fault) {
     uint64_t id = membership->id;
     bool was_joined = membership->joined && !membership->replay;
-    membership_free(membership);
+    membership_free(peer->worker, membership);
     error_tell(peer, fault, id);
     if (was_joined)
         session_unsubscribed(&peer->session, id);
@@ -430,7 +434,7 @@ void memberships_note(struct worker *worker, const struct note *note) {
         break;
     case NOTE_REMOVED:
         session_unsubscribed(&peer->session, membership->id);
-        membership_free(membership);
+        membership_free(peer->worker, membership);
         break;
     case NOTE_REFUSED:
     case NOTE_OUT:

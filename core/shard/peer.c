@@ -84,7 +84,7 @@ static struct peer *peer_new(struct worker *worker) {
     peer->worker = worker;
     peer->conn.io = worker->io;
     peer->member = worker->spare[--worker->spare_count];
-    peer->opened_ns = peer->heard_ns = worker->now_ns;
+    peer->opened_ns = peer->heard_ns = peer->wrote_ns = worker->now_ns;
     peer->serial = worker->peers_made++;
     worker->peers[peer->member] = peer;
     session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->shape, peer);
@@ -171,6 +171,7 @@ void peer_adopt(struct worker *worker, int fd, bool refuse) {
         counter_add(&worker->stats.connections_closed, 1);
         return;
     }
+    peer->fd = fd;
     peer->conn.handle = io_add(worker->io, fd, peer);
     if (peer->conn.handle == 0) {
         close(fd);
@@ -369,6 +370,7 @@ static bool idle_over(const struct peer *peer) {
 static void peer_tick(struct peer *peer) {
     struct worker *worker = peer->worker;
     uint64_t now_ns = worker->now_ns;
+    lag_tick(peer, now_ns - worker->ticked_ns);
     if (handshake_over(peer)) {
         counter_add(&worker->stats.handshake_timeouts, 1);
         timeout_fail(peer, "no Connect came in time");

@@ -131,6 +131,7 @@ void replayers_replayed(struct peer *peer, struct membership *membership, const 
     membership->joined = true;
     session_replayed(&peer->session, &told);
     if (told.over) {
+        survey_passes(peer->worker, &membership->node);
         list_remove(&membership->node);
         free(membership);
     }

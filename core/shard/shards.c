@@ -123,6 +123,7 @@ uint64_t shards_stop(struct shards *shards) {
         worker->started = false;
         cut += counter_get(&worker->stats.drain_cut_bytes);
     }
+    surveys_end(shards);
     return cut;
 }
 

@@ -316,6 +316,7 @@ static void begin(struct peer *peer, struct subscription *sub) {
     struct fault fault;
     if (begin_try(peer, sub, &fault)) {
         list_add(&peer->subscriptions, &sub->node);
+        peer->subscribed++;
         peer->logs |= sub->logs;
         memberships_context_end(peer);
         subscribed_tell(peer, sub);
@@ -334,7 +335,9 @@ static void end(struct peer *peer, struct subscription *staged) {
     struct subscription *sub = find(&peer->subscriptions, staged->id);
     if (out->slices > 0 && output_has_ended(out))
         (void)catchup_enter(peer);
+    survey_passes(peer->worker, &sub->node);
     list_remove(&sub->node);
+    peer->subscribed--;
     subs_patterns_remove(peer->worker, peer->member, sub->pattern, sub->patterns);
     peer_reads_anew(peer);
     starts_skip(peer);
@@ -407,11 +410,13 @@ void subs_apply(struct worker *worker) {
 }
 
 void subs_drop_all(struct peer *peer) {
-    struct list *node;
     uint32_t work = 0;
     (void)peer_apply(peer, &work); /* retired: frees what is staged */
-    while ((node = list_take(&peer->subscriptions)) != NULL) {
+    while (!list_empty(&peer->subscriptions)) {
+        survey_passes(peer->worker, peer->subscriptions.next);
+        struct list *node = list_take(&peer->subscriptions);
         struct subscription *sub = LIST_OF(node, struct subscription, node);
+        peer->subscribed--;
         subs_patterns_remove(peer->worker, peer->member, sub->pattern, sub->patterns);
         subscription_free(peer->worker, sub);
     }

@@ -79,9 +79,9 @@ static int worker_make_tables(struct worker *worker) {
 }
 
 static void worker_lists_init(struct worker *worker) {
-    struct list *heads[] = {&worker->all,     &worker->dirty,    &worker->parked,
-                            &worker->lagging, &worker->changing, &worker->acking,
-                            &worker->holding, &worker->leaving,  &worker->told};
+    struct list *heads[] = {&worker->all,      &worker->dirty,  &worker->parked,  &worker->lagging,
+                            &worker->changing, &worker->acking, &worker->holding, &worker->leaving,
+                            &worker->told,     &worker->surveys};
     for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
         list_init(heads[i]);
 }
@@ -211,6 +211,9 @@ static void mailbox_read(struct worker *worker) {
         case COMMAND_HISTORY:
             history_came(worker, command.small);
             break;
+        case COMMAND_SURVEY:
+            surveys_take(worker, (struct survey *)(uintptr_t)command.word[0]);
+            break;
         case COMMAND_HOLD:
         case COMMAND_RELEASE:
             block_count(worker, command.small, command.kind == COMMAND_HOLD);
@@ -339,6 +342,7 @@ static void housekeeping(struct worker *worker) {
         return;
     worker->housekeeping_ns = worker->now_ns + HOUSEKEEPING_NS;
     peers_tick(worker);
+    worker->ticked_ns = worker->now_ns;
     route_counts(worker->routes, &counts);
     counter_set(&worker->stats.routes, counts.routes);
     counter_set(&worker->stats.routes_evicted, counts.evicted);
@@ -380,6 +384,7 @@ int worker_wake(struct worker *worker, uint64_t wait_ns) {
     parked_retry(worker);
     peers_leave(worker);
     housekeeping(worker);
+    surveys_turn(worker);
     return result;
 }
 

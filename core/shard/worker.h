@@ -18,6 +18,7 @@
 #include "core/shard/keeper.h"
 #include "core/shard/rules.h"
 #include "core/shard/shard.h"
+#include "core/shard/surveys.h"
 #include "ring/log.h"
 #include "ring/mpsc.h"
 #include "ring/spsc.h"
@@ -42,6 +43,7 @@ enum command_kind {
     COMMAND_HOLD,    /* small = a slot of the receiver's that the sender holds from now on */
     COMMAND_RELEASE, /* ... and no longer */
     COMMAND_HISTORY, /* small = index of a stretch that was asked for */
+    COMMAND_SURVEY,  /* word[0] = struct survey *, which is the receiver's from now on */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -123,6 +125,9 @@ struct peer {
     uint64_t *at;              /* owns; lagging: per log that it reads, the next position to deliver */
     struct block *block;       /* owns; NULL: it holds no publishers back */
     uint64_t private_since_ns; /* since when it does not read its replies; 0 = it does */
+    uint64_t given;            /* events put on their way, less those that were taken back */
+    uint64_t sent_bytes;       /* that its socket took */
+    uint64_t wrote_ns;         /* ... the last of them then */
     route_member member;
     uint16_t held_slot; /* held back: because of it, which a slow subscriber holds */
     uint8_t policy;     /* of its subscriptions, when it has any */
@@ -158,10 +163,14 @@ struct peer {
     struct memberships *memberships; /* owns; NULL until it joins a queue */
     uint64_t *ended_at; /* owns; per log: what is due behind the last end of a subscription, or NULL */
     uint64_t opened_ns;
+    uint64_t sent_then;   /* sent_bytes at the last tick, */
+    float drain;          /* ... and how many a second of late */
+    int fd;               /* borrows: the I/O layer's, until it is closed */
+    uint32_t subscribed;  /* length of `subscriptions` */
     uint64_t held_ns;     /* held back: when it was last told that we are there */
     uint64_t close_at_ns; /* lingering after a fatal error: closed at the latest then; 0 = not */
 };
-static_assert(sizeof(struct peer) <= 456, "with what malloc adds, 464 bytes; see docs/OPERATIONS.md, Memory");
+static_assert(sizeof(struct peer) <= 504, "with what malloc adds, 512 bytes; see docs/OPERATIONS.md, Memory");
 static_assert(LANDING_EVENTS_MIN <= UINT8_MAX, "homely counts so far");
 
 /* ---- a worker's cursor on one log ---- */
@@ -324,6 +333,7 @@ struct worker {
     struct talk talk;
     struct keeper keeper;
     struct list all, dirty, parked, lagging, changing, acking, holding, leaving, told;
+    struct list surveys;               /* questions that it has, the oldest first */
     struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
     uint32_t iov_used;
     uint32_t picks;             /* of all subscriptions together */
@@ -336,7 +346,8 @@ struct worker {
     uint64_t now_ns, wall_ns;     /* of this turn; see worker_clock */
     bool clock_read;              /* in this turn */
     uint64_t retry_ns; /* when a log's grace is over for a parked connection; 0 = nothing to wait for */
-    uint64_t housekeeping_ns;
+    uint64_t housekeeping_ns;    /* when it is due, */
+    uint64_t ticked_ns;          /* ... and when it was last */
     uint64_t placed[SHARDS_MAX]; /* worker 0, the acceptor: connections given to each */
     struct logfmt_limit slow_limit, error_limit;
     /* read by other threads */
@@ -402,6 +413,13 @@ uint64_t worker_rest(struct worker *worker);
 void worker_clock(struct worker *worker);
 int worker_wake(struct worker *worker, uint64_t wait_ns) MUST_USE;
 void worker_detach(struct worker *worker);
+
+/* lag.c: who is slow */
+/* How far a peer is behind in those of `logs` that it reads. */
+void lag_measure(const struct peer *peer, uint64_t logs, struct survey_lag *lag);
+uint64_t lag_delivered(const struct peer *peer);        /* events that its socket took */
+void lag_taken_back(struct peer *peer, uint64_t bytes); /* of events that it had been given */
+void lag_tick(struct peer *peer, uint64_t passed_ns);   /* once per housekeeping tick */
 
 /* peer.c: connections come and go */
 void peer_accepted(void *owner, void *user, int fd);
