@@ -53,7 +53,7 @@
  * [LOG_GATE]; the writer's look is at least an acquire, so bytes are written again only after they were read
  * for the last time. New bytes and entries are written before `produced` is stored with release
  * [LOG_PUBLISH], and read after an acquire of it. `visible` is stored after `produced`, so who reads visible
- * first never finds it above produced. slot_last[s] is stored before that release: who has acquired
+ * first never finds it above produced. slots[s].last is stored before that release: who has acquired
  * `produced` finds it at least at the last position below `produced`.
  *
  * JOURNAL. In a journalled log `visible` is stored by one other thread, the journal's, with release
@@ -124,7 +124,7 @@ static void log_begin_at(struct log *log, uint64_t first) {
     log->produced = log->visible = log->oldest = log->next = first;
     log->records_claimed = ((first - 1) & ~(log_records(log) / LOG_CLAIM_STEPS - 1)) + log_records(log);
     for (uint32_t i = 0; i < SLOT_COUNT; i++)
-        log->slot_last[i] = first - 1;
+        log->slots[i].last = first - 1;
 }
 
 static void log_init(struct log *log, const struct log_config *config) {
@@ -283,6 +283,14 @@ static void log_grace_count(struct log *log, uint64_t now_ns) {
     }
 }
 
+void log_writer_grace(struct log *log, uint64_t grace_ns) {
+    uint64_t more = grace_ns > log->grace_ns ? grace_ns - log->grace_ns : 0;
+    uint64_t left = log->grace_left_ns + more;
+    log->grace_left_ns = left < grace_ns ? left : grace_ns;
+    log->grace_ns = grace_ns;
+    log->grace_holding = log->grace_holding && log->grace_left_ns != 0;
+}
+
 static bool log_grace_lasts(const struct log *log) {
     if (log->grace_holding)
         return true;
@@ -427,7 +435,8 @@ void log_writer_commit(struct log *log, uint32_t length, uint32_t flags, uint64_
     log->index[log->next & log->index_mask] = (struct log_entry){
         .offset = log->data_next, .length = length, .flags = flags, .topic = topic, .time = time_ns};
     /* relaxed: ordered before what the reader sees as produced by LOG_PUBLISH */
-    __atomic_store_n(&log->slot_last[log_flags_slot(flags)], log->next, __ATOMIC_RELAXED);
+    __atomic_store_n(&log->slots[log_flags_slot(flags)].last, log->next, __ATOMIC_RELAXED);
+    counter_add(&log->slots[log_flags_slot(flags)].records, 1);
     log->next++;
     log->data_next += length;
     log->reserving = false;
@@ -466,7 +475,8 @@ void log_writer_train(struct log *log, const struct log_train *train) {
     log->data_next += bytes;
     log->reserving = false;
     /* relaxed: ordered before what the reader sees as produced by LOG_PUBLISH */
-    __atomic_store_n(&log->slot_last[log_flags_slot(train->flags)], log->next - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&log->slots[log_flags_slot(train->flags)].last, log->next - 1, __ATOMIC_RELAXED);
+    counter_add(&log->slots[log_flags_slot(train->flags)].records, count);
     counter_add(&log->counters.records, count);
     counter_add(&log->counters.bytes, bytes);
     if (UNLIKELY(log_batch_full(log)))
@@ -504,7 +514,12 @@ uint64_t log_slot_last(const struct log *log, uint32_t slot) {
     CHECK(slot < SLOT_COUNT);
     /* relaxed: the caller's acquire of `produced` (LOG_PUBLISH) orders it; a newer value is only a larger
      * position */
-    return __atomic_load_n(&log->slot_last[slot], __ATOMIC_RELAXED);
+    return __atomic_load_n(&log->slots[slot].last, __ATOMIC_RELAXED);
+}
+
+uint64_t log_slot_records(const struct log *log, uint32_t slot) {
+    CHECK(slot < SLOT_COUNT);
+    return counter_get(&log->slots[slot].records);
 }
 
 /* ---- readers ---- */

@@ -85,6 +85,8 @@ static inline uint64_t log_record_max(const struct log *log) {
 
 /* ---- writer: the home worker ---- */
 
+/* Another budget of grace; what is left of it grows or shrinks with it. */
+void log_writer_grace(struct log *log, uint64_t grace_ns);
 /* Room for one record of `length` bytes (contiguous, thanks to the mirror), valid until the next log_writer_*
  * call. RING_FULL: a hard gate, or a laggard for whom the grace budget still lasts, holds the space. The
  * caller publishes, parks what it was doing, and tries again after its wake, or at *retry_ns (mono clock; 0 =
@@ -166,6 +168,8 @@ uint64_t log_oldest(const struct log *log);
 /* Highest published position of that slot; one below the first that the log can have = none. Never behind a
  * `produced` read before this call, but perhaps ahead of it: so read `produced` first. */
 uint64_t log_slot_last(const struct log *log, uint32_t slot);
+/* How many records of that slot were committed since the log was made. Any thread. */
+uint64_t log_slot_records(const struct log *log, uint32_t slot);
 
 /* ---- readers: one gate per thread ---- */
 
@@ -212,6 +216,12 @@ static inline uint64_t log_view_end(const struct log_view *view); /* behind what
 
 /* ---- inline part: fields are private to log.c, visible only for the inline functions below ---- */
 
+/* What the home worker tells of a slot. */
+struct log_slot {
+    uint64_t last; /* position of its last record */
+    struct counter records;
+};
+
 /* One reader thread's words: two lines, so that the adjacent line's prefetch does not couple two readers. */
 struct log_gate {
     uint64_t position __attribute__((aligned(128))); /* LOG_IDLE or the oldest position that it may touch */
@@ -253,7 +263,7 @@ struct log {
     /* each written by its reader */
     struct log_gate gates[LOG_READERS_MAX];
     /* written by the home worker */
-    uint64_t slot_last[SLOT_COUNT] __attribute__((aligned(64)));
+    struct log_slot slots[SLOT_COUNT] __attribute__((aligned(64)));
 };
 static_assert(sizeof(struct log_entry) == 32, "two entries a cache line");
 static_assert(sizeof(struct log_gate) == 128, "a gate has two lines of its own");

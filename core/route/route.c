@@ -21,6 +21,10 @@ int route_create(struct route_table **out, const struct route_config *config) {
     return 0;
 }
 
+void route_limit(struct route_table *table, uint32_t subscriptions) {
+    table->pairs_max = subscriptions;
+}
+
 void route_destroy(struct route_table *table) {
     if (!table)
         return;

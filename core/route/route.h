@@ -39,6 +39,8 @@ struct route_config {
 int route_create(struct route_table **out, const struct route_config *config) MUST_USE;
 void route_destroy(struct route_table *table);
 
+/* Another number of pairs at most; those that are there stay. */
+void route_limit(struct route_table *table, uint32_t subscriptions);
 /* Adds or removes one (pattern, member); counted, so that two subscriptions of one connection may hold the
  * same pattern. Patterns are valid (pattern_valid). They take effect at once for route_of, and belong to the
  * generation that route_end_generation closes: all changes of one turn are one generation. Removing what is

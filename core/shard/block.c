@@ -95,7 +95,7 @@ static void block_look(struct peer *peer) {
 
 bool block_over(const struct peer *peer) {
     const struct worker *worker = peer->worker;
-    return peer->block != NULL && worker->now_ns - peer->block->since_ns > worker->shards->config.block_ns;
+    return peer->block != NULL && worker->now_ns - peer->block->since_ns > worker->limits.block_ns;
 }
 
 /* The home learns whether somebody here holds its slot; a full mailbox is tried again in the next turn. */

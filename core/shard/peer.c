@@ -9,7 +9,8 @@
 /* ---- the session's host ---- */
 
 static bool peer_admit(void *user, struct fault *fault) {
-    const struct peer *peer = user;
+    struct peer *peer = user;
+    peer->idle = (uint8_t)(peer->worker->idle_times - 1); /* it is about to be told */
     if (!peer->worker->draining)
         return true;
     *fault = (struct fault){.code = RH_CODE_UNAVAILABLE,
@@ -87,7 +88,7 @@ static struct peer *peer_new(struct worker *worker) {
     peer->opened_ns = peer->heard_ns = peer->wrote_ns = worker->now_ns;
     peer->serial = worker->peers_made++;
     worker->peers[peer->member] = peer;
-    session_init(&peer->session, &worker->shards->facts, &peer->conn, &worker->shape, peer);
+    session_init(&peer->session, &worker->facts, &peer->conn, &worker->shape, peer);
     list_add(&worker->all, &peer->all);
     counter_add(&worker->stats.connections, 1);
     return peer;
@@ -137,10 +138,10 @@ void peer_accepted(void *owner, void *user, int fd) {
     (void)user;
     worker_clock(worker);
     uint32_t shard = least_loaded(worker, &total);
-    bool refuse = total >= worker->shards->config.connections;
+    bool refuse = total >= worker->limits.connections;
     if (refuse)
         counter_add(&worker->stats.connections_refused, 1);
-    if (worker->draining || total >= (uint64_t)worker->shards->config.connections + REFUSED_CONNECTIONS_MAX) {
+    if (worker->draining || total >= (uint64_t)worker->limits.connections + REFUSED_CONNECTIONS_MAX) {
         close(fd);
         return;
     }
@@ -271,7 +272,7 @@ void peer_go_on(struct peer *peer, enum conn_pause why) {
 }
 
 static void private_bound(struct peer *peer) {
-    uint64_t limit = peer->worker->shards->config.private_bytes;
+    uint64_t limit = peer->worker->limits.private_bytes;
     uint32_t length = output_replies(&peer->conn.out);
     counter_max(&peer->worker->stats.private_high_water, length);
     if (length > limit && peer->private_since_ns == 0) {
@@ -357,12 +358,12 @@ static void timeout_fail(struct peer *peer, const char *text) {
 static bool handshake_over(const struct peer *peer) {
     const struct worker *worker = peer->worker;
     return peer->session.state == SESSION_HANDSHAKE &&
-           worker->now_ns - peer->opened_ns > worker->shards->config.handshake_ns;
+           worker->now_ns - peer->opened_ns > worker->limits.handshake_ns;
 }
 
 static bool idle_over(const struct peer *peer) {
     const struct worker *worker = peer->worker;
-    uint64_t idle_ns = worker->shards->config.idle_ns;
+    uint64_t idle_ns = limits_idle_ns(worker, peer);
     return idle_ns > 0 && peer->session.state == SESSION_OPEN && peer->conn.paused == 0 &&
            worker->now_ns - peer->heard_ns > idle_ns;
 }

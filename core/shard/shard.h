@@ -83,6 +83,20 @@ int shards_start(struct shards *shards, char *error) MUST_USE;
 uint64_t shards_stop(struct shards *shards);
 void shards_destroy(struct shards *shards); /* after shards_stop, or instead of shards_start */
 
+/* What may change while the workers run. */
+struct shards_limits {
+    uint32_t connections, subscriptions;
+    uint64_t handshake_ns, block_ns, idle_ns, private_bytes, grace_ns;
+};
+/* Each worker takes them over in a turn of its own; blocks until all have. What is there stays, also above a
+ * limit that is lower now; connections keep the longest idle_ns that they may have been told. One thread at a
+ * time, which is no worker; between shards_start and shards_stop. */
+void shards_limit(struct shards *shards, const struct shards_limits *limits);
+/* Listens on another socket, made by io_listen_socket, instead of the one before, which is closed;
+ * connections stay. Blocks and is called as shards_limit. -ENOMEM: all is as it was, and the socket is still
+ * the caller's. */
+int shards_listen(struct shards *shards, int listener) MUST_USE;
+
 /* For the admin plane, any thread. */
 uint32_t shards_count(const struct shards *shards);
 const struct worker_stats *shards_worker_stats(const struct shards *shards, uint32_t shard);

@@ -120,7 +120,7 @@ static bool subscribe_valid(const struct peer *peer, const Roundhouse__V1__Subsc
     if (find(&peer->subscriptions, subscribe->id) != NULL || memberships_has(peer, subscribe->id))
         return fault_set(fault, RH_CODE_INVALID,
                          "this id is in use by another subscription of this connection", "subscribe.id");
-    if (taken + subscribe->n_patterns > worker->shards->config.subscriptions)
+    if (taken + subscribe->n_patterns > worker->limits.subscriptions)
         return fault_set(fault, RH_CODE_EXHAUSTED,
                          "the server's limit of subscribed patterns (limits.subscriptions) is reached",
                          "subscribe.patterns");

@@ -102,6 +102,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     worker->number = number;
     worker->clock_ns = clock_mono_ns;
     worker->clock_wall = clock_wall_ns;
+    limits_init(worker);
     worker_lists_init(worker);
     keeper_init(&worker->keeper);
     const char *what = "wake";
@@ -213,6 +214,11 @@ static void mailbox_read(struct worker *worker) {
             break;
         case COMMAND_SURVEY:
             surveys_take(worker, (struct survey *)(uintptr_t)command.word[0]);
+            break;
+        case COMMAND_LIMITS:
+        case COMMAND_GRACE:
+        case COMMAND_LISTEN:
+            limits_obey(worker, &command);
             break;
         case COMMAND_HOLD:
         case COMMAND_RELEASE:

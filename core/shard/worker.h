@@ -44,6 +44,9 @@ enum command_kind {
     COMMAND_RELEASE, /* ... and no longer */
     COMMAND_HISTORY, /* small = index of a stretch that was asked for */
     COMMAND_SURVEY,  /* word[0] = struct survey *, which is the receiver's from now on */
+    COMMAND_LIMITS,  /* small = connections; words: subscriptions, handshake, block, idle, private */
+    COMMAND_GRACE,   /* word[0] = grace, word[1] = the number of the order */
+    COMMAND_LISTEN,  /* small = a listening socket; word[1] = the number of the order */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -143,6 +146,7 @@ struct peer {
     bool retired : 1;   /* gets no more events; what is in its output is still sent */
     bool shut : 1;      /* io_close has been called */
     bool closed : 1;    /* io has let go */
+    uint8_t idle;       /* which of the worker's idle times it has been told */
     uint32_t serial;    /* of the peers of its worker: it is told from one that had its place before */
     /* what a receive touches */
     struct session session;
@@ -296,8 +300,15 @@ struct durable_mark {
     uint64_t consumed[SHARDS_MAX]; /* by shard */
 };
 
+/* Idle times that connections may have been told; more than these are one, the longest of them. */
+#define IDLE_TIMES_MAX 8u
+
 struct worker {
     struct shards *shards;
+    struct session_facts facts;  /* of all shards, but for limits that have changed */
+    struct shards_limits limits; /* as they are now */
+    uint64_t idle_ns[IDLE_TIMES_MAX];
+    uint32_t idle_times; /* the last one holds for who connects now */
     uint32_t number;
     bool draining;
     bool saying_goodbye;
@@ -354,7 +365,9 @@ struct worker {
     struct wake wake;
     struct wanted moves[DISK_LOGS_MAX] __attribute__((aligned(64))); /* by disk log: its next move wakes us */
     struct worker_stats stats __attribute__((aligned(64)));
-    struct counter quiet; /* 1: draining and nothing left to do; counter of such turns */
+    struct counter quiet;  /* 1: draining and nothing left to do; counter of such turns */
+    struct counter obeyed; /* number of the last order of limits.c that was carried out, twice; odd: it could
+                              not be */
 };
 
 struct shards {
@@ -364,6 +377,7 @@ struct shards {
     uint8_t disk_slots[SLOT_COUNT]; /* slot -> disk log, as an index of `logs` */
     uint64_t table_seed;            /* of the process */
     int listener;                   /* owned */
+    uint64_t orders;                /* of limits.c, so far; of the thread that gives them */
     struct counter stopping;
     struct counter journal_failed;
     struct counter
@@ -420,6 +434,13 @@ void lag_measure(const struct peer *peer, uint64_t logs, struct survey_lag *lag)
 uint64_t lag_delivered(const struct peer *peer);        /* events that its socket took */
 void lag_taken_back(struct peer *peer, uint64_t bytes); /* of events that it had been given */
 void lag_tick(struct peer *peer, uint64_t passed_ns);   /* once per housekeeping tick */
+/* limits.c: what changes while the worker runs */
+void limits_init(struct worker *worker);
+void limits_obey(struct worker *worker, const struct mpsc_command *command); /* one of these three */
+/* How long a connection may be silent; 0 = for ever. */
+static inline uint64_t limits_idle_ns(const struct worker *worker, const struct peer *peer) {
+    return worker->idle_ns[peer->idle];
+}
 
 /* peer.c: connections come and go */
 void peer_accepted(void *owner, void *user, int fd);

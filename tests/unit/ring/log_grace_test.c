@@ -151,3 +151,23 @@ Test(log_grace, does_not_weaken_a_gate) {
     log_reader_detach(log, gate);
     log_destroy(log);
 }
+
+Test(log_grace, changes_while_a_laggard_holds_the_writer_back) {
+    int gate;
+    struct log *log = laggard_at_one(&gate);
+    uint64_t now = NS_PER_S, retry_ns;
+    cr_assert_eq(step(log, now, &retry_ns), RING_FULL);
+    cr_assert_eq(retry_ns, now + GRACE_NS);
+    log_writer_grace(log, 2 * GRACE_NS);
+    cr_assert_eq(step(log, now + GRACE_NS / 2, &retry_ns), RING_FULL);
+    cr_assert_eq(retry_ns, now + 2 * GRACE_NS, "what is more is more for this one, too");
+    log_writer_grace(log, GRACE_NS / 4);
+    cr_assert_eq(step(log, now + GRACE_NS / 2, &retry_ns), RING_FULL);
+    cr_assert_eq(retry_ns, now + GRACE_NS / 2 + GRACE_NS / 4);
+    log_writer_grace(log, 0);
+    cr_assert_eq(step(log, now + GRACE_NS / 2, &retry_ns), RING_OK, "at once");
+    cr_assert_eq(passed(log), 1);
+    log_reader_detach(log, gate);
+    log_destroy(log);
+    LEAKS_NONE();
+}
