@@ -137,6 +137,12 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
     (256u * MIB) /* subscriber sets one worker keeps; above it routes are made anew for each record */
 #define ROUTE_MEMO_SLOTS    256u /* combinations of patterns whose set is remembered; 88 bytes each */
 #define ROUTE_MEMO_PATTERNS 8u   /* patterns in such a combination; more are merged for each new topic */
+#define UNMATCHED_TOPICS                                                                                     \
+    1024u /* topics of which a worker knows whether others want them; a power of two, 32 bytes each */
+#define UNMATCHED_QUESTIONS  64u   /* ... that it asks others about at once; 0.8 KiB each */
+#define UNMATCHED_SAMPLES    16u   /* topics that matched nobody, kept to be shown; 0.7 KiB each */
+#define UNMATCHED_QUEUES_MAX 1024u /* queues without members whose patterns are looked at for one topic */
+static_assert((UNMATCHED_TOPICS & (UNMATCHED_TOPICS - 1)) == 0, "found by the low bits of a hash");
 #define BLOCK_NS_DEFAULT                                                                                     \
     (30u * NS_PER_S)         /* a slow subscriber with policy block holds publishers back so long */
 #define BLOCK_BEGIN_SHARE 2u /* it begins to when it is half a ring behind, */

@@ -204,6 +204,30 @@ const struct route *route_of(struct route_table *table, uint64_t id, const uint8
     return LIKELY(slot->stamp == table->patterns.stamp) ? slot->route : route_mend(table, slot, name, length);
 }
 
+/* --- Looking
+ * ------------------------------------------------------------------------------------------------------- */
+
+static uint32_t route_find(struct route_table *table, const uint8_t *name, uint32_t length) {
+    if (table->patterns.count == 0)
+        return 0; /* and perhaps no room to put them */
+    return patterns_match(&table->patterns, patterns_key(&table->patterns, name, length), name, length,
+                          table->scratch.found);
+}
+
+bool route_wanted(struct route_table *table, const uint8_t *name, uint32_t length) {
+    return route_find(table, name, length) > 0;
+}
+
+void route_matches(struct route_table *table, const uint8_t *name, uint32_t length, route_visit *visit,
+                   void *context) {
+    uint32_t count = route_find(table, name, length);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pattern *pattern = table->scratch.found[i];
+        visit(context, pattern->text, pattern->length, members_numbers(&pattern->members),
+              pattern->members.count);
+    }
+}
+
 /* --- Counts
  * ------------------------------------------------------------------------------------------------------- */
 

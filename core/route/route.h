@@ -60,6 +60,15 @@ void route_end_generation(struct route_table *table);
  * as right as they were. */
 const struct route *route_of(struct route_table *table, uint64_t id, const uint8_t *name, uint32_t length);
 
+/* Whether any pattern here matches a topic. Costs a match, and remembers nothing. */
+bool route_wanted(struct route_table *table, const uint8_t *name, uint32_t length);
+/* Calls `visit` for each pattern that matches a topic, the literal first, with its members (sorted, each
+ * once), which it must not change. The same costs. */
+typedef void route_visit(void *context, const uint8_t *pattern, uint32_t length, const route_member *members,
+                         uint32_t count);
+void route_matches(struct route_table *table, const uint8_t *name, uint32_t length, route_visit *visit,
+                   void *context);
+
 struct route_counts {
     uint64_t patterns;  /* (pattern, member) pairs */
     uint64_t routes;    /* distinct route objects, the empty one and those not yet freed included */

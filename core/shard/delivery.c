@@ -49,8 +49,8 @@ void delivery_position(void *user, struct position *out) {
 
 static void run_end(struct worker *worker, const struct route *route, struct run *run, delivery_take *take,
                     void *context) {
-    if (run->records > 0 && route != NULL && route->count > 0) {
-        counter_add(&worker->stats.runs, 1);
+    if (run->records > 0 && route != NULL) {
+        counter_add(&worker->stats.runs, route->count > 0);
         take(context, route, run);
     }
     run->records = 0;
@@ -121,6 +121,8 @@ static void pool_relieve(struct worker *worker) {
 static void live_take(void *context, const struct route *route, const struct run *run) {
     struct live *live = context;
     struct worker *worker = live->worker;
+    if (route->count == 0)
+        unmatched_run(worker, live->log, run);
     for (uint32_t i = 0; i < route->count; i++) {
         struct peer *peer = worker->peers[route->members[i]];
         if (UNLIKELY(peer == NULL)) {
@@ -151,14 +153,17 @@ static void live_take(void *context, const struct route *route, const struct run
 void delivery_walk(struct worker *worker) {
     for (uint32_t i = 0; i < worker->shards->log_count; i++) {
         struct reader *reader = &worker->readers[i];
-        if (!reader->attached)
+        if (!reader->attached) {
+            if (worker->home_of[i] != NULL)
+                unmatched_look(worker, i);
             continue;
+        }
         uint64_t visible = log_visible(reader->log);
         if (visible == reader->cursor)
             continue;
         struct live live = {.worker = worker, .log = (uint16_t)i};
         delivery_route(worker, worker->views[i], reader->cursor, visible, live_take, &live);
-        reader->cursor = visible;
+        reader->cursor = reader->judged = visible;
         worker->worked = true;
     }
 }

@@ -100,6 +100,7 @@ static struct kept *kept_add(struct worker *worker, struct queue *queue) {
     list_init(&kept->pumping);
     list_init(&kept->saving);
     list_init(&kept->removing);
+    list_init(&kept->waiting);
     kept->queue = queue;
     kept->slot = slot_free(keeper);
     keeper->slots[kept->slot] = kept;
@@ -109,6 +110,7 @@ static struct kept *kept_add(struct worker *worker, struct queue *queue) {
         kept->home = worker->home_of[queue_log_of(worker, terms->name)];
     keeper->durable += kept->home != NULL;
     kept_logs(worker, kept);
+    audience_waits(worker, kept, true);
     queues_count(worker);
     return kept;
 }
@@ -168,6 +170,7 @@ static void kept_destroy(struct worker *worker, struct kept *kept) {
     list_remove(&kept->pumping);
     list_remove(&kept->saving);
     list_remove(&kept->removing);
+    audience_waits(worker, kept, false);
     keeper->durable -= kept->home != NULL;
     timers_drop(&keeper->timers, kept->slot);
     lookup_drop(&keeper->names, name_hash(worker, queue_terms(kept->queue)->name));
@@ -214,6 +217,7 @@ static void detach(struct worker *worker, struct kept *kept) {
     for (uint32_t i = 0; i < worker->shards->log_count; i++)
         if ((kept->live >> i & 1u) != 0)
             queue_pass(kept->queue, log_number(worker->readers[i].log), worker->readers[i].cursor);
+    audience_waits(worker, kept, kept->remover == 0);
     subs_patterns_remove(worker, kept->member, patterns, count);
     worker->keeper.of_member[kept->member] = NULL;
     peer_member_give(worker, kept->member);
@@ -237,6 +241,7 @@ static bool attach(struct worker *worker, struct kept *kept) {
     }
     worker->keeper.of_member[kept->member] = kept;
     kept->attached = true;
+    audience_waits(worker, kept, false);
     if (cursors_begin(worker, kept))
         return true;
     detach(worker, kept);
@@ -832,6 +837,7 @@ void keeper_admit(struct worker *worker, const struct wire_event *event) {
 void keeper_init(struct keeper *keeper) {
     list_init(&keeper->pumping);
     list_init(&keeper->removing);
+    list_init(&keeper->waiting);
     list_init(&keeper->urgent);
     list_init(&keeper->saving);
     for (uint32_t i = 0; i < DISK_LOGS_MAX; i++)

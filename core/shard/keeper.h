@@ -162,11 +162,12 @@ struct own_placed {
 struct kept {
     struct list pumping; /* has something to be delivered, or stands behind a live end */
     struct list removing;
-    uint64_t remover;   /* who waits for its end; 0 = it goes on */
-    struct list saving; /* durable: its state is to be written, */
-    uint64_t save_ns;   /* ... then */
-    uint64_t stated;    /* durable: behind its first state in that log; 0 = it is not written yet */
-    uint64_t state_at;  /* durable: position of its last state, */
+    struct list waiting; /* has patterns and no members */
+    uint64_t remover;    /* who waits for its end; 0 = it goes on */
+    struct list saving;  /* durable: its state is to be written, */
+    uint64_t save_ns;    /* ... then */
+    uint64_t stated;     /* durable: behind its first state in that log; 0 = it is not written yet */
+    uint64_t state_at;   /* durable: position of its last state, */
     uint64_t
         state_safe;    /* ... and of the last one that is known to be on disk; 0 = any of before the start */
     struct home *home; /* durable: of the log that has its state; else NULL */
@@ -192,6 +193,7 @@ struct keeper {
     struct lookup owners; /* of its members -> slot */
     struct timers timers; /* of slots */
     struct list pumping;
+    struct list waiting;              /* queues with patterns and without members */
     struct list removing;             /* durable ones whose end is not on disk yet */
     struct list urgent, saving;       /* states to be written: now, and in the order of their times */
     struct note *joining;             /* owns; joins of queues that are not on disk yet, oldest first */

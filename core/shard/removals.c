@@ -49,6 +49,7 @@ void removals_note(struct worker *worker, const struct note *note) {
         return;
     }
     kept->remover = note->owner;
+    audience_waits(worker, kept, false);
     list_add(&worker->keeper.removing, &kept->removing);
     states_made(worker, kept);
 }

@@ -19,6 +19,9 @@
     X(events_forwarded, counter, "events handed to the home worker of another shard")                        \
     X(batches, counter, "publications of the log; events_appended / batches is the batch size")              \
     X(deliveries, counter, "events put on their way to a subscriber")                                        \
+    X(events_unmatched, counter,                                                                             \
+      "events that matched no subscription and no queue, of the logs that this shard judges")                \
+    X(events_unjudged, counter, "events of which it was not found out whether somebody wants them")          \
     X(events_expired, counter, "events not delivered because their time was over, once for each subscriber") \
     X(deliveries_bytes, counter, "bytes of delivered frames taken by the kernel")                            \
     X(runs, counter, "runs of records with the same subscribers")                                            \

@@ -188,18 +188,27 @@ enum session_verdict subs_unsubscribe(void *user, const Roundhouse__V1__Unsubscr
 
 /* ---- interest: which logs have to be read ---- */
 
-static bool reader_want(struct reader *reader) {
-    if (reader->interest == 0 && !delivery_attach(reader))
-        return false;
+static bool reader_want(struct worker *worker, uint32_t log) {
+    struct reader *reader = &worker->readers[log];
+    if (reader->interest == 0) {
+        audience_reads(worker, log, true);
+        if (!delivery_attach(reader)) {
+            audience_reads(worker, log, false);
+            return false;
+        }
+    }
     reader->interest++;
     return true;
 }
 
-static void reader_unwant(struct reader *reader) {
+static void reader_unwant(struct worker *worker, uint32_t log) {
+    struct reader *reader = &worker->readers[log];
     CHECK(reader->interest > 0);
     reader->interest--;
-    if (reader->interest == 0)
-        delivery_detach(reader);
+    if (reader->interest > 0)
+        return;
+    delivery_detach(reader);
+    audience_reads(worker, log, false);
 }
 
 static void peer_reads_anew(struct peer *peer) {
@@ -210,18 +219,18 @@ static void peer_reads_anew(struct peer *peer) {
 
 static void pattern_unwant(struct worker *worker, const uint8_t *pattern, uint32_t logs) {
     if (!pattern_wild(pattern + 1, pattern[0])) {
-        reader_unwant(&worker->readers[literal_log(worker, pattern)]);
+        reader_unwant(worker, literal_log(worker, pattern));
         return;
     }
     for (uint32_t i = 0; i < logs; i++)
-        reader_unwant(&worker->readers[i]);
+        reader_unwant(worker, i);
 }
 
 static bool pattern_want(struct worker *worker, const uint8_t *pattern) {
     if (!pattern_wild(pattern + 1, pattern[0]))
-        return reader_want(&worker->readers[literal_log(worker, pattern)]);
+        return reader_want(worker, literal_log(worker, pattern));
     for (uint32_t i = 0; i < worker->shards->log_count; i++) {
-        if (!reader_want(&worker->readers[i])) {
+        if (!reader_want(worker, i)) {
             pattern_unwant(worker, pattern, i);
             return false;
         }
@@ -238,10 +247,12 @@ void subs_patterns_remove(struct worker *worker, route_member member, const uint
         pattern_unwant(worker, pattern, worker->shards->log_count);
     }
     counter_add(&worker->stats.subscriptions, -(uint64_t)count);
+    audience_changed(worker);
 }
 
 bool subs_patterns_add(struct worker *worker, route_member member, const uint8_t *patterns, uint32_t count) {
     const uint8_t *pattern = patterns;
+    audience_changed(worker);
     for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
         bool wanted = pattern_want(worker, pattern);
         if (wanted && route_subscribe(worker->routes, pattern + 1, pattern[0], member) == 0) {

@@ -105,6 +105,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     limits_init(worker);
     worker_lists_init(worker);
     keeper_init(&worker->keeper);
+    unmatched_init(&worker->unmatched);
     const char *what = "wake";
     int result = wake_init(&worker->wake);
     if (result == 0 && (result = homes_make(worker, &what)) == 0 &&
@@ -219,6 +220,9 @@ static void mailbox_read(struct worker *worker) {
         case COMMAND_GRACE:
         case COMMAND_LISTEN:
             limits_obey(worker, &command);
+            break;
+        case COMMAND_WANTED:
+            unmatched_question(worker, (struct unmatched_question *)(uintptr_t)command.word[0]);
             break;
         case COMMAND_HOLD:
         case COMMAND_RELEASE:
@@ -381,6 +385,7 @@ int worker_wake(struct worker *worker, uint64_t wait_ns) {
     talk_own(worker);
     memberships_turn(worker);
     talk_flush(worker);
+    unmatched_turn(worker);
     if (catchup_step(worker))
         worker->worked = true;
     delivery_send(worker);
@@ -419,6 +424,7 @@ int worker_attach(struct worker *worker) {
         reader->index = i;
         reader->log = shards->logs[i];
         reader->floor = LOG_IDLE;
+        reader->judged = log_visible(reader->log);
         worker->rings[i] = log_view_of(reader->log);
         worker->views[i] = &worker->rings[i];
         reader->gate = log_reader_attach(reader->log);

@@ -19,6 +19,7 @@
 #include "core/shard/rules.h"
 #include "core/shard/shard.h"
 #include "core/shard/surveys.h"
+#include "core/shard/unmatched.h"
 #include "ring/log.h"
 #include "ring/mpsc.h"
 #include "ring/spsc.h"
@@ -47,6 +48,7 @@ enum command_kind {
     COMMAND_LIMITS,  /* small = connections; words: subscriptions, handshake, block, idle, private */
     COMMAND_GRACE,   /* word[0] = grace, word[1] = the number of the order */
     COMMAND_LISTEN,  /* small = a listening socket; word[1] = the number of the order */
+    COMMAND_WANTED,  /* word[0] = struct unmatched_question * */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -186,6 +188,7 @@ struct reader {
     int past;          /* of a catch-up step */
     uint64_t cursor;   /* next position to route */
     uint64_t floor;    /* as last told to the writer */
+    uint64_t judged;   /* of a log of this worker: below, events that match nobody are counted */
     uint32_t interest; /* patterns that can match here */
     bool attached;
 };
@@ -361,10 +364,12 @@ struct worker {
     uint64_t ticked_ns;          /* ... and when it was last */
     uint64_t placed[SHARDS_MAX]; /* worker 0, the acceptor: connections given to each */
     struct logfmt_limit slow_limit, error_limit;
+    struct unmatched unmatched;
     /* read by other threads */
     struct wake wake;
     struct wanted moves[DISK_LOGS_MAX] __attribute__((aligned(64))); /* by disk log: its next move wakes us */
     struct worker_stats stats __attribute__((aligned(64)));
+    struct audience audience __attribute__((aligned(64)));
     struct counter quiet;  /* 1: draining and nothing left to do; counter of such turns */
     struct counter obeyed; /* number of the last order of limits.c that was carried out, twice; odd: it could
                               not be */
@@ -685,7 +690,8 @@ struct run {
     uint32_t records;
     bool expired; /* they are passed over */
 };
-/* Routes [from, to) of a log, or of a copy, and gives each run that somebody wants to `take`. */
+/* Routes [from, to) of a log, or of a copy, and gives each run to `take`, also those that nobody here wants.
+ */
 typedef void delivery_take(void *context, const struct route *route, const struct run *run);
 void delivery_route(struct worker *worker, const struct log_view *view, uint64_t from, uint64_t to,
                     delivery_take *take, void *context);
