@@ -60,7 +60,8 @@ static bool token_add(const struct admin_request *asked, struct evkeyvalq *heade
 static bool request_send(const struct admin_request *asked, struct evhttp_connection *connection,
                          struct evhttp_request *request, char *why, size_t why_bytes) {
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
-    evhttp_connection_set_timeout(connection, (int)(ADMIN_APPLY_NS_MAX / NS_PER_S));
+    uint64_t wait_ns = asked->wait_ns != 0 ? asked->wait_ns : ADMIN_APPLY_NS_MAX;
+    evhttp_connection_set_timeout(connection, (int)(wait_ns / NS_PER_S));
     (void)evhttp_add_header(headers, "Host", asked->address);
     (void)evhttp_add_header(headers, "Connection", "close");
     if (asked->body != NULL) {

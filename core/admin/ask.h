@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct admin_request {
     const char *address;    /* HOST:PORT or [V6]:PORT */
@@ -18,6 +19,7 @@ struct admin_request {
     const char *content_type; /* of the body */
     const void *body;         /* NULL: none */
     size_t body_length;
+    uint64_t wait_ns; /* at most, in whole seconds; 0: as long as the longest of its answers may take */
 };
 
 struct admin_answer {

@@ -4,6 +4,7 @@
 #include "core/cli/config_check.h"
 #include "core/cli/convert.h"
 #include "core/cli/dlq.h"
+#include "core/cli/doctor.h"
 #include "core/cli/inspect.h"
 #include "core/cli/journal.h"
 #include "core/cli/pub.h"
@@ -42,6 +43,7 @@ static const char cli_usage[] =
     "  routes         check files of rules, and try them on an event\n"
     "  spokes         apply, list, check and test the files of connected systems\n"
     "  config check   find every mistake in a configuration file\n"
+    "  doctor         look at this machine and a config: what binds first, what acknowledgements mean\n"
     "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
     "  help           this text; `roundhouse help COMMAND` or `roundhouse COMMAND --help` for more\n"
@@ -86,7 +88,7 @@ static const struct cli_command cli_commands[] = {
     {"convert", convert_command}, {"inspect", inspect_command},   {"journal", journal_command},
     {"version", version_command}, {"help", help_command},         {"--help", help_command},
     {"-h", help_command},         {"--version", version_command}, {"jq-worker", jq_worker_command},
-    {"routes", routes_command},   {"spokes", spokes_command},
+    {"routes", routes_command},   {"spokes", spokes_command},     {"doctor", doctor_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {
