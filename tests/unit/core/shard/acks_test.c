@@ -29,6 +29,7 @@ static void scene_start(struct scene *scene, bool acks) {
     memset(worker, 0, sizeof *worker);
     scene->worker = worker;
     worker->shards = &scene->shards;
+    limits_init(worker);
     struct log_config config = {.number = HOME, .data_bytes = MIB, .records = 1024};
     worker->homes_count = 1;
     worker->home_of[HOME] = &worker->homes[0];
