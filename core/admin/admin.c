@@ -49,6 +49,22 @@ static int http_open(struct admin *admin, int *listener) {
     return 0;
 }
 
+static void on_watch(evutil_socket_t fd, short what, void *arg) {
+    const struct admin_watch *watch = arg;
+    (void)fd;
+    (void)what;
+    watch->ready(watch->user);
+}
+
+static int watch_open(struct admin *admin) {
+    const struct admin_watch *watch = admin->config.watch;
+    if (!watch)
+        return 0;
+    admin->watch =
+        event_new(admin->base, watch->fd, EV_READ | EV_PERSIST, on_watch, (void *)(uintptr_t)watch);
+    return admin->watch && event_add(admin->watch, NULL) == 0 ? 0 : -ENOMEM;
+}
+
 static int events_open(struct admin *admin) {
     admin->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     admin->answers = admin->stop_fd >= 0 ? api_answers_new() : NULL;
@@ -63,7 +79,7 @@ static int events_open(struct admin *admin) {
         event_new(admin->base, admin->answers->fd, EV_READ | EV_PERSIST, api_answers_come, admin);
     return admin->stop && admin->tick && admin->answers_event && event_add(admin->stop, NULL) == 0 &&
                    event_add(admin->answers_event, NULL) == 0
-               ? 0
+               ? watch_open(admin)
                : -ENOMEM;
 }
 
@@ -85,6 +101,8 @@ static void admin_free(struct admin *admin) {
     clients_free(admin);
     if (admin->answers_event)
         event_free(admin->answers_event);
+    if (admin->watch)
+        event_free(admin->watch);
     if (admin->stop)
         event_free(admin->stop);
     if (admin->tick)

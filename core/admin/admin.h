@@ -17,6 +17,7 @@ struct admin;
 
 struct api_endpoint;
 struct metrics_spoke;
+struct survey_desk;
 
 /* What is known of spokes, and can be done about them; called on the admin plane's thread. */
 struct admin_spokes {
@@ -30,6 +31,13 @@ struct admin_spokes {
     uint32_t (*numbers)(void *user, struct metrics_spoke **list);
 };
 
+/* Something that the admin plane's thread looks after beside its requests: `ready` when `fd` is readable. */
+struct admin_watch {
+    int fd;
+    void (*ready)(void *user);
+    void *user;
+};
+
 struct admin_config {
     const struct shards *shards;
     const struct journal *journal; /* NULL = there is none */
@@ -38,6 +46,8 @@ struct admin_config {
     const uint8_t *slots;  /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
     uint64_t started_wall_ns;
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
+    struct survey_desk *desk;        /* where workers are asked; NULL = nowhere. Outlives the admin plane, */
+    const struct admin_watch *watch; /* ... as does what serves it; NULL = nothing */
     const struct api_endpoint
         *endpoints; /* beside the pages of pages.h; NULL = none. api_table is for this */
 };

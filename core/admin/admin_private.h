@@ -53,6 +53,7 @@ struct admin {
     struct event *tick;
     int stop_fd;
     struct event *answers_event;
+    struct event *watch; /* NULL: there is nothing beside requests */
     struct api_answers *answers;
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];

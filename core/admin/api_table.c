@@ -1,6 +1,12 @@
 /* api_table.c: what the router offers over HTTP beside the pages of pages.c. */
 #include "core/admin/api.h"
 
+#include "core/admin/surveys.h"
+
 const struct api_endpoint api_table[] = {
+    {"GET", "/v1/shards", on_shards, "what each shard has and does", "", 0},
+    {"GET", "/v1/connections", on_connections, "who is connected, the furthest behind first", "limit", 0},
+    {"GET", "/v1/subscriptions", on_subscriptions, "what is subscribed to, the furthest behind first",
+     "limit", 0},
     {0},
 };

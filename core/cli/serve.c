@@ -15,6 +15,7 @@
 #include "core/config/memory.h"
 #include "core/config/value.h"
 #include "core/shard/shard.h"
+#include "core/shard/survey.h"
 #include "core/transport/ingest.h"
 #include "rh_build.h"
 
@@ -79,6 +80,8 @@ struct serve {
     struct serve_spokes spokes;
     struct shards *shards;
     struct admin *admin;
+    struct survey_desk *desk; /* of the admin plane */
+    struct admin_watch watch;
     struct ingest *ingest; /* NULL: off */
     uint64_t started_wall_ns;
 };
@@ -281,18 +284,29 @@ static int shards_begin(struct serve *serve) {
     return CLI_INTERNAL;
 }
 
+static void desk_ready(void *user) {
+    survey_desk_serve(user);
+}
+
 static int admin_begin(struct serve *serve) {
+    if (serve->admin_fd < 0)
+        return CLI_OK;
+    int result = survey_desk_create(&serve->desk, serve->shards);
+    if (result == 0)
+        serve->watch =
+            (struct admin_watch){.fd = survey_desk_fd(serve->desk), .ready = desk_ready, .user = serve->desk};
     struct admin_config admin = {.shards = serve->shards,
                                  .journal = serve->journal.journal,
                                  .body = serve->body,
                                  .io_reason = serve->io_reason,
                                  .slots = serve->config.slots,
                                  .spokes = serve_spokes_admin(&serve->spokes),
+                                 .desk = serve->desk,
+                                 .watch = &serve->watch,
                                  .endpoints = api_table,
                                  .started_wall_ns = serve->started_wall_ns};
-    if (serve->admin_fd < 0)
-        return CLI_OK;
-    int result = admin_start(&serve->admin, &admin, serve->admin_fd);
+    if (result == 0)
+        result = admin_start(&serve->admin, &admin, serve->admin_fd);
     if (result == 0)
         return CLI_OK;
     fprintf(stderr, "roundhouse serve: the admin plane can not start: %s\n", strerror(-result));
@@ -424,6 +438,7 @@ static int serve_end(struct serve *serve, uint64_t *cut) {
     *cut = serve->shards != NULL ? shards_stop(serve->shards) : 0;
     if (serve->admin != NULL)
         admin_stop(serve->admin);
+    survey_desk_destroy(serve->desk);
     serve_spokes_free(&serve->spokes);
     int status = serve_journal_stop(&serve->journal);
     shards_destroy(serve->shards);

@@ -104,6 +104,9 @@ const struct io_counters *shards_io_counters(const struct shards *shards, uint32
 /* Memory logs, by shard, and the disk logs behind them. */
 uint32_t shards_log_count(const struct shards *shards);
 struct log *shards_log(const struct shards *shards, uint32_t log);
+/* The share of time that a worker's thread has been at work of late, from 0 to 1. */
+double shards_busy(const struct shards *shards, uint32_t shard);
+int shards_cpu(const struct shards *shards, uint32_t shard); /* that it is pinned to; -1 = none */
 struct shards_wakes {
     uint64_t sent;
     uint64_t elided;

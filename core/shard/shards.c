@@ -158,6 +158,14 @@ const struct io_counters *shards_io_counters(const struct shards *shards, uint32
     return io_counters_of(shards->workers[shard]->io);
 }
 
+double shards_busy(const struct shards *shards, uint32_t shard) {
+    return (double)counter_get(&shards->workers[shard]->busy_ppm) / 1e6;
+}
+
+int shards_cpu(const struct shards *shards, uint32_t shard) {
+    return shards->config.cpus != NULL ? shards->config.cpus[shard] : -1;
+}
+
 uint32_t shards_log_count(const struct shards *shards) {
     return shards->log_count;
 }

@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PARKED_RETRY_NS (1u * NS_PER_MS)
 #define LEAVE_NS        (300u * NS_PER_MS) /* for the last frames of a stop */
@@ -346,11 +347,27 @@ static int worker_wait(struct worker *worker, uint64_t wait_ns) {
     return result;
 }
 
+/* How much of its time the worker has been at work: it waits in the kernel only. */
+static void busy_look(struct worker *worker) {
+    struct timespec time;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0)
+        return;
+    uint64_t cpu_ns = (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+    uint64_t passed_ns = worker->now_ns - worker->ticked_ns;
+    uint64_t used_ns = cpu_ns - counter_get(&worker->stats.cpu_ns);
+    if (worker->ticked_ns != 0 && passed_ns > 0) {
+        uint64_t ppm = used_ns < passed_ns ? used_ns * 1000000 / passed_ns : 1000000;
+        counter_set(&worker->busy_ppm, (7 * counter_get(&worker->busy_ppm) + ppm) / 8);
+    }
+    counter_set(&worker->stats.cpu_ns, cpu_ns);
+}
+
 static void housekeeping(struct worker *worker) {
     struct route_counts counts;
     if (worker->now_ns < worker->housekeeping_ns)
         return;
     worker->housekeeping_ns = worker->now_ns + HOUSEKEEPING_NS;
+    busy_look(worker);
     peers_tick(worker);
     worker->ticked_ns = worker->now_ns;
     route_counts(worker->routes, &counts);

@@ -370,7 +370,8 @@ struct worker {
     struct wanted moves[DISK_LOGS_MAX] __attribute__((aligned(64))); /* by disk log: its next move wakes us */
     struct worker_stats stats __attribute__((aligned(64)));
     struct audience audience __attribute__((aligned(64)));
-    struct counter quiet;  /* 1: draining and nothing left to do; counter of such turns */
+    struct counter busy_ppm; /* of its time, of late */
+    struct counter quiet;    /* 1: draining and nothing left to do; counter of such turns */
     struct counter obeyed; /* number of the last order of limits.c that was carried out, twice; odd: it could
                               not be */
 };

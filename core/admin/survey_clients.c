@@ -1,0 +1,78 @@
+/* survey_clients.c: /v1/connections and /v1/subscriptions. */
+#include "core/admin/surveys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How other answers and log lines name it. */
+static json_t *client_id(const struct survey_client *client) {
+    char text[32];
+    (void)snprintf(text, sizeof text, "%u.%u", client->shard, client->serial);
+    return json_string(text);
+}
+
+static json_t *client_name(const struct survey_client *client) {
+    return surveys_text(client->name, strlen(client->name));
+}
+
+static json_t *connection_row(const void *row) {
+    const struct survey_connection *found = row;
+    const struct survey_lag *lag = &found->lag;
+    return json_pack(
+        "{s:o, s:o, s:s, s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:b}", "id",
+        client_id(&found->client), "client", client_name(&found->client), "address", found->client.address,
+        "shard", (int)found->client.shard, "since", surveys_time(found->since_ns), "subscriptions",
+        (int)found->subscriptions, "published_total", (json_int_t)found->published, "delivered_total",
+        (json_int_t)found->delivered, "lag_events", (json_int_t)lag->events, "lag_bytes",
+        (json_int_t)lag->bytes, "lag_ms", surveys_ms(lag->ns), "drain_per_s", surveys_real(lag->drain),
+        "last_write_ms", surveys_ms(lag->silent_ns), "catches_up", lag->catches_up);
+}
+
+static json_t *connections_make(const struct survey_answer *answer, const struct survey_question *question) {
+    (void)question;
+    return surveys_list(answer, "connections", connection_row);
+}
+
+void on_connections(struct admin *admin, struct api_call *call) {
+    surveys_ask_limited(admin, call, (struct survey_question){.kind = SURVEY_CONNECTIONS}, connections_make);
+}
+
+/* ---- subscriptions ---- */
+
+static json_t *patterns_list(const char *text, size_t length) {
+    json_t *list = json_array();
+    for (size_t at = 0; list != NULL && at < length;) {
+        size_t one = strlen(text + at);
+        (void)json_array_append_new(list, surveys_text(text + at, one));
+        at += one + 1;
+    }
+    return list;
+}
+
+static json_t *subscription_row(const void *row) {
+    static const char *const kinds[] = {
+        [SURVEY_LIVE] = "live", [SURVEY_QUEUE] = "queue", [SURVEY_MAILBOX] = "mailbox"};
+    const struct survey_subscription *found = row;
+    const struct survey_lag *lag = &found->lag;
+    bool live = found->kind == SURVEY_LIVE;
+    size_t length = found->text_length;
+    return json_pack("{s:o, s:o, s:I, s:s, s:o*, s:o, s:i, s:n, s:I, s:I, s:o, s:o, s:o, s:b}", "connection",
+                     client_id(&found->client), "client", client_name(&found->client), "id",
+                     (json_int_t)found->id, "kind", kinds[found->kind], "queue",
+                     live ? NULL : surveys_text(found->text, strlen(found->text)), "patterns",
+                     patterns_list(found->text, live ? length : 0), "patterns_total", (int)found->patterns,
+                     "filter", "lag_events", (json_int_t)lag->events, "lag_bytes", (json_int_t)lag->bytes,
+                     "lag_ms", surveys_ms(lag->ns), "drain_per_s", surveys_real(lag->drain), "last_write_ms",
+                     surveys_ms(lag->silent_ns), "lagging", lag->catches_up);
+}
+
+static json_t *subscriptions_make(const struct survey_answer *answer,
+                                  const struct survey_question *question) {
+    (void)question;
+    return surveys_list(answer, "subscriptions", subscription_row);
+}
+
+void on_subscriptions(struct admin *admin, struct api_call *call) {
+    surveys_ask_limited(admin, call, (struct survey_question){.kind = SURVEY_SUBSCRIPTIONS},
+                        subscriptions_make);
+}
