@@ -112,7 +112,15 @@ static void admin_free(struct admin *admin) {
     if (admin->stop_fd >= 0)
         close(admin->stop_fd);
     api_answers_close(admin->answers);
+    token_wipe(&admin->token);
     free(admin);
+}
+
+static int token_open(struct admin *admin) {
+    char why[600];
+    if (!admin->config.token_file || token_read(&admin->token, admin->config.token_file, why, sizeof why))
+        return 0;
+    return -EACCES;
 }
 
 int admin_start(struct admin **out, const struct admin_config *config, int listener) {
@@ -123,7 +131,9 @@ int admin_start(struct admin **out, const struct admin_config *config, int liste
         goto failed;
     admin->config = *config;
     admin->stop_fd = -1;
-    result = events_open(admin);
+    result = token_open(admin);
+    if (result == 0)
+        result = events_open(admin);
     if (result == 0 && evutil_make_socket_nonblocking(listener) != 0)
         result = -errno;
     if (result == 0)

@@ -45,6 +45,7 @@ struct admin_config {
     const char *io_reason; /* static or outliving the admin plane */
     const uint8_t *slots;  /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
     uint64_t started_wall_ns;
+    const char *token_file; /* NULL = nobody is asked for a token; else it outlives the admin plane */
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
     struct survey_desk *desk;        /* where workers are asked; NULL = nowhere. Outlives the admin plane, */
     const struct admin_watch *watch; /* ... as does what serves it; NULL = nothing */

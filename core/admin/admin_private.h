@@ -8,6 +8,7 @@
 #include "core/admin/admin.h"
 #include "core/admin/api.h"
 #include "core/admin/metrics.h"
+#include "core/admin/token.h"
 #include "core/base/limits.h"
 
 #include <event2/buffer.h>
@@ -57,6 +58,7 @@ struct admin {
     struct api_answers *answers;
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];
+    struct token token; /* with config.token_file */
     size_t input_bytes; /* received over all connections and not taken yet */
     struct metrics_admin counters;
 };

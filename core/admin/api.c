@@ -1,5 +1,6 @@
 /* api.c: requests: which endpoint answers, what it is told, and how answers are written. */
 #include "core/admin/admin_private.h"
+#include "core/admin/guard.h"
 #include "core/admin/pages.h"
 #include "core/base/number.h"
 
@@ -184,23 +185,25 @@ static void refuse_method(struct api_call *call, const struct found *found) {
     api_reply_error(call, HTTP_BADMETHOD, "method_not_allowed", text);
 }
 
-/* False: it was answered. Otherwise the endpoint is known. */
-static bool find(struct api_call *call, const char *path) {
+static void find(struct api_call *call, const char *path, struct found *found) {
     enum evhttp_cmd_type method = evhttp_request_get_command(call->request);
-    struct found found = {0};
+    find_in(pages_table, path, method, found);
+    find_in(call->admin->config.endpoints, path, method, found);
+    call->endpoint = found->endpoint;
+}
+
+/* False: it was answered. */
+static bool fits(struct api_call *call, const struct found *found) {
     size_t body = evbuffer_get_length(evhttp_request_get_input_buffer(call->request));
-    find_in(pages_table, path, method, &found);
-    find_in(call->admin->config.endpoints, path, method, &found);
-    call->endpoint = found.endpoint;
-    if (!found.get && !found.post)
+    if (!found->get && !found->post)
         refuse_path(call);
-    else if (body > 0 && !found.body)
+    else if (body > 0 && !found->body)
         api_reply_error(call, HTTP_ENTITYTOOLARGE, "body_refused", "No body is taken here.");
-    else if (found.endpoint == NULL)
-        refuse_method(call, &found);
+    else if (found->endpoint == NULL)
+        refuse_method(call, found);
     else if (body > ADMIN_BODY_BYTES_MAX)
         api_reply_error(call, HTTP_ENTITYTOOLARGE, "body_too_large", "A body has at most 1 MiB.");
-    else if (body > 0 && !(found.endpoint->flags & API_BODY))
+    else if (body > 0 && !(found->endpoint->flags & API_BODY))
         api_reply_error(call, HTTP_ENTITYTOOLARGE, "body_refused", "No body is taken with this method.");
     return call->request != NULL;
 }
@@ -263,12 +266,14 @@ static void run(struct api_call *call) {
 void api_request(struct evhttp_request *request, void *arg) {
     struct admin *admin = arg;
     struct api_call call = {.admin = admin, .request = request};
+    struct found found = {0};
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
     admin->counters.requests++;
     call.query = (struct evkeyvalq){0};
     call.query.tqh_last = &call.query.tqh_first;
-    if (find(&call, path != NULL ? path : "") && query_read(&call, uri))
+    find(&call, path != NULL ? path : "", &found);
+    if (guard_admits(&call) && fits(&call, &found) && query_read(&call, uri))
         run(&call);
     query_free(&call);
 }

@@ -22,8 +22,9 @@ struct api_later;
 typedef void api_handler(struct admin *admin, struct api_call *call);
 
 enum api_flag {
-    API_OPEN = 1, /* for probes and the page itself: nobody is asked who they are */
-    API_BODY = 2, /* takes a body, of ADMIN_BODY_BYTES_MAX at most; others are answered 413 */
+    API_OPEN = 1,     /* for probes and the page itself: nobody is asked who they are */
+    API_ANY_HOST = 4, /* by whatever name the router is asked; else, without a token, by one of guard_host */
+    API_BODY = 2,     /* takes a body, of ADMIN_BODY_BYTES_MAX at most; others are answered 413 */
 };
 
 /* A table of them ends with one without a path. */

@@ -234,6 +234,9 @@ static void router_write(struct page *page, const struct metrics_view *view) {
 static void admin_write(struct page *page, const struct metrics_admin *admin) {
     static const char prefix[] = "roundhouse_admin_";
     number_write(page, prefix, "requests", "counter", "HTTP requests answered", (double)admin->requests);
+    number_write(page, prefix, "refused", "counter",
+                 "HTTP requests refused: without the token, or from the page of another site",
+                 (double)admin->refused);
     number_write(page, prefix, "connections", "gauge", "HTTP connections now", (double)admin->connections);
     number_write(page, prefix, "accept_errors", "counter",
                  "HTTP connections that could not be accepted, mostly for want of descriptors",

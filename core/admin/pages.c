@@ -141,7 +141,7 @@ const struct api_endpoint pages_table[] = {
     {"GET", "/", on_list, "this list", NULL, API_OPEN},
     {"GET", "/healthz", on_health, "200 while the process lives", NULL, API_OPEN},
     {"GET", "/readyz", on_ready, "200 while clients are accepted, 503 while it stops", NULL, API_OPEN},
-    {"GET", "/metrics", on_metrics, "Prometheus text format", NULL, 0},
+    {"GET", "/metrics", on_metrics, "Prometheus text format", NULL, API_ANY_HOST},
     {"GET", "/v1/spokes", on_spokes, "what is connected, as JSON", NULL, 0},
     {"POST", "/v1/spokes/apply", on_apply, "their files are read again", NULL, 0},
     {0},

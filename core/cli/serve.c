@@ -4,6 +4,7 @@
 
 #include "core/admin/admin.h"
 #include "core/admin/api.h"
+#include "core/admin/token.h"
 #include "core/base/clock.h"
 #include "core/base/logfmt.h"
 #include "core/cli/args.h"
@@ -305,6 +306,8 @@ static int admin_begin(struct serve *serve) {
                                  .watch = &serve->watch,
                                  .endpoints = api_table,
                                  .started_wall_ns = serve->started_wall_ns};
+    if (strcmp(serve->config.admin_token_file, "off") != 0)
+        admin.token_file = serve->config.admin_token_file;
     if (result == 0)
         result = admin_start(&serve->admin, &admin, serve->admin_fd);
     if (result == 0)
@@ -353,6 +356,19 @@ static int spokes_begin(struct serve *serve) {
     native_address(serve, native);
     serve_routes_start(&serve->routes, &serve->config, native);
     return serve_spokes_start(&serve->spokes, &serve->config, native, serve->ingest);
+}
+
+/* Before anything is made for nothing. */
+static int token_try(const struct config *config) {
+    struct token token;
+    char why[TEXT_BYTES + JOURNAL_DIR_BYTES_MAX];
+    if (strcmp(config->listen_admin, "off") == 0 || strcmp(config->admin_token_file, "off") == 0)
+        return CLI_OK;
+    bool right = token_read(&token, config->admin_token_file, why, sizeof why);
+    token_wipe(&token);
+    if (!right)
+        fprintf(stderr, "roundhouse serve: listen.admin_token_file: %s\n", why);
+    return right ? CLI_OK : CLI_CONFIG;
 }
 
 static int listeners_open(struct serve *serve) {
@@ -410,7 +426,9 @@ static void ready_print(const struct serve *serve) {
 /* ---- running ---- */
 
 static int serve_start(struct serve *serve) {
-    int status = io_choose_body(serve);
+    int status = token_try(&serve->config);
+    if (status == CLI_OK)
+        status = io_choose_body(serve);
     if (status == CLI_OK)
         status = serve_journal_open(&serve->journal, &serve->config);
     if (status == CLI_OK)

@@ -103,6 +103,8 @@ int config_load(struct config *config, const char *path, struct config_mistakes 
     free(text);
     if (right && strcmp(config->routes_dir, "off") != 0)
         path_resolve(config->routes_dir, path, mistakes);
+    if (right && strcmp(config->admin_token_file, "off") != 0)
+        path_resolve(config->admin_token_file, path, mistakes);
     if (right && strcmp(config->spokes_dir, "off") != 0)
         path_resolve(config->spokes_dir, path, mistakes);
     if (right && !config->spokes_state_auto)

@@ -28,9 +28,10 @@ struct config_limits {
 };
 
 struct config {
-    char listen_native[CONFIG_ADDRESS_MAX]; /* listen.native, "HOST:PORT", numeric */
-    char listen_admin[CONFIG_ADDRESS_MAX];  /* listen.admin; "off" = none */
-    char listen_ingest[CONFIG_ADDRESS_MAX]; /* listen.ingest */
+    char listen_native[CONFIG_ADDRESS_MAX];       /* listen.native, "HOST:PORT", numeric */
+    char listen_admin[CONFIG_ADDRESS_MAX];        /* listen.admin; "off" = none */
+    char admin_token_file[JOURNAL_DIR_BYTES_MAX]; /* listen.admin_token_file; "off" = nobody is asked */
+    char listen_ingest[CONFIG_ADDRESS_MAX];       /* listen.ingest */
     bool listen_public; /* a listener is not on loopback, and listen.public asked for it */
     enum io_choice io;  /* io */
     uint32_t shards;    /* shards.count; auto: CPUs of the affinity mask, bounded by the cgroup quota */

@@ -124,6 +124,21 @@ static void listener_settle(struct config_walk *walk, const char *path, const ch
                path, text, address.port);
 }
 
+/* Who reaches the admin plane can change what runs. */
+static void token_settle(struct config_walk *walk) {
+    struct config *config = walk->config;
+    struct config_address address;
+    const char *text = config->listen_admin;
+    if (config_walk_wrong(walk, "listen.admin") || config_walk_wrong(walk, "listen.admin_token_file") ||
+        strcmp(config->admin_token_file, "off") != 0 || strcmp(text, "off") == 0 ||
+        !config_address_parse(text, strlen(text), &address) || config_address_loopback(&address))
+        return;
+    refuse(walk, "listen.admin", "listen.admin",
+           "listen.admin: other machines reach %s, so a token is needed: write admin_token_file: FILE beside "
+           "it (openssl rand -hex 32 > FILE; chmod 600 FILE)",
+           text);
+}
+
 static bool host_any(const struct config_address *address) {
     static const uint8_t none[sizeof address->host] = {0};
     return memcmp(address->host, none, sizeof none) == 0;
@@ -155,6 +170,8 @@ static void listeners_settle(struct config_walk *walk) {
         listener_settle(walk, "listen.native", config->listen_native);
         listener_settle(walk, "listen.admin", config->listen_admin);
         listener_settle(walk, "listen.ingest", config->listen_ingest);
+        if (config->public_asked)
+            token_settle(walk);
     }
     listeners_differ(walk, "listen.admin", config->listen_admin, "listen.native", config->listen_native);
     listeners_differ(walk, "listen.ingest", config->listen_ingest, "listen.native", config->listen_native);

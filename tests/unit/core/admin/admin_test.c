@@ -2,6 +2,7 @@
 
 #include "core/admin/api.h"
 #include "core/admin/metrics.h"
+#include "core/admin/token.h"
 #include "core/base/clock.h"
 #include "tests/unit/core/http_client.h"
 #include "tests/unit/leaks.h"
@@ -62,8 +63,8 @@ struct plane {
     struct admin *admin;
 };
 
-static void plane_start_with(struct plane *plane, const struct admin_spokes *spokes,
-                             const struct api_endpoint *endpoints) {
+static void plane_start_secret(struct plane *plane, const struct admin_spokes *spokes,
+                               const struct api_endpoint *endpoints, const char *token_file) {
     memset(plane, 0, sizeof *plane);
     for (int i = 0; i < 2; i++) {
         struct log_config log = {.number = (uint16_t)i, .data_bytes = 1 << 16, .records = 1024};
@@ -83,8 +84,14 @@ static void plane_start_with(struct plane *plane, const struct admin_spokes *spo
                                   .slots = plane->slots,
                                   .spokes = spokes,
                                   .endpoints = endpoints,
+                                  .token_file = token_file,
                                   .started_wall_ns = clock_wall_ns()};
     cr_assert(admin_start(&plane->admin, &config, listener) == 0);
+}
+
+static void plane_start_with(struct plane *plane, const struct admin_spokes *spokes,
+                             const struct api_endpoint *endpoints) {
+    plane_start_secret(plane, spokes, endpoints, NULL);
 }
 
 static void plane_start(struct plane *plane) {
@@ -116,11 +123,11 @@ static void gives(const struct plane *plane, const char *request, int status, co
 Test(admin, answers_health_readiness_and_the_list) {
     struct plane plane;
     plane_start(&plane);
-    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\r\n\r\nhealthy\n");
-    gives(&plane, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\r\n\r\nready\n");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "\r\n\r\nhealthy\n");
+    gives(&plane, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "\r\n\r\nready\n");
     gives(&plane, "GET / HTTP/1.0\r\n\r\n", 200, "/metrics");
-    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "shards 2, io epoll (asked for)");
-    gives(&plane, "GET /healthz?verbose=1 HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    gives(&plane, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "shards 2, io epoll (asked for)");
+    gives(&plane, "GET /healthz?verbose=1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "healthy");
     plane_stop(&plane);
     LEAKS_NONE();
 }
@@ -129,15 +136,15 @@ Test(admin, is_not_ready_when_the_shards_are_stopping) {
     struct plane plane;
     plane_start(&plane);
     atomic_store(&plane.shards.stopping, true);
-    gives(&plane, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n", 503, "stopping");
-    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    gives(&plane, "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n", 503, "stopping");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "healthy");
     plane_stop(&plane);
 }
 
 Test(admin, shows_the_counters_of_the_shards_as_metrics) {
     struct plane plane;
     plane_start(&plane);
-    char *answer = ask(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    char *answer = ask(&plane, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     static const char *const lines[] = {
         "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
         "\nroundhouse_events_in_total{shard=\"1\"} 41\n",
@@ -200,22 +207,23 @@ static uint32_t hub_numbers(void *user, struct metrics_spoke **list) {
 }
 
 Test(admin, lists_spokes_and_has_their_files_applied_by_others) {
-    static const char apply[] = "POST /v1/spokes/apply HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    static const char apply[] =
+        "POST /v1/spokes/apply HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
     struct plane plane;
     struct hub hub = {.applied = true};
     struct admin_spokes spokes = {.user = &hub, .list = hub_list, .apply = hub_apply, .numbers = hub_numbers};
     plane_start_with(&plane, &spokes, NULL);
-    gives(&plane, "GET /v1/spokes HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\r\n\r\n{\"spokes\": []}\n");
-    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200, "/v1/spokes/apply");
-    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200,
+    gives(&plane, "GET /v1/spokes HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "\r\n\r\n{\"spokes\": []}\n");
+    gives(&plane, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "/v1/spokes/apply");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 200,
           "\nroundhouse_spoke_delivered_total{spoke=\"shop\"} 42\n");
     gives(&plane, apply, 200, "{\"applied\": true}");
     pthread_join(hub.thread, NULL);
     hub.applied = false;
     gives(&plane, apply, 422, "{\"applied\": false}");
     pthread_join(hub.thread, NULL);
-    gives(&plane, "GET /v1/spokes/apply HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: POST\r\n");
-    gives(&plane, "POST /v1/spokes HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405,
+    gives(&plane, "GET /v1/spokes/apply HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "Allow: POST\r\n");
+    gives(&plane, "POST /v1/spokes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405,
           "Allow: GET, HEAD\r\n");
     plane_stop(&plane);
     spokes.apply = hub_stops;
@@ -231,7 +239,7 @@ Test(admin, lists_spokes_and_has_their_files_applied_by_others) {
 Test(admin, answers_head_with_the_length_and_without_the_body) {
     struct plane plane;
     plane_start(&plane);
-    char *answer = ask(&plane, "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    char *answer = ask(&plane, "HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     size_t length = strlen(answer);
     cr_expect(http_status(answer) == 200 && strstr(answer, "Content-Length: 8\r\n"), "%s", answer);
     cr_expect(length > 4 && strcmp(answer + length - 4, "\r\n\r\n") == 0, "%s", answer);
@@ -415,25 +423,186 @@ Test(admin, takes_late_answers_whoever_is_still_there) {
     LEAKS_NONE();
 }
 
+/* ---- who may ask ---- */
+
+/* A file with the token; the caller unlinks it. */
+static void token_write(char path[static 64], const char *text, mode_t mode) {
+    strcpy(path, "/tmp/roundhouse-token-XXXXXX");
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(fd, mode) == 0);
+    close(fd);
+}
+
+#define TOKEN "0123456789abcdef-the-token"
+
+Test(admin, asks_for_the_token_where_there_is_one) {
+    struct plane plane;
+    char path[64];
+    token_write(path, TOKEN "\n", 0600);
+    plane_start_secret(&plane, NULL, echoes, path);
+    gives(&plane, GET("/healthz"), 200, "healthy");
+    gives(&plane, GET("/readyz"), 200, "ready");
+    gives(&plane, GET("/"), 200, "/v1/echo");
+    static const char *const closed[] = {GET("/metrics"), GET("/v1/echo"), GET("/v1/nothing"),
+                                         "DELETE /v1/echo HTTP/1.1\r\nHost: localhost\r\n\r\n"};
+    for (size_t i = 0; i < sizeof closed / sizeof closed[0]; i++)
+        gives(&plane, closed[i], 401, "WWW-Authenticate: Bearer realm=\"roundhouse\"\r\n");
+    static const char *const wrong[] = {"Bearer ",
+                                        "Bearer 0123456789abcdef-the-tokeN",
+                                        "Bearer " TOKEN "x",
+                                        "Bearer 0123456789abcdef-the-toke",
+                                        "Basic " TOKEN,
+                                        TOKEN,
+                                        "Bearer"};
+    char request[256];
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(request, sizeof request, "GET /v1/echo HTTP/1.1\r\nAuthorization: %s\r\n\r\n", wrong[i]);
+        gives(&plane, request, 401, "error=\"invalid_token\"\r\n");
+    }
+    /* The name by which it is reached is nobody's concern then. */
+    gives(&plane, "GET /v1/echo HTTP/1.1\r\nHost: router.example\r\nAuthorization: bearer  " TOKEN "\r\n\r\n",
+          200, "\"number\":7");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nAuthorization: Bearer " TOKEN "\r\n\r\n", 200,
+          "\nroundhouse_admin_refused_total 11\n");
+    plane_stop(&plane);
+    unlink(path);
+    LEAKS_NONE();
+}
+
+/* A page of another site can make a browser here ask: by a name of its own that leads here, or by a form. */
+Test(admin, refuses_pages_of_other_sites) {
+    static const struct {
+        const char *headers;
+        int status;
+    } asks[] = {
+        {"Host: evil.example\r\n", 403},
+        {"Host: evil.example:4480\r\n", 403},
+        {"Host: 127.0.0.1.evil.example\r\n", 403},
+        {"Host: localhost.evil.example\r\n", 403},
+        {"Host: [::1\r\n", 403},
+        {"Host: 127.0.0.1:x\r\n", 403},
+        {"Host: 127.0.0.1\r\n", 200},
+        {"Host: 127.0.0.1:4480\r\n", 200},
+        {"Host: [::1]:4480\r\n", 200},
+        {"Host: LOCALHOST:1\r\n", 200},
+        {"", 200},
+        {"Host: localhost\r\nOrigin: http://evil.example\r\n", 403},
+        {"Host: localhost\r\nOrigin: null\r\n", 403},
+        {"Host: localhost:4480\r\nOrigin: http://localhost:4481\r\n", 403},
+        {"Host: localhost:4480\r\nOrigin: http://localhost:4480\r\n", 200},
+        {"Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", 403},
+        {"Host: localhost\r\nSec-Fetch-Site: same-site\r\n", 403},
+        {"Host: localhost\r\nSec-Fetch-Site: same-origin\r\n", 200},
+        {"Host: localhost\r\nSec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n", 200},
+    };
+    struct plane plane;
+    char request[512];
+    plane_start_with(&plane, NULL, echoes);
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+        snprintf(request, sizeof request, "GET /v1/echo HTTP/1.1\r\n%s\r\n", asks[i].headers);
+        gives(&plane, request, asks[i].status, asks[i].status == 200 ? "\"number\"" : "\"error\":\"foreign_");
+        snprintf(request, sizeof request, "POST /v1/echo HTTP/1.1\r\nContent-Length: 0\r\n%s\r\n",
+                 asks[i].headers);
+        gives(&plane, request, asks[i].status, "");
+    }
+    static const char link[] =
+        "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n";
+    snprintf(request, sizeof request, "GET /v1/echo HTTP/1.1\r\n%s\r\n", link);
+    gives(&plane, request, 200, "\"number\"");
+    snprintf(request, sizeof request, "POST /v1/echo HTTP/1.1\r\nContent-Length: 0\r\n%s\r\n", link);
+    gives(&plane, request, 403, "foreign_origin");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: router.example\r\n\r\n", 200, "roundhouse_ready 1");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: router.example\r\n\r\n", 200, "healthy");
+    static const char *const types[] = {"text/plain", "TEXT/plain; charset=utf-8",
+                                        "application/x-www-form-urlencoded",
+                                        "multipart/form-data; boundary=a", ""};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        snprintf(
+            request, sizeof request,
+            "POST /v1/echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: 2\r\n\r\n{}",
+            types[i]);
+        gives(&plane, request, 415, "\"unsupported_media_type\"");
+    }
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
+Test(admin, takes_only_a_file_that_nobody_else_can_read) {
+    static const struct {
+        const char *text;
+        mode_t mode;
+        const char *part;
+    } files[] = {
+        {TOKEN, 0600, NULL},
+        {TOKEN "\r\n", 0400, NULL},
+        {TOKEN, 0640, "chmod 600"},
+        {TOKEN, 0604, "chmod 600"},
+        {TOKEN, 0620, "chmod 600"},
+        {"", 0600, "at least 16"},
+        {"0123456789abcde\n", 0600, "at least 16"},
+        {TOKEN " " TOKEN, 0600, "without blanks"},
+        {TOKEN "\n" TOKEN, 0600, "without blanks"},
+        {TOKEN "\x80", 0600, "printable"},
+    };
+    struct token token;
+    char path[64], why[400];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        token_write(path, files[i].text, files[i].mode);
+        bool right = token_read(&token, path, why, sizeof why);
+        cr_expect(right == (files[i].part == NULL), "%zu: %s", i, why);
+        cr_expect(right || (strstr(why, files[i].part) && strstr(why, path)), "%zu: %s", i, why);
+        cr_expect(!right || token_same(&token, TOKEN, strlen(TOKEN)));
+        unlink(path);
+    }
+    cr_expect(!token_read(&token, path, why, sizeof why) && strstr(why, "No such file"), "%s", why);
+    cr_expect(!token_read(&token, "/tmp", why, sizeof why) && strstr(why, "not a file"), "%s", why);
+    char text[TOKEN_BYTES_MAX + 2];
+    memset(text, 'a', sizeof text);
+    text[TOKEN_BYTES_MAX + 1] = '\0';
+    token_write(path, text, 0600);
+    cr_expect(!token_read(&token, path, why, sizeof why) && strstr(why, "at most 256"), "%s", why);
+    unlink(path);
+}
+
+Test(admin, learns_a_token_that_was_replaced) {
+    struct token token;
+    char path[64], why[400];
+    token_write(path, TOKEN, 0600);
+    cr_assert(token_read(&token, path, why, sizeof why));
+    FILE *file = fopen(path, "we");
+    cr_assert(file);
+    fputs("another-token-of-some-length", file);
+    fclose(file);
+    token_look(&token, path, token.looked_ns + NS_PER_S - 1);
+    cr_expect(token_same(&token, TOKEN, strlen(TOKEN)), "it looks too often");
+    token_look(&token, path, token.looked_ns + NS_PER_S);
+    cr_expect(token_same(&token, "another-token-of-some-length", 28));
+    unlink(path);
+    token_look(&token, path, token.looked_ns + NS_PER_S);
+    cr_expect(token_same(&token, "another-token-of-some-length", 28) && token.lost);
+}
+
 /* ---- refusals ---- */
 
 Test(admin, refuses_other_pages_methods_and_bodies) {
     struct plane plane;
     plane_start(&plane);
-    gives(&plane, "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", 404, "no such page");
-    gives(&plane, "GET /../healthz HTTP/1.1\r\nHost: a\r\n\r\n", 404, "");
-    gives(&plane, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405,
+    gives(&plane, "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "no such page");
+    gives(&plane, "GET /../healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "");
+    gives(&plane, "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405,
           "Allow: GET, HEAD\r\n");
-    gives(&plane, "DELETE /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
-    gives(&plane, "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
-    gives(&plane, "TRACE /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
-    gives(&plane, "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", 413, "");
-    gives(&plane, "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    gives(&plane, "DELETE /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
+    gives(&plane, "OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
+    gives(&plane, "TRACE /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "Allow: GET, HEAD\r\n");
+    gives(&plane, "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody", 413, "");
+    gives(&plane,
+          "PUT / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
           413, "");
-    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", 413, "");
-    gives(&plane, "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
+    gives(&plane, "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody", 413, "");
+    gives(&plane,
+          "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n",
           413, "");
-    gives(&plane, "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501, "");
+    gives(&plane, "BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "");
     plane_stop(&plane);
     LEAKS_NONE();
 }
@@ -459,7 +628,7 @@ Test(admin, survives_what_is_not_http) {
         free(answer);
         close(fd);
     }
-    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "healthy");
     plane_stop(&plane);
     LEAKS_NONE();
 }
@@ -479,7 +648,7 @@ Test(admin, refuses_headers_above_the_limit) {
     close(fd);
     free(answer);
     free(request);
-    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "healthy");
     plane_stop(&plane);
 }
 
@@ -502,8 +671,9 @@ Test(admin, keeps_little_of_a_line_without_end) {
         sent += n > 0 ? (size_t)n : 0;
     }
     cr_expect(closed, "%zu bytes were read", sent);
-    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\nroundhouse_admin_timeouts_total 1\n");
-    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 200,
+          "\nroundhouse_admin_timeouts_total 1\n");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "healthy");
     close(fd);
     plane_stop(&plane);
     LEAKS_NONE();
@@ -532,7 +702,7 @@ Test(admin, keeps_no_more_connections_than_its_limit_and_serves_those_that_wait)
         http_say(silent[i], "GET", 3);
     }
     int waiting = http_open(&plane.address);
-    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+    static const char request[] = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     http_say(waiting, request, sizeof request - 1);
     struct pollfd ready = {.fd = waiting, .events = POLLIN};
     cr_expect(poll(&ready, 1, 300) == 0, "more connections are served than the limit");
@@ -551,14 +721,15 @@ Test(admin, gives_back_the_place_of_every_connection) {
     struct plane plane;
     plane_start(&plane);
     for (uint32_t i = 0; i < 5 * ADMIN_CONNECTIONS_MAX; i++)
-        gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+        gives(&plane, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "healthy");
     for (uint32_t i = 0; i < 3 * ADMIN_CONNECTIONS_MAX; i++) {
         int fd = http_open(&plane.address);
         struct linger reset = {.l_onoff = 1};
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         close(fd);
     }
-    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\nroundhouse_admin_requests_total 161\n");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 200,
+          "\nroundhouse_admin_requests_total 161\n");
     plane_stop(&plane);
     LEAKS_NONE();
 }
@@ -574,7 +745,8 @@ Test(admin, the_connection_before_takes_no_bytes_of_the_next) {
     memcpy(request + sizeof request - 5, "\r\n\r\n", 5);
     for (int i = 0; i < 40; i++)
         gives(&plane, request, 200, "healthy");
-    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 200, "\nroundhouse_admin_timeouts_total 0\n");
+    gives(&plane, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 200,
+          "\nroundhouse_admin_timeouts_total 0\n");
     plane_stop(&plane);
     LEAKS_NONE();
 }
@@ -593,7 +765,8 @@ Test(admin, survives_running_out_of_descriptors) {
     close((int)none.rlim_cur);
     cr_assert(setrlimit(RLIMIT_NOFILE, &none) == 0);
     cr_assert(connect(client, (const struct sockaddr *)&plane.address, sizeof plane.address) == 0);
-    http_say(client, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", 34);
+    static const char request[] = GET("/metrics");
+    http_say(client, request, sizeof request - 1);
     struct pollfd ready = {.fd = client, .events = POLLIN};
     cr_expect(poll(&ready, 1, 300) == 0, "a connection was accepted without a descriptor");
     cr_assert(setrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -616,7 +789,7 @@ Test(admin, stops_with_connections_open_and_closes_its_listener) {
         clients[i] = http_open(&plane.address);
         http_say(clients[i], "GET /metr", (size_t)i);
     }
-    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "healthy");
+    gives(&plane, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 200, "healthy");
     plane_stop(&plane);
     for (int i = 0; i < 8; i++) {
         char *answer = http_hear(clients[i], NULL);

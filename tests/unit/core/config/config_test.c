@@ -101,6 +101,8 @@ static const struct twin twins[] = {
     {"listen.native", "listen: {native: \"127.0.0.2:0\"}", "listen: {native: 127.0.0.1}", 1, 18,
      "not an address"},
     {"listen.admin", "listen: {admin: off}", "listen: {admin: none}", 1, 17, "or off"},
+    {"listen.admin_token_file", "listen: {admin_token_file: token}", "listen: {admin_token_file: \"\"}", 1,
+     28, "the value is empty"},
     {"listen.ingest", "listen:\n  ingest: \"[::1]:9\"", "listen:\n  ingest: \"[::1]:99999\"", 2, 11,
      "not an address"},
     {"listen.public", "listen: {public: true, native: \"0.0.0.0:0\"}", "listen: {public: yes}", 1, 18,
@@ -374,6 +376,10 @@ Test(config, listeners_off_loopback_must_be_asked_for) {
     REFUSES("listen: { native: \"0.0.0.0:4470\", admin: \"[::]:4480\" }",
             "1:19 other machines reach 0.0.0.0:4470", "1:42 listen.admin: other machines reach [::]:4480");
     REFUSES("listen: { public: false, ingest: \"10.0.0.1:1\" }", "1:34 listen.ingest");
+    REFUSES("listen: { admin: \"0.0.0.0:4480\", public: true }",
+            "1:18 listen.admin: other machines reach 0.0.0.0:4480, so a token is needed");
+    accepts("listen: { admin: \"0.0.0.0:4480\", public: true, admin_token_file: /etc/roundhouse/token }");
+    cr_expect_str_eq(config.admin_token_file, "/etc/roundhouse/token");
     accepts("listen: { native: \"0.0.0.0:4470\", public: true }");
     cr_expect(config.listen_public);
     accepts("listen: { public: true }");
@@ -389,7 +395,8 @@ Test(config, two_listeners_can_not_have_one_address) {
             "1:37 listen.admin: [0:0:0:0:0:0:0:1]:1 is part of [::1]:1 (listen.native); write another port");
     REFUSES("listen: { native: \"0.0.0.0:4480\", public: true }",
             "1:19 listen.admin: 127.0.0.1:4480 is part of 0.0.0.0:4480 (listen.native)");
-    REFUSES("listen: { native: \"[::1]:7\", admin: \"[::]:7\", public: true }", "1:37 listen.admin: [::]:7");
+    REFUSES("listen: { native: \"[::1]:7\", admin: \"[::]:7\", public: true, admin_token_file: t }",
+            "1:37 listen.admin: [::]:7");
     accepts("listen: { native: \"127.0.0.1:7\", admin: \"[::1]:7\", ingest: \"127.0.0.2:7\" }");
     accepts("listen: { native: \"0.0.0.0:0\", admin: \"127.0.0.1:0\", public: true }");
 }
