@@ -16,6 +16,7 @@
 struct admin;
 
 struct api_endpoint;
+struct embedded_file;
 struct metrics_spoke;
 struct survey_desk;
 
@@ -49,6 +50,7 @@ struct admin_config {
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
     struct survey_desk *desk;        /* where workers are asked; NULL = nowhere. Outlives the admin plane, */
     const struct admin_watch *watch; /* ... as does what serves it; NULL = nothing */
+    const struct embedded_file *files; /* served beside them; NULL = none */
     const struct api_endpoint
         *endpoints; /* beside the pages of pages.h; NULL = none. api_table is for this */
 };

@@ -1,5 +1,6 @@
 /* api.c: requests: which endpoint answers, what it is told, and how answers are written. */
 #include "core/admin/admin_private.h"
+#include "core/admin/files.h"
 #include "core/admin/guard.h"
 #include "core/admin/pages.h"
 #include "core/base/number.h"
@@ -23,7 +24,8 @@ void api_reply(struct api_call *call, int code, const char *type, struct evbuffe
     call->request = NULL;
     snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
     evhttp_add_header(headers, "Content-Type", type);
-    evhttp_add_header(headers, "Content-Length", length);
+    if (code != HTTP_NOTMODIFIED)
+        evhttp_add_header(headers, "Content-Length", length);
     if (evhttp_find_header(headers, "Cache-Control") == NULL)
         evhttp_add_header(headers, "Cache-Control", "no-store");
     evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
@@ -272,7 +274,14 @@ void api_request(struct evhttp_request *request, void *arg) {
     admin->counters.requests++;
     call.query = (struct evkeyvalq){0};
     call.query.tqh_last = &call.query.tqh_first;
-    find(&call, path != NULL ? path : "", &found);
+    path = path != NULL ? path : "";
+    const struct embedded_file *file = files_find(&call, path);
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    if (file != NULL && (method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD)) {
+        files_reply(&call, file);
+        return;
+    }
+    find(&call, path, &found);
     if (guard_admits(&call) && fits(&call, &found) && query_read(&call, uri))
         run(&call);
     query_free(&call);

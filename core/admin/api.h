@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/base/check.h"
+#include "core/base/embedded.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -40,6 +41,8 @@ struct api_endpoint {
 
 /* What the router offers beside the pages of pages.h; `serve` gives it to the admin plane. */
 extern const struct api_endpoint api_table[];
+/* The dashboard, made by embed() in CMakeLists.txt of what lies in core/admin/dashboard. */
+extern const struct embedded_file dashboard_files[];
 
 const struct admin_config *api_config(const struct admin *admin);
 

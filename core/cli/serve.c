@@ -305,6 +305,7 @@ static int admin_begin(struct serve *serve) {
                                  .desk = serve->desk,
                                  .watch = &serve->watch,
                                  .endpoints = api_table,
+                                 .files = dashboard_files,
                                  .started_wall_ns = serve->started_wall_ns};
     if (strcmp(serve->config.admin_token_file, "off") != 0)
         admin.token_file = serve->config.admin_token_file;

@@ -4,6 +4,7 @@
 #include "core/admin/metrics.h"
 #include "core/admin/token.h"
 #include "core/base/clock.h"
+#include "core/base/embedded.h"
 #include "tests/unit/core/http_client.h"
 #include "tests/unit/leaks.h"
 
@@ -63,8 +64,7 @@ struct plane {
     struct admin *admin;
 };
 
-static void plane_start_secret(struct plane *plane, const struct admin_spokes *spokes,
-                               const struct api_endpoint *endpoints, const char *token_file) {
+static void plane_start_as(struct plane *plane, struct admin_config config) {
     memset(plane, 0, sizeof *plane);
     for (int i = 0; i < 2; i++) {
         struct log_config log = {.number = (uint16_t)i, .data_bytes = 1 << 16, .records = 1024};
@@ -78,20 +78,17 @@ static void plane_start_secret(struct plane *plane, const struct admin_spokes *s
     plane->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     cr_assert(bind(listener, (struct sockaddr *)&plane->address, size) == 0 && listen(listener, 128) == 0);
     cr_assert(getsockname(listener, (struct sockaddr *)&plane->address, &size) == 0);
-    struct admin_config config = {.shards = &plane->shards,
-                                  .body = IO_BODY_EPOLL,
-                                  .io_reason = "asked for",
-                                  .slots = plane->slots,
-                                  .spokes = spokes,
-                                  .endpoints = endpoints,
-                                  .token_file = token_file,
-                                  .started_wall_ns = clock_wall_ns()};
+    config.shards = &plane->shards;
+    config.body = IO_BODY_EPOLL;
+    config.io_reason = "asked for";
+    config.slots = plane->slots;
+    config.started_wall_ns = clock_wall_ns();
     cr_assert(admin_start(&plane->admin, &config, listener) == 0);
 }
 
 static void plane_start_with(struct plane *plane, const struct admin_spokes *spokes,
                              const struct api_endpoint *endpoints) {
-    plane_start_secret(plane, spokes, endpoints, NULL);
+    plane_start_as(plane, (struct admin_config){.spokes = spokes, .endpoints = endpoints});
 }
 
 static void plane_start(struct plane *plane) {
@@ -423,6 +420,37 @@ Test(admin, takes_late_answers_whoever_is_still_there) {
     LEAKS_NONE();
 }
 
+/* ---- files ---- */
+
+static const struct embedded_file served[] = {
+    {"index.html", "<!doctype html>", 15}, {"a.js", "let a;", 6}, {"part/a.css", "a{}", 3}, {0}};
+
+Test(admin, serves_files_that_are_part_of_it) {
+    struct plane plane;
+    char request[256], tag[32];
+    plane_start_as(&plane, (struct admin_config){.files = served});
+    gives(&plane, "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html,*/*\r\n\r\n", 200,
+          "\r\n\r\n<!doctype html>");
+    gives(&plane, "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n", 200, "/healthz");
+    gives(&plane, GET("/index.html"), 200, "Content-Security-Policy: default-src 'none'; script-src 'self';");
+    gives(&plane, GET("/a.js"), 200, "Content-Type: text/javascript; charset=utf-8\r\n");
+    gives(&plane, GET("/part/a.css"), 200, "\r\n\r\na{}");
+    gives(&plane, GET("/part"), 404, "not_found");
+    gives(&plane, GET("/part/"), 404, "not_found");
+    char *answer = ask(&plane, GET("/a.js"));
+    const char *at = strstr(answer, "ETag: ");
+    cr_assert(at && sscanf(at, "ETag: %31s", tag) == 1, "%s", answer);
+    snprintf(request, sizeof request, "GET /a.js HTTP/1.1\r\nIf-None-Match: \"x\", %s\r\n\r\n", tag);
+    free(answer);
+    answer = ask(&plane, request);
+    cr_expect(http_status(answer) == 304 && !strstr(answer, "let a;"), "%s", answer);
+    free(answer);
+    gives(&plane, "GET /a.js HTTP/1.1\r\nIf-None-Match: \"x\"\r\n\r\n", 200, "let a;");
+    gives(&plane, "POST /a.js HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 404, "not_found");
+    plane_stop(&plane);
+    LEAKS_NONE();
+}
+
 /* ---- who may ask ---- */
 
 /* A file with the token; the caller unlinks it. */
@@ -439,7 +467,7 @@ Test(admin, asks_for_the_token_where_there_is_one) {
     struct plane plane;
     char path[64];
     token_write(path, TOKEN "\n", 0600);
-    plane_start_secret(&plane, NULL, echoes, path);
+    plane_start_as(&plane, (struct admin_config){.endpoints = echoes, .token_file = path});
     gives(&plane, GET("/healthz"), 200, "healthy");
     gives(&plane, GET("/readyz"), 200, "ready");
     gives(&plane, GET("/"), 200, "/v1/echo");
