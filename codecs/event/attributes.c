@@ -111,6 +111,17 @@ bool attribute_find(const uint8_t *event, size_t length, const char *name, struc
     return false;
 }
 
+size_t attribute_copy(const uint8_t *event, size_t length, const char *name, uint8_t *out, size_t room) {
+    struct attribute found;
+    if (!attribute_find(event, length, name, &found) || found.data == NULL || found.kind == VALUE_BYTES)
+        return 0;
+    size_t taken = found.length < room ? found.length : room;
+    while (taken < found.length && taken > 0 && (found.data[taken] & 0xc0u) == 0x80)
+        taken--; /* no half character */
+    memcpy(out, found.data, taken);
+    return taken;
+}
+
 bool attribute_expiry(const uint8_t *event, size_t length, uint64_t *ns) {
     struct attribute attribute;
     int64_t seconds;

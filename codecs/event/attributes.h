@@ -22,6 +22,9 @@ struct attribute {
 /* The attribute of a name as CloudEvents spells it, such as "id", "specversion", "subject", "partitionkey".
  * Of the required ones, source is a VALUE_URI_REF, and the others are VALUE_STRING. */
 bool attribute_find(const uint8_t *event, size_t length, const char *name, struct attribute *out);
+/* The beginning of an attribute that is text, in whole characters, at most `room` bytes of it; how many. 0:
+ * it has none, or that is no text. */
+size_t attribute_copy(const uint8_t *event, size_t length, const char *name, uint8_t *out, size_t room);
 
 /* Reads a serialized CloudEventAttributeValue. False: it is malformed. */
 bool attribute_read(const uint8_t *value, size_t length, struct attribute *out);

@@ -137,6 +137,10 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
     (256u * MIB) /* subscriber sets one worker keeps; above it routes are made anew for each record */
 #define ROUTE_MEMO_SLOTS    256u /* combinations of patterns whose set is remembered; 88 bytes each */
 #define ROUTE_MEMO_PATTERNS 8u   /* patterns in such a combination; more are merged for each new topic */
+#define TRACES_MAX          4u   /* traces at once */
+#define TRACE_EVENTS_MAX                                                                                     \
+    100u /* events of one trace; 1 KiB each for each shard, and 88 bytes for its square */
+#define TRACE_FOLLOWS_MAX 1024u /* sends that one worker follows for a trace; 24 bytes each */
 #define UNMATCHED_TOPICS                                                                                     \
     1024u /* topics of which a worker knows whether others want them; a power of two, 32 bytes each */
 #define UNMATCHED_QUESTIONS  64u   /* ... that it asks others about at once; 0.8 KiB each */

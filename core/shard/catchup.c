@@ -46,6 +46,8 @@ bool catchup_enter(struct peer *peer) {
         peer_close(peer, true);
         return false;
     }
+    if (UNLIKELY(worker->traces.count > 0))
+        trace_lost(worker, peer, false);
     if (peer->retired) { /* its last frames still go out, and the record that it has begun */
         free(at);
         return true;

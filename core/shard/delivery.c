@@ -103,6 +103,7 @@ void delivery_route(struct worker *worker, const struct log_view *view, uint64_t
 struct live {
     struct worker *worker;
     uint16_t log;
+    bool traced; /* the run that is given has a traced event */
 };
 
 /* The peer that holds the most items makes room for the others. */
@@ -121,6 +122,7 @@ static void pool_relieve(struct worker *worker) {
 static void live_take(void *context, const struct route *route, const struct run *run) {
     struct live *live = context;
     struct worker *worker = live->worker;
+    live->traced = UNLIKELY(worker->traces.count > 0) && trace_pass(worker, live->log, route, run);
     if (route->count == 0)
         unmatched_run(worker, live->log, run);
     for (uint32_t i = 0; i < route->count; i++) {
@@ -142,12 +144,16 @@ static void live_take(void *context, const struct route *route, const struct run
             counter_add(&worker->stats.deliveries, run->records);
             peer->given += run->records;
             list_add(&worker->dirty, &peer->dirty);
+            if (UNLIKELY(live->traced))
+                trace_given(worker, peer, live->log, run);
             continue;
         }
         pool_relieve(worker);
         if (peer->at == NULL)
             catchup_enter(peer); /* its cursor stands where this walk began, so it comes here again */
     }
+    if (UNLIKELY(live->traced))
+        trace_routed(worker, live->log, run);
 }
 
 void delivery_walk(struct worker *worker) {
@@ -238,6 +244,8 @@ void delivery_sent(void *owner, void *user, int64_t result) {
     peer->sent_bytes += (uint64_t)result;
     if (result > 0)
         peer->wrote_ns = worker->now_ns;
+    if (UNLIKELY(worker->traces.count > 0))
+        trace_sent(worker, peer, (uint64_t)result);
     if (conn->out.slices == 0) {
         list_remove(&peer->holding);
         if (peer->young && peer->at == NULL)

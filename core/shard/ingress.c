@@ -48,6 +48,8 @@ static void home_added(struct worker *worker, struct home *home, uint32_t count)
 }
 
 void home_add(struct worker *worker, struct home *home, const struct forward *forward, uint64_t id) {
+    if (UNLIKELY(worker->traces.count > 0))
+        trace_append(worker, home, forward);
     log_writer_commit(home->log, forward->length, forward_flags(forward), id, forward->time_ns);
     home_added(worker, home, 1);
 }
@@ -61,6 +63,8 @@ void home_add_train(struct worker *worker, struct home *home, const struct forwa
                               .sequence = sequence_make(home->epoch, log_writer_next(home->log)),
                               .topic = id,
                               .time_ns = forward->time_ns};
+    if (UNLIKELY(worker->traces.count > 0))
+        trace_append(worker, home, forward);
     log_writer_train(home->log, &train);
     home_added(worker, home, forward->count);
 }

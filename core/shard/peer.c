@@ -310,6 +310,8 @@ void peer_close(struct peer *peer, bool abort) {
         return;
     peer_retire(peer);
     landing_forget(peer);
+    if (UNLIKELY(peer->worker->traces.count > 0))
+        trace_lost(peer->worker, peer, true);
     peer->shut = true;
     peer->session.state = SESSION_OVER; /* what else it has sent is not handled, also in the middle of it */
     output_deinit(&peer->conn.out, &peer->worker->pool); /* its slices must not hold the gate */

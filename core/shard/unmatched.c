@@ -102,13 +102,7 @@ static bool here_wanted(struct worker *worker, const uint8_t *topic, uint32_t le
 
 static uint8_t text_take(uint8_t out[UNMATCHED_SOURCE_BYTES], const struct wire_event *event,
                          const char *name) {
-    struct attribute found;
-    CHECK(attribute_find(event->event, event->event_length, name, &found)); /* it has been checked */
-    size_t length = found.length < UNMATCHED_SOURCE_BYTES ? found.length : UNMATCHED_SOURCE_BYTES;
-    memcpy(out, found.data, length);
-    while (length < found.length && length > 0 && (found.data[length] & 0xc0) == 0x80)
-        length--; /* no half character */
-    return (uint8_t)length;
+    return (uint8_t)attribute_copy(event->event, event->event_length, name, out, UNMATCHED_SOURCE_BYTES);
 }
 
 static void sample_take(struct unmatched_sample *sample, uint32_t log, const struct log_view *view,

@@ -225,6 +225,12 @@ static void mailbox_read(struct worker *worker) {
         case COMMAND_WANTED:
             unmatched_question(worker, (struct unmatched_question *)(uintptr_t)command.word[0]);
             break;
+        case COMMAND_TRACE:
+            trace_take(worker, (struct trace *)(uintptr_t)command.word[0]);
+            break;
+        case COMMAND_UNTRACE:
+            trace_drop(worker, (struct trace *)(uintptr_t)command.word[0]);
+            break;
         case COMMAND_HOLD:
         case COMMAND_RELEASE:
             block_count(worker, command.small, command.kind == COMMAND_HOLD);
@@ -395,6 +401,8 @@ int worker_wake(struct worker *worker, uint64_t wait_ns) {
     if (links_take(worker))
         worker->worked = true;
     ingress_publish_all(worker);
+    if (UNLIKELY(worker->traces.count > 0))
+        trace_turn(worker);
     acks_settle(worker);
     delivery_walk(worker);
     subs_apply(worker);

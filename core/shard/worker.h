@@ -19,6 +19,7 @@
 #include "core/shard/rules.h"
 #include "core/shard/shard.h"
 #include "core/shard/surveys.h"
+#include "core/shard/traces.h"
 #include "core/shard/unmatched.h"
 #include "ring/log.h"
 #include "ring/mpsc.h"
@@ -49,6 +50,8 @@ enum command_kind {
     COMMAND_GRACE,   /* word[0] = grace, word[1] = the number of the order */
     COMMAND_LISTEN,  /* small = a listening socket; word[1] = the number of the order */
     COMMAND_WANTED,  /* word[0] = struct unmatched_question * */
+    COMMAND_TRACE,   /* word[0] = struct trace *: events are to be followed */
+    COMMAND_UNTRACE, /* ... and not any more */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -364,6 +367,7 @@ struct worker {
     uint64_t ticked_ns;          /* ... and when it was last */
     uint64_t placed[SHARDS_MAX]; /* worker 0, the acceptor: connections given to each */
     struct logfmt_limit slow_limit, error_limit;
+    struct traces traces;
     struct unmatched unmatched;
     /* read by other threads */
     struct wake wake;

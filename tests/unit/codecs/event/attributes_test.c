@@ -190,3 +190,16 @@ Test(attributes, finds_the_attributes_of_a_real_system) {
     free(event);
     free(json);
 }
+
+Test(attributes, copies_the_beginning_of_a_text_in_whole_characters) {
+    struct bytes event = event_of(GOLDEN_HEAD GOLDEN_TEXT);
+    uint8_t out[16] = "................";
+    cr_expect_eq(attribute_copy(event.data, event.n, "subject", out, sizeof out), 6);
+    cr_expect(memcmp(out, "L\xc3\xa4ger.", 7) == 0);
+    for (size_t room = 0; room <= 6; room++) {
+        size_t taken = attribute_copy(event.data, event.n, "subject", out, room);
+        cr_expect_eq(taken, room == 2 ? 1 : room, "%zu bytes of room: %zu", room, taken);
+    }
+    cr_expect_eq(attribute_copy(event.data, event.n, "count", out, sizeof out), 0, "a number");
+    cr_expect_eq(attribute_copy(event.data, event.n, "nothing", out, sizeof out), 0);
+}
