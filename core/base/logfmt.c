@@ -12,14 +12,20 @@
 
 #define LINES_PER_SECOND 10u
 #define LINE_BYTES       1024u
+#define JSON_BYTES       3072u /* less than a page with the line's end; three times what is escaped already */
 
 static enum logfmt_level level_least = LOGFMT_INFO;
+static enum logfmt_format line_format = LOGFMT_TEXT;
 
 /* Lines that this thread could not write since the last one that it could. */
 static _Thread_local uint32_t lines_lost;
 
 void logfmt_level_set(enum logfmt_level least) {
     level_least = least;
+}
+
+void logfmt_format_set(enum logfmt_format format) {
+    line_format = format;
 }
 
 /* As vsnprintf behind what is there, but cut so that the line can still be ended. Returns the new length. */
@@ -59,6 +65,12 @@ static bool stderr_takes_a_line(void) {
 }
 
 static void line_write(const char *line, size_t length) {
+    char json[JSON_BYTES + 1];
+    if (line_format == LOGFMT_JSON) {
+        length = logfmt_json(json, JSON_BYTES, line, length - 1);
+        json[length++] = '\n';
+        line = json;
+    }
     if (!stderr_takes_a_line() || write(STDERR_FILENO, line, length) < 0)
         lines_lost++;
     else
@@ -80,17 +92,11 @@ void logfmt(enum logfmt_level level, const char *message, const char *fields, ..
     line_write(line, used + 1);
 }
 
-/* Characters that nobody sees, but that turn the text around them about, or break its line. */
-static bool unseen(uint32_t code) {
-    return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
-}
-
 /* Bytes of the character at `text` that may stand as it is; 0 = its first byte needs an escape. */
 static size_t plain_size(const uint8_t *text, uint64_t length) {
     uint32_t code;
     size_t size = utf8_next(text, length, &code);
-    return size == 0 || utf8_control_or_nonchar(code) || unseen(code) ? 0 : size;
+    return size == 0 || utf8_control_or_nonchar(code) || utf8_unseen(code) ? 0 : size;
 }
 
 static uint64_t escape(char *out, uint8_t byte) {

@@ -84,3 +84,8 @@ bool utf8_clean_slow(const uint8_t *p, size_t n) {
     }
     return true;
 }
+
+bool utf8_unseen(uint32_t code) {
+    return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+}

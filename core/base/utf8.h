@@ -82,3 +82,6 @@ size_t utf8_next(const uint8_t *p, size_t n, uint32_t *code);
 
 /* U+0000-001F, U+007F-009F, U+FDD0-FDEF and the last two of each plane. */
 bool utf8_control_or_nonchar(uint32_t code);
+
+/* Characters that nobody sees, but that turn the text around them about, or break its line. */
+bool utf8_unseen(uint32_t code);

@@ -49,6 +49,7 @@ struct jq {
     uint64_t timer_ns; /* when the timer is set for; 0: it is not */
     char *name;
     char quoted[128]; /* the name, for log lines */
+    struct logfmt_limit said;
     char *executable;
     uint64_t memory_bytes;
     uint64_t time_ns;
@@ -244,6 +245,15 @@ static struct job *job_running(struct jq *jq) {
     return job;
 }
 
+/* Whoever sends documents can make this happen. */
+static void say_again(struct jq *jq, const char *reason) {
+    uint32_t left_out;
+    if (logfmt_allowed(&jq->said, clock_mono_ns(), &left_out))
+        logfmt(LOGFMT_WARN, "a jq process is started again",
+               "mapping=%s reason=\"%s\" waiting=%" PRIu32 " left_out=%" PRIu32, jq->quoted, reason,
+               jq->waiting, left_out);
+}
+
 /* The process has ended, or is to (`overdue`): whose fault it was, who is answered, and another process. */
 static enum turn breach(struct jq *jq, bool overdue) {
     char text[128];
@@ -261,8 +271,7 @@ static enum turn breach(struct jq *jq, bool overdue) {
             jq->refused = strdup(text);
         return TURN_ANEW;
     }
-    logfmt(LOGFMT_WARN, "a jq process is started again", "mapping=%s reason=\"%s\" waiting=%" PRIu32,
-           jq->quoted, text, jq->waiting);
+    say_again(jq, text);
     /* What inputs before it have left behind, or who has killed the process, may be at fault: that is seen
      * when it ends a second time. */
     bool again = job != NULL && !job->again && result != JQ_TIMEOUT;

@@ -1,5 +1,6 @@
 #include "core/cli/config_check.h"
 
+#include "core/base/logfmt.h"
 #include "core/cli/cli.h"
 #include "core/config/config.h"
 #include "core/config/cpus.h"
@@ -132,6 +133,12 @@ static void limits_print(const struct config_limits *limits) {
            limits->idle_ns ? config_time_text(idle, limits->idle_ns) : "never");
 }
 
+static void log_print(const struct config *config) {
+    static const char *const levels[] = {"info", "warn", "error"};
+    printf("log      %s, from level %s on\n", config->log_format == LOGFMT_JSON ? "json" : "logfmt",
+           levels[config->log_level]);
+}
+
 static int summary_print(const char *path, const struct config *config) {
     printf("%s: no mistakes\n", path);
     listeners_print(config);
@@ -142,6 +149,7 @@ static int summary_print(const char *path, const struct config *config) {
     journal_print(config);
     printf("routes   %s\nspokes   %s\n", config->routes_dir, config->spokes_dir);
     limits_print(&config->limits);
+    log_print(config);
     if (fflush(stdout) == 0)
         return CLI_OK;
     fprintf(stderr, "roundhouse config check: standard output can not be written\n");

@@ -52,6 +52,7 @@ static const char help_text[] =
     "      --journal DIR       keep events in a journal in this directory, which is made if need be; off = "
     "none\n"
     "      --io auto|uring|epoll  how the network is reached (default auto)\n"
+    "      --log-format logfmt|json  how log lines are written (default logfmt: key=value)\n"
     "  -q, --quiet             only warnings and errors in the log\n"
     "  -h, --help              this text\n"
     "\n"
@@ -144,7 +145,9 @@ enum {
     SERVE_IO,
     SERVE_JOURNAL,
     SERVE_ROUTES,
-    SERVE_SPOKES
+    SERVE_SPOKES,
+    SERVE_LOG_FORMAT,
+    SERVE_QUIET
 };
 
 static int option_take(struct asked *asked, int option, const char *value) {
@@ -155,15 +158,16 @@ static int option_take(struct asked *asked, int option, const char *value) {
                                            {"--io", "io"},
                                            {"--journal", "journal.dir"},
                                            {"--routes", "routes"},
-                                           {"--spokes", "spokes"}};
+                                           {"--spokes", "spokes"},
+                                           {"--log-format", "log.format"},
+                                           {"--quiet", "log.level"}};
     switch (option) {
     case 'h':
         asked->help = true;
         fputs(help_text, stdout);
         return CLI_OK;
     case 'q':
-        logfmt_level_set(LOGFMT_WARN);
-        return CLI_OK;
+        return option_take(asked, SERVE_QUIET, "warn");
     case 'c':
         asked->path = value;
         return CLI_OK;
@@ -187,6 +191,7 @@ static int options_read(int argc, char **argv, struct config *config) {
                                             {"journal", required_argument, NULL, SERVE_JOURNAL},
                                             {"routes", required_argument, NULL, SERVE_ROUTES},
                                             {"spokes", required_argument, NULL, SERVE_SPOKES},
+                                            {"log-format", required_argument, NULL, SERVE_LOG_FORMAT},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -543,6 +548,8 @@ int serve_command(int argc, char **argv) {
         free(serve);
         return status < 0 ? CLI_OK : status;
     }
+    logfmt_level_set(LOGFMT_INFO + serve->config.log_level);
+    logfmt_format_set((enum logfmt_format)serve->config.log_format);
     bool outlive = signals_block(&signals, &serve->config);
     descriptors_raise(&serve->config);
     status = serve_start(serve);

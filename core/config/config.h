@@ -53,6 +53,8 @@ struct config {
     char routes_dir[JOURNAL_DIR_BYTES_MAX];    /* routes; "off" = none */
     char spokes_dir[JOURNAL_DIR_BYTES_MAX];    /* spokes; "off" = none */
     char spokes_state[JOURNAL_DIR_BYTES_MAX];  /* spokes_state; auto = .state in that directory */
+    uint32_t log_format;                       /* log.format: enum logfmt_format */
+    uint32_t log_level;                        /* log.level: from LOGFMT_INFO on */
     /* What the file left to the router, so that an override can work it out again. */
     bool public_asked;   /* listen.public */
     bool shards_auto;    /* no shards.count */

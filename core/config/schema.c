@@ -1,11 +1,16 @@
 #include "core/config/schema.h"
 
+#include "core/base/logfmt.h"
+
 #include <string.h>
 
 #define AT(field)   offsetof(struct config, field)
 #define ITEM(field) offsetof(struct config_slots_item, field)
 #define RULE(field) offsetof(struct topic_rule, field)
 #define NO          CONFIG_NO_AUTO
+
+static const char *const log_formats[] = {"logfmt", "json", NULL};       /* enum logfmt_format */
+static const char *const log_levels[] = {"info", "warn", "error", NULL}; /* from LOGFMT_INFO on */
 
 /* clang-format off */
 const struct config_row config_rows[] = {
@@ -87,6 +92,10 @@ const struct config_row config_rows[] = {
     {"spokes_state", CONFIG_PATH, 0, AT(spokes_state), AT(spokes_state_auto), 0, 0,
      "auto", "restart",
      "directory of what spokes must remember, made if need be; auto: .state in that of spokes", NULL},
+    {"log.format", CONFIG_WORD, 0, AT(log_format), NO, 0, 0,
+     "logfmt", "restart", "how log lines are written: key=value, or a JSON object each", log_formats},
+    {"log.level", CONFIG_WORD, 0, AT(log_level), NO, 0, 0,
+     "info", "restart", "log lines below this level are left out", log_levels},
     {"topics", CONFIG_LIST, 0, 0, NO, 0, 0,
      "", "restart", "which topics are kept how, first match wins; default: all on disk with a journal", NULL},
     {"topics[].match", CONFIG_PATTERN, 0, RULE(length), NO, 0, 0,
@@ -107,6 +116,9 @@ const struct config_row config_rows[] = {
 const uint32_t config_rows_count = sizeof config_rows / sizeof config_rows[0];
 static_assert(sizeof config_rows / sizeof config_rows[0] <= CONFIG_ROWS_MAX,
               "one place in struct config_walk each");
+static_assert(LOGFMT_TEXT == 0 && LOGFMT_JSON == 1 && LOGFMT_WARN == LOGFMT_INFO + 1 &&
+                  LOGFMT_ERROR == LOGFMT_INFO + 2,
+              "the words are in their order");
 static_assert(SHARDS_MAX <= UINT8_MAX && SLOT_COUNT == 4096u && LOG_FRAMES_MIN == 8u &&
                   LOG_DATA_DEFAULT == 64u * MIB && JOURNAL_SEGMENT_DEFAULT == 64u * MIB &&
                   LOG_RECORD_BYTES_TYPICAL == 128u && DUPLICATES_DEFAULT == 100000u,

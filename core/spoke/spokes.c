@@ -42,7 +42,8 @@ struct spokes {
     pthread_cond_t wake;
     struct request *first, **last;
     bool stopping;
-    struct member *members; /* owns; changed by the manager's thread only */
+    struct logfmt_limit said; /* of the manager's thread: applying is asked for over HTTP, too */
+    struct member *members;   /* owns; changed by the manager's thread only */
     uint32_t count;
 };
 
@@ -292,13 +293,14 @@ static void roster_apply(struct spokes *spokes, struct roster *roster) {
     free(before);
 }
 
-static void log_applied(const json_t *told, uint32_t wrong) {
+static void log_applied(const json_t *told, uint32_t wrong, uint32_t left_out) {
     size_t added = json_array_size(json_object_get(told, "added"));
     size_t changed = json_array_size(json_object_get(told, "changed"));
     size_t removed = json_array_size(json_object_get(told, "removed"));
     size_t unchanged = json_array_size(json_object_get(told, "unchanged"));
-    logfmt(LOGFMT_INFO, "spokes applied", "added=%zu changed=%zu removed=%zu unchanged=%zu wrong=%u", added,
-           changed, removed, unchanged, wrong);
+    logfmt(LOGFMT_INFO, "spokes applied",
+           "added=%zu changed=%zu removed=%zu unchanged=%zu wrong=%u left_out=%u", added, changed, removed,
+           unchanged, wrong, left_out);
 }
 
 /* `all`: a wrong file leaves everything as it is. Returns what is told; NULL: no memory. */
@@ -306,10 +308,13 @@ static json_t *spokes_read(struct spokes *spokes, bool all, bool *applied) {
     struct roster roster;
     char why[SPOKE_ERROR_BYTES];
     *applied = false;
+    uint32_t left_out;
+    bool say = logfmt_allowed(&spokes->said, clock_mono_ns(), &left_out);
     if (!roster_read(&roster, spokes->dir, spokes->ingest != NULL, running, spokes, why, sizeof why)) {
         char quoted[2 * SPOKE_ERROR_BYTES];
-        logfmt(LOGFMT_ERROR, "the spokes can not be read, and stay as they are", "error=%s",
-               logfmt_quote(quoted, sizeof quoted, why, strlen(why)));
+        if (say)
+            logfmt(LOGFMT_ERROR, "the spokes can not be read, and stay as they are", "error=%s left_out=%u",
+                   logfmt_quote(quoted, sizeof quoted, why, strlen(why)), left_out);
         return json_pack("{s:b, s:[{s:s, s:i, s:i, s:s}]}", "applied", 0, "mistakes", "file", spokes->dir,
                          "line", 0, "column", 0, "text", why);
     }
@@ -318,13 +323,15 @@ static json_t *spokes_read(struct spokes *spokes, bool all, bool *applied) {
         "{s:b, s:o, s:o, s:o, s:o, s:o}", "applied", *applied, "added", names_of(spokes, &roster, FATE_ADDED),
         "changed", names_of(spokes, &roster, FATE_CHANGED), "removed", names_removed(spokes, &roster),
         "unchanged", names_of(spokes, &roster, FATE_UNCHANGED), "mistakes", roster_mistakes(&roster));
-    roster_log(&roster);
-    if (*applied) {
-        log_applied(told, roster.wrong);
+    if (say)
+        roster_log(&roster);
+    if (say && *applied)
+        log_applied(told, roster.wrong, left_out);
+    else if (say)
+        logfmt(LOGFMT_ERROR, "spokes stay as they were: a file is wrong", "wrong=%u left_out=%u",
+               roster.wrong, left_out);
+    if (*applied)
         roster_apply(spokes, &roster);
-    } else {
-        logfmt(LOGFMT_ERROR, "spokes stay as they were: a file is wrong", "wrong=%u", roster.wrong);
-    }
     roster_deinit(&roster);
     return told;
 }

@@ -104,10 +104,12 @@ static const char *spoke(const struct webhook *hook, char name[256]) {
     return logfmt_quote(name, 256, hook->host.name, strlen(hook->host.name));
 }
 
-static void say_paused(const struct webhook *hook, const char *reason) {
+static void say_paused(struct webhook *hook, const char *reason) {
     char name[256], text[2 * WEBHOOK_REASON_BYTES];
-    logfmt(LOGFMT_WARN, "webhook paused", "spoke=%s reason=%s", spoke(hook, name),
-           logfmt_quote(text, sizeof text, reason, strlen(reason)));
+    uint32_t left_out;
+    if (logfmt_allowed(&hook->said, clock_mono_ns(), &left_out))
+        logfmt(LOGFMT_WARN, "webhook paused", "spoke=%s reason=%s left_out=%u", spoke(hook, name),
+               logfmt_quote(text, sizeof text, reason, strlen(reason)), left_out);
 }
 
 static void say_gone(const struct webhook *hook, const char *reason) {
@@ -116,9 +118,11 @@ static void say_gone(const struct webhook *hook, const char *reason) {
            logfmt_quote(text, sizeof text, reason, strlen(reason)));
 }
 
-static void say_again(const struct webhook *hook) {
+static void say_again(struct webhook *hook) {
     char name[256];
-    logfmt(LOGFMT_INFO, "webhook sends again", "spoke=%s", spoke(hook, name));
+    uint32_t left_out;
+    if (logfmt_allowed(&hook->said, clock_mono_ns(), &left_out))
+        logfmt(LOGFMT_INFO, "webhook sends again", "spoke=%s left_out=%u", spoke(hook, name), left_out);
 }
 
 /* Half of it for sure, the other half by chance, so that many do not come back at one time. */

@@ -8,6 +8,7 @@
 
 #include "codecs/event/bytes.h"
 #include "core/base/list.h"
+#include "core/base/logfmt.h"
 #include "core/transport/answer.h"
 #include "core/transport/multi.h"
 #include "core/transport/request.h"
@@ -62,6 +63,7 @@ struct webhook {
     uint64_t pause_ms;             /* the last one, before chance */
     uint64_t interval_ns, next_ns; /* of the rate; 0: none */
     uint64_t chance;
+    struct logfmt_limit said; /* lines that the target can cause */
     uint64_t requests, done, retried, refused;
 };
 

@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,4 +128,86 @@ Test(logfmt, does_not_wait_for_a_pipe_that_nobody_reads_and_tells_how_many_lines
     snprintf(wanted, sizeof wanted, "msg=\"again\" lost=%d number=5000\n", 5000 - written_lines);
     cr_expect(strstr(text, wanted) && strstr(text, "msg=\"again\" number=5001\n"), "wanted %s, got %s",
               wanted, text);
+}
+
+/* ---- JSON ---- */
+
+static const char *json_of(const char *line) {
+    static char out[4096];
+    uint64_t length = logfmt_json(out, sizeof out - 1, line, strlen(line));
+    out[length] = 0;
+    return out;
+}
+
+Test(logfmt_json, is_the_same_line_as_an_object) {
+    cr_expect_str_eq(
+        json_of("time=2026-11-27T06:12:15.185Z level=warn msg=\"a thing happened\" code=7 client=\"b c\""),
+        "{\"time\":\"2026-11-27T06:12:15.185Z\",\"level\":\"warn\",\"msg\":\"a thing happened\","
+        "\"code\":7,\"client\":\"b c\"}");
+    cr_expect_str_eq(json_of(""), "{}");
+    cr_expect_str_eq(json_of(" a=1  b=2 "), "{\"a\":1,\"b\":2}");
+    cr_expect_str_eq(json_of("alone a= b"), "{\"alone\":\"\",\"a\":\"\",\"b\":\"\"}");
+}
+
+Test(logfmt_json, numbers_are_those_that_every_reader_holds) {
+    cr_expect_str_eq(json_of("a=0 b=-7 c=007 d=-0 e=1.5 f=- g=1e3"),
+                     "{\"a\":0,\"b\":-7,\"c\":\"007\",\"d\":\"-0\",\"e\":\"1.5\",\"f\":\"-\",\"g\":\"1e3\"}");
+    cr_expect_str_eq(json_of("a=999999999999999 b=9007199254740993 c=\"5\""),
+                     "{\"a\":999999999999999,\"b\":\"9007199254740993\",\"c\":\"5\"}");
+}
+
+Test(logfmt_json, what_was_escaped_is_the_text_that_was_meant) {
+    cr_expect_str_eq(json_of("a=\"x\\\"y\\\\z\""), "{\"a\":\"x\\\"y\\\\z\"}");
+    cr_expect_str_eq(json_of("a=\"\\x0a\\x00\""), "{\"a\":\"\\u000a\\u0000\"}");
+    cr_expect_str_eq(json_of("a=\"\\xff\""), "{\"a\":\"\\\\xff\"}", "no UTF-8 is told as such");
+    cr_expect_str_eq(json_of("a=\"\\xe2\\x80\\xae\""), "{\"a\":\"\\u202e\"}", "right to left");
+    cr_expect_str_eq(json_of("a=\"\u00fc\u20ac\U0001f682\""), "{\"a\":\"\u00fc\u20ac\U0001f682\"}");
+    cr_expect_str_eq(json_of("a=\"\U0001ffff\""), "{\"a\":\"\\\\U0001ffff\"}", "a noncharacter");
+    char nul[64];
+    cr_expect(logfmt_json(nul, sizeof nul, "\0=1", 3) > 0, "a byte 0 is a byte as others are");
+    cr_expect_str_eq(json_of("a=\"cut \\x0"), "{\"a\":\"cut \\\\x0\"}");
+    cr_expect_str_eq(json_of("a=x\"y b=\"z\"w c=1"), "{\"a\":\"x\\\"y\",\"b\":\"z\",\"w\":\"\",\"c\":1}");
+}
+
+/* Jansson, who did not write it, reads each. */
+static void is_json(const char *text, uint64_t length, uint32_t round) {
+    json_error_t error;
+    json_t *read = json_loadb(text, length, JSON_ALLOW_NUL, &error);
+    cr_assert(json_is_object(read), "round %u: %s: %.*s", round, error.text, (int)length, text);
+    json_decref(read);
+}
+
+Test(logfmt_json, is_valid_whatever_the_bytes_are_and_wherever_it_is_cut, .timeout = 60) {
+    static const char likely[] = "ab =\"\\x0f12\n\t\x7f\xc3\xbc\xe2\x80\xae\xff";
+    char line[1024], out[4096];
+    srandom(20261128);
+    for (uint32_t round = 0; round < 20000; round++) {
+        uint64_t length = (uint64_t)random() % (round % 100 == 0 ? sizeof line : 40);
+        uint64_t room = round % 3 == 0 ? 64 + (uint64_t)random() % 64 : sizeof out;
+        for (uint64_t i = 0; i < length; i++)
+            line[i] =
+                round % 2 ? (char)(1 + random() % 255) : likely[(uint64_t)random() % (sizeof likely - 1)];
+        memset(out, 'Z', sizeof out);
+        uint64_t used = logfmt_json(out, room, line, length);
+        cr_assert(used <= room && (room == sizeof out || out[room] == 'Z'));
+        cr_assert_not(memchr(out, '\n', used), "a line is one line");
+        is_json(out, used, round);
+    }
+}
+
+Test(logfmt_json, is_written_when_it_is_asked_for, .timeout = 20) {
+    logfmt_format_set(LOGFMT_JSON);
+    const char *line = written(LOGFMT_WARN, "\"two words\" more=\"\x01\"");
+    size_t length = strlen(line);
+    cr_assert(length > 2 && line[length - 1] == '\n');
+    is_json(line, length - 1, 0);
+    cr_expect(strstr(line, "\"level\":\"warn\",\"msg\":\"a thing happened\",\"topic\":\"two words\",") !=
+                  NULL,
+              "%s", line);
+    static char text[3000];
+    memset(text, 1, sizeof text - 1);
+    line = written(LOGFMT_INFO, text);
+    length = strlen(line);
+    cr_assert(length <= 4096 && line[length - 1] == '\n' && !memchr(line, '\n', length - 1));
+    is_json(line, length - 1, 1);
 }

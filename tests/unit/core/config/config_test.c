@@ -145,6 +145,8 @@ static const struct twin twins[] = {
     {"spokes", "spokes: spokes.d", "spokes: \"\"", 1, 9, "the value is empty"},
     {"spokes_state", "spokes_state: /var/lib/roundhouse/spokes", "spokes_state: \"a\\0b\"", 1, 15,
      "has a byte 0 in it"},
+    {"log.format", "log: {format: json}", "log: {format: yaml}", 1, 15, "write logfmt or json"},
+    {"log.level", "log: {level: error}", "log: {level: debug}", 1, 14, "write info, warn or error"},
     {"topics", "topics: []", "topics: memory", 1, 9, "this must be a list"},
     {"topics[].match", "topics: [{match: a.*.>, class: memory}]", "topics: [{match: a..b, class: memory}]", 1,
      18, "not a pattern"},

@@ -69,6 +69,13 @@ static const char *row_values(const struct config_row *row, char range[static CO
         return row->flags & CONFIG_OFF          ? "path, or off"
                : row->auto_at != CONFIG_NO_AUTO ? "auto, or path"
                                                 : "path";
+    case CONFIG_WORD:
+        *range = '\0';
+        for (uint32_t i = 0; row->words[i] != NULL; i++) {
+            strcat(range, i > 0 ? ", " : "");
+            strcat(range, row->words[i]);
+        }
+        return range;
     default:
         return config_row_range(row, range);
     }
