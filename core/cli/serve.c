@@ -7,11 +7,15 @@
 #include "core/admin/token.h"
 #include "core/base/clock.h"
 #include "core/base/logfmt.h"
+#include "core/base/notify.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
+#include "core/cli/handover.h"
 #include "core/cli/serve_journal.h"
+#include "core/cli/serve_restart.h"
 #include "core/cli/serve_routes.h"
 #include "core/cli/serve_spokes.h"
+#include "core/cli/watchdog.h"
 #include "core/config/config.h"
 #include "core/config/memory.h"
 #include "core/config/value.h"
@@ -40,6 +44,9 @@ static const char help_text[] =
     "Ctrl-C, SIGTERM or the end of its terminal stops it: what is owed to subscribers is delivered first, "
     "for "
     "at most 5 seconds.\n"
+    "SIGUSR2 restarts it in place: it stops, and the program that is installed now goes on in its process, "
+    "with its\n"
+    "options and its listening sockets, so that nobody who connects meanwhile is refused.\n"
     "\n"
     "  -c, --config FILE       the sharding config (YAML); check one with: roundhouse config check FILE\n"
     "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
@@ -53,6 +60,7 @@ static const char help_text[] =
     "none\n"
     "      --io auto|uring|epoll  how the network is reached (default auto)\n"
     "      --log-format logfmt|json  how log lines are written (default logfmt: key=value)\n"
+    "      --check             say what is wrong with the options and the config, and start nothing\n"
     "  -q, --quiet             only warnings and errors in the log\n"
     "  -h, --help              this text\n"
     "\n"
@@ -69,6 +77,8 @@ static const char help_text[] =
 
 struct serve {
     struct config config;
+    struct handover handover;
+    struct serve_restart restart;
     enum io_body body;
     char io_reason[TEXT_BYTES];
     int native_fd;
@@ -84,7 +94,8 @@ struct serve {
     struct admin *admin;
     struct survey_desk *desk; /* of the admin plane */
     struct admin_watch watch;
-    struct ingest *ingest; /* NULL: off */
+    struct ingest *ingest;     /* NULL: off */
+    struct watchdog *watchdog; /* NULL: nobody asks for it */
     uint64_t started_wall_ns;
 };
 
@@ -125,6 +136,7 @@ struct asked {
     struct config_override overrides[OVERRIDES_MAX]; /* and what it says */
     uint32_t count;
     bool help;
+    bool check; /* no more than that */
 };
 
 static int overrides_apply(struct config *config, const struct asked *asked) {
@@ -147,7 +159,8 @@ enum {
     SERVE_ROUTES,
     SERVE_SPOKES,
     SERVE_LOG_FORMAT,
-    SERVE_QUIET
+    SERVE_QUIET,
+    SERVE_CHECK
 };
 
 static int option_take(struct asked *asked, int option, const char *value) {
@@ -171,6 +184,9 @@ static int option_take(struct asked *asked, int option, const char *value) {
     case 'c':
         asked->path = value;
         return CLI_OK;
+    case SERVE_CHECK:
+        asked->check = true;
+        return CLI_OK;
     default:
         if (asked->count == OVERRIDES_MAX)
             return args_mistake("serve", "more than %d options", OVERRIDES_MAX);
@@ -180,7 +196,7 @@ static int option_take(struct asked *asked, int option, const char *value) {
     }
 }
 
-/* CLI_OK: go on. Otherwise the exit status; help gives -1. */
+/* CLI_OK: go on. Otherwise the exit status; help, and a check that finds nothing, give -1. */
 static int options_read(int argc, char **argv, struct config *config) {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"listen", required_argument, NULL, SERVE_LISTEN},
@@ -192,6 +208,7 @@ static int options_read(int argc, char **argv, struct config *config) {
                                             {"routes", required_argument, NULL, SERVE_ROUTES},
                                             {"spokes", required_argument, NULL, SERVE_SPOKES},
                                             {"log-format", required_argument, NULL, SERVE_LOG_FORMAT},
+                                            {"check", no_argument, NULL, SERVE_CHECK},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
@@ -213,13 +230,16 @@ static int options_read(int argc, char **argv, struct config *config) {
     config_defaults(config);
     if (status == CLI_OK && asked.path != NULL)
         status = config_file(config, asked.path);
-    return status != CLI_OK ? status : overrides_apply(config, &asked);
+    if (status == CLI_OK)
+        status = overrides_apply(config, &asked);
+    return status == CLI_OK && asked.check ? -1 : status;
 }
 
 /* ---- starting ---- */
 
-static int listen_on(const char *what, const char *address, uint16_t *port, int *fd) {
-    *fd = io_listen_socket(address, port);
+static int listen_on(struct serve *serve, const char *name, const char *what, const char *address,
+                     uint16_t *port, int *fd) {
+    *fd = handover_listen(&serve->handover, name, address, port);
     if (*fd >= 0)
         return CLI_OK;
     fprintf(stderr, "roundhouse serve: %s can not listen on %s: %s%s\n", what, address, strerror(-*fd),
@@ -380,11 +400,16 @@ static int token_try(const struct config *config) {
 static int listeners_open(struct serve *serve) {
     const struct config *config = &serve->config;
     serve->admin_fd = -1;
-    int status = listen_on("native protocol", config->listen_native, &serve->native_port, &serve->native_fd);
+    int status = listen_on(serve, "native", "native protocol", config->listen_native, &serve->native_port,
+                           &serve->native_fd);
     if (status == CLI_OK && strcmp(config->listen_admin, "off") != 0)
-        status = listen_on("admin", config->listen_admin, &serve->admin_port, &serve->admin_fd);
+        status =
+            listen_on(serve, "admin", "admin", config->listen_admin, &serve->admin_port, &serve->admin_fd);
     if (status == CLI_OK && strcmp(config->listen_ingest, "off") != 0)
-        status = listen_on("HTTP in", config->listen_ingest, &serve->ingest_port, &serve->ingest_fd);
+        status = listen_on(serve, "ingest", "HTTP in", config->listen_ingest, &serve->ingest_port,
+                           &serve->ingest_fd);
+    if (status == CLI_OK)
+        handover_settle(&serve->handover);
     return status;
 }
 
@@ -429,6 +454,26 @@ static void ready_print(const struct serve *serve) {
                strerror(errno));
 }
 
+/* ---- the service manager ---- */
+
+static int watchdog_begin(struct serve *serve) {
+    int result = watchdog_start(&serve->watchdog, serve->shards);
+    if (result == 0)
+        return CLI_OK;
+    fprintf(stderr, "roundhouse serve: the watchdog's thread can not be started: %s\n", strerror(-result));
+    return CLI_INTERNAL;
+}
+
+/* Until ready_notify. It wants to know when that was, so that it takes nothing older for its end. */
+static void reloading_notify(const char *status) {
+    (void)notify_send("RELOADING=1\nMONOTONIC_USEC=%llu\nWATCHDOG=1\nSTATUS=%s",
+                      (unsigned long long)(clock_mono_ns() / NS_PER_US), status);
+}
+
+static void ready_notify(void) {
+    (void)notify_send("READY=1\nSTATUS=ready");
+}
+
 /* ---- running ---- */
 
 static int serve_start(struct serve *serve) {
@@ -437,6 +482,7 @@ static int serve_start(struct serve *serve) {
         status = io_choose_body(serve);
     if (status == CLI_OK)
         status = serve_journal_open(&serve->journal, &serve->config);
+    (void)notify_send("WATCHDOG=1"); /* of a restart in place: the journal may have taken its time */
     if (status == CLI_OK)
         status = memory_look(&serve->config);
     if (status == CLI_OK)
@@ -449,6 +495,8 @@ static int serve_start(struct serve *serve) {
         status = spokes_begin(serve);
     if (status == CLI_OK)
         status = admin_begin(serve);
+    if (status == CLI_OK)
+        status = watchdog_begin(serve);
     return status;
 }
 
@@ -459,6 +507,7 @@ static int serve_end(struct serve *serve, uint64_t *cut) {
     ingest_stop(serve->ingest);
     if (serve->ingest_fd >= 0)
         close(serve->ingest_fd);
+    watchdog_stop(serve->watchdog);
     *cut = serve->shards != NULL ? shards_stop(serve->shards) : 0;
     if (serve->admin != NULL)
         admin_stop(serve->admin);
@@ -474,6 +523,10 @@ static int serve_stop(struct serve *serve, int signal_number) {
     uint64_t begin_ns = clock_mono_ns();
     uint64_t cut;
     const char *name = sigabbrev_np(signal_number);
+    if (signal_number == SIGUSR2)
+        reloading_notify("restarting in place");
+    else
+        (void)notify_send("STOPPING=1\nSTATUS=delivering what is owed");
     logfmt(LOGFMT_INFO, "stopping", "signal=%s drain_max=5s", name != NULL ? name : "none");
     int status = serve_end(serve, &cut);
     logfmt(cut == 0 ? LOGFMT_INFO : LOGFMT_WARN,
@@ -489,20 +542,23 @@ static bool has_files(const struct config *config) {
 }
 
 static void files_apply(struct serve *serve) {
+    reloading_notify("reading the files of rules and spokes again");
     serve_routes_apply(&serve->routes);
     if (serve_spokes_admin(&serve->spokes) != NULL)
         serve_spokes_apply(&serve->spokes);
+    ready_notify();
 }
 
-/* Until it is told to stop, or the journal has failed. With rules or spokes, SIGHUP that somebody sends reads
- * their files again; the kernel sends it at the end of a terminal, and that stops. */
+/* Until it is told to stop or to restart, or the journal has failed. With rules or spokes, SIGHUP that
+ * somebody sends reads their files again; the kernel sends it at the end of a terminal, and that stops. */
 static int serve_wait(struct serve *serve, const sigset_t *signals, bool outlive) {
     for (;;) {
         siginfo_t info = {0};
         int signal_number = sigwaitinfo(signals, &info);
         bool hangup = signal_number == SIGHUP && has_files(&serve->config);
         if (signal_number < 0 ||
-            (signal_number == serve_journal_signal() && !serve_journal_failed(&serve->journal)))
+            (signal_number == serve_journal_signal() && !serve_journal_failed(&serve->journal)) ||
+            (signal_number == SIGUSR2 && !serve_restart_check(&serve->restart)))
             continue;
         if (hangup && info.si_code <= 0)
             files_apply(serve);
@@ -518,6 +574,7 @@ static bool signals_wanted(sigset_t *signals, bool files) {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGUSR2);
     sigaddset(signals, serve_journal_signal());
     bool ignored = sigaction(SIGHUP, NULL, &hangup) != 0 || hangup.sa_handler == SIG_IGN;
     if (!ignored || files)
@@ -536,6 +593,23 @@ static bool signals_block(sigset_t *signals, const struct config *config) {
     return outlive;
 }
 
+/* From ready to stopped. SIGUSR2: then the program begins anew, and this returns only when it can not. */
+static int serve_run(struct serve *serve, const sigset_t *signals, bool outlive) {
+    logfmt(LOGFMT_INFO, "ready",
+           "version=%s io=%s reason=\"%s\" acks=\"routed means in memory: a crash loses it%s\"", RH_VERSION,
+           io_body_name(serve->body), serve->io_reason,
+           config_journalled(&serve->config) ? "; disk means synced in the journal" : "");
+    ready_print(serve);
+    ready_notify();
+    int signal_number = serve_wait(serve, signals, outlive);
+    int status = serve_stop(serve, signal_number);
+    if (signal_number != SIGUSR2 || status != CLI_OK)
+        return status;
+    if (outlive)
+        signal(SIGHUP, SIG_IGN); /* as it was found */
+    return serve_restart_go(&serve->restart, &serve->handover);
+}
+
 int serve_command(int argc, char **argv) {
     struct serve *serve = calloc(1, sizeof *serve);
     sigset_t signals;
@@ -543,6 +617,7 @@ int serve_command(int argc, char **argv) {
         return CLI_INTERNAL;
     serve->started_wall_ns = clock_wall_ns();
     serve->ingest_fd = -1;
+    serve_restart_init(&serve->restart, argc, argv);
     int status = options_read(argc, argv, &serve->config);
     if (status != CLI_OK) {
         free(serve);
@@ -551,19 +626,16 @@ int serve_command(int argc, char **argv) {
     logfmt_level_set(LOGFMT_INFO + serve->config.log_level);
     logfmt_format_set((enum logfmt_format)serve->config.log_format);
     bool outlive = signals_block(&signals, &serve->config);
+    handover_inherit(&serve->handover);
     descriptors_raise(&serve->config);
     status = serve_start(serve);
     if (status == CLI_OK) {
-        logfmt(LOGFMT_INFO, "ready",
-               "version=%s io=%s reason=\"%s\" acks=\"routed means in memory: a crash loses it%s\"",
-               RH_VERSION, io_body_name(serve->body), serve->io_reason,
-               config_journalled(&serve->config) ? "; disk means synced in the journal" : "");
-        ready_print(serve);
-        status = serve_stop(serve, serve_wait(serve, &signals, outlive));
+        status = serve_run(serve, &signals, outlive);
     } else {
         uint64_t cut;
         (void)serve_end(serve, &cut);
     }
+    handover_close(&serve->handover);
     free(serve);
     return status;
 }

@@ -182,30 +182,76 @@ static int listen_open(const struct addrinfo *info) {
     return fd;
 }
 
-static uint16_t listen_port(int fd) {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } bound = {.v6 = {0}};
-    socklen_t size = sizeof bound;
-    CHECK(getsockname(fd, &bound.any, &size) == 0);
-    return ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
+union listen_name {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static uint16_t listen_name_port(const union listen_name *name) {
+    return ntohs(name->any.sa_family == AF_INET6 ? name->v6.sin6_port : name->v4.sin_port);
 }
 
-int io_listen_socket(const char *address, uint16_t *port) {
+static uint16_t listen_port(int fd) {
+    union listen_name bound = {.v6 = {0}};
+    socklen_t size = sizeof bound;
+    CHECK(getsockname(fd, &bound.any, &size) == 0);
+    return listen_name_port(&bound);
+}
+
+/* NULL: the address is none. To be freed. */
+static struct addrinfo *listen_resolve(const char *address) {
     char host[64];
     char service[8];
-    if (!listen_split(address, host, sizeof host, service, sizeof service))
-        return -EINVAL;
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
                              .ai_socktype = SOCK_STREAM};
     struct addrinfo *info = NULL;
-    if (getaddrinfo(host, service, &hints, &info) != 0)
+    if (!listen_split(address, host, sizeof host, service, sizeof service) ||
+        getaddrinfo(host, service, &hints, &info) != 0)
+        return NULL;
+    return info;
+}
+
+int io_listen_socket(const char *address, uint16_t *port) {
+    struct addrinfo *info = listen_resolve(address);
+    if (info == NULL)
         return -EINVAL;
     int fd = listen_open(info);
     freeaddrinfo(info);
     if (fd >= 0 && port)
         *port = listen_port(fd);
     return fd;
+}
+
+static bool listen_bound_to(const union listen_name *bound, const struct addrinfo *info) {
+    union listen_name wanted = {.v6 = {0}};
+    if (info->ai_addrlen > sizeof wanted || bound->any.sa_family != info->ai_family)
+        return false;
+    memcpy(&wanted, info->ai_addr, info->ai_addrlen);
+    bool same_host = info->ai_family == AF_INET6
+                         ? memcmp(&bound->v6.sin6_addr, &wanted.v6.sin6_addr, sizeof wanted.v6.sin6_addr) == 0
+                         : bound->v4.sin_addr.s_addr == wanted.v4.sin_addr.s_addr;
+    return same_host &&
+           (listen_name_port(&wanted) == 0 || listen_name_port(bound) == listen_name_port(&wanted));
+}
+
+int io_listen_adopt(int fd, const char *address, uint16_t *port) {
+    static const int one = 1;
+    union listen_name bound = {.v6 = {0}};
+    socklen_t size = sizeof bound, int_size = sizeof(int);
+    int listens = 0, type = 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_size) != 0 || listens == 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_size) != 0 || type != SOCK_STREAM ||
+        getsockname(fd, &bound.any, &size) != 0)
+        return -EADDRNOTAVAIL;
+    struct addrinfo *info = listen_resolve(address);
+    bool fits = info != NULL && listen_bound_to(&bound, info);
+    if (info != NULL)
+        freeaddrinfo(info);
+    if (!fits || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0)
+        return -EADDRNOTAVAIL;
+    if (port)
+        *port = listen_name_port(&bound);
+    return 0;
 }

@@ -139,3 +139,6 @@ const struct io_counters *io_counters_of(const struct io *io);
  * negative errno.
  * `address` is "HOST:PORT" or "[V6]:PORT", numeric; port 0 = any free one, told in *port. */
 int io_listen_socket(const char *address, uint16_t *port) MUST_USE;
+/* Makes one that somebody else has bound and listens on like one of ours. -EADDRNOTAVAIL: it is bound to
+ * another address (port 0 fits any), or is no such socket; then it is as it was. */
+int io_listen_adopt(int fd, const char *address, uint16_t *port) MUST_USE;

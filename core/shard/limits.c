@@ -61,6 +61,7 @@ static bool listener_take(struct worker *worker, int fd) {
     io_handle listener = io_listen(worker->io, fd, NULL);
     if (listener == 0)
         return false;
+    worker->listeners++;
     if (worker->listener != 0)
         io_close(worker->io, worker->listener, false);
     worker->listener = listener;

@@ -244,10 +244,12 @@ void peer_writable(void *owner, void *user) {
 }
 
 void peer_closed(void *owner, void *user) {
+    struct worker *worker = owner;
     struct peer *peer = user;
-    (void)owner;
-    if (peer == NULL)
-        return; /* the listener */
+    if (peer == NULL) {
+        worker->listeners--;
+        return;
+    }
     peer->closed = true;
     peer->worker->worked = true;
 }

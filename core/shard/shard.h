@@ -111,6 +111,8 @@ struct shards_wakes {
     uint64_t sent;
     uint64_t elided;
 };
+/* Wakes the workers that sleep, so that each makes a turn. Any thread. */
+void shards_nudge(const struct shards *shards);
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard);
 /* What is visible of a disk log, by its index among them, has moved: for the thread that moves it. Wakes the
  * workers that sleep and have asked for it. */

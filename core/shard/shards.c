@@ -180,6 +180,11 @@ void shards_log_moved(struct shards *shards, uint32_t disk) {
             wake_signal(&shards->workers[i]->wake);
 }
 
+void shards_nudge(const struct shards *shards) {
+    for (uint32_t i = 0; i < shards->config.count; i++)
+        wake_signal(&shards->workers[i]->wake);
+}
+
 struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
     const struct wake *wake = &shards->workers[shard]->wake;
     return (struct shards_wakes){.sent = wake_sent(wake), .elided = wake_elided(wake)};

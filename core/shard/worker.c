@@ -459,7 +459,8 @@ int worker_attach(struct worker *worker) {
     int result = io_enable(worker->io);
     if (result == 0 && worker->number == 0) {
         worker->listener = io_listen(worker->io, shards->listener, NULL);
-        result = worker->listener == 0 ? -ENOMEM : 0;
+        worker->listeners = worker->listener != 0;
+        result = worker->listeners != 0 ? 0 : -ENOMEM;
     }
     return result;
 }
@@ -488,7 +489,9 @@ void *worker_main(void *user) {
     worker_pin(worker);
     worker->now_ns = worker->clock_ns();
     int result = worker_attach(worker);
-    while (result == 0 && !(worker->saying_goodbye && list_empty(&worker->all))) {
+    /* The listener, too: one whose close is under way would take connections from whoever gets the socket
+     * next. */
+    while (result == 0 && !(worker->saying_goodbye && list_empty(&worker->all) && worker->listeners == 0)) {
         result = worker_turn(worker);
         counter_set(&worker->quiet, worker_quiet(worker) ? 1 : 0);
     }

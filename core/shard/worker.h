@@ -358,6 +358,7 @@ struct worker {
     bool held_told[SLOT_COUNT]; /* its home counts this worker */
     bool held_changed;          /* what the homes have been told is not true any more */
     io_handle listener;
+    uint32_t listeners;           /* that are not closed yet */
     uint64_t (*clock_ns)(void);   /* clock_mono_ns; a simulation has a clock of its own */
     uint64_t (*clock_wall)(void); /* clock_wall_ns; the same */
     uint64_t now_ns, wall_ns;     /* of this turn; see worker_clock */

@@ -59,15 +59,19 @@ def pytest_collection_modifyitems(config, items):
 class Router:
     """A running `roundhouse serve`."""
 
-    def __init__(self, folder, config, arguments=(), preexec=None):
+    def __init__(self, folder, config, arguments=(), preexec=None, pass_fds=()):
         folder.mkdir(exist_ok=True)
         self.config = folder / "roundhouse.yaml"
         self.config.write_text(config)
         self.errors_file = open(folder / "stderr", "w+")
         self.process = subprocess.Popen([BINARY, "serve", "--config", str(self.config), *arguments], cwd=folder,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors_file,
-                                        preexec_fn=preexec)
+                                        preexec_fn=preexec, pass_fds=pass_fds)
         self.pid = self.process.pid
+        self.await_ready()
+
+    def await_ready(self):
+        """Reads the ready line; a router that has restarted in place prints another one."""
         self.ready = self._ready_line()
         found = READY.fullmatch(self.ready)
         assert found, f"not a ready line: {self.ready!r}; the router said:\n{self.errors()}"
@@ -181,10 +185,10 @@ def router(body, tmp_path):
     """A function that starts a router: router(shards=2, config_text="limits: { frame: 128KiB }")."""
     started = []
 
-    def start(io=None, shards=1, config_text="logs: { data: 8MiB }\n", arguments=(), preexec=None):
+    def start(io=None, shards=1, config_text="logs: { data: 8MiB }\n", arguments=(), preexec=None, pass_fds=()):
         io = io or body
         made = Router(tmp_path / f"router{len(started)}", LISTEN + config_text,
-                      ["--io", io, "--shards", str(shards), *arguments], preexec)
+                      ["--io", io, "--shards", str(shards), *arguments], preexec, pass_fds)
         started.append(made)
         assert made.shards == shards
         if io in BODY_NAMES:

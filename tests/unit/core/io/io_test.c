@@ -65,3 +65,41 @@ Test(io_listen_socket, refuses_what_is_not_a_numeric_address_and_port) {
     cr_assert_eq(io_listen_socket("192.0.2.1:0", NULL),
                  -EADDRNOTAVAIL); /* a documentation address is nobody's */
 }
+
+static int adopt(int fd, const char *host, unsigned port, uint16_t *told) {
+    char address[64];
+    (void)snprintf(address, sizeof address, "%s:%u", host, port);
+    return io_listen_adopt(fd, address, told);
+}
+
+Test(io_listen_adopt, takes_a_socket_that_is_bound_to_the_address_and_no_other) {
+    uint16_t port = 0, told = 0;
+    int fd = io_listen_socket("127.0.0.1:0", &port);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(fcntl(fd, F_SETFD, 0), 0);
+    cr_assert_eq(adopt(fd, "127.0.0.2", port, &told), -EADDRNOTAVAIL);
+    cr_assert_eq(adopt(fd, "127.0.0.1", port ^ 1u, &told), -EADDRNOTAVAIL);
+    cr_assert_eq(adopt(fd, "[::1]", port, &told), -EADDRNOTAVAIL);
+    cr_assert_eq(adopt(fd, "no address", port, &told), -EADDRNOTAVAIL);
+    cr_assert_eq(told, 0);
+    cr_assert_eq(fcntl(fd, F_GETFD), 0, "it is as it was");
+    cr_assert_eq(adopt(fd, "127.0.0.1", port, &told), 0);
+    cr_assert_eq(told, port);
+    cr_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    told = 0;
+    cr_assert_eq(adopt(fd, "127.0.0.1", 0, &told), 0);
+    cr_assert_eq(told, port);
+    cr_assert_eq(close(fd), 0);
+}
+
+Test(io_listen_adopt, refuses_what_is_no_listening_stream_socket) {
+    int fds[2], plain = socket(AF_INET, SOCK_STREAM, 0), datagrams = socket(AF_INET, SOCK_DGRAM, 0);
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_eq(io_listen_adopt(fds[0], "127.0.0.1:0", NULL), -EADDRNOTAVAIL);
+    cr_assert_eq(io_listen_adopt(plain, "0.0.0.0:0", NULL), -EADDRNOTAVAIL);
+    cr_assert_eq(io_listen_adopt(datagrams, "0.0.0.0:0", NULL), -EADDRNOTAVAIL);
+    cr_assert_eq(io_listen_adopt(-1, "127.0.0.1:0", NULL), -EADDRNOTAVAIL);
+    int all[] = {fds[0], fds[1], plain, datagrams};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        cr_assert_eq(close(all[i]), 0);
+}
