@@ -230,6 +230,13 @@ int journal_open(struct journal **out, const struct journal_config *config, stru
     return 0;
 }
 
+void journal_retain(struct journal *journal, uint64_t retain_bytes, uint64_t retain_ns) {
+    pthread_mutex_lock(&journal->lock);
+    journal->retain_bytes = retain_bytes;
+    journal->retain_ns = retain_ns;
+    pthread_mutex_unlock(&journal->lock);
+}
+
 void journal_close(struct journal *journal) {
     if (journal == NULL)
         return;

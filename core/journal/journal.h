@@ -74,6 +74,8 @@ uint64_t journal_oldest(const struct journal *journal, uint32_t log);
 /* Number of the segment that is written to. Who keeps state in a log writes it all again when this has moved.
  * Any thread. */
 uint64_t journal_segment(const struct journal *journal, uint32_t log);
+/* Other bounds than those it was opened with; what is too much now goes within seconds. Any thread. */
+void journal_retain(struct journal *journal, uint64_t retain_bytes, uint64_t retain_ns);
 /* From this position on the log is needed: no segment with such a record is trimmed, whatever `retain_bytes`
  * and `retain_ns` say. For who asked by journal_config.keeps; one thread for each log. Blocks nobody. */
 void journal_keep(struct journal *journal, uint32_t log, uint64_t position);

@@ -40,7 +40,6 @@ struct journal {
     bool disk_is_ours;
     char directory[JOURNAL_TROUBLE_BYTES / 2]; /* for messages; cut when longer */
     struct journal_facts facts;
-    uint64_t retain_bytes, retain_ns;
     void (*failed_call)(void *);
     void *failed_user;
     struct commit *logs; /* owns; facts.logs of them */
@@ -50,6 +49,7 @@ struct journal {
     bool house_running;
     /* shared */
     pthread_mutex_t lock;
+    uint64_t retain_bytes, retain_ns;
     pthread_cond_t work;  /* the housekeeping thread has something to do */
     pthread_cond_t spare; /* a spare is there, or there will be none */
     bool failed;

@@ -400,6 +400,28 @@ Test(journal, trims_nothing_that_somebody_needs) {
     LEAKS_NONE();
 }
 
+Test(journal, takes_other_bounds_while_it_is_open) {
+    struct field field;
+    struct journal_config config = config_of(&field);
+    field_make(&field);
+    field_open(&field, &config);
+    field_start(&field);
+    for (uint64_t i = 1; i <= 6000; i++)
+        append(&field, i, 1);
+    settle(&field);
+    const struct journal_counters *counters = journal_counters(field.journal, 0);
+    await_above(&counters->segments, 6);
+    cr_assert_eq(counter_get(&counters->trimmed), 0, "without bounds all is kept");
+    journal_retain(field.journal, 4 * JOURNAL_SEGMENT_MIN, 0);
+    await_above(&counters->trimmed, 0);
+    uint64_t trimmed = counter_get(&counters->trimmed);
+    journal_retain(field.journal, 0, NS_PER_S); /* every record here is from 1970 */
+    await_above(&counters->trimmed, trimmed);
+    field_stop(&field);
+    field_unmake(&field);
+    LEAKS_NONE();
+}
+
 Test(journal, trims_by_age_and_keeps_the_segment_before_the_current_one) {
     struct field field;
     struct journal_config config = config_of(&field);
