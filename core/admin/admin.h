@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct admin;
+struct admin_configs;
 
 struct api_endpoint;
 struct embedded_file;
@@ -50,7 +51,8 @@ struct admin_config {
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
     struct survey_desk *desk;        /* where workers are asked; NULL = nowhere. Outlives the admin plane, */
     const struct admin_watch *watch; /* ... as does what serves it; NULL = nothing */
-    const struct embedded_file *files; /* served beside them; NULL = none */
+    const struct embedded_file *files;   /* served beside them; NULL = none */
+    const struct admin_configs *configs; /* of config.h; NULL = there is nothing to show; outlives it, too */
     const struct api_endpoint
         *endpoints; /* beside the pages of pages.h; NULL = none. api_table is for this */
 };

@@ -1,5 +1,6 @@
 /* api_table.c: what the router offers over HTTP beside the pages of pages.c. */
 #include "core/admin/api.h"
+#include "core/admin/config.h"
 
 #include "core/admin/surveys.h"
 
@@ -8,5 +9,8 @@ const struct api_endpoint api_table[] = {
     {"GET", "/v1/connections", on_connections, "who is connected, the furthest behind first", "limit", 0},
     {"GET", "/v1/subscriptions", on_subscriptions, "what is subscribed to, the furthest behind first",
      "limit", 0},
+    {"GET", "/v1/config", config_show_run, "the config that runs: keys, values, where they are from", "", 0},
+    {"POST", "/v1/config", config_want_run, "another config, as YAML: what changes, and its application",
+     CONFIG_WANT_QUERY, API_BODY},
     {0},
 };

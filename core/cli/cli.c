@@ -1,7 +1,7 @@
 #include "core/cli/cli.h"
 
 #include "core/bridge/jq_worker.h"
-#include "core/cli/config_check.h"
+#include "core/cli/config.h"
 #include "core/cli/convert.h"
 #include "core/cli/dlq.h"
 #include "core/cli/doctor.h"
@@ -42,7 +42,7 @@ static const char cli_usage[] =
     "  inspect        show the outline of business documents, and what is wrong with them\n"
     "  routes         check files of rules, and try them on an event\n"
     "  spokes         apply, list, check and test the files of connected systems\n"
-    "  config check   find every mistake in a configuration file\n"
+    "  config         check a configuration file; show, compare and change that of a running router\n"
     "  doctor         look at this machine and a config: what binds first, what acknowledgements mean\n"
     "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
@@ -55,14 +55,6 @@ static const char cli_usage[] =
     "\n"
     "Exit status: 0 done, 64 usage, 65 bad or refused data, 69 server unavailable, 70 internal, 78 "
     "configuration.\n";
-
-static int config_command(int argc, char **argv) {
-    if (argc >= 2 && strcmp(argv[1], "check") == 0)
-        return config_check_command(argc - 1, argv + 1);
-    bool help = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-    fputs("usage: roundhouse config check FILE\n", help ? stdout : stderr);
-    return help ? CLI_OK : CLI_USAGE;
-}
 
 static int version_command(int argc, char **argv) {
     if (argc > 1) {

@@ -11,6 +11,7 @@
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/cli/handover.h"
+#include "core/cli/serve_config.h"
 #include "core/cli/serve_journal.h"
 #include "core/cli/serve_restart.h"
 #include "core/cli/serve_routes.h"
@@ -30,7 +31,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define TEXT_BYTES 256u
@@ -48,7 +48,9 @@ static const char help_text[] =
     "with its\n"
     "options and its listening sockets, so that nobody who connects meanwhile is refused.\n"
     "\n"
-    "  -c, --config FILE       the sharding config (YAML); check one with: roundhouse config check FILE\n"
+    "  -c, --config FILE       the sharding config (YAML), which SIGHUP reads again; check one with: "
+    "roundhouse config "
+    "check FILE\n"
     "      --listen HOST:PORT  where clients connect (default 127.0.0.1:4470; port 0 = any free port)\n"
     "      --admin HOST:PORT   health and metrics over HTTP (default 127.0.0.1:4480; off = none)\n"
     "      --ingest HOST:PORT  events and documents in over HTTP (default 127.0.0.1:4481; off = none)\n"
@@ -90,6 +92,8 @@ struct serve {
     struct serve_journal journal;
     struct serve_routes routes;
     struct serve_spokes spokes;
+    struct serve_asked asked;
+    struct serve_config changes;
     struct shards *shards;
     struct admin *admin;
     struct survey_desk *desk; /* of the admin plane */
@@ -127,19 +131,7 @@ static int config_file(struct config *config, const char *path) {
     return status;
 }
 
-#define OVERRIDES_MAX 16
-
-/* What the command line says. */
-struct asked {
-    const char *path;                                /* of the config; NULL = none */
-    const char *options[OVERRIDES_MAX];              /* each as it is written on the command line, */
-    struct config_override overrides[OVERRIDES_MAX]; /* and what it says */
-    uint32_t count;
-    bool help;
-    bool check; /* no more than that */
-};
-
-static int overrides_apply(struct config *config, const struct asked *asked) {
+static int overrides_apply(struct config *config, const struct serve_asked *asked) {
     struct config_mistake mistake;
     uint32_t wrong;
     if (asked->count == 0 || config_override(config, asked->overrides, asked->count, &mistake, &wrong))
@@ -163,7 +155,7 @@ enum {
     SERVE_CHECK
 };
 
-static int option_take(struct asked *asked, int option, const char *value) {
+static int option_take(struct serve_asked *asked, int option, const char *value) {
     static const char *const names[][2] = {{"--listen", "listen.native"},
                                            {"--admin", "listen.admin"},
                                            {"--ingest", "listen.ingest"},
@@ -175,10 +167,6 @@ static int option_take(struct asked *asked, int option, const char *value) {
                                            {"--log-format", "log.format"},
                                            {"--quiet", "log.level"}};
     switch (option) {
-    case 'h':
-        asked->help = true;
-        fputs(help_text, stdout);
-        return CLI_OK;
     case 'q':
         return option_take(asked, SERVE_QUIET, "warn");
     case 'c':
@@ -188,8 +176,8 @@ static int option_take(struct asked *asked, int option, const char *value) {
         asked->check = true;
         return CLI_OK;
     default:
-        if (asked->count == OVERRIDES_MAX)
-            return args_mistake("serve", "more than %d options", OVERRIDES_MAX);
+        if (asked->count == SERVE_OVERRIDES_MAX)
+            return args_mistake("serve", "more than %u options", SERVE_OVERRIDES_MAX);
         asked->options[asked->count] = names[option - SERVE_LISTEN][0];
         asked->overrides[asked->count++] = (struct config_override){names[option - SERVE_LISTEN][1], value};
         return CLI_OK;
@@ -197,7 +185,7 @@ static int option_take(struct asked *asked, int option, const char *value) {
 }
 
 /* CLI_OK: go on. Otherwise the exit status; help, and a check that finds nothing, give -1. */
-static int options_read(int argc, char **argv, struct config *config) {
+static int options_read(int argc, char **argv, struct config *config, struct serve_asked *asked) {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"listen", required_argument, NULL, SERVE_LISTEN},
                                             {"admin", required_argument, NULL, SERVE_ADMIN},
@@ -212,27 +200,27 @@ static int options_read(int argc, char **argv, struct config *config) {
                                             {"quiet", no_argument, NULL, 'q'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct asked asked = {0};
     int option, status = CLI_OK;
     opterr = 0;
     optind = 1;
-    while (status == CLI_OK && !asked.help &&
-           (option = getopt_long(argc, argv, ":c:qh", options, NULL)) != -1) {
+    while (status == CLI_OK && (option = getopt_long(argc, argv, ":c:qh", options, NULL)) != -1) {
         if (option == '?' || option == ':')
             return args_option_mistake("serve", option, argv);
-        status = option_take(&asked, option, optarg);
+        if (option == 'h') {
+            fputs(help_text, stdout);
+            return -1;
+        }
+        status = option_take(asked, option, optarg);
     }
-    if (asked.help)
-        return -1;
     if (status == CLI_OK && optind < argc)
         return args_mistake("serve", "'%s' is one argument too many; see roundhouse serve --help",
                             argv[optind]);
     config_defaults(config);
-    if (status == CLI_OK && asked.path != NULL)
-        status = config_file(config, asked.path);
+    if (status == CLI_OK && asked->path != NULL)
+        status = config_file(config, asked->path);
     if (status == CLI_OK)
-        status = overrides_apply(config, &asked);
-    return status == CLI_OK && asked.check ? -1 : status;
+        status = overrides_apply(config, asked);
+    return status == CLI_OK && asked->check ? -1 : status;
 }
 
 /* ---- starting ---- */
@@ -245,20 +233,6 @@ static int listen_on(struct serve *serve, const char *name, const char *what, co
     fprintf(stderr, "roundhouse serve: %s can not listen on %s: %s%s\n", what, address, strerror(-*fd),
             *fd == -EADDRINUSE ? ". Is another router running? Choose another port, or stop that one" : "");
     return CLI_UNAVAILABLE;
-}
-
-/* As many descriptors as connections may need, if the hard limit allows; otherwise it is said once. */
-static void descriptors_raise(const struct config *config) {
-    struct rlimit limit;
-    rlim_t need = (rlim_t)config->limits.connections + 256 + 8 * (rlim_t)config->shards;
-    if (strcmp(config->listen_ingest, "off") != 0)
-        need += INGEST_CONNECTIONS_DEFAULT;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need)
-        return;
-    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= need ? need : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < need)
-        logfmt(LOGFMT_WARN, "fewer descriptors than limits.connections needs: raise `ulimit -n`",
-               "allowed=%llu needed=%llu", (unsigned long long)limit.rlim_cur, (unsigned long long)need);
 }
 
 /* The kernel would not refuse the memory, but end us, or somebody else, while the logs are filled. */
@@ -331,6 +305,7 @@ static int admin_begin(struct serve *serve) {
                                  .watch = &serve->watch,
                                  .endpoints = api_table,
                                  .files = dashboard_files,
+                                 .configs = serve_config_admin(&serve->changes),
                                  .started_wall_ns = serve->started_wall_ns};
     if (strcmp(serve->config.admin_token_file, "off") != 0)
         admin.token_file = serve->config.admin_token_file;
@@ -348,16 +323,9 @@ static int host_length(const char *address) {
     return colon == NULL ? (int)strlen(address) : (int)(colon - address);
 }
 
-/* Where bridges reach the native listener: one that listens everywhere is reached over loopback. */
-static void native_address(const struct serve *serve, char out[CONFIG_ADDRESS_MAX + 8]) {
-    const char *address = serve->config.listen_native;
-    int host = host_length(address);
-    if (strncmp(address, "0.0.0.0:", 8) == 0)
-        (void)snprintf(out, CONFIG_ADDRESS_MAX + 8, "127.0.0.1:%u", serve->native_port);
-    else if (strncmp(address, "[::]:", 5) == 0)
-        (void)snprintf(out, CONFIG_ADDRESS_MAX + 8, "[::1]:%u", serve->native_port);
-    else
-        (void)snprintf(out, CONFIG_ADDRESS_MAX + 8, "%.*s:%u", host, address, serve->native_port);
+/* Where bridges reach the native listener. */
+static void native_address(const struct serve *serve, char out[static CONFIG_ADDRESS_MAX + 8]) {
+    serve_native_address(serve->config.listen_native, serve->native_port, out);
 }
 
 static int ingest_begin(struct serve *serve) {
@@ -395,6 +363,38 @@ static int token_try(const struct config *config) {
     if (!right)
         fprintf(stderr, "roundhouse serve: listen.admin_token_file: %s\n", why);
     return right ? CLI_OK : CLI_CONFIG;
+}
+
+/* Until ready_notify. It wants to know when that was, so that it takes nothing older for its end. */
+static void reloading_notify(const char *status) {
+    (void)notify_send("RELOADING=1\nMONOTONIC_USEC=%llu\nWATCHDOG=1\nSTATUS=%s",
+                      (unsigned long long)(clock_mono_ns() / NS_PER_US), status);
+}
+
+static void ready_notify(void) {
+    (void)notify_send("READY=1\nSTATUS=ready");
+}
+
+/* On the thread for changes of the config. */
+static void on_files(void *user) {
+    struct serve *serve = user;
+    serve_routes_apply(&serve->routes);
+    if (serve_spokes_admin(&serve->spokes) != NULL)
+        serve_spokes_apply(&serve->spokes);
+    ready_notify();
+}
+
+static int config_begin(struct serve *serve) {
+    char native[CONFIG_ADDRESS_MAX + 8];
+    native_address(serve, native);
+    const struct serve_config_parts parts = {.asked = &serve->asked,
+                                             .config = &serve->config,
+                                             .shards = serve->shards,
+                                             .journal = serve->journal.journal,
+                                             .native = native,
+                                             .files = on_files,
+                                             .user = serve};
+    return serve_config_start(&serve->changes, &parts);
 }
 
 static int listeners_open(struct serve *serve) {
@@ -464,16 +464,6 @@ static int watchdog_begin(struct serve *serve) {
     return CLI_INTERNAL;
 }
 
-/* Until ready_notify. It wants to know when that was, so that it takes nothing older for its end. */
-static void reloading_notify(const char *status) {
-    (void)notify_send("RELOADING=1\nMONOTONIC_USEC=%llu\nWATCHDOG=1\nSTATUS=%s",
-                      (unsigned long long)(clock_mono_ns() / NS_PER_US), status);
-}
-
-static void ready_notify(void) {
-    (void)notify_send("READY=1\nSTATUS=ready");
-}
-
 /* ---- running ---- */
 
 static int serve_start(struct serve *serve) {
@@ -494,6 +484,8 @@ static int serve_start(struct serve *serve) {
     if (status == CLI_OK)
         status = spokes_begin(serve);
     if (status == CLI_OK)
+        status = config_begin(serve);
+    if (status == CLI_OK)
         status = admin_begin(serve);
     if (status == CLI_OK)
         status = watchdog_begin(serve);
@@ -502,6 +494,7 @@ static int serve_start(struct serve *serve) {
 
 /* Also what a start that failed has made. */
 static int serve_end(struct serve *serve, uint64_t *cut) {
+    serve_config_stop(&serve->changes);
     serve_spokes_stop(&serve->spokes); /* clients of the shards, as is what follows */
     serve_routes_stop(&serve->routes);
     ingest_stop(serve->ingest);
@@ -537,32 +530,26 @@ static int serve_stop(struct serve *serve, int signal_number) {
 }
 
 /* Whether there are files that a SIGHUP reads again. */
-static bool has_files(const struct config *config) {
-    return strcmp(config->spokes_dir, "off") != 0 || strcmp(config->routes_dir, "off") != 0;
+static bool has_files(const struct serve *serve) {
+    return serve->asked.path != NULL || strcmp(serve->config.spokes_dir, "off") != 0 ||
+           strcmp(serve->config.routes_dir, "off") != 0;
 }
 
-static void files_apply(struct serve *serve) {
-    reloading_notify("reading the files of rules and spokes again");
-    serve_routes_apply(&serve->routes);
-    if (serve_spokes_admin(&serve->spokes) != NULL)
-        serve_spokes_apply(&serve->spokes);
-    ready_notify();
-}
-
-/* Until it is told to stop or to restart, or the journal has failed. With rules or spokes, SIGHUP that
- * somebody sends reads their files again; the kernel sends it at the end of a terminal, and that stops. */
+/* Until it is told to stop or to restart, or the journal has failed. With files, SIGHUP that somebody sends
+ * reads them again; the kernel sends it at the end of a terminal, and that stops. */
 static int serve_wait(struct serve *serve, const sigset_t *signals, bool outlive) {
     for (;;) {
         siginfo_t info = {0};
         int signal_number = sigwaitinfo(signals, &info);
-        bool hangup = signal_number == SIGHUP && has_files(&serve->config);
+        bool hangup = signal_number == SIGHUP && has_files(serve);
         if (signal_number < 0 ||
             (signal_number == serve_journal_signal() && !serve_journal_failed(&serve->journal)) ||
             (signal_number == SIGUSR2 && !serve_restart_check(&serve->restart)))
             continue;
-        if (hangup && info.si_code <= 0)
-            files_apply(serve);
-        else if (!hangup || !outlive)
+        if (hangup && info.si_code <= 0) {
+            reloading_notify("reading the files again");
+            serve_config_reread(&serve->changes);
+        } else if (!hangup || !outlive)
             return signal_number;
     }
 }
@@ -583,8 +570,8 @@ static bool signals_wanted(sigset_t *signals, bool files) {
 }
 
 /* Before the threads: they inherit it. */
-static bool signals_block(sigset_t *signals, const struct config *config) {
-    bool files = has_files(config);
+static bool signals_block(sigset_t *signals, const struct serve *serve) {
+    bool files = has_files(serve);
     bool outlive = signals_wanted(signals, files);
     signal(SIGPIPE, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
@@ -618,16 +605,16 @@ int serve_command(int argc, char **argv) {
     serve->started_wall_ns = clock_wall_ns();
     serve->ingest_fd = -1;
     serve_restart_init(&serve->restart, argc, argv);
-    int status = options_read(argc, argv, &serve->config);
+    int status = options_read(argc, argv, &serve->config, &serve->asked);
     if (status != CLI_OK) {
         free(serve);
         return status < 0 ? CLI_OK : status;
     }
     logfmt_level_set(LOGFMT_INFO + serve->config.log_level);
     logfmt_format_set((enum logfmt_format)serve->config.log_format);
-    bool outlive = signals_block(&signals, &serve->config);
+    bool outlive = signals_block(&signals, serve);
     handover_inherit(&serve->handover);
-    descriptors_raise(&serve->config);
+    serve_descriptors(&serve->config);
     status = serve_start(serve);
     if (status == CLI_OK) {
         status = serve_run(serve, &signals, outlive);

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,6 +38,31 @@ bool dial_parse(struct dial *dial, const char *server, const char **why) {
     return port_parse(dial, end + (bracketed ? 2 : 1));
 }
 
+/* ---- who listens elsewhere meanwhile ---- */
+
+static struct {
+    pthread_mutex_t mutex;
+    bool set;
+    struct dial from, to; /* their addresses only */
+} moved = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+void dial_moved(const char *from, const char *to) {
+    const char *why;
+    pthread_mutex_lock(&moved.mutex);
+    moved.set = dial_parse(&moved.from, from, &why) && dial_parse(&moved.to, to, &why);
+    pthread_mutex_unlock(&moved.mutex);
+}
+
+/* Where to dial now. */
+static void dial_where(const struct dial *dial, char host[static DIAL_HOST_BYTES], char port[static 6]) {
+    pthread_mutex_lock(&moved.mutex);
+    bool elsewhere =
+        moved.set && strcmp(moved.from.host, dial->host) == 0 && strcmp(moved.from.port, dial->port) == 0;
+    memcpy(host, elsewhere ? moved.to.host : dial->host, DIAL_HOST_BYTES);
+    memcpy(port, elsewhere ? moved.to.port : dial->port, sizeof dial->port);
+    pthread_mutex_unlock(&moved.mutex);
+}
+
 void dial_deinit(struct dial *dial) {
     if (dial->list != NULL)
         freeaddrinfo(dial->list);
@@ -45,12 +71,14 @@ void dial_deinit(struct dial *dial) {
 }
 
 int dial_resolve(struct dial *dial, const char **why) {
+    char host[DIAL_HOST_BYTES], port[sizeof dial->port];
     dial_deinit(dial);
+    dial_where(dial, host, port);
     struct addrinfo wanted = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    int result = getaddrinfo(dial->host, dial->port, &wanted, &dial->list);
+    int result = getaddrinfo(host, port, &wanted, &dial->list);
     if (result == EAI_NONAME) {
         wanted.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-        result = getaddrinfo(dial->host, dial->port, &wanted, &dial->list);
+        result = getaddrinfo(host, port, &wanted, &dial->list);
     }
     if (result != 0) {
         *why = gai_strerror(result);

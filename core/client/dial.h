@@ -23,6 +23,10 @@ struct dial {
 bool dial_parse(struct dial *dial, const char *server, const char **why);
 void dial_deinit(struct dial *dial); /* takes zeroed memory, too */
 
+/* In the program of the server itself, whose listener moves: whoever dials `from` reaches `to` instead, from
+ * the next dial_resolve on. Both numeric, "host:port"; one pair at a time. Any thread. */
+void dial_moved(const char *from, const char *to);
+
 /* Looks the name up; dial_next begins with its first address. *why is a static text. */
 int dial_resolve(struct dial *dial, const char **why) MUST_USE;
 /* Begins a connection to the next address. The socket (the caller's; wait until it is writable, then

@@ -17,14 +17,25 @@ static void defaults_set(struct config *config) {
     config_schema_defaults(&config_schema, config);
 }
 
-bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes) {
+/* Where the keys stand that the text has. */
+static void origins_note(struct config_walk *walk) {
+    for (uint32_t i = 0; i < config_rows_count; i++)
+        if (walk->keys[i])
+            walk->config->origins[i] = (struct config_origin){
+                .from = CONFIG_FROM_FILE, .line = walk->keys[i]->line, .column = walk->keys[i]->column};
+        else
+            walk->config->origins[i].line = walk->config->origins[i].column = 0;
+}
+
+bool config_parse_over(struct config *config, const char *text, size_t length,
+                       struct config_mistakes *mistakes) {
     struct config_tree tree = {0};
     struct config_walk walk = {
         .schema = &config_schema, .base = config, .config = config, .mistakes = mistakes, .tree = &tree};
     mistakes->count = 0;
-    defaults_set(config);
     config_tree_read(&tree, text, length, mistakes);
     config_walk(&walk);
+    origins_note(&walk);
     config_lists(&walk);
     /* What has not been read can not be missing, and can not contradict. */
     if (tree.whole)
@@ -32,6 +43,11 @@ bool config_parse(struct config *config, const char *text, size_t length, struct
     config_tree_deinit(&tree);
     config_mistakes_sort(mistakes);
     return mistakes->count == 0;
+}
+
+bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes) {
+    defaults_set(config);
+    return config_parse_over(config, text, length, mistakes);
 }
 
 void config_defaults(struct config *config) {
@@ -49,6 +65,8 @@ static void override_take(struct config *config, const struct config_override *o
         config_mistake_add(mistakes, 0, 0, "this can not be given here; write it into the file");
     else if (!config_row_set(row, config, one->value, strlen(one->value), why))
         config_mistake_add(mistakes, 0, 0, "%s", why);
+    else
+        config->origins[row - config_rows].from = CONFIG_FROM_OPTION;
 }
 
 /* The last override whose key the sentence names. */
@@ -93,6 +111,21 @@ static void path_resolve(char path[static JOURNAL_DIR_BYTES_MAX], const char *fi
     free(whole);
 }
 
+bool config_paths(struct config *config, const char *path, struct config_mistakes *mistakes) {
+    const struct {
+        const char *key;
+        char *value;
+    } paths[] = {{"routes", config->routes_dir},
+                 {"spokes", config->spokes_dir},
+                 {"listen.admin_token_file", config->admin_token_file},
+                 {"spokes_state", config->spokes_state}};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (config->origins[config_row_find(paths[i].key) - config_rows].line != 0 &&
+            strcmp(paths[i].value, "off") != 0 && (i < 3 || !config->spokes_state_auto))
+            path_resolve(paths[i].value, path, mistakes);
+    return mistakes->count == 0;
+}
+
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) {
     char *text;
     size_t length;
@@ -101,14 +134,8 @@ int config_load(struct config *config, const char *path, struct config_mistakes 
         return result;
     bool right = config_parse(config, text, length, mistakes);
     free(text);
-    if (right && strcmp(config->routes_dir, "off") != 0)
-        path_resolve(config->routes_dir, path, mistakes);
-    if (right && strcmp(config->admin_token_file, "off") != 0)
-        path_resolve(config->admin_token_file, path, mistakes);
-    if (right && strcmp(config->spokes_dir, "off") != 0)
-        path_resolve(config->spokes_dir, path, mistakes);
-    if (right && !config->spokes_state_auto)
-        path_resolve(config->spokes_state, path, mistakes);
+    if (right)
+        (void)config_paths(config, path, mistakes);
     return 0;
 }
 

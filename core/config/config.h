@@ -15,6 +15,14 @@
 #include <stdint.h>
 
 #define CONFIG_ADDRESS_MAX 64u
+#define CONFIG_KEYS_MAX    64u /* rows of the table, in schema.h */
+
+/* Where the value of a key is from. */
+enum config_from { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_OPTION, CONFIG_FROM_APPLIED };
+struct config_origin {
+    enum config_from from;
+    uint32_t line, column; /* of its key in the file that was read last; 0 = it is not there */
+};
 
 struct config_limits {
     uint64_t frame_bytes;   /* limits.frame, FRAME_BYTES_MIN..FRAME_BYTES_MAX */
@@ -64,6 +72,7 @@ struct config {
     bool log_records_auto;
     bool journal_logs_auto;
     bool spokes_state_auto;
+    struct config_origin origins[CONFIG_KEYS_MAX]; /* by row of the table */
 };
 
 /* Whether there is to be a journal. */
@@ -89,6 +98,13 @@ void config_defaults(struct config *config);
  * values, an incomplete or overlapping slot map, listeners off loopback without `listen.public: true`: each
  * is a mistake. */
 bool config_parse(struct config *config, const char *text, size_t length, struct config_mistakes *mistakes);
+/* The same over what `config` has: keys that the text leaves out stay as they are. After false it is of no
+ * use. */
+bool config_parse_over(struct config *config, const char *text, size_t length,
+                       struct config_mistakes *mistakes);
+/* The paths of rules and spokes in a text that was just parsed are as seen from this file. False: a mistake
+ * was added. */
+bool config_paths(struct config *config, const char *path, struct config_mistakes *mistakes);
 /* Reads the file and parses it; the paths of rules and spokes are as seen from the file. Negative errno when
  * it can not be read, 0 otherwise (then look at mistakes->count). At most CONFIG_FILE_BYTES_MAX. */
 int config_load(struct config *config, const char *path, struct config_mistakes *mistakes) MUST_USE;
@@ -102,6 +118,9 @@ struct config_override {
  * filled, `wrong` is the place of the override that it is about, and the config is as it was. */
 bool config_override(struct config *config, const struct config_override *list, uint32_t count,
                      struct config_mistake *mistake, uint32_t *wrong);
+
+/* Whether two listeners ("HOST:PORT" or "off") can not both be had. */
+bool config_addresses_clash(const char *one, const char *other);
 
 /* Strict: B, KiB, MiB, GiB (a bare 0 is allowed) / us, ms, s, m, h (a bare 0 is allowed). Anything else is
  * false. */

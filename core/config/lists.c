@@ -46,6 +46,8 @@ static void cpu_add(struct config_walk *walk, const struct config_node *item) {
 static_assert(SHARDS_MAX == 64u, "the sentence above names it");
 
 static void cpus_read(struct config_walk *walk) {
+    if (config_walk_found(walk, "shards.cpus"))
+        walk->config->cpus_count = 0; /* in place of those that were there */
     if (list_empty(walk, "shards.cpus"))
         list_refuse(walk, "shards.cpus", config_walk_found(walk, "shards.cpus"),
                     "the list is empty; write one CPU for each shard, or leave it out");
@@ -124,7 +126,8 @@ static bool slots_item_read(struct config_walk *walk, const struct config_node *
 static void slots_read(struct config_walk *walk) {
     struct slots_map map = {{0}};
     bool right = true;
-    walk->config->slots_given = config_walk_found(walk, "slots") && !config_walk_wrong(walk, "slots");
+    if (config_walk_found(walk, "slots"))
+        walk->config->slots_given = !config_walk_wrong(walk, "slots");
     for (const struct config_node *item = config_walk_list(walk, "slots"); item;
          item = config_tree_node(walk->tree, item->next)) {
         struct config_slots_item slots = {0};
@@ -137,7 +140,7 @@ static void slots_read(struct config_walk *walk) {
         }
     }
     /* Slots of an item that could not be read are not missing. */
-    if (walk->config->slots_given && right && walk->tree->whole)
+    if (config_walk_found(walk, "slots") && walk->config->slots_given && right && walk->tree->whole)
         slots_holes(walk, &map);
 }
 
@@ -161,6 +164,8 @@ static bool rule_read(struct config_walk *walk, const struct config_node *item, 
 
 static void topics_read(struct config_walk *walk) {
     struct config *config = walk->config;
+    if (config_walk_found(walk, "topics"))
+        config->topics_count = 0;
     for (const struct config_node *item = config_walk_list(walk, "topics"); item;
          item = config_tree_node(walk->tree, item->next)) {
         struct topic_rule rule = {.class = TOPIC_DISK}; /* where there is a journal; else all is in memory */

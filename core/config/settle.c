@@ -58,7 +58,7 @@ static void slots_settle(struct config_walk *walk) {
         slots_split(config);
         return;
     }
-    if (!walk->tree && shards_named(config) > config->shards)
+    if ((!walk->tree || !config_walk_found(walk, "slots")) && shards_named(config) > config->shards)
         refuse(walk, "slots", "shards", "the file's slots name shard %u; write at least %u shards",
                shards_named(config) - 1, shards_named(config));
     for (uint32_t shard = config->shards; shard < SHARDS_MAX; shard++) {
@@ -150,11 +150,15 @@ static bool addresses_clash(const struct config_address *one, const struct confi
     return one->v6 == other->v6 && one->port == other->port && one->port != 0 && hosts;
 }
 
+bool config_addresses_clash(const char *one, const char *other) {
+    struct config_address a, b;
+    return config_address_parse(one, strlen(one), &a) && config_address_parse(other, strlen(other), &b) &&
+           addresses_clash(&a, &b);
+}
+
 static void listeners_differ(struct config_walk *walk, const char *path, const char *text, const char *other,
                              const char *other_text) {
-    struct config_address a, b;
-    if (!config_address_parse(text, strlen(text), &a) ||
-        !config_address_parse(other_text, strlen(other_text), &b) || !addresses_clash(&a, &b))
+    if (!config_addresses_clash(text, other_text))
         return;
     if (strcmp(text, other_text) == 0)
         refuse(walk, path, other, "%s: %s is the address of %s too; write another port", path, text, other);

@@ -41,7 +41,7 @@ ALLOWED = {
     "core/transport": BASE + ["codecs", "core/bridge"],
     "core/spoke": OUTER + ["core/journal", "core/bridge", "core/client", "core/config", "core/transport"],
     "core/routes": OUTER + ["core/bridge", "core/client", "core/config"],
-    "core/admin": OUTER + ["core/journal", "core/bridge"],
+    "core/admin": OUTER + ["core/journal", "core/bridge", "core/config"],
     "core/client": BASE + ["codecs"],
     "core/doctor": OUTER + ["core/config"],
     "core/cli": OUTER + ["core/doctor", "core/journal", "core/bridge", "core/config", "core/admin", "core/client",

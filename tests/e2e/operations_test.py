@@ -1,9 +1,11 @@
 """What operators and their surroundings do to a router: signals, streams that nobody reads or that are closed."""
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import termios
 import time
 
 import pytest
@@ -34,10 +36,18 @@ def await_listener(port):
 
 
 def test_the_end_of_a_terminal_stops_it_in_order(router):
-    made = router(shards=2)
+    """It is the kernel that says so, not somebody who wants the files to be read again."""
+    terminal, its_end = os.openpty()
+
+    def leads():
+        os.setsid()
+        fcntl.ioctl(its_end, termios.TIOCSCTTY, 0)
+
+    made = router(shards=2, preexec=leads)
+    os.close(its_end)
     with made.client() as client:
         client.subscribe("a")
-        made.signal(signal.SIGHUP)
+        os.close(terminal)
         assert [found.WhichOneof("body") for found in client.until_closed()] == ["goodbye"]
     made.stop()
     assert "signal=HUP" in made.errors()
