@@ -20,6 +20,7 @@ struct api_endpoint;
 struct embedded_file;
 struct metrics_spoke;
 struct survey_desk;
+struct ingest_counters;
 
 /* What is known of spokes, and can be done about them; called on the admin plane's thread. */
 struct admin_spokes {
@@ -44,8 +45,10 @@ struct admin_config {
     const struct shards *shards;
     const struct journal *journal; /* NULL = there is none */
     enum io_body body;
-    const char *io_reason; /* static or outliving the admin plane */
-    const uint8_t *slots;  /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
+    const char *io_reason;                /* static or outliving the admin plane */
+    const uint8_t *slots;                 /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
+    const struct ingest_counters *ingest; /* NULL = nothing comes in over HTTP; outlives the admin plane */
+    const char *journal_dir;              /* with a journal; outlives the admin plane */
     uint64_t started_wall_ns;
     const char *token_file; /* NULL = nobody is asked for a token; else it outlives the admin plane */
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */

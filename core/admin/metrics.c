@@ -84,6 +84,9 @@ static_assert(sizeof(struct spoke_counters) + sizeof(struct inbound_counters) ==
                   sizeof spoke_metrics / sizeof spoke_metrics[0] * sizeof(struct counter),
               "a spoke's counter is missing on the page");
 
+#define INGEST_METRIC(field, kind, text) {#field, #kind, text, offsetof(struct ingest_counters, field)},
+static const struct metric ingest_metrics[] = {INGEST_COUNTERS(INGEST_METRIC)};
+
 #define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
 
 /* ---- lines ---- */
@@ -156,6 +159,33 @@ static void journal_write(struct page *page, const struct metrics_view *view) {
     }
 }
 
+static void number_write(struct page *page, const char *prefix, const char *name, const char *type,
+                         const char *help, double value) {
+    const char *end = family(page, prefix, name, type, help);
+    line(page, "%s%s%s %.16g\n", prefix, name, end, value);
+}
+
+static void room_write(struct page *page, const struct metrics_view *view) {
+    static const char prefix[] = "roundhouse_journal_disk_";
+    if (view->disks_count == 0 || view->room.size_bytes == 0)
+        return;
+    number_write(page, prefix, "free_bytes", "gauge", "room on the file system of the journal",
+                 (double)view->room.free_bytes);
+    number_write(page, prefix, "size_bytes", "gauge", "size of that file system",
+                 (double)view->room.size_bytes);
+}
+
+static void ingest_write(struct page *page, const struct metrics_view *view) {
+    static const char prefix[] = "roundhouse_ingest_";
+    for (size_t i = 0; view->ingest != NULL && i < COUNT_OF(ingest_metrics); i++) {
+        const struct metric *metric = &ingest_metrics[i];
+        const char *end = family(page, prefix, metric->name, metric->type, metric->help);
+        const struct counter *counter =
+            (const struct counter *)(const void *)((const char *)view->ingest + metric->at);
+        line(page, "%s%s%s %" PRIu64 "\n", prefix, metric->name, end, counter_get(counter));
+    }
+}
+
 static void spokes_write(struct page *page, const struct metrics_view *view) {
     static const char prefix[] = "roundhouse_spoke_";
     for (size_t i = 0; view->spokes_count > 0 && i < COUNT_OF(spoke_metrics); i++) {
@@ -216,12 +246,6 @@ static void fill_write(struct page *page, const struct metrics_view *view) {
              metrics_log_fill(&view->shards[shard]));
 }
 
-static void number_write(struct page *page, const char *prefix, const char *name, const char *type,
-                         const char *help, double value) {
-    const char *end = family(page, prefix, name, type, help);
-    line(page, "%s%s%s %.16g\n", prefix, name, end, value);
-}
-
 static void router_write(struct page *page, const struct metrics_view *view) {
     family(page, "roundhouse_", "build_info", "gauge", "what was built, and from which commit; always 1");
     line(page, "roundhouse_build_info{version=\"%s\",commit=\"%s\"} 1\n", view->version, view->commit);
@@ -268,8 +292,10 @@ bool metrics_write(struct evbuffer *out, const struct metrics_view *view) {
     shards_write(&page, view);
     fill_write(&page, view);
     journal_write(&page, view);
+    room_write(&page, view);
     counters_write(&page, view, "roundhouse_io_", io_metrics, COUNT_OF(io_metrics));
     spokes_write(&page, view);
+    ingest_write(&page, view);
     admin_write(&page, &view->admin);
     process_write(&page, &view->process);
     return !page.broken;

@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/bridge/counters.h"
+#include "core/bridge/ingest_counters.h"
 #include "core/bridge/spoke_counters.h"
 #include "core/io/io.h"
 #include "core/journal/journal.h"
@@ -59,6 +60,11 @@ struct metrics_process {
     double start_seconds; /* since 1970 */
 };
 
+struct metrics_room {
+    uint64_t free_bytes; /* for this user */
+    uint64_t size_bytes; /* 0 = not known */
+};
+
 struct metrics_admin {
     uint64_t requests;
     uint64_t connections; /* now */
@@ -73,7 +79,9 @@ struct metrics_view {
     uint32_t disks_count; /* 0 without a journal */
     struct metrics_disk disks[DISK_LOGS_MAX];
     uint32_t spokes_count;
-    const struct metrics_spoke *spokes; /* borrowed */
+    const struct metrics_spoke *spokes;   /* borrowed */
+    const struct ingest_counters *ingest; /* borrowed; NULL: nothing comes in over HTTP */
+    struct metrics_room room;             /* of the journal's file system */
     struct metrics_process process;
     struct metrics_admin admin;
     const char *io_body;
@@ -86,6 +94,9 @@ bool metrics_write(struct evbuffer *out, const struct metrics_view *view);
 
 /* How full a log is, 0 to 1: 1 = it has wrapped, and each new event takes the place of the oldest. */
 double metrics_log_fill(const struct metrics_shard *shard);
+
+/* The file system of a directory; what can not be read is 0. */
+void metrics_room_read(struct metrics_room *room, const char *directory);
 
 /* This process, as /proc has it; what can not be read is 0. */
 void metrics_process_read(struct metrics_process *process, uint64_t started_wall_ns);

@@ -64,6 +64,9 @@ static void on_metrics(struct admin *admin, struct api_call *call) {
         shard_view(admin, shard, &view.shards[shard]);
     if (admin->config.journal != NULL)
         view.disks_count = shards_log_count(admin->config.shards) - view.shards_count;
+    if (view.disks_count > 0 && admin->config.journal_dir != NULL)
+        metrics_room_read(&view.room, admin->config.journal_dir);
+    view.ingest = admin->config.ingest;
     for (uint32_t disk = 0; disk < view.disks_count; disk++)
         disk_view(admin, disk, &view.disks[disk]);
     struct metrics_spoke *spokes = NULL;

@@ -1,4 +1,4 @@
-/* process.c: what the kernel says about this process. */
+/* process.c: what the kernel says about this process, and about the journal's file system. */
 #include "core/admin/metrics.h"
 
 #include "core/base/number.h"
@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static uint64_t fds_count(void) {
@@ -31,6 +32,14 @@ static void memory_read(struct metrics_process *process) {
         process->resident_bytes = resident * page;
     }
     fclose(file);
+}
+
+void metrics_room_read(struct metrics_room *room, const char *directory) {
+    struct statvfs state;
+    *room = (struct metrics_room){0};
+    if (statvfs(directory, &state) == 0)
+        *room = (struct metrics_room){.free_bytes = (uint64_t)state.f_bavail * state.f_frsize,
+                                      .size_bytes = (uint64_t)state.f_blocks * state.f_frsize};
 }
 
 static double seconds(struct timeval time) {

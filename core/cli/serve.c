@@ -98,7 +98,8 @@ struct serve {
     struct admin *admin;
     struct survey_desk *desk; /* of the admin plane */
     struct admin_watch watch;
-    struct ingest *ingest;     /* NULL: off */
+    struct ingest *ingest; /* NULL: off */
+    struct ingest_counters ingest_counters;
     struct watchdog *watchdog; /* NULL: nobody asks for it */
     uint64_t started_wall_ns;
 };
@@ -300,6 +301,8 @@ static int admin_begin(struct serve *serve) {
                                  .body = serve->body,
                                  .io_reason = serve->io_reason,
                                  .slots = serve->config.slots,
+                                 .ingest = serve->ingest != NULL ? &serve->ingest_counters : NULL,
+                                 .journal_dir = serve->config.journal_dir,
                                  .spokes = serve_spokes_admin(&serve->spokes),
                                  .desk = serve->desk,
                                  .watch = &serve->watch,
@@ -336,6 +339,7 @@ static int ingest_begin(struct serve *serve) {
     struct ingest_options options = {.listener = serve->ingest_fd,
                                      .server = native,
                                      .journal = config_journalled(&serve->config),
+                                     .counters = &serve->ingest_counters,
                                      .event_bytes = serve->config.limits.frame_bytes};
     serve->ingest_fd = -1;
     serve->ingest = ingest_start(&options, why, sizeof why);

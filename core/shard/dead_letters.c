@@ -127,6 +127,7 @@ bool dead_letters_send(struct worker *worker, struct kept *kept) {
         if (kept->burying)
             return false;
         queue_buried(kept->queue);
+        counter_add(&worker->stats.dead_letters, 1);
         states_changed(worker, kept);
     }
     return true;

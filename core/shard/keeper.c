@@ -537,6 +537,7 @@ static void expire(struct worker *worker) {
         bool due = queue_due(kept->queue) <= worker->now_ns;
         while (queue_expire(kept->queue, keeper_now(worker), &expired)) {
             struct note *note = note_new(NOTE_EXPIRED, expired.owner, NULL, 0);
+            counter_add(&worker->stats.queue_leases_ended, 1);
             if (note != NULL)
                 note->as.delivery = expired.delivery;
             talk_send(worker, owner_shard(expired.owner), note);
@@ -825,6 +826,7 @@ bool keeper_refuses(struct worker *worker, const struct wire_event *event, struc
     if (kept != NULL && !queue_full(kept->queue))
         return false;
     bool inbox = event->topic_length >= sizeof INBOX - 1 && !memcmp(event->topic, INBOX, sizeof INBOX - 1);
+    counter_add(&worker->stats.mailbox_full, kept != NULL);
     *verdict = (struct verdict){.fault = kept != NULL ? &full : inbox ? &gone : &unknown};
     return true;
 }

@@ -50,6 +50,9 @@
     X(queues_durable, gauge, "... of these, those kept in the journal")                                      \
     X(queue_states, counter, "states of queues written to the journal")                                      \
     X(queue_lost_records, counter, "log positions that queues had not seen and that are no longer kept")     \
+    X(queue_leases_ended, counter, "deliveries that their member has not acknowledged in time")              \
+    X(dead_letters, counter, "events of queues that became dead letters")                                    \
+    X(mailbox_full, counter, "events refused because their mailbox held as many as it may")                  \
     X(replays, gauge, "replays to queues kept by this worker that go on now")                                \
     X(replayed, counter, "events given once more to members of queues, by replays")                          \
     X(slow_disconnects, counter, "subscribers disconnected because they fell off the ring")                  \

@@ -56,6 +56,7 @@ static void client_cut(const struct ingest *ingest, struct client *client) {
     const union MHD_ConnectionInfo *info =
         ingest->httpd->get_connection_info(client->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     client->cut = true;
+    counter_add(&ingest->counters->timeouts, 1);
     if (info != NULL)
         (void)shutdown(info->connect_fd, SHUT_RDWR);
 }
@@ -94,8 +95,10 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
     struct ingest *ingest = user;
     struct client *client = *context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (client != NULL)
+        if (client != NULL) {
             list_remove(&client->node);
+            counter_set(&ingest->counters->connections, counter_get(&ingest->counters->connections) - 1);
+        }
         free(client);
         *context = NULL;
         ingest->again = true; /* at its limit the daemon listens again only when it is run once more */
@@ -107,6 +110,7 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
         return;
     list_init(&client->node);
     list_add(&ingest->clients, &client->node);
+    counter_add(&ingest->counters->connections, 1);
     client->connection = connection;
     client->deadline_ns = clock_mono_ns() + ingest->options.request_ns;
     tick_arm(ingest);
@@ -293,6 +297,7 @@ static struct ingest *ingest_new(const struct ingest_options *options) {
         return NULL;
     ingest->options = *options;
     defaults(&ingest->options);
+    ingest->counters = options->counters != NULL ? options->counters : &ingest->uncounted;
     ingest->told_fd = -1;
     struct list *lists[] = {&ingest->clients, &ingest->waiting,      &ingest->doors,
                             &ingest->batches, &ingest->disk.blocked, &ingest->routed.blocked};

@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/bridge/inbound.h"
+#include "core/bridge/ingest_counters.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +29,8 @@ struct ingest_options {
     int listener;       /* a listening socket made by io_listen_socket; owned by ingest from now on */
     const char *server; /* "HOST:PORT" of the router's native listener */
     bool journal;       /* the router has one: an acknowledgement may be asked to mean "on disk" */
-    const struct ingest_auth *auth; /* for CloudEvents; NULL: everybody may */
+    const struct ingest_auth *auth;   /* for CloudEvents; NULL: everybody may */
+    struct ingest_counters *counters; /* borrowed until ingest_stop; NULL: nobody wants to know */
     /* 0: the default, in core/base/limits.h */
     uint64_t body_bytes;  /* of one request */
     uint64_t event_bytes; /* of one event: what the router takes */

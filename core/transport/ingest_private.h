@@ -121,8 +121,10 @@ struct ingest {
     struct outlet routed, disk;
     bool again; /* the daemon is to be run once more */
     struct list clients, waiting, doors, batches;
-    char **expected;     /* owns: names of spokes, ended by NULL; NULL: every name is expected */
-    uint64_t held_bytes; /* of bodies */
+    char **expected;                  /* owns: names of spokes, ended by NULL; NULL: every name is expected */
+    uint64_t held_bytes;              /* of bodies */
+    struct ingest_counters *counters; /* of the options, or our own */
+    struct ingest_counters uncounted;
     /* Of whoever gives commands, too: */
     pthread_mutex_t lock;
     pthread_cond_t done;

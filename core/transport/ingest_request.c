@@ -44,6 +44,11 @@ void ingest_answer(struct ingest_request *request, unsigned status, char *reply,
         free(reply);
         return;
     }
+    struct ingest_counters *counters = request->ingest->counters;
+    counter_add(status < 400   ? &counters->accepted
+                : status < 500 ? &counters->refused
+                               : &counters->unavailable,
+                1);
     request->answered = true;
     request->status = status;
     request->reply = reply;

@@ -111,6 +111,10 @@ def test_what_is_wrong_is_said_and_nothing_comes_of_it(ingest):
         assert ask(made, "POST", "/v1/ingest/nobody", b"UNB")[0] == 404
         assert post(made, "in.last")[0] == 202
         assert client.events(1)[0].topic == "in.last"
+    assert made.metric("roundhouse_ingest_accepted_total") == 1
+    assert made.metric("roundhouse_ingest_refused_total") == len(wrong) + 4
+    assert made.metric("roundhouse_ingest_unavailable_total") == 0
+    made.await_metric("roundhouse_ingest_connections", lambda count: count == 0)
 
 
 def test_an_answer_may_mean_that_it_is_on_disk(ingest, tmp_path):

@@ -381,7 +381,7 @@ def test_promtool_accepts_the_examples_and_the_alerts_fire(arguments):
 
 
 def test_every_alert_is_in_the_manual_and_tested():
-    with open(os.path.join(wire.ROOT, "examples", "prometheus", "alerts.yaml"), encoding="utf-8") as file:
+    with open(os.path.join(wire.ROOT, "examples", "prometheus", "roundhouse.rules.yaml"), encoding="utf-8") as file:
         rules = file.read()
     alerts = re.findall(r"- alert: (\w+)", rules)
     assert len(alerts) == rules.count("expr:") and len(alerts) >= 10

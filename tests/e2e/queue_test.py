@@ -182,6 +182,7 @@ def test_a_lease_that_ends_is_told_and_the_event_comes_again(router):
     assert frame.lease_expired == pb.LeaseExpired(subscription=1, delivery=1)
     error = member.refused(1)
     assert error.code == pb.ERROR_CODE_INVALID and "lease" in error.text
+    assert made.metric("roundhouse_queue_leases_ended_total") == 1
     assert member.event() == (7, 2, 2)
     for _ in range(4):
         assert member.next(0.03) is None
@@ -343,6 +344,7 @@ def test_refused_and_failed_events_become_dead_letters_with_their_bytes(router, 
     assert event.attributes["stage"].ce_string == "attempts" and event.attributes["attempts"].ce_integer == 2
     assert event.id != ""
     member.silent()
+    made.await_metric("roundhouse_dead_letters_total", lambda count: count == 2)
 
 
 def test_a_mailbox_holds_what_its_receiver_has_not_got_and_is_bounded(router, shards):
@@ -361,6 +363,7 @@ def test_a_mailbox_holds_what_its_receiver_has_not_got_and_is_bounded(router, sh
     full = publish(sender, "@crm", 7)
     assert [(n, e.code, e.field) for n, e in full.items()] == [(8, pb.ERROR_CODE_EXHAUSTED, "topic")]
     assert "capacity" in full[8].text
+    assert made.metric("roundhouse_mailbox_full_total") == 1, "who is unknown is not full"
     receiver = Member(made, name="@crm")
     assert [number for number, _, _ in receiver.events(5)] == [2, 3, 4, 5, 6]
     receiver.ack(2, THROUGH)

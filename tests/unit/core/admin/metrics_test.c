@@ -114,6 +114,47 @@ Test(metrics, shows_disk_logs_by_their_number) {
     LEAKS_NONE();
 }
 
+Test(metrics, shows_the_room_for_the_journal_where_there_is_one) {
+    struct metrics_view *view = view_new();
+    view->room = (struct metrics_room){.free_bytes = 3 * GIB, .size_bytes = 7 * GIB};
+    char *page = page_of(view);
+    cr_expect(!strstr(page, "journal_disk"));
+    free(page);
+    static struct journal_counters journal;
+    view->disks_count = 1;
+    view->disks[0] = (struct metrics_disk){.log = &logs[0], .journal = &journal};
+    page = page_of(view);
+    has(page, "\nroundhouse_journal_disk_free_bytes 3221225472\n");
+    has(page, "\nroundhouse_journal_disk_size_bytes 7516192768\n");
+    free(page);
+    metrics_room_read(&view->room, "/");
+    cr_expect(view->room.size_bytes > 0 && view->room.free_bytes <= view->room.size_bytes);
+    metrics_room_read(&view->room, "/is/not/there");
+    cr_expect(view->room.size_bytes == 0);
+    free(view);
+    LEAKS_NONE();
+}
+
+Test(metrics, shows_what_comes_in_over_http_where_something_may) {
+    struct metrics_view *view = view_new();
+    struct ingest_counters ingest = {0};
+    char *page = page_of(view);
+    cr_expect(!strstr(page, "roundhouse_ingest"));
+    free(page);
+    counter_set(&ingest.accepted, 5);
+    counter_set(&ingest.unavailable, 7);
+    counter_set(&ingest.connections, 2);
+    view->ingest = &ingest;
+    page = page_of(view);
+    has(page, "\nroundhouse_ingest_accepted_total 5\n");
+    has(page, "\nroundhouse_ingest_refused_total 0\n");
+    has(page, "\nroundhouse_ingest_unavailable_total 7\n");
+    has(page, "# TYPE roundhouse_ingest_connections gauge\nroundhouse_ingest_connections 2\n");
+    free(page);
+    free(view);
+    LEAKS_NONE();
+}
+
 Test(metrics, shows_every_counter_of_the_io_for_every_shard) {
     struct metrics_view *view = view_new();
     char *page = page_of(view);

@@ -129,6 +129,9 @@ static char *page_text(void) {
     static const struct metrics_spoke spoke = {.name = "shop"};
     view.spokes_count = 1;
     view.spokes = &spoke;
+    static const struct ingest_counters ingest;
+    view.ingest = &ingest;
+    view.room.size_bytes = 1;
     struct evbuffer *out = evbuffer_new();
     char *text = calloc(1, FILE_BYTES);
     cr_assert(out && text && metrics_write(out, &view));
@@ -176,10 +179,11 @@ static bool on_page(const char *page, const char *name, size_t n) {
 }
 
 Test(docs, no_text_for_operators_names_a_metric_that_does_not_exist) {
-    static const char *const files[] = {"docs/OPERATIONS.md", "examples/prometheus/alerts.yaml"};
+    static const char *const files[] = {"docs/OPERATIONS.md", "examples/prometheus/roundhouse.rules.yaml",
+                                        "examples/grafana/roundhouse.json"};
     static const char *const prefixes[] = {"roundhouse_", "process_"};
     char *page = page_text();
-    for (size_t file = 0; file < 2; file++) {
+    for (size_t file = 0; file < sizeof files / sizeof files[0]; file++) {
         char *text = file_text(files[file]);
         for (size_t i = 0; i < 2; i++)
             for (const char *at = text; (at = strstr(at, prefixes[i])); at++) {
