@@ -4,11 +4,13 @@
 
 packages_say() { printf '%s\n' "$*" >&2; }
 
-# The packages of the named groups that dpkg does not know as installed, one a line.
+# The packages of the named groups that dpkg does not know as installed, one a line; without those whose command, in the
+# third column, is there by other ways.
 packages_missing() {
-    local list=$1 groups=" ${*:2} " group name state wanted=()
+    local list=$1 groups=" ${*:2} " group name state command wanted=()
     local -A have=()
-    while read -r group name _; do
+    while read -r group name command _; do
+        [[ $command ]] && command -v "$command" >/dev/null && continue
         [[ $groups == *" $group "* ]] && wanted+=("$name")
     done < <(grep -v '^ *#' "$list")
     while read -r name state; do
@@ -55,4 +57,22 @@ packages_need() {
         return 1
     fi
     packages_say "packages: installed"
+}
+
+# Installs what drives the browser of tests/e2e/dashboard_test.py below build/, as its lock file says, if it is not there.
+browser_driver_need() {
+    local root from to
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+    from=$root/tests/e2e/dashboard to=$root/build/playwright
+    cmp -s "$from/package-lock.json" "$to/installed.json" && return 0
+    packages_say "packages: installing what drives the browser (log: $to/npm.log)"
+    rm -rf "$to"
+    mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$to/"
+    if ! (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline) </dev/null >"$to/npm.log" 2>&1; then
+        tail -n 20 "$to/npm.log" >&2
+        packages_say "packages: npm could not install playwright-core; the whole log is $to/npm.log"
+        return 1
+    fi
+    cp "$from/package-lock.json" "$to/installed.json"
 }
