@@ -3,9 +3,11 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
-/* One line of a table: a counter or number at `at` of some struct. `name` is without prefix and suffix. */
+/* One line of a table: a counter or number at `at` of some struct. `name` is without prefix and suffix; one
+ * of nanoseconds is shown in seconds, as all of Prometheus's times are. */
 struct metric {
     const char *name;
     const char *type;
@@ -56,8 +58,8 @@ static const struct metric journal_metrics[] = {
     JOURNAL_METRIC(records, "counter", "records that became durable"),
     JOURNAL_METRIC(bytes, "counter", "bytes written, with headers and padding"),
     JOURNAL_METRIC(syncs, "counter", "durable writes that returned"),
-    JOURNAL_METRIC(sync_ns, "counter", "nanoseconds spent in them, all together"),
-    JOURNAL_METRIC(sync_ns_max, "gauge", "nanoseconds of the longest one"),
+    JOURNAL_METRIC(sync_ns, "counter", "time spent in them, all together"),
+    JOURNAL_METRIC(sync_ns_max, "gauge", "time of the longest one"),
     JOURNAL_METRIC(durable, "gauge", "first position that is not durable"),
     JOURNAL_METRIC(proven, "gauge", "last position that a group on disk proves"),
     JOURNAL_METRIC(segments, "gauge", "files of the log, without the spare"),
@@ -104,6 +106,24 @@ __attribute__((format(printf, 2, 3))) static void line(struct page *page, const 
     va_end(arguments);
 }
 
+#define SHOWN_BYTES 64u
+
+/* "sync_ns_max" is shown as "sync_seconds_max". Returns out. */
+static const char *shown(const char *name, char out[static SHOWN_BYTES]) {
+    const char *unit = strstr(name, "_ns");
+    if (unit == NULL || (unit[3] != '\0' && unit[3] != '_'))
+        return name;
+    (void)snprintf(out, SHOWN_BYTES, "%.*s_seconds%s", (int)(unit - name), name, unit + 3);
+    return out;
+}
+
+static void value_end(struct page *page, bool seconds, uint64_t value) {
+    if (seconds)
+        line(page, "%" PRIu64 ".%09" PRIu64 "\n", value / NS_PER_S, value % NS_PER_S);
+    else
+        line(page, "%" PRIu64 "\n", value);
+}
+
 /* `prefix` and `name` are joined; a counter's name ends with _total. Returns that end. */
 static const char *family(struct page *page, const char *prefix, const char *name, const char *type,
                           const char *help) {
@@ -126,9 +146,11 @@ static const void *shard_source(const struct metrics_shard *shard, const struct 
 static void disk_counter_write(struct page *page, const struct metrics_view *view, uint32_t disk,
                                const char *prefix, const struct metric *metric, const char *end,
                                const void *base) {
+    char text[SHOWN_BYTES];
+    const char *name = shown(metric->name, text);
     const struct counter *counter = (const struct counter *)(const void *)((const char *)base + metric->at);
-    line(page, "%s%s%s{log=\"%" PRIu64 "\"} %" PRIu64 "\n", prefix, metric->name, end,
-         view->disks[disk].number, counter_get(counter));
+    line(page, "%s%s%s{log=\"%" PRIu64 "\"} ", prefix, name, end, view->disks[disk].number);
+    value_end(page, name != metric->name, counter_get(counter));
 }
 
 /* A table whose fields are counters written by another thread. */
@@ -137,12 +159,14 @@ static void counters_write(struct page *page, const struct metrics_view *view, c
     for (size_t i = 0; i < count; i++) {
         const struct metric *metric = &table[i];
         const char *type = table == io_metrics ? io_type(metric->name) : metric->type;
-        const char *end = family(page, prefix, metric->name, type, metric->help);
+        char text[SHOWN_BYTES];
+        const char *name = shown(metric->name, text);
+        const char *end = family(page, prefix, name, type, metric->help);
         for (uint32_t shard = 0; shard < view->shards_count; shard++) {
             const char *base = shard_source(&view->shards[shard], table);
             const struct counter *counter = (const struct counter *)(const void *)(base + metric->at);
-            line(page, "%s%s%s{shard=\"%u\"} %" PRIu64 "\n", prefix, metric->name, end, shard,
-                 counter_get(counter));
+            line(page, "%s%s%s{shard=\"%u\"} ", prefix, name, end, shard);
+            value_end(page, name != metric->name, counter_get(counter));
         }
         for (uint32_t disk = 0; table == log_metrics && disk < view->disks_count; disk++)
             disk_counter_write(page, view, disk, prefix, metric, end, view->disks[disk].log);
@@ -153,7 +177,8 @@ static void journal_write(struct page *page, const struct metrics_view *view) {
     static const char prefix[] = "roundhouse_journal_";
     for (size_t i = 0; view->disks_count > 0 && i < COUNT_OF(journal_metrics); i++) {
         const struct metric *metric = &journal_metrics[i];
-        const char *end = family(page, prefix, metric->name, metric->type, metric->help);
+        char text[SHOWN_BYTES];
+        const char *end = family(page, prefix, shown(metric->name, text), metric->type, metric->help);
         for (uint32_t disk = 0; disk < view->disks_count; disk++)
             disk_counter_write(page, view, disk, prefix, metric, end, view->disks[disk].journal);
     }

@@ -26,7 +26,7 @@
     X(deliveries_bytes, counter, "bytes of delivered frames taken by the kernel")                            \
     X(runs, counter, "runs of records with the same subscribers")                                            \
     X(turns, counter, "turns of the worker loop")                                                            \
-    X(cpu_ns, counter, "CPU time of the worker's thread, in nanoseconds")                                    \
+    X(cpu_ns, counter, "CPU time of the worker's thread")                                                    \
     X(sleeps, counter, "turns that waited for something to happen")                                          \
     X(backstop_hits, counter,                                                                                \
       "times a sleeping worker found work that nobody had woken it for; must stay 0")                        \

@@ -303,8 +303,8 @@ def test_metrics_count_what_happened(router):
     made.await_metric("roundhouse_connections", lambda value: value == 0)
 
 
-def test_promtool_accepts_the_metrics(router):
-    made = router(shards=2)
+def test_promtool_accepts_the_metrics(router, tmp_path):
+    made = router(shards=2, arguments=["--journal", tmp_path / "journal", "--ingest", "127.0.0.1:0"])
     with made.client() as client:
         client.subscribe("a")
         done = subprocess.run(["promtool", "check", "metrics"], input=made.http("/metrics"), text=True,
