@@ -1,4 +1,5 @@
-"""./check --bare: the blocks of README.md, run by script in a fresh minimal Debian 12 that has nothing but what debootstrap brings.
+"""./check --bare: the blocks of README.md, run by script in a fresh minimal Debian 12 that has nothing but what debootstrap brings; then
+the package that they have made is installed, upgraded, removed and purged there, and read by lintian.
 
 The packages come from where this machine's apt gets them: sources, keyrings and proxy are read from its configuration at run
 time and copied into the new system. What runs inside sees the host's network, but has its own mounts and processes, so that
@@ -15,6 +16,7 @@ import threading
 import time
 
 import harness
+import package
 from harness import ROOT, run
 
 SUITE = "bookworm"
@@ -173,6 +175,24 @@ def run_blocks(check, root, blocks):
         stop_router(check, router)
 
 
+def run_package(check, root):
+    """The package that a block of the README has made lives its life, and lintian reads it."""
+    made = sorted((root / INSIDE[1:] / "build/package").glob("*.deb"))
+    if len(made) != 1:
+        check.add("the blocks of README.md make a package", False, why=f"{len(made)} packages")
+        return
+    newer = package.newer(made[0], check.out("package"))
+    shutil.copy(newer, root / INSIDE[1:] / "build/newer.deb")
+    place = f"{INSIDE}/build"
+    life = Block(check, root, "life", f"bash tests/check/package_life.sh {place}/package/{made[0].name} {place}/newer.deb >&2\n")
+    life.run()
+    package.life_results(check, life.ran)
+    lint = Block(check, root, "lintian", "apt-get -q -y install --no-install-recommends lintian >&2\n"
+                                         f"lintian --allow-root --fail-on error {place}/package/{made[0].name} >&2\n")
+    lint.run()
+    check.add("lintian finds no error", lint.ran.status == 0, lint.ran.seconds, lint.ran.why(), lint.err)
+
+
 def bare(check):
     if os.geteuid() != 0:
         check.add("bare", False, why="debootstrap and chroot need root")
@@ -185,5 +205,6 @@ def bare(check):
     try:
         if make_system(check, root):
             run_blocks(check, root, blocks)
+            run_package(check, root)
     finally:
         subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=False)

@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bare  # noqa: E402
 import docs_promises  # noqa: E402
 import harness  # noqa: E402
+import package  # noqa: E402
 import stages_proof as proof  # noqa: E402
 import stages_run as tests  # noqa: E402
 import stages_static as static  # noqa: E402
@@ -37,6 +38,7 @@ STAGES = [
     ("mutants", proof.mutants, "full soak"),
     ("fuzz", proof.fuzz, "full soak"),
     ("e2e", tests.e2e, "full soak"),
+    ("package", package.stage, "full"),
     ("promises", docs_promises.stage, "full"),
 ]
 

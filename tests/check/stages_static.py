@@ -8,7 +8,7 @@ from harness import BUILD, CORES, ROOT, parallel, run, sources
 
 # Every program the check calls: a missing one fails here, by name, and not as a strange error later.
 TOOLS = """gcc clang cmake ninja protoc-c protoc pkg-config git clang-format clang-tidy cppcheck shellcheck spin
-llvm-symbolizer patch promtool curl /usr/bin/python3""".split()
+llvm-symbolizer patch promtool curl cpack dpkg-shlibdeps file groff systemd-analyze /usr/bin/python3""".split()
 
 FUZZ_TARGETS = ["fuzzers", "canaries"]
 

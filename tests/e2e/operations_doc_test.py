@@ -358,13 +358,9 @@ def unit():
 def test_the_systemd_unit_runs_commands_that_exist_and_leaves_time_and_descriptors(run, tmp_path):
     config = os.path.join(wire.ROOT, "examples", "config", "roundhouse.yaml")
     made = unit()
-    for key in ("ExecStartPre", "ExecStart"):
-        program, *arguments = made[key][0].split()
-        assert program == "/usr/local/bin/roundhouse" and arguments[-1] == "/etc/roundhouse/roundhouse.yaml"
-        if key == "ExecStartPre":
-            assert run(*arguments[:-1], config).returncode == 0
-        else:
-            assert arguments[:-1] == ["serve", "--config"]
+    program, *arguments = made["ExecStart"][0].split()
+    assert program == "/usr/local/bin/roundhouse" and arguments[-1] == "/etc/roundhouse/roundhouse.yaml"
+    assert arguments[:-1] == ["serve", "--config"] and run(*arguments[:-1], config, "--check").returncode == 0
     assert int(made["TimeoutStopSec"][0]) > 6 and int(made["LimitNOFILE"][0]) >= 10_000 + 256 + 8 * 64
     assert made["RestartPreventExitStatus"] == ["64 78"]
     shown = re.search(r"^```ini\n(.*?)^```$", manual(), re.MULTILINE | re.DOTALL)[1]
