@@ -2,6 +2,7 @@
 #include "core/admin/api.h"
 #include "core/admin/config.h"
 
+#include "core/admin/explain.h"
 #include "core/admin/surveys.h"
 
 const struct api_endpoint api_table[] = {
@@ -12,5 +13,8 @@ const struct api_endpoint api_table[] = {
     {"GET", "/v1/config", config_show_run, "the config that runs: keys, values, where they are from", "", 0},
     {"POST", "/v1/config", config_want_run, "another config, as YAML: what changes, and its application",
      CONFIG_WANT_QUERY, API_BODY},
+    {"POST", "/v1/explain", on_explain, "who would get an event, and who would not, and why", "topic limit",
+     API_BODY},
+    {"GET", "/v1/unmatched", on_unmatched, "events that matched nobody, the last ones first", "limit", 0},
     {0},
 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* How other answers and log lines name it. */
-static json_t *client_id(const struct survey_client *client) {
+json_t *surveys_connection(const struct survey_client *client) {
     char text[32];
     (void)snprintf(text, sizeof text, "%u.%u", client->shard, client->serial);
     return json_string(text);
@@ -20,10 +20,10 @@ static json_t *connection_row(const void *row) {
     const struct survey_lag *lag = &found->lag;
     return json_pack(
         "{s:o, s:o, s:s, s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:b}", "id",
-        client_id(&found->client), "client", client_name(&found->client), "address", found->client.address,
-        "shard", (int)found->client.shard, "since", surveys_time(found->since_ns), "subscriptions",
-        (int)found->subscriptions, "published_total", (json_int_t)found->published, "delivered_total",
-        (json_int_t)found->delivered, "lag_events", (json_int_t)lag->events, "lag_bytes",
+        surveys_connection(&found->client), "client", client_name(&found->client), "address",
+        found->client.address, "shard", (int)found->client.shard, "since", surveys_time(found->since_ns),
+        "subscriptions", (int)found->subscriptions, "published_total", (json_int_t)found->published,
+        "delivered_total", (json_int_t)found->delivered, "lag_events", (json_int_t)lag->events, "lag_bytes",
         (json_int_t)lag->bytes, "lag_ms", surveys_ms(lag->ns), "drain_per_s", surveys_real(lag->drain),
         "last_write_ms", surveys_ms(lag->silent_ns), "catches_up", lag->catches_up);
 }
@@ -57,7 +57,7 @@ static json_t *subscription_row(const void *row) {
     bool live = found->kind == SURVEY_LIVE;
     size_t length = found->text_length;
     return json_pack("{s:o, s:o, s:I, s:s, s:o*, s:o, s:i, s:n, s:I, s:I, s:o, s:o, s:o, s:b}", "connection",
-                     client_id(&found->client), "client", client_name(&found->client), "id",
+                     surveys_connection(&found->client), "client", client_name(&found->client), "id",
                      (json_int_t)found->id, "kind", kinds[found->kind], "queue",
                      live ? NULL : surveys_text(found->text, strlen(found->text)), "patterns",
                      patterns_list(found->text, live ? length : 0), "patterns_total", (int)found->patterns,

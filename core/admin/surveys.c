@@ -74,7 +74,7 @@ static void on_answer(void *user, const struct survey_answer *answer) {
     free(asking);
 }
 
-static void refuse(struct api_later *later, int result) {
+void surveys_refuse(struct api_later *later, int result) {
     if (result == -EBUSY)
         api_later_error(later, HTTP_UNAVAILABLE, "busy",
                         "Too many ask the workers at this moment: ask again.");
@@ -100,7 +100,7 @@ void surveys_ask(struct admin *admin, struct api_call *call, const struct survey
     if (result == 0)
         return;
     free(asking);
-    refuse(later, result);
+    surveys_refuse(later, result);
 }
 
 void surveys_ask_limited(struct admin *admin, struct api_call *call, struct survey_question question,

@@ -18,6 +18,9 @@ void surveys_ask(struct admin *admin, struct api_call *call, const struct survey
 void surveys_ask_limited(struct admin *admin, struct api_call *call, struct survey_question question,
                          surveys_make *make);
 
+/* Why survey_ask has not asked. */
+void surveys_refuse(struct api_later *later, int result);
+
 /* ---- values ---- */
 
 /* Text from outside: what is not UTF-8 is replaced. */
@@ -25,6 +28,7 @@ json_t *surveys_text(const char *text, size_t length);
 json_t *surveys_time(uint64_t wall_ns); /* RFC 3339; null for 0 */
 json_t *surveys_real(double value);     /* with two digits of fraction */
 json_t *surveys_ms(uint64_t ns);
+json_t *surveys_connection(const struct survey_client *client); /* "SHARD.SERIAL" */
 /* A list of the answer's rows in an object of its own: {NAME: [..], "more": .., "complete": ..}. */
 json_t *surveys_list(const struct survey_answer *answer, const char *name, json_t *(*row)(const void *row));
 

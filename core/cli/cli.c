@@ -5,6 +5,7 @@
 #include "core/cli/convert.h"
 #include "core/cli/dlq.h"
 #include "core/cli/doctor.h"
+#include "core/cli/explain.h"
 #include "core/cli/inspect.h"
 #include "core/cli/journal.h"
 #include "core/cli/pub.h"
@@ -40,6 +41,7 @@ static const char cli_usage[] =
     "  queue          end a queue or a mailbox for good\n"
     "  convert        read business documents (EDIFACT, X12, IDoc, UBL) and print them as canonical events\n"
     "  inspect        show the outline of business documents, and what is wrong with them\n"
+    "  explain        say who would get an event, and who would not, and why\n"
     "  routes         check files of rules, and try them on an event\n"
     "  spokes         apply, list, check and test the files of connected systems\n"
     "  config         check a configuration file; show, compare and change that of a running router\n"
@@ -80,7 +82,8 @@ static const struct cli_command cli_commands[] = {
     {"convert", convert_command}, {"inspect", inspect_command},   {"journal", journal_command},
     {"version", version_command}, {"help", help_command},         {"--help", help_command},
     {"-h", help_command},         {"--version", version_command}, {"jq-worker", jq_worker_command},
-    {"routes", routes_command},   {"spokes", spokes_command},     {"doctor", doctor_command},
+    {"routes", routes_command},   {"spokes", spokes_command},     {"explain", explain_command},
+    {"doctor", doctor_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

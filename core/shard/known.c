@@ -53,6 +53,12 @@ static bool known_judge(struct home *home, const struct wire_event *event, uint6
     return first != 0;
 }
 
+uint64_t known_sequence(const struct home *home, const struct wire_event *event, uint64_t hash) {
+    const struct known *known = home->known;
+    const struct duplicates *memory = known != NULL ? memory_of(known, event, hash) : NULL;
+    return memory == NULL ? 0 : duplicates_find(memory, key_of(known, event), known->worker->wall_ns);
+}
+
 /* ---- making ---- */
 
 /* Whether topics with this rule can be in this log: mailboxes are on disk whatever the rule says. */

@@ -3,6 +3,7 @@
  * It is one struct that belongs to whoever has it, and goes by mailboxes: nothing is shared, nothing is
  * locked. A worker works on one question at a time, the oldest, so that several cost no more in a turn than
  * one. A mailbox that is full is tried again in the next turn. */
+#include "core/shard/explain.h"
 #include "core/shard/worker.h"
 
 #include <errno.h>
@@ -26,6 +27,8 @@ static const struct {
 } kinds[SURVEY_KINDS] = {
     [SURVEY_CONNECTIONS] = {survey_connections, sizeof(struct survey_connection)},
     [SURVEY_SUBSCRIPTIONS] = {survey_subscriptions, sizeof(struct survey_subscription)},
+    [SURVEY_EXPLAIN] = {survey_explain, sizeof(struct explain_row)},
+    [SURVEY_UNMATCHED] = {survey_unmatched, sizeof(struct survey_unmatched)},
 };
 
 /* ---- the worst ones: a heap with the least of them on top ---- */

@@ -16,7 +16,7 @@
 struct shards;
 struct survey_desk;
 
-enum survey_kind { SURVEY_CONNECTIONS, SURVEY_SUBSCRIPTIONS, SURVEY_KINDS };
+enum survey_kind { SURVEY_CONNECTIONS, SURVEY_SUBSCRIPTIONS, SURVEY_EXPLAIN, SURVEY_UNMATCHED, SURVEY_KINDS };
 
 /* How far a subscriber is behind. */
 struct survey_lag {
@@ -57,9 +57,26 @@ struct survey_subscription {
     struct survey_lag lag;
 };
 
+#define SURVEY_SAMPLE_BYTES 200u
+
+/* Events of one topic that matched nobody, as one worker remembers them; the last ones first. */
+struct survey_unmatched {
+    uint64_t count;             /* since it remembers the topic */
+    uint64_t first_ns, last_ns; /* wall clock */
+    uint64_t sequence;          /* of the first; as are: */
+    uint32_t log;               /* its number */
+    char topic[TOPIC_BYTES_MAX + 1u];
+    char source[SURVEY_SAMPLE_BYTES + 1u]; /* what is longer is cut */
+    char id[SURVEY_SAMPLE_BYTES + 1u];
+};
+
+struct explain;
+
 struct survey_question {
     enum survey_kind kind;
-    uint32_t limit; /* how many things are listed, at most SURVEY_ROWS_MAX: the worst ones */
+    uint32_t limit;          /* how many things are listed, at most SURVEY_ROWS_MAX: the worst ones */
+    struct explain *explain; /* EXPLAIN: the event, and where all is said but the rows; lent until it is
+                                answered. The limit is its list's, for each group */
 };
 
 /* `rows` of the kind's struct, the worst first; survey_row gives one. */

@@ -156,7 +156,8 @@ static struct peer *peer_inside(const struct worker *worker, const struct survey
 }
 
 /* One thing of a peer. False: it has no more. */
-static bool peer_step(struct survey *survey, struct peer *peer, uint32_t *work) {
+static bool peer_step(struct survey *survey, struct peer *peer, uint32_t *work, survey_of_sub *sub,
+                      survey_of_membership *membership) {
     struct survey_place *place = &survey->place;
     struct list *node = place->node;
     if (!place->memberships && node == &peer->subscriptions) {
@@ -168,24 +169,28 @@ static bool peer_step(struct survey *survey, struct peer *peer, uint32_t *work) 
     place->node = node->next;
     ++*work;
     survey->answer.looked_at++;
-    bool offered = place->memberships
-                       ? membership_offer(survey, peer, LIST_OF(node, struct membership, node))
-                       : subscription_offer(survey, peer, LIST_OF(node, struct subscription, node));
+    bool offered = place->memberships ? membership(survey, peer, LIST_OF(node, struct membership, node))
+                                      : sub(survey, peer, LIST_OF(node, struct subscription, node));
     *work += offered ? OFFER_COST : 0;
     return true;
 }
 
-bool survey_subscriptions(struct worker *worker, struct survey *survey) {
+bool survey_each(struct worker *worker, struct survey *survey, survey_of_sub *sub,
+                 survey_of_membership *membership) {
     struct survey_place *place = &survey->place;
     uint32_t work = 0;
     while (work < SURVEY_ITEMS_TURN) {
         if (!place->inside && !peer_begin(worker, place, &work))
             break;
         struct peer *peer = peer_inside(worker, place);
-        if (peer != NULL && peer_step(survey, peer, &work))
+        if (peer != NULL && peer_step(survey, peer, &work, sub, membership))
             continue;
         place->inside = false;
         place->index++;
     }
     return place->index >= worker->peers_capacity;
+}
+
+bool survey_subscriptions(struct worker *worker, struct survey *survey) {
+    return survey_each(worker, survey, subscription_offer, membership_offer);
 }

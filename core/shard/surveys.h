@@ -19,6 +19,7 @@ struct survey_place {
     bool inside;       /* among the things of peer `index`, with that serial: */
     bool memberships;  /* ... these, not its subscriptions */
     struct list *node; /* the next one; the list's head at the end */
+    bool queues;       /* `index` is of the keeper's queues: peers are over */
 };
 
 struct survey {
@@ -36,13 +37,20 @@ struct survey {
 
 /* A step. True: this worker has nothing more to say. */
 typedef bool survey_visit(struct worker *worker, struct survey *survey);
-survey_visit survey_connections, survey_subscriptions;
+survey_visit survey_connections, survey_subscriptions, survey_explain, survey_unmatched;
 
 /* Where a thing of this key is to be written, zeroed; NULL: the answer is full of worse ones. */
 void *survey_offer(struct survey *survey, uint64_t key);
 
 /* What the visits of peers have in common (survey_peers.c). */
 void survey_client_fill(const struct peer *peer, struct survey_client *client);
+/* A step through all that peers have. True: it is over. Each says whether it was written down. */
+struct membership;
+typedef bool survey_of_sub(struct survey *survey, const struct peer *peer, const struct subscription *sub);
+typedef bool survey_of_membership(struct survey *survey, const struct peer *peer,
+                                  const struct membership *membership);
+bool survey_each(struct worker *worker, struct survey *survey, survey_of_sub *sub,
+                 survey_of_membership *membership);
 
 /* Once a turn. */
 void surveys_turn(struct worker *worker);

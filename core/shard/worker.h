@@ -520,6 +520,8 @@ void homes_housekeeping(struct worker *worker);
 /* Lets a home judge events by what it got lately, if a rule asks for it. -ENOMEM. */
 int known_make(struct shards *shards, const struct worker *worker, struct home *home) MUST_USE;
 void known_destroy(struct home *home);
+/* The sequence of the event that one which came now would be a duplicate of, or 0. */
+uint64_t known_sequence(const struct home *home, const struct wire_event *event, uint64_t hash);
 /* Before the workers start: what is in the disk logs from an earlier run. */
 void known_recall(const struct shards *shards);
 
