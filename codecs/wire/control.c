@@ -43,18 +43,26 @@ static const ProtobufCFieldDescriptor *known_field(const ProtobufCMessageDescrip
     return protobuf_c_message_descriptor_get_field(message, number);
 }
 
-/* How an Error names the strings that may be to blame: protobuf-c knows the fields' names, not the messages'
+/* How an Error names the fields that may be to blame: protobuf-c knows the fields' names, not the messages'
  * in this form. */
 static const struct {
     const ProtobufCMessageDescriptor *message;
     uint32_t number;
     const char *name;
-} strings[] = {
+} fields[] = {
     {&roundhouse__v1__connect__descriptor, 2, "connect.client"},
     {&roundhouse__v1__connect__descriptor, 4, "connect.features"},
     {&roundhouse__v1__connected__descriptor, 10, "connected.features"},
     {&roundhouse__v1__connected__descriptor, 11, "connected.server"},
     {&roundhouse__v1__subscribe__descriptor, 2, "subscribe.patterns"},
+    {&roundhouse__v1__subscribe__descriptor, 8, "subscribe.filters"},
+    {&roundhouse__v1__filters__descriptor, 1, "subscribe.filters"},
+    {&roundhouse__v1__filter__descriptor, 4, "subscribe.filters"},
+    {&roundhouse__v1__filter__descriptor, 5, "subscribe.filters"},
+    {&roundhouse__v1__filter__descriptor, 6, "subscribe.filters"},
+    {&roundhouse__v1__filter__attributes__descriptor, 1, "subscribe.filters"},
+    {&roundhouse__v1__filter__attributes__values_entry__descriptor, 1, "subscribe.filters"},
+    {&roundhouse__v1__filter__attributes__values_entry__descriptor, 2, "subscribe.filters"},
     {&roundhouse__v1__queue__descriptor, 1, "subscribe.queue.name"},
     {&roundhouse__v1__queue__descriptor, 10, "subscribe.queue.dead_letter"},
     {&roundhouse__v1__queue__descriptor, 11, "subscribe.queue.key"},
@@ -67,10 +75,10 @@ static const struct {
     {&roundhouse__v1__goodbye__descriptor, 1, "goodbye.reason"},
 };
 
-static const char *string_name(const ProtobufCMessageDescriptor *message, uint32_t number) {
-    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
-        if (strings[i].message == message && strings[i].number == number)
-            return strings[i].name;
+static const char *field_name(const ProtobufCMessageDescriptor *message, uint32_t number) {
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+        if (fields[i].message == message && fields[i].number == number)
+            return fields[i].name;
     return NULL;
 }
 
@@ -84,33 +92,44 @@ static bool string_check(const struct field *field, const char *name, struct fau
     return true;
 }
 
-/* How much of what there is in one message, so that a small frame can not unpack into a lot of memory. */
+/* How much of what there is, so that a small frame can not unpack into a lot of memory: fields that are
+ * unknown and strings of lists in one message, messages of lists in the whole frame, since these have such
+ * lists again. */
 struct tally {
-    uint32_t strings; /* elements of repeated strings */
+    uint32_t strings;
     uint32_t unknown;
+    uint32_t *messages;
 };
 
 static bool tally_check(struct tally *tally, const ProtobufCMessageDescriptor *message,
                         const ProtobufCFieldDescriptor *known, struct fault *fault) {
-    if (!known) {
-        if (++tally->unknown <= CONTROL_UNKNOWN_MAX)
-            return true;
+    if (!known && ++tally->unknown > CONTROL_UNKNOWN_MAX)
         return refuse(fault, RH_CODE_TOO_LARGE, "a frame has more than 64 unknown fields in one message",
                       NULL);
-    }
-    bool list = known->label == PROTOBUF_C_LABEL_REPEATED && known->type == PROTOBUF_C_TYPE_STRING;
-    if (!list || ++tally->strings <= CONTROL_LIST_MAX)
+    if (!known)
+        return true;
+    if (known->label != PROTOBUF_C_LABEL_REPEATED ||
+        (known->type != PROTOBUF_C_TYPE_STRING && known->type != PROTOBUF_C_TYPE_MESSAGE))
+        return true;
+    uint32_t *count = known->type == PROTOBUF_C_TYPE_STRING ? &tally->strings : tally->messages;
+    if (++*count <= CONTROL_LIST_MAX)
         return true;
     return refuse(fault, RH_CODE_TOO_LARGE, "a list in a frame has more than 16384 elements",
-                  string_name(message, known->id));
+                  field_name(message, known->id));
 }
 static_assert(CONTROL_UNKNOWN_MAX == 64 && CONTROL_LIST_MAX == 16384, "the texts name the limits");
 
-/* Walks a message by its descriptor; as deep as the schema, which does not recurse. */
-static bool message_check(const ProtobufCMessageDescriptor *message, const uint8_t *p, size_t n,
-                          struct fault *fault) {
+/* How deep, and how much so far. */
+struct walk {
+    uint32_t depth;
+    uint32_t messages;
+};
+
+/* Walks a message by its descriptor; filters are the part of the schema that recurses. */
+static bool message_walk(struct walk *walk, const ProtobufCMessageDescriptor *message, const uint8_t *p,
+                         size_t n, struct fault *fault) {
     const uint8_t *end = p + n;
-    struct tally tally = {0};
+    struct tally tally = {.messages = &walk->messages};
     struct field field;
     while (p < end) {
         p = field_read(p, end, &field);
@@ -122,17 +141,29 @@ static bool message_check(const ProtobufCMessageDescriptor *message, const uint8
         if (!known || field.type != FIELD_BYTES)
             continue;
         if (known->type == PROTOBUF_C_TYPE_STRING &&
-            !string_check(&field, string_name(message, field.number), fault))
+            !string_check(&field, field_name(message, field.number), fault))
             return false;
-        if (known->type == PROTOBUF_C_TYPE_MESSAGE &&
-            !message_check(known->descriptor, field.data, field.length, fault))
+        if (known->type != PROTOBUF_C_TYPE_MESSAGE)
+            continue;
+        if (++walk->depth > CONTROL_DEPTH_MAX)
+            return refuse(fault, RH_CODE_TOO_LARGE,
+                          "messages in a frame stand in one another more than 64 deep",
+                          field_name(message, field.number));
+        if (!message_walk(walk, known->descriptor, field.data, field.length, fault))
             return false;
+        walk->depth--;
     }
     return true;
 }
+static_assert(CONTROL_DEPTH_MAX == 64, "the text names the limit");
+
+bool control_message_check(const ProtobufCMessageDescriptor *message, const uint8_t *p, size_t n,
+                           struct fault *fault) {
+    return message_walk(&(struct walk){0}, message, p, n, fault);
+}
 
 Roundhouse__V1__Frame *control_unpack(const struct wire_frame *frame, struct fault *fault) {
-    if (!message_check(&roundhouse__v1__frame__descriptor, frame->frame, frame->frame_length, fault))
+    if (!control_message_check(&roundhouse__v1__frame__descriptor, frame->frame, frame->frame_length, fault))
         return NULL;
     Roundhouse__V1__Frame *unpacked = roundhouse__v1__frame__unpack(NULL, frame->frame_length, frame->frame);
     if (!unpacked)

@@ -16,6 +16,10 @@
  * any string (protobuf-c does not look), fault filled. Free with control_free. */
 Roundhouse__V1__Frame *control_unpack(const struct wire_frame *frame, struct fault *fault);
 void control_free(Roundhouse__V1__Frame *frame);
+/* Whether protobuf-c may unpack a message of these bytes: well-formed, not too deep, not too much of
+ * anything, and good UTF-8 in any string. The fault says what is wrong. */
+bool control_message_check(const ProtobufCMessageDescriptor *message, const uint8_t *p, size_t n,
+                           struct fault *fault);
 
 /* Bytes that control_pack needs, prefix included. */
 size_t control_size(const Roundhouse__V1__Frame *frame);

@@ -92,8 +92,19 @@ static_assert(LOG_AHEAD_FRACTION >= LOG_FRAMES_MIN, "a claim for them is no larg
 #define CONTROL_LIST_MAX                                                                                     \
     (16u * SUBSCRIBE_PATTERNS_MAX) /* strings in one message of a control frame, at 40 bytes each; so far    \
                                       above the limit of patterns, as it ends the connection */
+#define CONTROL_DEPTH_MAX                                                                                    \
+    64u /* messages in one another in a control frame: filters are, and unpacking recurses */
 #define CONTROL_UNKNOWN_MAX                                                                                  \
     64u /* unknown fields in one message of a control frame; unpacked they cost 64 bytes each */
+
+/* Filters of one subscription. What one costs is paid for each event that matches its patterns. */
+#define FILTER_DEPTH_MAX      16u  /* expressions in one another */
+#define FILTER_PARTS_MAX      256u /* attributes that are compared, and all, any and not; 40 bytes each */
+#define FILTER_ATTRIBUTES_MAX 32u  /* different attributes: one bit each while an event is looked at */
+#define FILTER_NAME_BYTES_MAX 64u  /* of an attribute's name */
+#define FILTER_BYTES_MAX      (16u * KIB) /* of all names and values together */
+static_assert(2 * FILTER_DEPTH_MAX + 8 < CONTROL_DEPTH_MAX, "what is too deep for filters is told as such");
+
 #define HANDSHAKE_NS_DEFAULT (10u * NS_PER_S)
 #define PRIVATE_BYTES_MAX    (64u * KIB) /* replies a client has not read; above it we stop reading from it */
 #define PRIVATE_STALL_NS     (30u * NS_PER_S) /* ... and after this long we close it */
@@ -191,7 +202,10 @@ static_assert(SURVEY_ENTRIES % SURVEY_ITEMS_TURN == 0, "a new topic costs as muc
 #define QUEUE_REASON_BYTES_MAX   256u /* of a consumer's reason; a longer one is cut */
 #define QUEUE_PATTERNS_BYTES_MAX                                                                             \
     (SUBSCRIBE_PATTERNS_MAX * (TOPIC_BYTES_MAX + 1u)) /* all patterns of one queue, a length before each */
-#define QUEUE_STATE_BYTES_MAX (896u * KIB)            /* the whole state of one queue, as it is kept */
+#define QUEUE_FILTERS_BYTES_MAX                                                                              \
+    (32u * KIB) /* packed: names and values, and at most 52 bytes around each part of them */
+static_assert(FILTER_BYTES_MAX + 52u * FILTER_PARTS_MAX <= QUEUE_FILTERS_BYTES_MAX, "what is valid fits");
+#define QUEUE_STATE_BYTES_MAX (896u * KIB)       /* the whole state of one queue, as it is kept */
 #define QUEUE_SAVE_NS         (100u * NS_PER_MS) /* from a change to its record: what may be done twice */
 #define QUEUE_SAVES_MAX       256u               /* states that a worker writes in one turn */
 #define REPLAY_TELL_NS        (250u * NS_PER_MS) /* how often, at most, a replay says how far it is */

@@ -7,6 +7,7 @@
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/cli/exec.h"
+#include "core/cli/filter_args.h"
 #include "core/cli/from.h"
 #include "core/cli/loop.h"
 #include "core/cli/queue_args.h"
@@ -56,8 +57,7 @@ static const char sub_usage[] =
     "  --exec COMMAND               run COMMAND with each event on its standard input instead of printing "
     "it, "
     "one at a\n"
-    "                               time; $ROUNDHOUSE_TOPIC and $ROUNDHOUSE_ATTEMPT tell more\n"
-    "\n";
+    "                               time; $ROUNDHOUSE_TOPIC and $ROUNDHOUSE_ATTEMPT tell more\n";
 
 static const char sub_usage_rest[] =
     "\n"
@@ -82,6 +82,7 @@ static const char sub_usage_rest[] =
     "  roundhouse sub --from last --format text 'erp.order.>'     # how things stand, and then what changes\n"
     "  roundhouse sub --from -10m 'erp.>'\n"
     "  roundhouse sub 'erp.*.created' 'erp.*.changed' | jq -r .event.id\n"
+    "  roundhouse sub --filter type=prefix:com.example.order. --filter subject=4711 'erp.>'\n"
     "\n"
     "Exit status: 0 ended as asked, 64 usage, 65 refused, 69 server unavailable, 70 internal.\n";
 
@@ -93,6 +94,7 @@ enum sub_option {
     SUB_GONE,
     SUB_POLICY,
     SUB_NO_RECONNECT,
+    SUB_FILTER,
     SUB_EXEC
 };
 
@@ -104,6 +106,7 @@ static const struct option sub_long_options[] = {
     {"gone", required_argument, NULL, SUB_GONE},
     {"policy", required_argument, NULL, SUB_POLICY},
     {"no-reconnect", no_argument, NULL, SUB_NO_RECONNECT},
+    {"filter", required_argument, NULL, SUB_FILTER},
     {"exec", required_argument, NULL, SUB_EXEC},
     QUEUE_ARGS_OPTIONS,
     {"help", no_argument, NULL, 'h'},
@@ -115,6 +118,7 @@ struct sub_options {
     uint64_t count; /* 0 = no end */
     enum show_format format;
     rh_subscribe_options subscribe;
+    struct filter_args filter;
     struct queue_args queue;
     const char *exec; /* NULL = print */
     bool reconnect_off;
@@ -189,9 +193,12 @@ static int sub_option(struct sub_options *options, int option, const char *text)
     case SUB_EXEC:
         options->exec = text;
         return CLI_OK;
+    case SUB_FILTER:
+        return filter_args_take(&options->filter, "sub", text);
     case 'h':
         options->help = true;
         fputs(sub_usage, stdout);
+        fputs(filter_args_usage, stdout);
         fputs(queue_args_usage, stdout);
         fputs(sub_usage_rest, stdout);
         return CLI_OK;
@@ -213,6 +220,7 @@ static int sub_queue(struct sub_options *options) {
     if (options->exec != NULL && queue->window > 1)
         return args_mistake("sub", "--exec takes one event at a time: leave --window out");
     queue->oldest = options->subscribe.start == RH_START_OLDEST;
+    queue->filters = options->filter.json;
     if (options->exec != NULL)
         queue->window = 1;
     return CLI_OK;
@@ -387,9 +395,11 @@ static int sub_loop(struct sub *sub) {
 static int64_t sub_subscribe(struct sub *sub) {
     const struct sub_options *options = &sub->options;
     const char *const *patterns = (const char *const *)options->patterns;
+    rh_subscribe_options subscribe = options->subscribe;
+    subscribe.filters = options->filter.json;
     if (options->queue.queue.name != NULL)
         return rh_join(sub->client, patterns, options->pattern_count, &options->queue.queue);
-    return rh_subscribe_with(sub->client, patterns, options->pattern_count, &options->subscribe);
+    return rh_subscribe_with(sub->client, patterns, options->pattern_count, &subscribe);
 }
 
 static int sub_run(struct sub *sub) {
@@ -424,13 +434,15 @@ static int sub_run(struct sub *sub) {
 int sub_command(int argc, char **argv) {
     struct sub sub = {.status = CLI_OK, .link.command = "sub"};
     int status = sub_options_read(&sub.options, argc, argv);
-    if (status != CLI_OK || sub.options.help)
-        return status;
-    if (out_init(&sub.out, STDOUT_FILENO) != 0) {
-        (void)args_mistake("sub", "out of memory");
-        return CLI_INTERNAL;
+    if (status == CLI_OK && !sub.options.help) {
+        if (out_init(&sub.out, STDOUT_FILENO) == 0)
+            status = sub_run(&sub);
+        else {
+            (void)args_mistake("sub", "out of memory");
+            status = CLI_INTERNAL;
+        }
+        out_deinit(&sub.out);
     }
-    status = sub_run(&sub);
-    out_deinit(&sub.out);
+    filter_args_deinit(&sub.options.filter);
     return status;
 }

@@ -192,8 +192,12 @@ int64_t rh_subscribe_with(rh_client *client, const char *const *patterns, size_t
         fault = options_fault(client, options, patterns, count);
     if (fault != NULL)
         return link_invalid(client, fault);
+    struct filter *filter;
+    int result = subs_filter(options->filters, &filter, &fault);
+    if (result != RH_OK)
+        return result == RH_INVALID ? link_invalid(client, fault) : result;
     struct sub *sub;
-    if (subs_add(&client->subs, patterns, count, options, NULL, &sub) != 0)
+    if (subs_add(&client->subs, patterns, count, options, NULL, filter, &sub) != 0)
         return RH_NO_MEMORY;
     int64_t id = sub->id;
     if (client->phase == LINK_UP)

@@ -319,6 +319,21 @@ static bool start_say(const rh_subscribe_options *options, Roundhouse__V1__Start
     }
 }
 
+/* What the Subscribe borrows from; NULL: there is none, or no memory. */
+static Roundhouse__V1__Filters *filters_say(const struct filter *filter,
+                                            Roundhouse__V1__Subscribe *subscribe) {
+    size_t length;
+    if (filter == NULL)
+        return NULL;
+    const uint8_t *packed = filter_packed(filter, &length);
+    Roundhouse__V1__Filters *filters = roundhouse__v1__filters__unpack(NULL, length, packed);
+    if (filters != NULL) {
+        subscribe->n_filters = filters->n_filters;
+        subscribe->filters = filters->filters;
+    }
+    return filters;
+}
+
 void link_asked(struct rh_client *client, struct sub *sub, bool asked) {
     sub->state = asked ? SUB_ASKED : SUB_DELAYED;
     if (!asked && client->resubscribe_ns == 0)
@@ -348,7 +363,11 @@ void link_subscribe(struct rh_client *client, struct sub *sub, bool first) {
         queues_terms(sub->queue, &queue);
         subscribe.queue = &queue;
     }
-    link_asked(client, sub, outbox_control(&client->outbox, &frame, first) == 0);
+    Roundhouse__V1__Filters *filters = filters_say(sub->filter, &subscribe);
+    bool said = sub->filter == NULL || filters != NULL;
+    link_asked(client, sub, said && outbox_control(&client->outbox, &frame, first) == 0);
+    if (filters != NULL)
+        roundhouse__v1__filters__free_unpacked(filters, NULL);
 }
 
 void link_unsubscribe(struct rh_client *client, int64_t id) {

@@ -27,6 +27,8 @@ static const char *join_fault(const char *const *patterns, size_t count, const r
         fault = text_fault(queue->key, "queue.key: at most 255 bytes of UTF-8");
     if (fault == NULL && queue->name[0] == '@' && count > 0)
         fault = "patterns: a mailbox has none, it gets what is sent to its name";
+    if (fault == NULL && queue->name[0] == '@' && queue->filters != NULL)
+        fault = "filters: a mailbox has none, it gets what is sent to its name";
     return fault != NULL ? fault : subs_patterns_fault(patterns, count);
 }
 
@@ -36,9 +38,13 @@ int64_t rh_join(rh_client *client, const char *const *patterns, size_t count, co
     const char *fault = join_fault(patterns, count, queue);
     if (fault != NULL)
         return link_invalid(client, fault);
+    struct filter *filter;
+    int result = subs_filter(queue->filters, &filter, &fault);
+    if (result != RH_OK)
+        return result == RH_INVALID ? link_invalid(client, fault) : result;
     rh_subscribe_options options = {.start = queue->oldest ? RH_START_OLDEST : RH_START_LIVE};
     struct sub *sub;
-    if (subs_add(&client->subs, patterns, count, &options, queue, &sub) != 0)
+    if (subs_add(&client->subs, patterns, count, &options, queue, filter, &sub) != 0)
         return RH_NO_MEMORY;
     int64_t id = sub->id;
     if (client->phase == LINK_UP)
@@ -55,7 +61,7 @@ int64_t rh_remove_queue(rh_client *client, const char *name, bool take_over) {
     if (fault != NULL)
         return link_invalid(client, fault);
     struct sub *sub;
-    if (subs_add(&client->subs, NULL, 0, &plain, &queue, &sub) != 0)
+    if (subs_add(&client->subs, NULL, 0, &plain, &queue, NULL, &sub) != 0)
         return RH_NO_MEMORY;
     int64_t id = sub->id;
     sub->removes = true;

@@ -89,7 +89,7 @@ static void receive_event(struct rh_client *client, const struct wire_frame *fra
             return;
         event.maybe_duplicate = verdict == SEEN_UNSURE;
     }
-    int64_t id = subs_match(&client->subs, topic, event.topic_length);
+    int64_t id = subs_match(&client->subs, &event);
     if (id != 0 && client->callbacks.on_event != NULL)
         client->callbacks.on_event(client->user, (uint64_t)id, &event);
 }

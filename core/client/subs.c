@@ -10,6 +10,7 @@
 static void sub_deinit(struct sub *sub) {
     free(sub->patterns);
     free(sub->queue);
+    filter_free(sub->filter);
     free(sub->position);
 }
 
@@ -54,7 +55,7 @@ static struct sub_queue *queue_copy(const rh_queue *terms) {
         return NULL;
     char *room = (char *)(copy + 1);
     *copy = (struct sub_queue){.terms = *terms};
-    copy->terms.name = copy->terms.dead_letter = copy->terms.key = NULL;
+    copy->terms.name = copy->terms.dead_letter = copy->terms.key = copy->terms.filters = NULL;
     copy->name = text_copy(&room, terms->name);
     copy->dead_letter = text_copy(&room, terms->dead_letter);
     copy->key = text_copy(&room, terms->key);
@@ -86,11 +87,24 @@ const char *subs_patterns_fault(const char *const *patterns, size_t count) {
     return NULL;
 }
 
+int subs_filter(const char *json, struct filter **out, const char **fault) {
+    struct fault why;
+    *out = NULL;
+    if (json == NULL || json[0] == '\0' || filter_from_json(json, strlen(json), out, &why))
+        return RH_OK;
+    *fault = why.text;
+    return why.code == RH_CODE_EXHAUSTED ? RH_NO_MEMORY : RH_INVALID;
+}
+
 int subs_add(struct subs *subs, const char *const *patterns, size_t count,
-             const rh_subscribe_options *options, const rh_queue *queue, struct sub **out) {
-    struct sub made = {.options = *options, .count = count};
-    if (subs_grow(subs) != 0)
+             const rh_subscribe_options *options, const rh_queue *queue, struct filter *filter,
+             struct sub **out) {
+    struct sub made = {.options = *options, .count = count, .filter = filter};
+    made.options.filters = NULL; /* it is the caller's */
+    if (subs_grow(subs) != 0) {
+        filter_free(filter);
         return -ENOMEM;
+    }
     if (count > 0)
         made.patterns = patterns_copy(patterns, count);
     if (queue != NULL)
@@ -147,11 +161,12 @@ int sub_position_set(struct sub *sub, const uint8_t *position, size_t length) {
     return 0;
 }
 
-static bool sub_matches(const struct sub *sub, const uint8_t *topic, size_t length) {
+static bool sub_matches(const struct sub *sub, const rh_event *event) {
     for (size_t i = 0; i < sub->count; i++) {
         const char *pattern = sub->patterns[i];
-        if (pattern_matches((const uint8_t *)pattern, strlen(pattern), topic, length))
-            return true;
+        if (pattern_matches((const uint8_t *)pattern, strlen(pattern), (const uint8_t *)event->topic,
+                            event->topic_length))
+            return sub->filter == NULL || filter_passes(sub->filter, event->event, event->event_length);
     }
     return false;
 }
@@ -163,12 +178,12 @@ bool subs_all_queues(const struct subs *subs) {
     return subs->count > 0;
 }
 
-int64_t subs_match(const struct subs *subs, const uint8_t *topic, size_t length) {
+int64_t subs_match(const struct subs *subs, const rh_event *event) {
     if (subs->count == 1 && subs->leaving == 0 && subs->list[0].queue == NULL)
         return subs->list[0].id;
     for (size_t i = 0; i < subs->count; i++) {
         const struct sub *sub = &subs->list[i];
-        if (sub->state != SUB_LEAVING && sub->queue == NULL && sub_matches(sub, topic, length))
+        if (sub->state != SUB_LEAVING && sub->queue == NULL && sub_matches(sub, event))
             return sub->id;
     }
     return 0;

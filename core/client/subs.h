@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/base/check.h"
+#include "core/filter/filter.h"
 
 #include <roundhouse/client.h>
 
@@ -37,6 +38,7 @@ struct sub {
     bool lived;      /* Subscribed came on some connection */
     char **patterns; /* owns, in one allocation with the texts */
     size_t count;
+    struct filter *filter;   /* owns; NULL = none */
     struct sub_queue *queue; /* owns; NULL = none */
     bool removes;            /* no subscription: the queue is to be removed, */
     bool asked_before;       /* ... which was asked for on an earlier connection, too */
@@ -57,10 +59,13 @@ void subs_deinit(struct subs *subs); /* takes zeroed memory, too */
 
 /* What is wrong with one of them, or NULL. */
 const char *subs_patterns_fault(const char *const *patterns, size_t count);
-/* Copies the patterns, the options and the queue's terms (NULL = no queue). The new one in *out, valid until
- * the next add or remove. */
+/* Copies the patterns, the options and the queue's terms (NULL = no queue), and takes the filter over (NULL =
+ * none), also when it fails. The new one in *out, valid until the next add or remove. */
 int subs_add(struct subs *subs, const char *const *patterns, size_t count,
-             const rh_subscribe_options *options, const rh_queue *queue, struct sub **out) MUST_USE;
+             const rh_subscribe_options *options, const rh_queue *queue, struct filter *filter,
+             struct sub **out) MUST_USE;
+/* Of filters as JSON, NULL or "" is none. RH_OK, RH_NO_MEMORY, or RH_INVALID with a static text. */
+int subs_filter(const char *json, struct filter **out, const char **fault) MUST_USE;
 void subs_remove(struct subs *subs, struct sub *sub);
 bool subs_delayed(const struct subs *subs);                 /* some are SUB_DELAYED */
 struct sub *subs_find(const struct subs *subs, int64_t id); /* NULL = none */
@@ -68,6 +73,6 @@ int sub_position_set(struct sub *sub, const uint8_t *position, size_t length) MU
 
 /* Whether all that there are belong to queues, and there are some. */
 bool subs_all_queues(const struct subs *subs);
-/* The lowest id that a topic belongs to; 0 = none. Those of queues are left out: their events come with a
+/* The lowest id that an event belongs to; 0 = none. Those of queues are left out: their events come with a
  * Context. With one subscription everything that comes belongs to it. */
-int64_t subs_match(const struct subs *subs, const uint8_t *topic, size_t length);
+int64_t subs_match(const struct subs *subs, const rh_event *event);

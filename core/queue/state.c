@@ -1,9 +1,10 @@
 /* The durable state of a queue as bytes, version 1.
  *
- *     version, flags (1 group, 2 volatile, 4 ephemeral): one byte each
+ *     version, flags (1 group, 2 volatile, 4 ephemeral, 8 filters): one byte each
  *     name, dead letter, key: length, bytes
  *     lease, pause, attempts, capacity, number of patterns
  *     the patterns, as in struct queue_terms: length, bytes
+ *     with the flag for them, the filters: length, bytes
  *     number of logs; for each, ascending:
  *         number, floor, number of runs
  *         for each run: positions since the run before, positions in it, attempts;
@@ -26,11 +27,12 @@
 #define FLAG_GROUP       1u
 #define FLAG_VOLATILE    2u
 #define FLAG_EPHEMERAL   4u
-#define FLAGS            (FLAG_GROUP | FLAG_VOLATILE | FLAG_EPHEMERAL)
+#define FLAG_FILTERS     8u
+#define FLAGS            (FLAG_GROUP | FLAG_VOLATILE | FLAG_EPHEMERAL | FLAG_FILTERS)
 #define VARINT_BYTES_MAX 10u
 #define RUN_BYTES_MAX    (5u * VARINT_BYTES_MAX)
 #define LOG_BYTES_MAX    (4u * VARINT_BYTES_MAX)
-#define TERMS_BYTES_MAX  (2u + 10u * VARINT_BYTES_MAX) /* and the texts */
+#define TERMS_BYTES_MAX  (2u + 11u * VARINT_BYTES_MAX) /* and the texts */
 #define ATTEMPTS_ALONE   2u                            /* from here on a run is one position */
 
 /* ---- writing ---- */
@@ -52,7 +54,7 @@ static uint8_t *put_bytes(uint8_t *p, struct queue_text text) {
 static uint8_t *put_terms(uint8_t *p, const struct queue_terms *terms) {
     *p++ = STATE_VERSION;
     *p++ = (uint8_t)((terms->group ? FLAG_GROUP : 0) | (terms->is_volatile ? FLAG_VOLATILE : 0) |
-                     (terms->ephemeral ? FLAG_EPHEMERAL : 0));
+                     (terms->ephemeral ? FLAG_EPHEMERAL : 0) | (terms->filters.n ? FLAG_FILTERS : 0));
     p = put_bytes(p, terms->name);
     p = put_bytes(p, terms->dead_letter);
     p = put_bytes(p, terms->key);
@@ -61,7 +63,8 @@ static uint8_t *put_terms(uint8_t *p, const struct queue_terms *terms) {
     p = put_number(p, terms->attempts);
     p = put_number(p, terms->capacity);
     p = put_number(p, terms->pattern_count);
-    return put_bytes(p, terms->patterns);
+    p = put_bytes(p, terms->patterns);
+    return terms->filters.n ? put_bytes(p, terms->filters) : p;
 }
 
 /* Walks all holes of a log, run by run: those that are outstanding, then those of a restored state before the
@@ -150,7 +153,7 @@ static uint8_t *put_log(uint8_t *p, const struct queue *queue, const struct queu
 size_t queue_save_least(const struct queue *queue) {
     const struct queue_terms *terms = &queue->terms;
     return TERMS_BYTES_MAX + (size_t)terms->name.n + terms->dead_letter.n + terms->key.n + terms->patterns.n +
-           (size_t)queue->log_count * LOG_BYTES_MAX;
+           terms->filters.n + (size_t)queue->log_count * LOG_BYTES_MAX;
 }
 
 size_t queue_save_bound(const struct queue *queue) {
@@ -246,6 +249,10 @@ static bool get_terms(struct source *source, struct queue_terms *terms) {
     terms->capacity = (uint32_t)get_number(source, QUEUE_CAPACITY_MAX);
     terms->pattern_count = (uint32_t)get_number(source, SUBSCRIBE_PATTERNS_MAX);
     terms->patterns = get_bytes(source, QUEUE_PATTERNS_BYTES_MAX);
+    if (flags & FLAG_FILTERS)
+        terms->filters = get_bytes(source, QUEUE_FILTERS_BYTES_MAX);
+    if (!source->wrong && (flags & FLAG_FILTERS) && terms->filters.n == 0)
+        return wrong(source, "it has the flag for filters, and none");
     return !source->wrong;
 }
 

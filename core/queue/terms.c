@@ -122,8 +122,16 @@ static bool numbers_valid(const struct queue_terms *terms, struct fault *fault) 
     return true;
 }
 
+static bool filters_valid(const struct queue_terms *terms, struct fault *fault) {
+    if (terms->filters.n > QUEUE_FILTERS_BYTES_MAX)
+        return too_large(fault, "subscribe.filters", "too many filters for one queue");
+    return !(terms->filters.n && terms_mailbox(terms)) ||
+           invalid(fault, "subscribe.filters", "a mailbox has no filters: it gets what is sent to its name");
+}
+
 bool terms_valid(const struct queue_terms *terms, struct fault *fault) {
-    if (!name_valid(terms->name, fault) || !numbers_valid(terms, fault) || !patterns_valid(terms, fault))
+    if (!name_valid(terms->name, fault) || !numbers_valid(terms, fault) || !patterns_valid(terms, fault) ||
+        !filters_valid(terms, fault))
         return false;
     if (terms_mailbox(terms) && terms->group)
         return invalid(fault, "subscribe.queue.group", "a mailbox has one receiver: leave `group` out");
@@ -167,6 +175,9 @@ bool terms_agree(const struct queue_terms *have, const struct queue_terms *want,
     if (!text_agrees(have->patterns, want->patterns))
         return invalid(fault, "subscribe.patterns",
                        "this queue exists with other patterns: give the same, or none");
+    if (!text_agrees(have->filters, want->filters))
+        return invalid(fault, "subscribe.filters",
+                       "this queue exists with other filters, or without: give the same, or none");
     if (!text_agrees(have->dead_letter, want->dead_letter))
         return invalid(fault, "subscribe.queue.dead_letter",
                        "this queue exists with another one: leave it out");
@@ -195,7 +206,8 @@ static uint8_t *text_copy(uint8_t *at, struct queue_text *copy, struct queue_tex
 }
 
 size_t terms_bytes(const struct queue_terms *terms) {
-    return (size_t)terms->name.n + terms->dead_letter.n + terms->key.n + 1 + terms->patterns.n;
+    return (size_t)terms->name.n + terms->dead_letter.n + terms->key.n + 1 + terms->patterns.n +
+           terms->filters.n;
 }
 
 void terms_place(struct queue_terms *copy, const struct queue_terms *terms, uint8_t *block) {
@@ -204,7 +216,8 @@ void terms_place(struct queue_terms *copy, const struct queue_terms *terms, uint
     at = text_copy(at, &copy->dead_letter, terms->dead_letter);
     at = text_copy(at, &copy->key, terms->key);
     *at++ = '\0';
-    text_copy(at, &copy->patterns, terms->patterns);
+    at = text_copy(at, &copy->patterns, terms->patterns);
+    text_copy(at, &copy->filters, terms->filters);
 }
 
 void *terms_copy(struct queue_terms *copy, const struct queue_terms *terms) {

@@ -23,6 +23,7 @@ struct queue_terms {
     struct queue_text dead_letter; /* topic; "" = $dlq.NAME */
     struct queue_text key;         /* attribute; "" = partitionkey */
     struct queue_text patterns;    /* one behind the other, a length byte before each; none for a mailbox */
+    struct queue_text filters; /* as filter_packed of core/filter gives them; "" = none. Not looked into */
     uint64_t lease_ns;
     uint64_t backoff_ns;
     uint32_t attempts;

@@ -51,6 +51,7 @@ void block_end(struct peer *peer) {
     counter_add(&worker->stats.blocking, UINT64_MAX); /* minus one */
     free(peer->block);
     peer->block = NULL;
+    peer_apart(peer);
 }
 
 static void block_begin(struct peer *peer) {
@@ -58,6 +59,7 @@ static void block_begin(struct peer *peer) {
     peer->block = calloc(1, sizeof *peer->block);
     if (peer->block == NULL)
         return; /* it is tried again in the next turn */
+    peer_apart(peer);
     peer->block->since_ns = worker->now_ns;
     counter_add(&worker->stats.blocking, 1);
     counter_add(&worker->stats.blocks, 1);

@@ -192,29 +192,34 @@ static void stretch_bound(struct stretch *stretch) {
     stretch->to = position;
 }
 
-/* A peer with young subscriptions gets a run record by record. Returns where it could not go on, or the run's
- * end. */
-static uint64_t young_take(const struct stretch *stretch, struct peer *peer, uint64_t first, uint64_t end) {
+/* A peer with young or filtered subscriptions gets a run record by record. Returns where it could not go on,
+ * or the run's end. */
+static uint64_t young_take(const struct stretch *stretch, struct peer *peer, uint64_t first, uint64_t end,
+                           uint64_t *given) {
     const struct log_view *view = stretch->view;
     for (uint64_t position = first; position < end; position++) {
         const struct log_entry *entry = log_view_entry(view, position);
-        const uint8_t *topic = log_view_bytes(view, entry->offset) + log_flags_topic_at(entry->flags);
-        if (!starts_want(peer, stretch->log, position, topic, log_flags_topic_length(entry->flags)))
+        if (!starts_want(peer, stretch->log, position, view))
             continue;
         if (output_slice(&peer->conn.out, &stretch->worker->pool, stretch->source, position, entry->offset,
                          entry->length) != 0)
             return position;
+        ++*given;
     }
     return end;
 }
 
-static uint64_t run_take(const struct stretch *stretch, struct peer *peer, const struct run *run) {
+/* The same; `*given` is how many events of it are on their way. */
+static uint64_t run_take(const struct stretch *stretch, struct peer *peer, const struct run *run,
+                         uint64_t *given) {
     uint64_t end = run->first + run->records;
-    if (peer->young)
-        return young_take(stretch, peer, run->first, end);
+    *given = 0;
+    if (peer->young || peer->filtered)
+        return young_take(stretch, peer, run->first, end, given);
     int added = output_slice(&peer->conn.out, &stretch->worker->pool, stretch->source, run->first,
                              run->offset, run->length);
-    return added == 0 ? end : run->first;
+    *given = added == 0 ? run->records : 0;
+    return run->first + *given;
 }
 
 /* Takes part in this stretch; what the stretch itself has queued for it does not count against it. */
@@ -234,9 +239,9 @@ static void stretch_take(void *context, const struct route *route, const struct 
             counter_add(&worker->stats.events_expired, run->records);
             continue;
         }
-        uint64_t reached = run_take(stretch, peer, run);
-        counter_add(&worker->stats.deliveries, reached - run->first);
-        peer->given += reached - run->first;
+        uint64_t given, reached = run_take(stretch, peer, run, &given);
+        counter_add(&worker->stats.deliveries, given);
+        peer->given += given;
         list_add(&worker->dirty, &peer->dirty);
         if (reached == run->first + run->records)
             continue;

@@ -106,6 +106,10 @@ struct live {
     bool traced; /* the run that is given has a traced event */
 };
 
+/* So many records of a run are given to all who are apart before the next ones. */
+#define APART_RECORDS 1024u
+static_assert(APART_RECORDS <= FILTER_SAID, "so that they share what a filter says: see filters.h");
+
 /* The peer that holds the most items makes room for the others. */
 static void pool_relieve(struct worker *worker) {
     struct peer *largest = NULL;
@@ -119,39 +123,108 @@ static void pool_relieve(struct worker *worker) {
         catchup_enter(largest);
 }
 
+/* A laggard comes to these records by its own cursor. */
+static inline void peer_take(struct live *live, struct peer *peer, const struct run *run) {
+    struct worker *worker = live->worker;
+    if (peer->at != NULL || peer->retired)
+        return;
+    if (run->expired) {
+        counter_add(&worker->stats.events_expired, run->records);
+        return;
+    }
+    if (output_slice(&peer->conn.out, &worker->pool, live->log, run->first, run->offset, run->length) == 0) {
+        counter_add(&worker->stats.deliveries, run->records);
+        peer->given += run->records;
+        list_add(&worker->dirty, &peer->dirty);
+        if (UNLIKELY(live->traced))
+            trace_given(worker, peer, live->log, run);
+        return;
+    }
+    pool_relieve(worker);
+    if (peer->at == NULL)
+        catchup_enter(peer); /* its cursor stands where this walk began, so it comes here again */
+}
+
+static void part_take(struct live *live, struct peer *peer, struct run *part) {
+    if (part->records == 0)
+        return;
+    if (peer->block != NULL)
+        block_note(peer, live->worker->readers[live->log].log, part);
+    peer_take(live, peer, part);
+    part->records = part->length = 0;
+}
+
+/* The parts of a run that pass. */
+static void filtered_take(struct live *live, struct peer *peer, const struct run *run) {
+    struct worker *worker = live->worker;
+    const struct log_view *view = worker->views[live->log];
+    struct run part = {.expired = run->expired};
+    if (peer->retired || (peer->at != NULL && peer->block == NULL))
+        return;
+    for (uint64_t position = run->first; position < run->first + run->records; position++) {
+        const struct log_entry *entry = log_view_entry(view, position);
+        if (!starts_want(peer, live->log, position, view)) {
+            part_take(live, peer, &part);
+            continue;
+        }
+        if (part.records == 0) {
+            part.first = position;
+            part.offset = entry->offset;
+        }
+        part.length += entry->length;
+        part.records++;
+    }
+    part_take(live, peer, &part);
+}
+
+/* Those who do not just get what all get. */
+static void apart_take(struct live *live, const struct route *route, const struct run *run) {
+    for (uint32_t i = 0; i < route->count; i++) {
+        struct peer *peer = live->worker->peers[route->members[i]];
+        if (peer == NULL || !peer->apart)
+            continue;
+        struct run whole = *run;
+        if (peer->filtered)
+            filtered_take(live, peer, run);
+        else
+            part_take(live, peer, &whole);
+    }
+}
+
+static void apart_take_all(struct live *live, const struct route *route, const struct run *run) {
+    const struct log_view *view = live->worker->views[live->log];
+    for (uint32_t done = 0; done < run->records;) {
+        uint32_t left = run->records - done, records = left < APART_RECORDS ? left : APART_RECORDS;
+        uint64_t first = run->first + done;
+        const struct log_entry *last = log_view_entry(view, first + records - 1);
+        struct run some = {.first = first,
+                           .offset = log_view_entry(view, first)->offset,
+                           .records = records,
+                           .expired = run->expired};
+        some.length = (uint32_t)(last->offset + last->length - some.offset);
+        apart_take(live, route, &some);
+        done += records;
+    }
+}
+
 static void live_take(void *context, const struct route *route, const struct run *run) {
     struct live *live = context;
     struct worker *worker = live->worker;
+    bool apart = false;
     live->traced = UNLIKELY(worker->traces.count > 0) && trace_pass(worker, live->log, route, run);
     if (route->count == 0)
         unmatched_run(worker, live->log, run);
     for (uint32_t i = 0; i < route->count; i++) {
         struct peer *peer = worker->peers[route->members[i]];
-        if (UNLIKELY(peer == NULL)) {
+        if (UNLIKELY(peer == NULL))
             keeper_offer(worker, route->members[i], live->log, run);
-            continue;
-        }
-        if (peer->block != NULL)
-            block_note(peer, worker->readers[live->log].log, run);
-        if (peer->at != NULL || peer->retired)
-            continue; /* a laggard comes to this record by its own cursor */
-        if (run->expired) {
-            counter_add(&worker->stats.events_expired, run->records);
-            continue;
-        }
-        if (output_slice(&peer->conn.out, &worker->pool, live->log, run->first, run->offset, run->length) ==
-            0) {
-            counter_add(&worker->stats.deliveries, run->records);
-            peer->given += run->records;
-            list_add(&worker->dirty, &peer->dirty);
-            if (UNLIKELY(live->traced))
-                trace_given(worker, peer, live->log, run);
-            continue;
-        }
-        pool_relieve(worker);
-        if (peer->at == NULL)
-            catchup_enter(peer); /* its cursor stands where this walk began, so it comes here again */
+        else if (UNLIKELY(peer->apart))
+            apart = true;
+        else
+            peer_take(live, peer, run);
     }
+    if (UNLIKELY(apart))
+        apart_take_all(live, route, run);
     if (UNLIKELY(live->traced))
         trace_routed(worker, live->log, run);
 }

@@ -86,6 +86,18 @@ static void queues_count(struct worker *worker) {
     counter_set(&worker->stats.queues_durable, worker->keeper.durable);
 }
 
+/* False: there is no memory, or they are none. */
+static bool kept_filter(struct worker *worker, const struct queue *queue, struct kept *kept) {
+    struct queue_text filters = queue_terms(queue)->filters;
+    struct filter *made;
+    struct fault fault;
+    if (filters.n == 0)
+        return true;
+    if (filter_unpack(filters.p, filters.n, &made, &fault))
+        kept->filter = filters_hold(worker, made);
+    return kept->filter != NULL;
+}
+
 /* Takes the queue over. NULL: there is no room. */
 static struct kept *kept_add(struct worker *worker, struct queue *queue) {
     struct keeper *keeper = &worker->keeper;
@@ -93,7 +105,7 @@ static struct kept *kept_add(struct worker *worker, struct queue *queue) {
     uint64_t hash = name_hash(worker, terms->name);
     struct kept *kept = calloc(1, sizeof *kept);
     if (kept == NULL || keeper->count == QUEUES_MAX || lookup_find(&keeper->names, hash) != LOOKUP_NONE ||
-        !keeper_room(keeper)) {
+        !keeper_room(keeper) || !kept_filter(worker, queue, kept)) {
         free(kept);
         return NULL;
     }
@@ -177,6 +189,7 @@ static void kept_destroy(struct worker *worker, struct kept *kept) {
     keeper->slots[kept->slot] = NULL;
     keeper->count--;
     queue_destroy(kept->queue);
+    filters_let_go(worker, kept->filter);
     free(kept);
     queues_count(worker);
 }
@@ -298,6 +311,11 @@ struct queue_event keeper_event(const struct worker *worker, const struct kept *
                                 .size = entry->length};
 }
 
+static bool kept_passes(struct worker *worker, const struct kept *kept, uint32_t log,
+                        const struct log_view *view, uint64_t position) {
+    return kept->filter == NULL || filters_pass(worker, kept->filter, log, view, position);
+}
+
 /* False: nobody has credit. */
 static bool offer(struct worker *worker, struct kept *kept, const struct reader *reader,
                   const struct log_view *view, uint64_t position) {
@@ -338,11 +356,14 @@ void keeper_offer(struct worker *worker, route_member member, uint32_t log, cons
         return;
     }
     states_changed(worker, kept);
-    for (uint32_t i = 0; i < run->records; i++)
+    for (uint32_t i = 0; i < run->records; i++) {
+        if (!kept_passes(worker, kept, log, worker->views[log], run->first + i))
+            continue;
         if (!offer(worker, kept, &worker->readers[log], worker->views[log], run->first + i)) {
             kept->live &= ~(UINT64_C(1) << log);
             break;
         }
+    }
     timer_set(worker, kept);
 }
 
@@ -382,13 +403,15 @@ static bool route_has(const struct route *route, route_member member) {
     return low < route->count && route->members[low] == member;
 }
 
-bool keeper_wants(struct worker *worker, const struct kept *kept, const struct log_view *view,
-                  const struct log_entry *entry) {
+bool keeper_wants(struct worker *worker, const struct kept *kept, uint32_t log, const struct log_view *view,
+                  uint64_t position) {
+    const struct log_entry *entry = log_view_entry(view, position);
     if (!log_flags_event(entry->flags))
         return false;
     const uint8_t *name = log_view_bytes(view, entry->offset) + log_flags_topic_at(entry->flags);
     return route_has(route_of(worker->routes, entry->topic, name, log_flags_topic_length(entry->flags)),
-                     kept->member);
+                     kept->member) &&
+           kept_passes(worker, kept, log, view, position);
 }
 
 /* Counts anew what a mailbox holds, after some of it was lost. Under the gate. */
@@ -398,7 +421,7 @@ static void mailbox_count(struct worker *worker, const struct kept *kept, const 
     uint64_t held = counts.out + counts.parked + counts.dead - counts.replays;
     uint64_t end = log_produced(reader->log);
     for (uint64_t at = queue_cursor(kept->queue, log_number(reader->log)); at < end; at++)
-        held += keeper_wants(worker, kept, view, log_view_entry(view, at));
+        held += keeper_wants(worker, kept, reader->index, view, at);
     queue_hold(kept->queue, held);
 }
 
@@ -438,7 +461,7 @@ static bool step_records(struct worker *worker, struct kept *kept, const struct 
     uint64_t to = end - from > CATCHUP_RECORDS_MAX ? from + CATCHUP_RECORDS_MAX : end;
     for (uint64_t position = from; position < to; position++) {
         const struct log_entry *entry = log_view_entry(look->view, position);
-        if (!keeper_wants(worker, kept, look->view, entry))
+        if (!keeper_wants(worker, kept, reader->index, look->view, position))
             continue;
         if (log_flags_type(entry->flags) != LOG_EVENT && expiry_over(worker, look->view, entry))
             expired_pass(worker, kept, 1);
@@ -852,6 +875,7 @@ void keeper_deinit(struct worker *worker) {
         if (keeper->slots[i] == NULL)
             continue;
         queue_destroy(keeper->slots[i]->queue);
+        filters_let_go(worker, keeper->slots[i]->filter);
         replays_free(keeper->slots[i]->replay);
         free(keeper->slots[i]);
     }

@@ -21,6 +21,7 @@
 struct worker;
 struct peer;
 struct replay;
+struct shared_filter;
 struct run;
 struct reader;
 struct home;
@@ -182,6 +183,7 @@ struct kept {
     bool owes;             /* `owed` has been given out, and its bytes are still looked for */
     bool burying;          /* the oldest dead letter has been sent, and is settled as `letter` says */
     struct replay *replay; /* owns; NULL = none goes on */
+    struct shared_filter *filter; /* counted; NULL: whatever matches a pattern is for it */
     struct queue_delivery owed;
     struct own_placed letter;
 };

@@ -92,6 +92,19 @@ static bool patterns_pack(const Roundhouse__V1__Subscribe *subscribe, uint8_t **
     return true;
 }
 
+/* The terms borrow what the filter has. */
+static bool filters_pack(const Roundhouse__V1__Subscribe *subscribe, struct filter **filter,
+                         struct queue_terms *terms, struct fault *fault) {
+    size_t length;
+    if (subscribe->n_filters == 0)
+        return true;
+    if (!filter_compile(subscribe->filters, subscribe->n_filters, filter, fault))
+        return false;
+    terms->filters.p = filter_packed(*filter, &length);
+    terms->filters.n = (uint32_t)length;
+    return true;
+}
+
 static void terms_read(const Roundhouse__V1__Queue *queue, struct queue_terms *terms) {
     *terms = (struct queue_terms){
         .name = text_of(queue->name),
@@ -242,6 +255,7 @@ struct fault memberships_subscribe(struct peer *peer, const Roundhouse__V1__Subs
     struct queue_terms terms;
     struct fault fault;
     uint8_t *patterns = NULL;
+    struct filter *filter = NULL;
     terms_read(subscribe->queue, &terms);
     if (subscribe->n_patterns > SUBSCRIBE_PATTERNS_MAX)
         return (struct fault){.code = RH_CODE_TOO_LARGE,
@@ -251,8 +265,9 @@ struct fault memberships_subscribe(struct peer *peer, const Roundhouse__V1__Subs
         return fault;
     if (patterns == NULL)
         return no_memory_now();
-    if (join_valid(peer, subscribe, &terms, &fault))
+    if (filters_pack(subscribe, &filter, &terms, &fault) && join_valid(peer, subscribe, &terms, &fault))
         fault = joined_send(peer, subscribe, &terms);
+    filter_free(filter);
     free(patterns);
     return fault;
 }

@@ -334,10 +334,11 @@ static bool placed(struct worker *worker, struct kept *kept) {
 
 /* ---- the cursor ---- */
 
-static bool wanted(struct worker *worker, const struct kept *kept, const struct log_view *view,
-                   const struct log_entry *entry) {
+static bool wanted(struct worker *worker, const struct kept *kept, uint32_t log, const struct log_view *view,
+                   uint64_t position) {
     const struct replay *replay = kept->replay;
-    if (!keeper_wants(worker, kept, view, entry))
+    const struct log_entry *entry = log_view_entry(view, position);
+    if (!keeper_wants(worker, kept, log, view, position))
         return false;
     if (log_flags_type(entry->flags) != LOG_EVENT && expiry_over(worker, view, entry))
         return false;
@@ -364,7 +365,7 @@ static enum went records_step(struct worker *worker, struct kept *kept, const st
     for (; *at < to; ++*at) {
         const struct log_entry *entry = log_view_entry(view, *at);
         struct queue_delivery delivery;
-        if (!wanted(worker, kept, view, entry))
+        if (!wanted(worker, kept, reader->index, view, *at))
             continue;
         if (replay->order.each_ns > 0 && worker->now_ns < replay->next_ns)
             return WENT_FULL;

@@ -26,6 +26,7 @@
 
 #define IDS_REMEMBERED 4096u /* a power of two */
 #define FIRST_TOPICS   256u
+#define FILTER_WORK    8u /* that one evaluation of a filter costs, in entries looked at */
 
 struct last {
     uint64_t position;
@@ -150,34 +151,50 @@ static uint32_t topic_add(struct search *search, struct last last, const uint8_t
     return search->count;
 }
 
-/* Index from 1 on, of a topic that is known now; 0 = no pattern matches, or the search has failed. */
-static uint32_t topic_find(const struct worker *worker, struct search *search, const struct subscription *sub,
-                           struct last last, const uint8_t *name) {
-    if (!subscription_matches(sub, name, last.length))
-        return 0;
+/* Index from 1 on, of a topic that is known now; 0 = the search has failed. */
+static uint32_t topic_find(const struct worker *worker, struct search *search, struct last last,
+                           const uint8_t *name) {
     last.hash = topic_hash(name, last.length, worker->shards->table_seed);
     uint32_t known = search->capacity == 0 ? 0 : *place_of(search, &last, name);
     return known != 0 ? known : topic_add(search, last, name);
 }
 
-static uint32_t topic_of(const struct worker *worker, const struct subscription *sub, uint32_t log,
+static bool passes(struct worker *worker, const struct subscription *sub, uint32_t log,
+                   const struct log_view *view, uint64_t position, uint32_t *work) {
+    if (sub->filter == NULL)
+        return true;
+    *work -= *work < FILTER_WORK ? *work : FILTER_WORK;
+    return filters_pass(worker, sub->filter, log, view, position);
+}
+
+/* Index from 1 on, of the topic of a record that may be its last one; 0 = it is not, or the search has
+ * failed. A topic is known when one of its events has passed. */
+static uint32_t topic_of(struct worker *worker, const struct subscription *sub, uint32_t log,
                          const struct log_view *view, uint64_t position, uint32_t *work) {
     struct search *search = sub->begin->search;
     const struct log_entry *entry = log_view_entry(view, position);
     struct remembered *remembered =
         &search->ids[entry->topic * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (IDS_REMEMBERED - 1)];
-    if (remembered->id == entry->topic)
-        return remembered->last;
+    if (remembered->id == entry->topic) {
+        bool later = remembered->last != 0 && search->lasts[remembered->last - 1].position < position;
+        return later && passes(worker, sub, log, view, position, work) ? remembered->last : 0;
+    }
     const uint8_t *record = log_view_bytes(view, entry->offset);
     struct last last = {
         .position = position, .length = (uint8_t)log_flags_topic_length(entry->flags), .log = (uint8_t)log};
-    uint32_t found = topic_find(worker, search, sub, last, record + log_flags_topic_at(entry->flags));
+    const uint8_t *name = record + log_flags_topic_at(entry->flags);
+    uint32_t found = 0;
     *work -= *work < sub->patterns ? *work : sub->patterns;
+    if (subscription_matches(sub, name, last.length)) {
+        if (!passes(worker, sub, log, view, position, work))
+            return 0;
+        found = topic_find(worker, search, last, name);
+    }
     *remembered = (struct remembered){.id = entry->topic, .last = found};
     return found;
 }
 
-static void last_look(const struct worker *worker, const struct subscription *sub, uint32_t log,
+static void last_look(struct worker *worker, const struct subscription *sub, uint32_t log,
                       const struct log_view *view, uint64_t position, uint32_t *work) {
     struct search *search = sub->begin->search;
     if (!log_flags_event(log_view_entry(view, position)->flags))

@@ -399,11 +399,16 @@ static bool sub_began(const struct subscription *sub, uint32_t log, uint64_t pos
     return sub->start == NULL || start_of(sub, log, position) == position;
 }
 
-bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
-                 uint32_t length) {
-    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const struct log_view *view) {
+    const struct log_entry *entry = log_view_entry(view, position);
+    const uint8_t *topic = log_view_bytes(view, entry->offset) + log_flags_topic_at(entry->flags);
+    const struct list *head = &peer->subscriptions;
+    bool alone = head->next->next == head; /* then it matches: the route says so */
+    for (struct list *node = head->next; node != head; node = node->next) {
         const struct subscription *sub = LIST_OF(node, struct subscription, node);
-        if (sub_began(sub, log, position) && subscription_matches(sub, topic, length))
+        if (sub_began(sub, log, position) &&
+            (alone || subscription_matches(sub, topic, log_flags_topic_length(entry->flags))) &&
+            (sub->filter == NULL || filters_pass(peer->worker, sub->filter, log, view, position)))
             return true;
     }
     return false;

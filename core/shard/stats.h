@@ -23,6 +23,9 @@
       "events that matched no subscription and no queue, of the logs that this shard judges")                \
     X(events_unjudged, counter, "events of which it was not found out whether somebody wants them")          \
     X(events_expired, counter, "events not delivered because their time was over, once for each subscriber") \
+    X(events_filtered, counter,                                                                              \
+      "events that matched the patterns of a subscription or queue and did not pass its filters")            \
+    X(filter_evaluations, counter, "events that a filter was evaluated for; equal filters share that")       \
     X(deliveries_bytes, counter, "bytes of delivered frames taken by the kernel")                            \
     X(runs, counter, "runs of records with the same subscribers")                                            \
     X(turns, counter, "turns of the worker loop")                                                            \

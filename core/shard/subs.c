@@ -36,6 +36,7 @@ static struct subscription *subscription_new(const Roundhouse__V1__Subscribe *su
 
 static void subscription_free(struct worker *worker, struct subscription *sub) {
     starts_free(worker, sub);
+    filters_let_go(worker, sub->filter);
     free(sub);
 }
 
@@ -127,6 +128,18 @@ static bool subscribe_valid(const struct peer *peer, const Roundhouse__V1__Subsc
     return patterns_valid(subscribe, fault);
 }
 
+static bool filters_read(struct worker *worker, const Roundhouse__V1__Subscribe *subscribe,
+                         struct subscription *sub, struct fault *fault) {
+    struct filter *made;
+    if (subscribe->n_filters == 0)
+        return true;
+    if (!filter_compile(subscribe->filters, subscribe->n_filters, &made, fault))
+        return false;
+    sub->filter = filters_hold(worker, made);
+    return sub->filter != NULL ||
+           fault_set(fault, RH_CODE_EXHAUSTED, "the server has no memory for this subscription now", NULL);
+}
+
 static void stage(struct peer *peer, struct subscription *sub) {
     list_add(&peer->staged, &sub->node);
     list_add(&peer->worker->changing, &peer->changing);
@@ -152,7 +165,8 @@ enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe 
                       (struct fault){.code = RH_CODE_EXHAUSTED,
                                      .text = "the server has no memory for this subscription now"});
     sub->logs = subs_logs(peer->worker, sub->pattern, sub->patterns);
-    if (!starts_read(peer->worker, subscribe, sub, &fault)) {
+    if (!filters_read(peer->worker, subscribe, sub, &fault) ||
+        !starts_read(peer->worker, subscribe, sub, &fault)) {
         subscription_free(peer->worker, sub);
         return refuse(peer, subscribe->id, fault);
     }
@@ -213,8 +227,13 @@ static void reader_unwant(struct worker *worker, uint32_t log) {
 
 static void peer_reads_anew(struct peer *peer) {
     peer->logs = 0;
-    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next)
-        peer->logs |= LIST_OF(node, struct subscription, node)->logs;
+    peer->filtered = false;
+    for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
+        const struct subscription *sub = LIST_OF(node, struct subscription, node);
+        peer->logs |= sub->logs;
+        peer->filtered = peer->filtered || sub->filter != NULL;
+    }
+    peer_apart(peer);
 }
 
 static void pattern_unwant(struct worker *worker, const uint8_t *pattern, uint32_t logs) {
@@ -329,6 +348,8 @@ static void begin(struct peer *peer, struct subscription *sub) {
         list_add(&peer->subscriptions, &sub->node);
         peer->subscribed++;
         peer->logs |= sub->logs;
+        peer->filtered = peer->filtered || sub->filter != NULL;
+        peer_apart(peer);
         memberships_context_end(peer);
         subscribed_tell(peer, sub);
         starts_begun(sub);

@@ -125,6 +125,7 @@ void worker_destroy(struct worker *worker) {
     keeper_deinit(worker);
     io_destroy(worker->io);
     mpsc_destroy(worker->mailbox);
+    filters_deinit(worker);
     route_destroy(worker->routes);
     output_pool_deinit(&worker->pool);
     free(worker->staging.bytes);

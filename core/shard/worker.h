@@ -15,6 +15,7 @@
 #include "core/route/route.h"
 #include "core/session/session.h"
 #include "core/shard/duplicates.h"
+#include "core/shard/filters.h"
 #include "core/shard/keeper.h"
 #include "core/shard/rules.h"
 #include "core/shard/shard.h"
@@ -86,6 +87,7 @@ struct subscription {
                             needs no asking */
     struct picks *picks; /* owns; only with `start`; NULL: none */
     struct start *begin; /* owns; NULL: live, or in force */
+    struct shared_filter *filter; /* counted; NULL: whatever matches a pattern is for it */
     uint32_t patterns;
     uint32_t bytes; /* of all patterns, each with a length byte before it */
     bool remove;    /* staged: an Unsubscribe */
@@ -149,6 +151,8 @@ struct peer {
     bool goodbye : 1;   /* the client said it; answered when settled */
     bool farewell : 1;  /* our last frame is queued: close when sent */
     bool retired : 1;   /* gets no more events; what is in its output is still sent */
+    bool filtered : 1;  /* some subscription has a filter: each record is asked about */
+    bool apart : 1;     /* it is filtered or has a block: not just the same as the others of a run */
     bool shut : 1;      /* io_close has been called */
     bool closed : 1;    /* io has let go */
     uint8_t idle;       /* which of the worker's idle times it has been told */
@@ -354,6 +358,7 @@ struct worker {
     struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
     uint32_t iov_used;
     uint32_t picks;             /* of all subscriptions together */
+    struct filters filters;     /* of its subscriptions and queues */
     uint32_t held[SLOT_COUNT];  /* how many peers here hold back the publishers of a slot */
     bool held_told[SLOT_COUNT]; /* its home counts this worker */
     bool held_changed;          /* what the homes have been told is not true any more */
@@ -675,9 +680,9 @@ uint64_t starts_stand(const struct peer *peer, uint32_t log);
 uint64_t starts_undone(const struct peer *peer);
 uint64_t subscription_undone(const struct subscription *sub,
                              const uint64_t *at); /* ... to this one; `at` as the peer's */
-/* Whether a record at `position` of `log` is due to a peer whose subscriptions are partly young. */
-bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const uint8_t *topic,
-                 uint32_t length);
+/* Whether a record at `position` of `log` is due to a peer whose subscriptions are partly young, or filtered.
+ */
+bool starts_want(const struct peer *peer, uint32_t log, uint64_t position, const struct log_view *view);
 bool subscription_matches(const struct subscription *sub, const uint8_t *topic, uint32_t length);
 /* The lowest position from `from` on that can be due to a laggard: not before the starts of its
  * subscriptions, and nothing of literals whose slots have had nothing since. UINT64_MAX = none. */
@@ -726,6 +731,10 @@ bool block_over(const struct peer *peer); /* its time is over */
 void block_count(struct worker *worker, uint32_t slot, bool held);
 /* Whether a connection must not publish to a slot now. */
 bool block_holds_back(const struct peer *peer, uint32_t slot);
+
+static inline void peer_apart(struct peer *peer) {
+    peer->apart = peer->filtered || peer->block != NULL;
+}
 
 static inline bool peer_reads(const struct peer *peer, uint32_t log) {
     return (peer->logs >> log & 1u) != 0;
@@ -815,9 +824,9 @@ void keeper_deliver(struct worker *worker, const struct kept *kept, const struct
 /* As it is offered to the queue. */
 struct queue_event keeper_event(const struct worker *worker, const struct kept *kept,
                                 const struct reader *reader, const struct log_view *view, uint64_t position);
-/* Whether the queue, which is attached, gets what lies there. */
-bool keeper_wants(struct worker *worker, const struct kept *kept, const struct log_view *view,
-                  const struct log_entry *entry);
+/* Whether the queue, which is attached, gets what lies at a position of a log (by its index). */
+bool keeper_wants(struct worker *worker, const struct kept *kept, uint32_t log, const struct log_view *view,
+                  uint64_t position);
 void keeper_pump(struct worker *worker, struct kept *kept); /* in this turn or the next one */
 static inline struct queue_time keeper_now(const struct worker *worker) {
     return (struct queue_time){.mono_ns = worker->now_ns, .wall_ns = worker->wall_ns};

@@ -78,6 +78,9 @@ typedef struct rh_subscribe_options {
     uint64_t time_ns;         /* RH_START_TIME: nanoseconds since 1970 */
     enum rh_gone_policy gone; /* RH_GONE_GAP tells it by on_gap; RH_GONE_REFUSE ends the subscription by
                                  on_error, also when it would resume after a reconnect */
+    const char *filters; /* of the events that match, only those that pass: a JSON array as the CloudEvents
+                            Subscriptions API has it, [{"exact": {"type": "com.example.created"}}], with the
+                            dialects exact, prefix, suffix, all, any and not; copied. NULL = all */
 } rh_subscribe_options;
 
 /* A stretch in which events may be missing. reason: 1 slow, 2 another instance of the server, 3 no longer
@@ -120,8 +123,8 @@ typedef struct rh_replayed {
 } rh_replayed;
 
 typedef struct rh_callbacks {
-    void (*on_event)(void *user, uint64_t subscription,
-                     const rh_event *event); /* subscription: lowest id whose pattern matches */
+    /* subscription: lowest id whose pattern matches and whose filters it passes */
+    void (*on_event)(void *user, uint64_t subscription, const rh_event *event);
     void (*on_gap)(void *user, const rh_gap *gap);
     void (*on_ack)(void *user, const rh_ack *ack);
     void (*on_subscribed)(void *user, uint64_t subscription);
@@ -200,6 +203,8 @@ typedef struct rh_queue {
     const char *dead_letter; /* topic of what could not be handled; default $dlq.NAME */
     const char *key;         /* attribute whose equal values come one after the other; default partitionkey */
     uint64_t capacity;       /* of a mailbox: events it holds before senders are refused; default 10,000 */
+    const char *filters; /* as of rh_subscribe_options: what does not pass is not for this queue. Not for a
+                            mailbox */
 } rh_queue;
 
 /* Becomes a member of a queue, which the first one makes: with patterns, or none to join one that is there.

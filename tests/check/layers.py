@@ -23,7 +23,7 @@ BASE = ["core/base"]
 SIBLINGS = BASE + ["ring", "codecs", "core/io", "core/route"]
 CONN = BASE + ["ring", "core/io", "core/route"]  # a connection knows no protocol
 SESSION = SIBLINGS + ["core/conn"]
-SHARD = SESSION + ["core/session", "core/queue"]
+SHARD = SESSION + ["core/session", "core/queue", "core/filter"]
 OUTER = SHARD + ["core/shard"]
 ALLOWED = {
     "core/base": [],
@@ -32,6 +32,7 @@ ALLOWED = {
     "core/io": BASE,
     "core/route": BASE,
     "core/queue": BASE,
+    "core/filter": BASE + ["codecs"],
     "core/conn": CONN,
     "core/session": SESSION,
     "core/shard": SHARD,
@@ -42,7 +43,7 @@ ALLOWED = {
     "core/spoke": OUTER + ["core/journal", "core/bridge", "core/client", "core/config", "core/transport"],
     "core/routes": OUTER + ["core/bridge", "core/client", "core/config"],
     "core/admin": OUTER + ["core/journal", "core/bridge", "core/config"],
-    "core/client": BASE + ["codecs"],
+    "core/client": BASE + ["codecs", "core/filter"],
     "core/doctor": OUTER + ["core/config"],
     "core/cli": OUTER + ["core/doctor", "core/journal", "core/bridge", "core/config", "core/admin", "core/client",
                          "core/transport", "core/spoke", "core/routes"],

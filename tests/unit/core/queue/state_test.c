@@ -231,13 +231,36 @@ Test(state, says_what_is_wrong_with_it) {
     cr_assert_eq(queue_restore(&queue, other, sizeof other, &fault), -EBADMSG);
     cr_assert(strstr(fault.text, "version"));
     other[0] = 1;
-    other[1] = 8;
+    other[1] = 16;
     cr_assert_eq(queue_restore(&queue, other, sizeof other, &fault), -EBADMSG);
     cr_assert(strstr(fault.text, "flags"));
     other[1] = 1;
     other[LOGS_AT - 12] = 0; /* no attempts */
     cr_assert_eq(queue_restore(&queue, other, sizeof other, &fault), -EBADMSG);
     cr_assert(strstr(fault.text, "complete"), "%s", fault.text);
+}
+
+/* Behind the patterns; what has none is written as before there were filters. */
+Test(state, has_the_filters_of_the_queue) {
+    static const uint8_t filters[] = {3, 'a', 'b', 'c'};
+    struct queue_terms terms = world_terms();
+    terms.filters = (struct queue_text){filters + 1, 3};
+    struct world world = world_with(&terms);
+    uint8_t bytes[1024];
+    size_t n = save(&world, bytes, sizeof bytes);
+    world_end(&world);
+    cr_assert_eq(bytes[1], 1 | 8);
+    cr_assert_arr_eq(bytes + 2, golden + 2, LOGS_AT - 2);
+    cr_assert_arr_eq(bytes + LOGS_AT, filters, sizeof filters);
+    struct queue *queue;
+    struct fault fault;
+    cr_assert_eq(queue_restore(&queue, bytes, n, &fault), 0, "%s", fault.text);
+    const struct queue_terms *restored = queue_terms(queue);
+    cr_assert(restored->filters.n == 3 && memcmp(restored->filters.p, filters + 1, 3) == 0);
+    queue_destroy(queue);
+    bytes[LOGS_AT] = 0;
+    cr_assert_eq(queue_restore(&queue, bytes, n, &fault), -EBADMSG);
+    cr_assert_str_eq(fault.text, "it has the flag for filters, and none");
 }
 
 static size_t calls, refuse_from;

@@ -153,6 +153,19 @@ Test(terms, refuses_a_dead_letter_topic_that_leads_back_or_is_not_one) {
     refused(&terms, "subscribe.queue.dead_letter");
 }
 
+Test(terms, have_filters_within_bounds_and_not_for_mailboxes) {
+    static uint8_t bytes[QUEUE_FILTERS_BYTES_MAX + 1];
+    struct fault fault;
+    struct queue_terms terms = terms_named("a");
+    terms.filters = (struct queue_text){bytes, QUEUE_FILTERS_BYTES_MAX};
+    cr_assert(accepted(&terms, &fault));
+    terms.filters.n++;
+    refused(&terms, "subscribe.filters");
+    terms = terms_named("@a");
+    terms.filters = (struct queue_text){bytes, 1};
+    refused(&terms, "subscribe.filters");
+}
+
 Test(terms, agree_with_what_is_left_out_and_with_nothing_else) {
     struct fault fault;
     struct queue_terms have = terms_named("a");
@@ -174,12 +187,17 @@ Test(terms, agree_with_what_is_left_out_and_with_nothing_else) {
     DISAGREES(is_volatile, true);
     DISAGREES(ephemeral, true);
     DISAGREES(patterns, text_of("\x01*"));
+    DISAGREES(filters, text_of("other"));
     DISAGREES(dead_letter, text_of("other"));
     DISAGREES(key, text_of("other"));
     DISAGREES(lease_ns, 1);
     DISAGREES(attempts, 1);
     DISAGREES(backoff_ns, 1);
     DISAGREES(capacity, 1);
+    have.filters = text_of("some");
+    DISAGREES(filters, text_of("other"));
+    want.filters = (struct queue_text){0};
+    cr_assert(terms_agree(&have, &want, &fault), "who joins may leave them out");
     have.group = true;
     want = terms_named("a");
     cr_assert_not(terms_agree(&have, &want, &fault), "a group is not joined by accident");
