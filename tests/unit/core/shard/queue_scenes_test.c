@@ -42,7 +42,13 @@ struct scene {
     struct actor actors[MEMBERS];
     uint8_t seen[EVENTS], done[EVENTS]; /* how often */
     uint64_t published, seed;
+    bool filtered; /* the queue gets only what is not divisible by ten */
 };
+
+#define FILTERS "[{\"not\":{\"suffix\":{\"id\":\"0\"}}}]"
+static bool is_for_it(const struct scene *scene, uint64_t number) {
+    return !scene->filtered || number % 10 != 0;
+}
 
 #define EXPECT(condition) cr_assert(condition, "seed %lu: %s", (unsigned long)scene->seed, #condition)
 
@@ -74,6 +80,7 @@ static void context_read(struct actor *actor, const struct world_frame *frame) {
 static void event_take(struct scene *scene, struct actor *actor, uint64_t number) {
     EXPECT(actor->joined && actor->ours && number < scene->published);
     EXPECT(scene->done[number] == 0 && "what is done does not come again");
+    EXPECT(is_for_it(scene, number));
     EXPECT(actor->held_count < WINDOW && "the window holds");
     scene->seen[number]++;
     actor->held[actor->held_count++] = (struct held){actor->delivery++, number};
@@ -105,9 +112,11 @@ static void answers(struct scene *scene, struct actor *actor) {
                retry ? ROUNDHOUSE__V1__ACK__KIND__KIND_RETRY : ROUNDHOUSE__V1__ACK__KIND__KIND_DONE);
 }
 
-static void comes(struct scene *scene, struct actor *actor) {
+/* Whoever joins a queue may leave its filters out. */
+static void comes(struct scene *scene, struct actor *actor, bool says) {
     *actor = (struct actor){
         .client = client_new(scene->world, (uint32_t)random_below(&scene->random, SHARDS), false)};
+    actor->client->filters = says ? FILTERS : NULL;
     client_join(actor->client, SUB, "work", "t.>", WINDOW);
 }
 
@@ -140,7 +149,7 @@ static void step(struct scene *scene) {
     else if (dice < 55)
         scene_ns += random_below(&scene->random, 3) * NS_PER_MS;
     else if (actor->client == NULL)
-        comes(scene, actor);
+        comes(scene, actor, scene->filtered && scene->published % 2 == 0);
     else if (dice < 75)
         reads(scene, actor);
     else if (dice < 98)
@@ -151,7 +160,7 @@ static void step(struct scene *scene) {
 
 static bool all_done(const struct scene *scene) {
     for (uint32_t i = 0; i < EVENTS; i++)
-        if (scene->done[i] == 0)
+        if (scene->done[i] == 0 && is_for_it(scene, i))
             return false;
     return scene->published == EVENTS;
 }
@@ -159,7 +168,7 @@ static bool all_done(const struct scene *scene) {
 static void drains(struct scene *scene) {
     for (uint32_t i = 0; i < MEMBERS; i++)
         if (scene->actors[i].client == NULL)
-            comes(scene, &scene->actors[i]);
+            comes(scene, &scene->actors[i], scene->filtered);
     for (uint32_t round = 0; round < 40 * EVENTS && !all_done(scene); round++) {
         publishes(scene);
         world_turns(scene->world, 1);
@@ -171,7 +180,7 @@ static void drains(struct scene *scene) {
     }
     EXPECT(all_done(scene));
     for (uint32_t i = 0; i < EVENTS; i++)
-        EXPECT(scene->done[i] == 1 && scene->seen[i] >= 1);
+        EXPECT(is_for_it(scene, i) ? scene->done[i] == 1 && scene->seen[i] >= 1 : scene->seen[i] == 0);
 }
 
 /* The queue itself says so, too: nothing is out, and its floors are where its cursors are. */
@@ -186,7 +195,8 @@ static void nothing_is_left(struct scene *scene) {
                 continue;
             struct queue_counts counts = queue_counts(kept->queue);
             queue_check(kept->queue);
-            EXPECT(counts.out == 0 && counts.parked == 0 && counts.totals.done == EVENTS &&
+            uint64_t all = scene->filtered ? EVENTS - EVENTS / 10 : EVENTS;
+            EXPECT(counts.out == 0 && counts.parked == 0 && counts.totals.done == all &&
                    counts.totals.lost == 0);
             found++;
         }
@@ -194,10 +204,11 @@ static void nothing_is_left(struct scene *scene) {
     EXPECT(found == 1);
 }
 
-Test(queue_scenes, members_of_all_workers_share_a_queue_whatever_becomes_of_them) {
+static void members_share(bool filtered) {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         struct scene *scene = scene_new(seed, SHARDS);
-        comes(scene, &scene->actors[0]); /* the first one makes the queue: all is for it */
+        scene->filtered = filtered;
+        comes(scene, &scene->actors[0], filtered); /* the first one makes the queue */
         while (!scene->actors[0].joined) {
             world_turns(scene->world, 1);
             reads(scene, &scene->actors[0]);
@@ -209,6 +220,14 @@ Test(queue_scenes, members_of_all_workers_share_a_queue_whatever_becomes_of_them
         scene_end(scene);
     }
     LEAKS_NONE();
+}
+
+Test(queue_scenes, members_of_all_workers_share_a_queue_whatever_becomes_of_them) {
+    members_share(false);
+}
+
+Test(queue_scenes, of_a_queue_with_filters_they_share_what_passes) {
+    members_share(true);
 }
 
 /* ---- scenes of their own ---- */

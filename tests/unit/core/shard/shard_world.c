@@ -336,6 +336,18 @@ void client_subscribe(struct world_client *client, uint64_t id, const char *patt
     client_send(client, &made);
 }
 
+static Roundhouse__V1__Filters *filters_of(const char *json) {
+    struct filter *filter;
+    struct fault fault;
+    size_t length;
+    cr_assert(filter_from_json(json, strlen(json), &filter, &fault), "%s", fault.text);
+    const uint8_t *packed = filter_packed(filter, &length);
+    Roundhouse__V1__Filters *filters = roundhouse__v1__filters__unpack(NULL, length, packed);
+    cr_assert_not_null(filters);
+    filter_free(filter);
+    return filters;
+}
+
 static void join(struct world_client *client, uint64_t id, const char *name, const char *pattern,
                  uint32_t window, bool is_volatile) {
     Roundhouse__V1__Subscribe subscribe;
@@ -356,8 +368,13 @@ static void join(struct world_client *client, uint64_t id, const char *name, con
     subscribe.n_patterns = pattern != NULL;
     subscribe.patterns = patterns;
     subscribe.queue = &queue;
+    Roundhouse__V1__Filters *filters = client->filters == NULL ? NULL : filters_of(client->filters);
+    subscribe.n_filters = filters == NULL ? 0 : filters->n_filters;
+    subscribe.filters = filters == NULL ? NULL : filters->filters;
     FRAME_MAKE(made, subscribe, subscribe, SUBSCRIBE);
     client_send(client, &made);
+    if (filters != NULL)
+        roundhouse__v1__filters__free_unpacked(filters, NULL);
 }
 
 void client_join(struct world_client *client, uint64_t id, const char *name, const char *pattern,

@@ -56,7 +56,8 @@ struct world_client {
     size_t out_length;
     uint8_t *in; /* owns; what it has received and not looked at */
     size_t in_begin, in_length;
-    int64_t error; /* of its last read: 0 = ended in order, -EAGAIN = open */
+    int64_t error;       /* of its last read: 0 = ended in order, -EAGAIN = open */
+    const char *filters; /* of queues that it joins, as JSON; NULL = none */
 };
 
 struct world *world_new(const struct world_config *config);

@@ -220,6 +220,7 @@ struct sim_begin {
 struct sim_sub {
     uint64_t id;
     uint32_t topics;              /* mask: what it matches */
+    uint16_t digits;              /* mask: its filter, as of a client */
     uint32_t logs;                /* mask: where it can match */
     uint64_t next[SIM_LOGS_MAX];  /* all that matches below has been delivered, or lies before its begin */
     uint64_t floor[SIM_LOGS_MAX]; /* while asked for: what was in the logs when the frame was written */
@@ -285,6 +286,8 @@ struct sim_client {
     uint32_t events_count, events_capacity;
     struct sim_want *wants; /* owns */
     uint32_t wants_first, wants_floored, wants_count, wants_capacity;
+    uint16_t digits; /* mask: filter of what it subscribes to from here on: events whose ordinals begin so; 0
+                        = none */
     uint64_t planned[SIM_SUBS_MAX]; /* ids in force when all that is queued has been handled */
     uint32_t planned_count;
     uint8_t planned_policy;

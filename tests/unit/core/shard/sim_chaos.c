@@ -158,6 +158,7 @@ static void subscribes(struct sim_client *client) {
     struct sim_begin begin = {.position = position_pick(world, &own)};
     if (sim_chance(world, 400))
         begin_pick(world, &begin, &patterns);
+    client->digits = sim_chance(world, 300) ? (uint16_t)sim_below(world, 1024) : 0;
     sim_subscribe_from(client, id, patterns, policy, &begin);
 }
 

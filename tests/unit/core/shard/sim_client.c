@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -229,8 +230,27 @@ static void start_say(Roundhouse__V1__Start *start, const struct sim_begin *begi
         start->last_per_topic = 1;
 }
 
+/* An event's id begins with its ordinal. */
+static Roundhouse__V1__Filters *digits_say(uint16_t digits) {
+    char json[512] = "[{\"any\":[", *at = json + strlen(json);
+    struct filter *filter;
+    struct fault fault;
+    size_t length;
+    for (uint32_t digit = 0; digit < 10; digit++)
+        if (digits >> digit & 1u)
+            at += sprintf(at, "%s{\"prefix\":{\"id\":\"%u\"}}", at[-1] == '[' ? "" : ",", digit);
+    strcpy(at, "]}]");
+    cr_assert(filter_from_json(json, strlen(json), &filter, &fault), "%s", json);
+    const uint8_t *packed = filter_packed(filter, &length);
+    Roundhouse__V1__Filters *said = roundhouse__v1__filters__unpack(NULL, length, packed);
+    cr_assert_not_null(said);
+    filter_free(filter);
+    return said;
+}
+
 static void out_subscribe(struct sim_client *client, Roundhouse__V1__Subscribe *subscribe, uint32_t patterns,
                           const struct sim_begin *begin) {
+    Roundhouse__V1__Filters *filters = client->digits == 0 ? NULL : digits_say(client->digits);
     char *list[SIM_PATTERNS];
     uint8_t packed[POSITION_BYTES_MAX];
     Roundhouse__V1__Start start;
@@ -245,8 +265,14 @@ static void out_subscribe(struct sim_client *client, Roundhouse__V1__Subscribe *
         start_say(&start, begin);
         subscribe->start = &start;
     }
+    if (filters != NULL) {
+        subscribe->n_filters = filters->n_filters;
+        subscribe->filters = filters->filters;
+    }
     Roundhouse__V1__Frame frame = FRAME(subscribe, SUBSCRIBE, subscribe);
     out_frame(client, &frame);
+    if (filters != NULL)
+        roundhouse__v1__filters__free_unpacked(filters, NULL);
 }
 
 /* What the router can not make use of. */
@@ -282,6 +308,7 @@ void sim_subscribe_from(struct sim_client *client, uint64_t id, uint32_t pattern
     client->planned[client->planned_count++] = id;
     added->sub = sub_of(world, id, patterns);
     added->sub.policy = policy;
+    added->sub.digits = client->digits;
     added->sub.begin = *begin;
     added->sub.begin.position = NULL;
     if (begin->position != NULL)

@@ -7,8 +7,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-static bool sub_matches(const struct sim_sub *sub, uint8_t topic) {
-    return (sub->topics >> topic & 1u) != 0;
+static bool sub_matches(const struct sim_sub *sub, const struct sim_record *record) {
+    uint32_t digit = record->ordinal;
+    while (digit >= 10)
+        digit /= 10;
+    return (sub->topics >> record->topic & 1u) != 0 && (sub->digits == 0 || (sub->digits >> digit & 1u) != 0);
 }
 
 static bool sub_reads(const struct sim_sub *sub, uint32_t log) {
@@ -20,7 +23,7 @@ static void sub_has(struct sim_client *client, const struct sim_sub *sub, uint32
                     const char *why) {
     const struct sim_log *seen = &client->world->logs[log];
     for (uint64_t position = sub->next[log]; position < to; position++)
-        if (sub_matches(sub, seen->records[position - seen->first].topic))
+        if (sub_matches(sub, &seen->records[position - seen->first]))
             sim_fail(client->world, client,
                      "%s passes log %u position %" PRIu64 ", which subscription %" PRIu64 " has not got", why,
                      log, position, sub->id);
@@ -82,8 +85,9 @@ static void lasts_note(struct sim_client *client, struct sim_sub *sub, uint32_t 
     const struct sim_log *seen = &world->logs[log];
     uint64_t oldest = sim_kept(world, log);
     for (uint64_t position = seen->first; position < sub->next[log]; position++) {
-        uint8_t topic = seen->records[position - seen->first].topic;
-        if (!sub_matches(sub, topic))
+        const struct sim_record *record = &seen->records[position - seen->first];
+        uint8_t topic = record->topic;
+        if (!sub_matches(sub, record))
             continue;
         sub->last[topic] = position;
         sub->missed &= ~(1u << topic);
@@ -139,7 +143,8 @@ void sim_judge_event(struct sim_client *client, const uint8_t *frame, uint32_t l
     uint64_t position;
     uint32_t log = event_place(client, body, body_length, &position);
     event_same(client, &world->logs[log], position, frame, length);
-    uint8_t topic = world->logs[log].records[position - world->logs[log].first].topic;
+    const struct sim_record *record = &world->logs[log].records[position - world->logs[log].first];
+    uint8_t topic = record->topic;
     bool due = false;
     sim_note(world, client, "event", log, position, topic);
     for (uint32_t i = 0; i < client->subs_count; i++) {
@@ -153,7 +158,7 @@ void sim_judge_event(struct sim_client *client, const uint8_t *frame, uint32_t l
         }
         if (!sub_reads(sub, log) || sub->next[log] > position)
             continue;
-        due |= sub_matches(sub, topic);
+        due |= sub_matches(sub, record);
         lasts_over(client, sub, log, UINT64_MAX, "an Event behind its start");
         sub_passes(client, sub, log, position, "an Event");
         sub->next[log] = position + 1;

@@ -103,7 +103,7 @@ static const uint8_t *pattern_at(uint32_t client, uint32_t ordinal) {
 /* id, source, spec_version, type, and data as binary_data. */
 uint32_t sim_event_build(uint8_t *out, uint32_t client, uint32_t ordinal, uint32_t data_bytes) {
     char id[32];
-    int length = snprintf(id, sizeof id, "%u-%u-%u", client, ordinal, data_bytes);
+    int length = snprintf(id, sizeof id, "%u-%u-%u", ordinal, client, data_bytes);
     uint8_t *to = text_put(out, 0x0a, id, (uint32_t)length);
     to = text_put(to, 0x12, "/sim", 4);
     to = text_put(to, 0x1a, "1.0", 3);
@@ -117,7 +117,7 @@ uint32_t sim_event_build(uint8_t *out, uint32_t client, uint32_t ordinal, uint32
 bool sim_event_read(const uint8_t *event, uint32_t length, uint32_t *client, uint32_t *ordinal,
                     uint32_t *data_bytes) {
     char id[32] = {0};
-    uint32_t *const numbers[] = {client, ordinal, data_bytes};
+    uint32_t *const numbers[] = {ordinal, client, data_bytes};
     char *at = id;
     if (length < 2 || event[0] != 0x0a || event[1] >= sizeof id || event[1] + 2u > length)
         return false;
