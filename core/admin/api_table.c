@@ -16,5 +16,7 @@ const struct api_endpoint api_table[] = {
     {"POST", "/v1/explain", on_explain, "who would get an event, and who would not, and why", "topic limit",
      API_BODY},
     {"GET", "/v1/unmatched", on_unmatched, "events that matched nobody, the last ones first", "limit", 0},
+    {"GET", "/v1/laggards", on_laggards, "who is slow, and who was within the last hour, the worst first",
+     "limit", 0},
     {0},
 };

@@ -1,4 +1,4 @@
-/* survey_clients.c: /v1/connections and /v1/subscriptions. */
+/* survey_clients.c: /v1/connections, /v1/subscriptions and /v1/laggards. */
 #include "core/admin/surveys.h"
 
 #include <stdio.h>
@@ -49,9 +49,10 @@ static json_t *patterns_list(const char *text, size_t length) {
     return list;
 }
 
+static const char *const kinds[] = {
+    [SURVEY_LIVE] = "live", [SURVEY_QUEUE] = "queue", [SURVEY_MAILBOX] = "mailbox"};
+
 static json_t *subscription_row(const void *row) {
-    static const char *const kinds[] = {
-        [SURVEY_LIVE] = "live", [SURVEY_QUEUE] = "queue", [SURVEY_MAILBOX] = "mailbox"};
     const struct survey_subscription *found = row;
     const struct survey_lag *lag = &found->lag;
     bool live = found->kind == SURVEY_LIVE;
@@ -75,4 +76,41 @@ static json_t *subscriptions_make(const struct survey_answer *answer,
 void on_subscriptions(struct admin *admin, struct api_call *call) {
     surveys_ask_limited(admin, call, (struct survey_question){.kind = SURVEY_SUBSCRIPTIONS},
                         subscriptions_make);
+}
+
+/* ---- laggards ---- */
+
+static json_t *laggard_row(const void *row) {
+    const struct survey_laggard *found = row;
+    const struct survey_lag *lag = &found->lag, *worst = &found->worst;
+    bool live = found->kind == SURVEY_LIVE, gone = found->gone_ns != 0;
+    json_t *value = json_pack(
+        "{s:o, s:o, s:s, s:I, s:s, s:o*, s:o, s:i, s:i, s:b, s:o, s:o, s:o}", "connection",
+        surveys_connection(&found->client), "client", client_name(&found->client), "address",
+        found->client.address, "id", (json_int_t)found->id, "kind", kinds[found->kind], "queue",
+        live ? NULL : surveys_text(found->text, strlen(found->text)), "patterns",
+        patterns_list(found->text, live ? found->text_length : 0), "patterns_total", (int)found->patterns,
+        "subscriptions", (int)found->subscriptions, "gone", gone, "gone_at", surveys_time(found->gone_ns),
+        "reason", gone ? json_string(found->reason) : json_null(), "since", surveys_time(found->since_ns));
+    json_t *numbers = json_pack(
+        "{s:I, s:I, s:o, s:o, s:o, s:b, s:o, s:i, s:o, s:I, s:I}", "lag_events", (json_int_t)lag->events,
+        "lag_bytes", (json_int_t)lag->bytes, "lag_ms", surveys_ms(lag->ns), "drain_per_s",
+        surveys_real(lag->drain), "last_write_ms", surveys_ms(lag->silent_ns), "lagging", !gone, "lagged_ms",
+        surveys_ms(found->lagged_ns), "times", (int)found->times, "worst_lag_ms", surveys_ms(worst->ns),
+        "worst_lag_events", (json_int_t)worst->events, "worst_lag_bytes", (json_int_t)worst->bytes);
+    if (value != NULL && json_object_update(value, numbers) != 0) {
+        json_decref(value);
+        value = NULL;
+    }
+    json_decref(numbers);
+    return value;
+}
+
+static json_t *laggards_make(const struct survey_answer *answer, const struct survey_question *question) {
+    (void)question;
+    return surveys_list(answer, "laggards", laggard_row);
+}
+
+void on_laggards(struct admin *admin, struct api_call *call) {
+    surveys_ask_limited(admin, call, (struct survey_question){.kind = SURVEY_LAGGARDS}, laggards_make);
 }

@@ -177,6 +177,14 @@ static_assert((UNMATCHED_TOPICS & (UNMATCHED_TOPICS - 1)) == 0, "found by the lo
 #define SURVEY_TEXT_BYTES  256u             /* patterns that are listed of one subscription */
 static_assert(SURVEY_ENTRIES % SURVEY_ITEMS_TURN == 0, "a new topic costs as much as so many entries");
 
+/* Who lags: is named in the log, and remembered. */
+#define LAG_BEGIN_NS    (1u * NS_PER_S) /* an event that is not sent for so long makes its subscriber lag, */
+#define LAG_END_NS      (250u * NS_PER_MS) /* ... until nothing is older than this */
+#define LAG_CALM_NS     (1u * NS_PER_S)    /* ... for so long: who comes and goes does not fill the log */
+#define LAG_RECORDS_MAX 1024u              /* laggards of one worker that are over; 900 bytes each */
+#define LAG_KEPT_NS     (3600u * NS_PER_S) /* they are remembered so long */
+static_assert(LAG_END_NS < LAG_BEGIN_NS && HOUSEKEEPING_NS < LAG_END_NS, "it ends below where it began");
+
 /* Queues: durable subscriptions, groups and mailboxes. */
 #define QUEUES_MAX            (1u << 20) /* queues of one shard; 0.8 KiB each while they are empty */
 #define QUEUE_NAME_BYTES_MAX  64u

@@ -30,6 +30,7 @@ void lag_taken_back(struct peer *peer, uint64_t bytes) {
 
 void lag_tick(struct peer *peer, uint64_t passed_ns) {
     uint64_t bytes = peer->sent_bytes - peer->sent_then;
+    lag_look(peer);
     if ((bytes == 0 && peer->drain < 1) || passed_ns == 0)
         return;
     float rate = (float)((double)bytes * (double)NS_PER_S / (double)passed_ns);
@@ -90,6 +91,8 @@ void lag_measure(const struct peer *peer, uint64_t logs, struct survey_lag *lag)
     logs &= peer->logs;
     if (peer->shut || peer->retired)
         return;
+    if (peer->conn.blocked && lag->bytes > 0)
+        lag->ns = lag->silent_ns; /* at least: something waits since then */
     if (peer->at == NULL) {
         measure_slices(peer, logs, lag);
         return;

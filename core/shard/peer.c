@@ -345,6 +345,7 @@ void peers_leave(struct worker *worker) {
     for (struct list *node = worker->leaving.next; node != &worker->leaving; node = next) {
         struct peer *peer = LIST_OF(node, struct peer, leaving);
         next = node->next;
+        lag_gone(peer); /* first: it is told what it had subscribed to */
         subs_drop_all(peer);
         memberships_drop_all(peer);
         if (peer->closed)

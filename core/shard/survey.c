@@ -29,6 +29,7 @@ static const struct {
     [SURVEY_SUBSCRIPTIONS] = {survey_subscriptions, sizeof(struct survey_subscription)},
     [SURVEY_EXPLAIN] = {survey_explain, sizeof(struct explain_row)},
     [SURVEY_UNMATCHED] = {survey_unmatched, sizeof(struct survey_unmatched)},
+    [SURVEY_LAGGARDS] = {survey_laggards, sizeof(struct survey_laggard)},
 };
 
 /* ---- the worst ones: a heap with the least of them on top ---- */

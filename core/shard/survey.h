@@ -16,7 +16,14 @@
 struct shards;
 struct survey_desk;
 
-enum survey_kind { SURVEY_CONNECTIONS, SURVEY_SUBSCRIPTIONS, SURVEY_EXPLAIN, SURVEY_UNMATCHED, SURVEY_KINDS };
+enum survey_kind {
+    SURVEY_CONNECTIONS,
+    SURVEY_SUBSCRIPTIONS,
+    SURVEY_LAGGARDS, /* at most LAG_RECORDS_MAX of each worker that are over */
+    SURVEY_EXPLAIN,
+    SURVEY_UNMATCHED,
+    SURVEY_KINDS
+};
 
 /* How far a subscriber is behind. */
 struct survey_lag {
@@ -55,6 +62,25 @@ struct survey_subscription {
     uint16_t text_length;
     char text[SURVEY_TEXT_BYTES]; /* its first patterns, each with a NUL behind it; of a queue its name */
     struct survey_lag lag;
+};
+
+/* A connection whose oldest event waits for LAG_BEGIN_NS or longer, or one that was so within LAG_KEPT_NS. */
+struct survey_laggard {
+    struct survey_client client;
+    uint64_t id; /* of its first subscription; its others lag with it */
+    enum survey_subscribed kind;
+    uint32_t subscriptions;
+    uint32_t patterns;
+    uint16_t text_length;
+    char text[SURVEY_TEXT_BYTES]; /* as of its first subscription */
+    uint64_t since_ns;            /* wall clock; of the last time when it is over */
+    uint64_t gone_ns;             /* wall clock; 0 = it lags now */
+    uint64_t lagged_ns;           /* how long that was, or is so far */
+    uint32_t times;               /* that this connection has lagged */
+    const char *reason;    /* static; when it is over: caught_up, left, lost, stopped, or the code of the
+                              Error that ended it */
+    struct survey_lag lag; /* as it is, or was last seen */
+    struct survey_lag worst;
 };
 
 #define SURVEY_SAMPLE_BYTES 200u

@@ -113,6 +113,13 @@ static bool subscription_offer(struct survey *survey, const struct peer *peer,
     return true;
 }
 
+static void membership_fill(const struct membership *membership, struct survey_subscription *row) {
+    row->id = membership->id;
+    row->kind = membership->name[0] == '@' ? SURVEY_MAILBOX : SURVEY_QUEUE;
+    row->text_length = (uint16_t)(membership->name_length + 1u);
+    memcpy(row->text, membership->name, membership->name_length);
+}
+
 /* What its queue holds for it the keeper knows; here is what waits for its socket. */
 static bool membership_offer(struct survey *survey, const struct peer *peer,
                              const struct membership *membership) {
@@ -124,11 +131,8 @@ static bool membership_offer(struct survey *survey, const struct peer *peer,
     if (row == NULL)
         return false;
     survey_client_fill(peer, &row->client);
-    row->id = membership->id;
-    row->kind = membership->name[0] == '@' ? SURVEY_MAILBOX : SURVEY_QUEUE;
+    membership_fill(membership, row);
     row->lag = lag;
-    row->text_length = (uint16_t)(membership->name_length + 1u);
-    memcpy(row->text, membership->name, membership->name_length);
     return true;
 }
 
@@ -193,4 +197,23 @@ bool survey_each(struct worker *worker, struct survey *survey, survey_of_sub *su
 
 bool survey_subscriptions(struct worker *worker, struct survey *survey) {
     return survey_each(worker, survey, subscription_offer, membership_offer);
+}
+
+/* ---- laggards ---- */
+
+void survey_first_fill(const struct peer *peer, struct survey_laggard *row) {
+    struct survey_subscription first = {0};
+    row->subscriptions = peer->subscribed + memberships_count(peer, SURVEY_ITEMS_TURN);
+    if (!list_empty(&peer->subscriptions)) {
+        const struct subscription *sub = LIST_OF(peer->subscriptions.next, struct subscription, node);
+        first.id = sub->id;
+        patterns_fill(sub, &first);
+    } else if (peer->memberships != NULL && !list_empty(&peer->memberships->all)) {
+        membership_fill(LIST_OF(peer->memberships->all.next, struct membership, node), &first);
+    }
+    row->id = first.id;
+    row->kind = first.kind;
+    row->patterns = first.patterns;
+    row->text_length = first.text_length;
+    memcpy(row->text, first.text, sizeof row->text);
 }

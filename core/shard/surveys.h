@@ -37,7 +37,7 @@ struct survey {
 
 /* A step. True: this worker has nothing more to say. */
 typedef bool survey_visit(struct worker *worker, struct survey *survey);
-survey_visit survey_connections, survey_subscriptions, survey_explain, survey_unmatched;
+survey_visit survey_connections, survey_subscriptions, survey_laggards, survey_explain, survey_unmatched;
 
 /* Where a thing of this key is to be written, zeroed; NULL: the answer is full of worse ones. */
 void *survey_offer(struct survey *survey, uint64_t key);
@@ -51,6 +51,8 @@ typedef bool survey_of_membership(struct survey *survey, const struct peer *peer
                                   const struct membership *membership);
 bool survey_each(struct worker *worker, struct survey *survey, survey_of_sub *sub,
                  survey_of_membership *membership);
+/* Its first subscription or membership, with its kind and its text. */
+void survey_first_fill(const struct peer *peer, struct survey_laggard *row);
 
 /* Once a turn. */
 void surveys_turn(struct worker *worker);

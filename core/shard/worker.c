@@ -122,6 +122,7 @@ void worker_destroy(struct worker *worker) {
         return;
     links_deinit(worker);
     talk_deinit(worker);
+    lags_deinit(worker);
     keeper_deinit(worker);
     io_destroy(worker->io);
     mpsc_destroy(worker->mailbox);
@@ -376,6 +377,7 @@ static void housekeeping(struct worker *worker) {
     worker->housekeeping_ns = worker->now_ns + HOUSEKEEPING_NS;
     busy_look(worker);
     peers_tick(worker);
+    lags_looked(worker);
     worker->ticked_ns = worker->now_ns;
     route_counts(worker->routes, &counts);
     counter_set(&worker->stats.routes, counts.routes);

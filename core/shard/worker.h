@@ -179,11 +179,14 @@ struct peer {
     uint64_t sent_then;   /* sent_bytes at the last tick, */
     float drain;          /* ... and how many a second of late */
     int fd;               /* borrows: the I/O layer's, until it is closed */
+    struct lag *lag;      /* owns; NULL: it does not lag */
     uint32_t subscribed;  /* length of `subscriptions` */
+    uint16_t lag_record;  /* of `lagged`, where it has been told of, + 1 */
+    uint16_t lag_times;   /* that it has lagged before */
     uint64_t held_ns;     /* held back: when it was last told that we are there */
     uint64_t close_at_ns; /* lingering after a fatal error: closed at the latest then; 0 = not */
 };
-static_assert(sizeof(struct peer) <= 504, "with what malloc adds, 512 bytes; see docs/OPERATIONS.md, Memory");
+static_assert(sizeof(struct peer) <= 512, "with what malloc adds, 528 bytes; see docs/OPERATIONS.md, Memory");
 static_assert(LANDING_EVENTS_MIN <= UINT8_MAX, "homely counts so far");
 
 /* ---- a worker's cursor on one log ---- */
@@ -313,6 +316,13 @@ struct durable_mark {
 /* Idle times that connections may have been told; more than these are one, the longest of them. */
 #define IDLE_TIMES_MAX 8u
 
+/* Laggards that are over. */
+struct lagged {
+    struct survey_laggard *rows; /* owns; up to LAG_RECORDS_MAX, then a ring */
+    size_t capacity;
+    uint32_t count, next; /* `next` is the oldest one when there is no more room */
+};
+
 struct worker {
     struct shards *shards;
     struct session_facts facts;  /* of all shards, but for limits that have changed */
@@ -372,6 +382,9 @@ struct worker {
     uint64_t housekeeping_ns;    /* when it is due, */
     uint64_t ticked_ns;          /* ... and when it was last */
     uint64_t placed[SHARDS_MAX]; /* worker 0, the acceptor: connections given to each */
+    struct lagged lagged;
+    uint64_t lag_worst_ns; /* of this tick, so far */
+    struct logfmt_limit lag_limit, calm_limit;
     struct logfmt_limit slow_limit, error_limit;
     struct traces traces;
     struct unmatched unmatched;
@@ -450,6 +463,12 @@ void lag_measure(const struct peer *peer, uint64_t logs, struct survey_lag *lag)
 uint64_t lag_delivered(const struct peer *peer);        /* events that its socket took */
 void lag_taken_back(struct peer *peer, uint64_t bytes); /* of events that it had been given */
 void lag_tick(struct peer *peer, uint64_t passed_ns);   /* once per housekeeping tick */
+
+/* lags.c: who lags, and who did */
+void lag_look(struct peer *peer);        /* once per housekeeping tick */
+void lags_looked(struct worker *worker); /* ... at all of them */
+void lag_gone(struct peer *peer);        /* it goes; accepts one that does not lag */
+void lags_deinit(struct worker *worker);
 /* limits.c: what changes while the worker runs */
 void limits_init(struct worker *worker);
 void limits_obey(struct worker *worker, const struct mpsc_command *command); /* one of these three */
