@@ -285,8 +285,8 @@ void flow_answer(void *user, const struct jq_answer *answer) {
     flow_pump(inbound);
 }
 
-void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
-                const struct bytes *json, struct origin origin) {
+static void event_begin(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
+                        const struct bytes *json, struct origin origin) {
     inbound->document.waiting++;
     if (inbound->jq == NULL) {
         flow_out(inbound, topic, event, length, origin);
@@ -307,6 +307,17 @@ void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event
     if (inbound->unsent == NULL)
         inbound->unsent = item;
     mapping_hand_over(inbound);
+}
+
+void flow_event(struct inbound *inbound, const char *topic, const uint8_t *event, size_t length,
+                const struct bytes *json, struct origin origin) {
+    uint8_t *traced;
+    if (!trace_add(&inbound->document.trace, event, length, &traced, &length)) {
+        event_begin(inbound, topic, event, length, json, origin);
+        return;
+    }
+    event_begin(inbound, topic, traced, length, json, origin);
+    free(traced);
 }
 
 /* ---- what waits ---- */

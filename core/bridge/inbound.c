@@ -386,6 +386,7 @@ int inbound_begin(struct inbound *inbound, const char *name, const uint8_t *dige
     if (document->name == NULL)
         return -ENOMEM;
     document->open = true;
+    document->trace = (struct trace){0};
     document->format = "unknown";
     document->digested = digest != NULL;
     if (digest != NULL)
@@ -396,6 +397,10 @@ int inbound_begin(struct inbound *inbound, const char *name, const uint8_t *dige
         return 0;
     document_close(inbound);
     return -ENOMEM;
+}
+
+void inbound_trace(struct inbound *inbound, const struct trace *trace) {
+    inbound->document.trace = *trace;
 }
 
 int inbound_feed(struct inbound *inbound, const uint8_t *bytes, size_t length) {

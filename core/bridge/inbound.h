@@ -19,6 +19,7 @@ struct event_base;
 struct formats;
 struct port;
 struct profile;
+struct trace;
 
 /* The type of the events that are acknowledgements of ours, and the end of the topic "spoke.NAME...." that
  * they go out on. Their data is the text that the partner gets. */
@@ -79,6 +80,9 @@ typedef void inbound_on_end(void *user, const struct inbound_end *end);
 /* Begins a document. `name` is for findings (a file's name); `digest`: the SHA-256 of all its bytes, or NULL
  * when it can not be known. 0, -EBUSY: one is open, -ENOMEM. */
 int inbound_begin(struct inbound *inbound, const char *name, const uint8_t *digest) MUST_USE;
+/* After inbound_begin, before its first byte: events of this document that have no trace of their own get
+ * this one. */
+void inbound_trace(struct inbound *inbound, const struct trace *trace);
 /* 0: taken, all of it; -EAGAIN: nothing was taken, inbound_on_room tells when to try again; -ENOMEM. Pieces
  * of at most 64 KiB. */
 int inbound_feed(struct inbound *inbound, const uint8_t *bytes, size_t length) MUST_USE;

@@ -13,6 +13,7 @@
 #include "core/bridge/inbound.h"
 #include "core/bridge/json_split.h"
 #include "core/bridge/findings.h"
+#include "core/bridge/trace.h"
 
 #include "codecs/document/sniff.h"
 
@@ -61,6 +62,7 @@ struct document {
     uint8_t head[SNIFF_BYTES];
     const char *format;
     char *name; /* owns */
+    struct trace trace;
     bool digested;
     uint8_t digest[ERP_DIGEST_BYTES];
     uint64_t values; /* of JSON, that have come */

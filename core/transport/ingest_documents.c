@@ -2,6 +2,7 @@
 #include "core/base/limits.h"
 #include "core/bridge/inbound.h"
 #include "core/bridge/port.h"
+#include "core/bridge/trace.h"
 #include "core/transport/ingest_private.h"
 
 #include <errno.h>
@@ -233,6 +234,9 @@ static bool document_begin(struct door *door, struct ingest_request *request) {
     uint8_t digest[DIGEST_BYTES];
     digest_of(request->body, request->length, digest);
     int result = inbound_begin(door->inbound, "body", digest);
+    struct trace trace;
+    if (result == 0 && ingest_trace(request, &trace))
+        inbound_trace(door->inbound, &trace);
     if (result == 0)
         return door->reading = true;
     door_advance(door);

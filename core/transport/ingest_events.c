@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/bridge/port.h"
+#include "core/bridge/trace.h"
 #include "core/transport/ingest_private.h"
 
 #include <errno.h>
@@ -304,6 +305,23 @@ static bool read_batch_protobuf(struct batch *batch) {
     return true;
 }
 
+/* Those that have no trace of their own get that of the request. */
+static void events_trace(struct batch *batch) {
+    struct trace trace;
+    if (!ingest_trace(batch->request, &trace))
+        return;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct piece *piece = &batch->pieces[i];
+        uint8_t *event;
+        size_t length;
+        if (piece->event == NULL || !trace_add(&trace, piece->event, piece->length, &event, &length))
+            continue;
+        free(piece->event);
+        piece->event = event;
+        piece->length = length;
+    }
+}
+
 /* False: no memory. The request may be answered afterwards. */
 static bool events_read(struct batch *batch) {
     struct ingest_request *request = batch->request;
@@ -480,6 +498,8 @@ static void batch_run(struct batch *batch) {
 void events_begin(struct ingest_request *request) {
     struct batch *batch = batch_new(request);
     bool good = batch != NULL && events_read(batch);
+    if (good)
+        events_trace(batch);
     if (!good) {
         ingest_extra(request, MHD_HTTP_HEADER_RETRY_AFTER, "1");
         ingest_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory", NULL, "send it again later");

@@ -14,6 +14,7 @@
 
 struct event;
 struct json_t;
+struct trace;
 struct port;
 
 /* ---- who may (ingest_auth.c) ---- */
@@ -152,6 +153,8 @@ void ingest_reply(struct ingest_request *request, unsigned status, struct json_t
 void ingest_refuse(struct ingest_request *request, unsigned status, const char *error, const char *field,
                    const char *hint);
 void ingest_extra(struct ingest_request *request, const char *name, const char *value);
+/* What its headers say of a trace; false: nothing. */
+bool ingest_trace(const struct ingest_request *request, struct trace *trace);
 /* The router did not settle it in time. */
 void ingest_late(struct ingest_request *request);
 

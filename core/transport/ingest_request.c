@@ -4,7 +4,9 @@
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/base/topic.h"
+#include "core/bridge/trace.h"
 #include "core/transport/ingest_private.h"
+
 #include "rh_build.h"
 
 #include <jansson.h>
@@ -98,6 +100,10 @@ static enum MHD_Result request_send(struct ingest_request *request) {
 
 static const char *header_of(const struct ingest_request *request, const char *name) {
     return request->ingest->httpd->lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+bool ingest_trace(const struct ingest_request *request, struct trace *trace) {
+    return trace_set(trace, header_of(request, TRACE_PARENT), header_of(request, TRACE_STATE));
 }
 
 static bool topic_take(struct ingest_request *request, const char *text) {

@@ -6,6 +6,7 @@
 #include "codecs/event/json_text.h"
 #include "codecs/event/parts.h"
 #include "codecs/event/rfc3339.h"
+#include "codecs/event/trace.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,6 +262,27 @@ static void token_add(struct request *request, const struct secret *token) {
     header_end(request);
 }
 
+static bool has_fixed(const struct request_terms *terms, const char *name) {
+    size_t length = strlen(name);
+    for (size_t i = 0; i < terms->headers_count; i++)
+        if (strncasecmp(terms->headers[i], name, length) == 0 && terms->headers[i][length] == ':')
+            return true;
+    return false;
+}
+
+/* The trace context as HTTP has it, in each mode: whoever is asked goes on with the trace of the event. */
+static void trace_headers(struct request *request, const struct request_terms *terms, const uint8_t *event,
+                          size_t length) {
+    struct attribute parent, state;
+    if (!attribute_find(event, length, TRACE_PARENT, &parent) || parent.data == NULL ||
+        !trace_parent_valid((const char *)parent.data, parent.length) || has_fixed(terms, TRACE_PARENT))
+        return;
+    header_add(request, TRACE_PARENT, parent.data, parent.length);
+    if (attribute_find(event, length, TRACE_STATE, &state) && state.data != NULL &&
+        trace_state_valid((const char *)state.data, state.length) && !has_fixed(terms, TRACE_STATE))
+        header_add(request, TRACE_STATE, state.data, state.length);
+}
+
 static void sign(struct request *request, const struct request_terms *terms, uint64_t wall_ns) {
     char text[sizeof "sha256=" - 1 + SIGNATURE_HEX_BYTES] = "sha256=";
     char prefix[32] = "";
@@ -317,6 +339,7 @@ bool request_make(struct request *request, const struct request_terms *terms, co
         return false;
     if (!request->body)
         request->body = (const uint8_t *)"";
+    trace_headers(request, terms, event, length);
     if (terms->signer)
         sign(request, terms, wall_ns);
     return close_list(request);

@@ -5,6 +5,7 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/bridge/port.h"
+#include "core/bridge/trace.h"
 #include "tests/unit/core/http_client.h"
 #include "tests/unit/leaks.h"
 
@@ -172,6 +173,11 @@ int inbound_begin(struct inbound *inbound, const char *name, const uint8_t *dige
     inbound->open = true;
     inbound->length = 0;
     return 0;
+}
+
+void inbound_trace(struct inbound *inbound, const struct trace *trace) {
+    cr_assert(inbound->open && inbound->length == 0 &&
+              trace_parent_valid(trace->parent, strlen(trace->parent)));
 }
 
 int inbound_feed(struct inbound *inbound, const uint8_t *bytes, size_t length) {

@@ -53,6 +53,30 @@ Test(webhook, sends_binary_mode_with_attributes_as_headers) {
     LEAKS_NONE();
 }
 
+#define TRACED                                                                                               \
+    "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"/s\",\"type\":\"t\",\"traceparent\":\"%s\","         \
+    "\"tracestate\":\"a=b\"}"
+#define TRACE "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+Test(webhook, sends_a_trace_context_as_http_has_it_in_each_mode) {
+    static const enum webhook_mode modes[] = {WEBHOOK_BINARY, WEBHOOK_STRUCTURED, WEBHOOK_PLAIN};
+    char event[512];
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        struct rig *rig = rig_new();
+        rig->options.mode = modes[i];
+        rig_start(rig);
+        snprintf(event, sizeof event, TRACED, TRACE);
+        send_one(rig, event);
+        cr_assert(call_has(last(rig), "\r\ntraceparent: " TRACE "\r\ntracestate: a=b\r\n"), "%s",
+                  last(rig)->text);
+        snprintf(event, sizeof event, TRACED, "no trace");
+        send_one(rig, event);
+        cr_assert(!call_has(last(rig), "\r\ntraceparent: ") && !call_has(last(rig), "\r\ntracestate: "));
+        rig_free(rig);
+    }
+    LEAKS_NONE();
+}
+
 Test(webhook, sends_attributes_as_they_are_to_who_does_not_decode_them) {
     struct rig *rig = rig_new();
     rig->options.raw_attributes = true;
