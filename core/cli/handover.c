@@ -113,6 +113,16 @@ int handover_listen(struct handover *handover, const char *name, const char *add
     return fd;
 }
 
+void handover_replace(struct handover *handover, const char *name, int fd) {
+    for (uint32_t i = handover->kept_count; i-- > 0;)
+        if (strcmp(handover->kept[i].name, name) == 0) {
+            (void)close(handover->kept[i].fd);
+            handover->kept[i] = handover->kept[--handover->kept_count];
+        }
+    store_forget(name);
+    keep(handover, name, fd);
+}
+
 static bool in_use(const struct handover *handover, const char *name) {
     for (uint32_t i = 0; i < handover->kept_count; i++)
         if (strcmp(handover->kept[i].name, name) == 0)

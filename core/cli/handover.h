@@ -35,6 +35,10 @@ void handover_inherit(struct handover *handover);
 int handover_listen(struct handover *handover, const char *name, const char *address,
                     uint16_t *port) MUST_USE;
 
+/* `fd`, which stays the caller's, takes the place of the listener of this name. Also on another thread, while
+ * the main one does nothing here. */
+void handover_replace(struct handover *handover, const char *name, int fd);
+
 /* All listeners are open: what was inherited and is not used is closed, and said. */
 void handover_settle(struct handover *handover);
 

@@ -388,6 +388,10 @@ static void on_files(void *user) {
     ready_notify();
 }
 
+static void on_moved(void *user, int listener) {
+    handover_replace(&((struct serve *)user)->handover, "native", listener);
+}
+
 static int config_begin(struct serve *serve) {
     char native[CONFIG_ADDRESS_MAX + 8];
     native_address(serve, native);
@@ -397,6 +401,7 @@ static int config_begin(struct serve *serve) {
                                              .journal = serve->journal.journal,
                                              .native = native,
                                              .files = on_files,
+                                             .moved = on_moved,
                                              .user = serve};
     return serve_config_start(&serve->changes, &parts);
 }

@@ -201,6 +201,7 @@ static bool listener_move(struct serve_wish *wish) {
         refuse(wish, "listen.native", "there is no memory left to listen there");
         return false;
     }
+    wish->serve->parts.moved(wish->serve->parts.user, wish->listener);
     serve_native_address(wish->merged.listen_native, wish->port, address);
     dial_moved(wish->serve->native, address); /* rules, spokes and HTTP in are clients, too */
     logfmt(LOGFMT_INFO, "the native listener has moved", "native=%s", address);

@@ -28,12 +28,13 @@ struct serve_asked {
 };
 
 struct serve_config_parts {
-    const struct serve_asked *asked; /* copied; its texts are borrowed */
-    const struct config *config;     /* with which everything was started; copied */
-    struct shards *shards;           /* borrowed */
-    struct journal *journal;         /* the same; NULL = there is none */
-    const char *native;              /* where the native listener is reached from here; copied */
-    void (*files)(void *user);       /* reads what else SIGHUP reads again; on this thread */
+    const struct serve_asked *asked;         /* copied; its texts are borrowed */
+    const struct config *config;             /* with which everything was started; copied */
+    struct shards *shards;                   /* borrowed */
+    struct journal *journal;                 /* the same; NULL = there is none */
+    const char *native;                      /* where the native listener is reached from here; copied */
+    void (*files)(void *user);               /* reads what else SIGHUP reads again; on this thread, */
+    void (*moved)(void *user, int listener); /* ... as this one: the native listener is another one */
     void *user;
 };
 

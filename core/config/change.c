@@ -103,7 +103,7 @@ static uint64_t number_of(const struct config *config, const struct config_row *
     uint64_t wide;
     uint32_t narrow;
     memcpy(&narrow, at, sizeof narrow);
-    if (row->type == CONFIG_COUNT)
+    if (row->type == CONFIG_COUNT || row->type == CONFIG_WORD)
         return narrow;
     memcpy(&wide, at, sizeof wide);
     return wide;
@@ -126,6 +126,9 @@ static void value_write(FILE *out, const struct config *config, const struct con
     case CONFIG_COUNT:
     case CONFIG_NUMBER:
         fputs(config_count_text(text, number_of(config, row)), out);
+        return;
+    case CONFIG_WORD:
+        fputs(row->words[number_of(config, row)], out);
         return;
     case CONFIG_SIZE:
         fputs(config_size_text(text, number_of(config, row)), out);
@@ -220,6 +223,7 @@ static size_t value_bytes(const struct config_row *row) {
     case CONFIG_IO:
         return sizeof(enum io_choice);
     case CONFIG_COUNT:
+    case CONFIG_WORD:
         return sizeof(uint32_t);
     case CONFIG_PATH:
         return JOURNAL_DIR_BYTES_MAX;

@@ -45,6 +45,7 @@ static const struct {
 } values[] = {
     {"listen.native", "127.0.0.1:5000"},
     {"listen.admin", "off"},
+    {"listen.admin_token_file", "/etc/token"},
     {"listen.ingest", "[::1]:5001"},
     {"listen.public", "true"},
     {"io", "epoll"},
@@ -71,6 +72,8 @@ static const struct {
     {"routes", "rules"},
     {"spokes", "spokes.d"},
     {"spokes_state", "/state"},
+    {"log.format", "json"},
+    {"log.level", "warn"},
     {"topics", "[{ match: \"erp.>\", class: disk, expiry: 5m, duplicates: { window: 10s, count: 100 } }, "
                "{ match: \"a\\\\b\\\"c\", class: memory }]"},
 };
