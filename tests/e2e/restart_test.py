@@ -343,3 +343,27 @@ def test_variables_that_are_wrong_or_for_others_harm_nobody(router, tmp_path, en
         client.round_trip()
     assert subprocess.run(["tr", "\\0", "\n"], stdin=open(f"/proc/{made.pid}/environ", "rb"), check=True, capture_output=True)
     made.stop()
+
+
+def test_a_listener_that_has_moved_is_handed_over_and_nobody_waits_at_the_old_one(router, tmp_path):
+    with manager.Manager(tmp_path) as service:
+        preexec, pass_fds = service.preexec()
+        made = router(preexec=preexec, pass_fds=pass_fds)
+        service.until("READY")
+        old = made.address
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            new = "127.0.0.1:%d" % free.getsockname()[1]
+        made.config.write_text(made.config.read_text().replace("127.0.0.1:0", new, 1))
+        made.signal(signal.SIGHUP)
+        service.until("RELOADING")
+        service.until("READY")
+        with pytest.raises(ConnectionRefusedError):
+            connection(old)
+        with wire.Client(new) as client:
+            client.round_trip()
+        stored = {name: socket.socket(fileno=os.dup(fd)).getsockname()[1] for name, fd in service.store}
+        assert stored["native"] == int(new.rsplit(":", 1)[1]) and len(service.store) == 2
+        made.signal(signal.SIGUSR2)
+        made.await_ready()
+        assert made.address == new and "not used" not in made.errors()
+        made.stop()
