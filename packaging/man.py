@@ -83,12 +83,12 @@ def tidied(lines):
 def usage_and_rest(text):
     lines = text.rstrip("\n").splitlines()
     end = lines.index("") if "" in lines else len(lines)
-    usage = [re.sub(r"^usage: ", "", lines[0])] + [line.strip() for line in lines[1:end]]
+    usage = [line[len("usage: "):] for line in lines[:end]]
     return usage, lines[end + 1:]
 
 
 def synopsis(usage):
-    return "\n".join(f".nf\n{escaped(line)}\n.fi" for line in usage)
+    return "\n".join([".EX", *map(escaped, usage), ".EE"])
 
 
 def heading(name, section, version):
