@@ -56,7 +56,7 @@ struct bench {
 /* Ended by an entry without a name; one list for each file with benches. */
 extern const struct bench bench_bounds[], bench_log[], bench_batch[], bench_handover[], bench_wake[],
     bench_spin[], bench_topic[], bench_route[], bench_wire[], bench_event[], bench_send[], bench_receive[],
-    bench_xml[], bench_edi[], bench_table[], bench_erp[], bench_webhook[];
+    bench_xml[], bench_edi[], bench_table[], bench_erp[], bench_webhook[], bench_filter[];
 
 /* One figure beside the time, one number for each sample. */
 struct bench_figure {

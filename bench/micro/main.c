@@ -13,7 +13,7 @@
 static const struct bench *const lists[] = {
     bench_bounds, bench_log,   bench_batch, bench_handover, bench_wake,    bench_spin,
     bench_topic,  bench_route, bench_wire,  bench_event,    bench_send,    bench_receive,
-    bench_xml,    bench_edi,   bench_table, bench_erp,      bench_webhook,
+    bench_xml,    bench_edi,   bench_table, bench_erp,      bench_webhook, bench_filter,
 };
 
 /* By scale: so many samples in each round. */
