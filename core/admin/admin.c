@@ -1,6 +1,7 @@
 #include "core/admin/admin.h"
 
 #include "core/admin/admin_private.h"
+#include "core/admin/trace.h"
 #include "core/base/logfmt.h"
 
 #include <errno.h>
@@ -98,6 +99,7 @@ static int thread_start(struct admin *admin) {
 static void admin_free(struct admin *admin) {
     if (admin->http)
         evhttp_free(admin->http);
+    admin_traces_free(admin->traces);
     clients_free(admin);
     if (admin->answers_event)
         event_free(admin->answers_event);

@@ -56,6 +56,7 @@ struct admin {
     struct event *answers_event;
     struct event *watch; /* NULL: there is nothing beside requests */
     struct api_answers *answers;
+    struct admin_traces *traces; /* owns; NULL until somebody traces */
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];
     struct token token; /* with config.token_file */

@@ -1,9 +1,10 @@
 /* api_table.c: what the router offers over HTTP beside the pages of pages.c. */
 #include "core/admin/api.h"
-#include "core/admin/config.h"
 
+#include "core/admin/config.h"
 #include "core/admin/explain.h"
 #include "core/admin/surveys.h"
+#include "core/admin/trace.h"
 
 const struct api_endpoint api_table[] = {
     {"GET", "/v1/shards", on_shards, "what each shard has and does", "", 0},
@@ -15,6 +16,8 @@ const struct api_endpoint api_table[] = {
      CONFIG_WANT_QUERY, API_BODY},
     {"POST", "/v1/explain", on_explain, "who would get an event, and who would not, and why", "topic limit",
      API_BODY},
+    {"GET", "/v1/trace", on_trace, "the next events of a pattern on their way, as they go it",
+     "topic count timeout_ms trace", 0},
     {"GET", "/v1/unmatched", on_unmatched, "events that matched nobody, the last ones first", "limit", 0},
     {"GET", "/v1/laggards", on_laggards, "who is slow, and who was within the last hour, the worst first",
      "limit", 0},

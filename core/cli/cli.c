@@ -17,6 +17,7 @@
 #include "core/cli/serve.h"
 #include "core/cli/spokes.h"
 #include "core/cli/sub.h"
+#include "core/cli/trace.h"
 
 #include "rh_build.h"
 
@@ -42,6 +43,7 @@ static const char cli_usage[] =
     "  convert        read business documents (EDIFACT, X12, IDoc, UBL) and print them as canonical events\n"
     "  inspect        show the outline of business documents, and what is wrong with them\n"
     "  explain        say who would get an event, and who would not, and why\n"
+    "  trace          follow the next events of a pattern: received, appended, on disk, sent\n"
     "  routes         check files of rules, and try them on an event\n"
     "  spokes         apply, list, check and test the files of connected systems\n"
     "  config         check a configuration file; show, compare and change that of a running router\n"
@@ -83,7 +85,7 @@ static const struct cli_command cli_commands[] = {
     {"version", version_command}, {"help", help_command},         {"--help", help_command},
     {"-h", help_command},         {"--version", version_command}, {"jq-worker", jq_worker_command},
     {"routes", routes_command},   {"spokes", spokes_command},     {"explain", explain_command},
-    {"doctor", doctor_command},
+    {"trace", trace_command},     {"doctor", doctor_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

@@ -1,0 +1,217 @@
+#include "core/cli/trace.h"
+
+#include "core/base/limits.h"
+#include "core/cli/args.h"
+#include "core/cli/ask.h"
+#include "core/cli/cli.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char trace_usage[] =
+    "usage: roundhouse trace [OPTION...] TOPIC\n"
+    "\n"
+    "Follows the next events on TOPIC, a topic or a pattern, on their way through a running router: when "
+    "each "
+    "was\n"
+    "received, appended to its log, on disk, passed on, and taken by the sockets of its subscribers, the "
+    "first and the\n"
+    "last of how many. Times are counted from the receipt. Nobody gets anything more or less because of it.\n"
+    "\n"
+    "  --count N          ends after so many events, at most 100 (default 10)\n"
+    "  --timeout TIME     ... or after that time: 30s, 5m (default 60s)\n" ASK_HELP "\n"
+    "With --json each event is a line.\n"
+    "\n"
+    "Examples:\n"
+    "  roundhouse trace 'erp.order.*'\n"
+    "  roundhouse trace --count 1 --json erp.invoice.created\n"
+    "\n"
+    "Exit status: 0 done, also when no event came, 64 usage, 65 it is no topic or pattern, 69 the router can "
+    "not be\n"
+    "reached.\n";
+
+#define TRACE_TIMEOUT_MOST (3600u * NS_PER_S)
+
+struct trace_run {
+    struct ask ask;
+    const char *topic;
+    uint64_t count, timeout_ns;
+    bool json, help;
+    uint64_t seen;
+};
+
+enum { TRACE_COUNT = 256, TRACE_TIMEOUT };
+
+/* ---- an event ---- */
+
+static const char *text_of(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+static long long number_of(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* "+12.5 us", "+3.21 ms"; "-" when it has not come to that. */
+static const char *step_of(const json_t *event, const char *key, char out[32]) {
+    const json_t *step = json_object_get(event, key);
+    double us = json_number_value(step);
+    if (!json_is_number(step))
+        return "-";
+    if (us < 1000)
+        (void)snprintf(out, 32, "+%.1f us", us);
+    else if (us < 1000000)
+        (void)snprintf(out, 32, "+%.2f ms", us / 1000);
+    else
+        (void)snprintf(out, 32, "+%.2f s", us / 1000000);
+    return out;
+}
+
+static void aside_print(const json_t *event, const char *key, const char *text) {
+    if (number_of(event, key) > 0)
+        printf("             %lld %s\n", number_of(event, key), text);
+}
+
+static void sent_print(const json_t *event) {
+    char first[32], last[32];
+    long long all = number_of(event, "connections"), sent = number_of(event, "sent");
+    if (all == 0)
+        printf("  sent       to no connection at once\n");
+    else if (sent == 0)
+        printf("  sent       to none of %lld so far\n", all);
+    else
+        printf("  sent       %s first, %s last: %lld of %lld\n", step_of(event, "first_sent_us", first),
+               step_of(event, "last_sent_us", last), sent, all);
+    aside_print(event, "behind", "fell behind with it: they get it later");
+    aside_print(event, "lost", "were closed before they had it");
+    aside_print(event, "unfollowed", "were too many to be followed");
+    aside_print(event, "lagging", "were behind already: they come to it later");
+    aside_print(event, "queues", "queues or mailboxes have it for their members");
+    aside_print(event, "expired", "do not get it: its time was over");
+}
+
+static void event_print(const json_t *event) {
+    char step[32];
+    bool disk = strcmp(text_of(event, "class"), "disk") == 0;
+    printf("%s  source=%s id=%s type=%s\n", text_of(event, "topic"), text_of(event, "source"),
+           text_of(event, "id"), text_of(event, "type"));
+    printf("  received   %s\n", text_of(event, "received_at"));
+    printf("  appended   %s: log %lld of shard %lld, slot %lld, sequence %s, %lld bytes\n",
+           step_of(event, "appended_us", step), number_of(event, "log"), number_of(event, "shard"),
+           number_of(event, "slot"), text_of(event, "sequence"), number_of(event, "bytes"));
+    if (disk)
+        printf("  on disk    %s\n", step_of(event, "synced_us", step));
+    printf("  passed on  %s\n", step_of(event, "routed_us", step));
+    sent_print(event);
+}
+
+/* False: standard output is gone. */
+static bool events_print(struct trace_run *run, const json_t *events) {
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const json_t *event = json_array_get(events, i);
+        if (run->json) {
+            (void)json_dumpf(event, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+            printf("\n");
+        } else {
+            event_print(event);
+        }
+        run->seen++;
+    }
+    return fflush(stdout) == 0;
+}
+
+/* ---- asking ---- */
+
+/* A topic in a query: all but what stands for itself is written by its bytes. */
+static void query_add(char *to, const char *text) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    to += strlen(to);
+    for (; *text != '\0'; text++)
+        to += sprintf(to, strchr(plain, *text) != NULL ? "%c" : "%%%02X", (unsigned char)*text);
+}
+
+static int trace_go(struct trace_run *run) {
+    char path[3 * TOPIC_BYTES_MAX + 128] = "/v1/trace?topic=";
+    bool over = false;
+    if (strlen(run->topic) > TOPIC_BYTES_MAX)
+        return args_mistake("trace", "a topic or a pattern has at most %u bytes", TOPIC_BYTES_MAX);
+    query_add(path, run->topic);
+    (void)snprintf(path + strlen(path), sizeof path - strlen(path), "&count=%" PRIu64 "&timeout_ms=%" PRIu64,
+                   run->count, run->timeout_ns / NS_PER_MS);
+    while (!over) {
+        int status;
+        json_t *answer = ask_get(&run->ask, path, &status);
+        if (answer == NULL)
+            return CLI_UNAVAILABLE;
+        if (status != 200) {
+            fprintf(stderr, "roundhouse trace: %s\n", text_of(answer, "message"));
+            json_decref(answer);
+            return CLI_DATA;
+        }
+        over = json_is_true(json_object_get(answer, "over"));
+        over |= !events_print(run, json_object_get(answer, "events"));
+        (void)snprintf(path, sizeof path, "/v1/trace?trace=%.16s", text_of(answer, "trace"));
+        json_decref(answer);
+    }
+    if (run->seen < run->count)
+        fprintf(stderr, "roundhouse trace: the time is over, %" PRIu64 " of %" PRIu64 " events came\n",
+                run->seen, run->count);
+    return CLI_OK;
+}
+
+/* ---- the command ---- */
+
+static int option_take(struct trace_run *run, int option, const char *value) {
+    if (option == TRACE_COUNT && !args_number(value, 1, 100, &run->count))
+        return args_mistake("trace", "--count is a number from 1 to 100, not '%s'", value);
+    if (option == TRACE_TIMEOUT && (!args_duration(value, &run->timeout_ns) || run->timeout_ns < NS_PER_MS ||
+                                    run->timeout_ns > TRACE_TIMEOUT_MOST))
+        return args_mistake("trace", "--timeout is a time from 1ms to 1h, such as 30s, not '%s'", value);
+    run->json |= option == ASK_JSON;
+    run->help |= option == 'h';
+    if (option != ASK_JSON)
+        (void)ask_option(&run->ask, option, value);
+    return CLI_OK;
+}
+
+static int trace_options(struct trace_run *run, int argc, char **argv) {
+    static const struct option options[] = {ASK_OPTIONS,
+                                            {"count", required_argument, NULL, TRACE_COUNT},
+                                            {"timeout", required_argument, NULL, TRACE_TIMEOUT},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    int option, status = CLI_OK;
+    opterr = 0;
+    optind = 1;
+    while (status == CLI_OK && (option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (option == '?' || option == ':')
+            return args_option_mistake("trace", option, argv);
+        status = option_take(run, option, optarg);
+    }
+    if (status != CLI_OK || run->help)
+        return status;
+    if (optind == argc)
+        return args_mistake("trace", "the TOPIC is missing; see roundhouse trace --help");
+    if (optind + 1 < argc)
+        return args_mistake("trace", "'%s' is one argument too many; see roundhouse trace --help",
+                            argv[optind + 1]);
+    run->topic = argv[optind];
+    return CLI_OK;
+}
+
+int trace_command(int argc, char **argv) {
+    struct trace_run run = {
+        .ask = {.command = "trace", .address = ASK_ADDRESS}, .count = 10, .timeout_ns = 60 * NS_PER_S};
+    int status = trace_options(&run, argc, argv);
+    if (status != CLI_OK)
+        return status;
+    if (run.help) {
+        fputs(trace_usage, stdout);
+        return CLI_OK;
+    }
+    return trace_go(&run);
+}
