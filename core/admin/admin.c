@@ -1,7 +1,11 @@
 #include "core/admin/admin.h"
 
 #include "core/admin/admin_private.h"
+<<<<<<< HEAD
 #include "core/admin/trace.h"
+    =======
+#include "core/admin/streams.h"
+    >>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
 #include "core/base/logfmt.h"
 
 #include <errno.h>
@@ -10,11 +14,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void on_stop(evutil_socket_t fd, short what, void *arg) {
+    static void
+    on_stop(evutil_socket_t fd, short what, void *arg) {
+    static const struct timeval moment = {.tv_usec = 50 * 1000};
     struct admin *admin = arg;
-    (void)fd;
+    uint64_t count;
     (void)what;
-    event_base_loopbreak(admin->base);
+    (void)!read(fd, &count, sizeof count);
+    if (streams_end(admin->streams))
+        event_base_loopexit(admin->base, &moment);
+    else
+        event_base_loopbreak(admin->base);
 }
 
 static void *admin_run(void *arg) {
@@ -75,11 +85,12 @@ static int events_open(struct admin *admin) {
     if (!admin->base)
         return -ENOMEM;
     admin->stop = event_new(admin->base, admin->stop_fd, EV_READ | EV_PERSIST, on_stop, admin);
+    admin->streams = streams_new(admin);
     admin->tick = evtimer_new(admin->base, clients_tick, admin);
     admin->answers_event =
         event_new(admin->base, admin->answers->fd, EV_READ | EV_PERSIST, api_answers_come, admin);
-    return admin->stop && admin->tick && admin->answers_event && event_add(admin->stop, NULL) == 0 &&
-                   event_add(admin->answers_event, NULL) == 0
+    return admin->streams && admin->stop && admin->tick && admin->answers_event &&
+                   event_add(admin->stop, NULL) == 0 && event_add(admin->answers_event, NULL) == 0
                ? watch_open(admin)
                : -ENOMEM;
 }
@@ -99,7 +110,11 @@ static int thread_start(struct admin *admin) {
 static void admin_free(struct admin *admin) {
     if (admin->http)
         evhttp_free(admin->http);
+<<<<<<< HEAD
     admin_traces_free(admin->traces);
+=======
+    streams_free(admin->streams);
+>>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
     clients_free(admin);
     if (admin->answers_event)
         event_free(admin->answers_event);

@@ -50,6 +50,7 @@ struct admin_config {
     const struct ingest_counters *ingest; /* NULL = nothing comes in over HTTP; outlives the admin plane */
     const char *journal_dir;              /* with a journal; outlives the admin plane */
     uint64_t started_wall_ns;
+    const char *server; /* where clients connect, as it is reached from here; NULL = there are no streams */
     const char *token_file; /* NULL = nobody is asked for a token; else it outlives the admin plane */
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
     struct survey_desk *desk;        /* where workers are asked; NULL = nowhere. Outlives the admin plane, */

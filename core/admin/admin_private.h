@@ -45,6 +45,8 @@ struct api_answers {
     int fd;                 /* eventfd */
 };
 
+struct streams;
+
 struct admin {
     struct admin_config config;
     struct event_base *base;
@@ -56,7 +58,11 @@ struct admin {
     struct event *answers_event;
     struct event *watch; /* NULL: there is nothing beside requests */
     struct api_answers *answers;
+<<<<<<< HEAD
     struct admin_traces *traces; /* owns; NULL until somebody traces */
+=======
+    struct streams *streams;
+>>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];
     struct token token; /* with config.token_file */
@@ -75,6 +81,8 @@ void clients_tick(evutil_socket_t fd, short what, void *admin);
 void clients_thread(struct admin *admin);
 /* The time that a connection has from now on. */
 void clients_patient(struct admin *admin, struct evhttp_connection *connection, uint64_t ns);
+/* Ends one at once, whatever it is still owed. */
+void clients_cut(struct admin *admin, struct evhttp_connection *connection);
 /* After evhttp has been freed. */
 void clients_free(struct admin *admin);
 

@@ -72,8 +72,11 @@ void api_answers_close(struct api_answers *answers) {
 
 static void on_asker_gone(struct evhttp_connection *connection, void *arg) {
     struct api_later *later = arg;
+    struct evhttp_request *request = later->request;
     (void)connection;
     later->request = NULL;
+    if (evhttp_request_get_connection(request) == NULL) /* evhttp has left it to us */
+        evhttp_send_reply_end(request);
 }
 
 struct api_later *api_later(struct api_call *call) {

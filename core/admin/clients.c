@@ -121,11 +121,24 @@ void clients_accept_error(struct evconnlistener *listener, void *evhttp) {
     tick_arm(admin);
 }
 
-void clients_patient(struct admin *admin, struct evhttp_connection *connection, uint64_t ns) {
+static struct admin_client *client_of(struct admin *admin, struct evhttp_connection *connection) {
     const struct bufferevent *bev = evhttp_connection_get_bufferevent(connection);
     for (uint32_t i = 0; i < ADMIN_CONNECTIONS_MAX; i++)
         if (bev && admin->clients[i].bev == bev)
-            admin->clients[i].deadline_ns = clock_mono_ns() + ns;
+            return &admin->clients[i];
+    return NULL;
+}
+
+void clients_patient(struct admin *admin, struct evhttp_connection *connection, uint64_t ns) {
+    struct admin_client *client = client_of(admin, connection);
+    if (client)
+        client->deadline_ns = clock_mono_ns() + ns;
+}
+
+void clients_cut(struct admin *admin, struct evhttp_connection *connection) {
+    struct admin_client *client = client_of(admin, connection);
+    if (client && !client->cut)
+        client_cut(admin, client);
 }
 
 void clients_free(struct admin *admin) {

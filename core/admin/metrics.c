@@ -292,6 +292,16 @@ static void admin_write(struct page *page, const struct metrics_admin *admin) {
                  (double)admin->accept_errors);
     number_write(page, prefix, "timeouts", "counter",
                  "HTTP connections cut because they took too long or sent too much", (double)admin->timeouts);
+    number_write(page, prefix, "streams", "gauge", "streams of events over HTTP now", (double)admin->streams);
+    number_write(page, prefix, "streams_refused", "counter",
+                 "streams of events refused: as many as there may be were open",
+                 (double)admin->streams_refused);
+    number_write(page, prefix, "stream_events", "counter", "events given to streams over HTTP",
+                 (double)admin->stream_events);
+    number_write(
+        page, prefix, "stream_gaps", "counter",
+        "gaps told to streams over HTTP: their reader, or the admin plane, was slower than the events",
+        (double)admin->stream_gaps);
 }
 
 /* The names that every Prometheus dashboard knows. */

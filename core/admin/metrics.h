@@ -69,7 +69,11 @@ struct metrics_admin {
     uint64_t requests;
     uint64_t connections; /* now */
     uint64_t accept_errors;
-    uint64_t refused;  /* requests, by guard.h */
+    uint64_t refused; /* requests, by guard.h */
+    uint64_t streams; /* open now */
+    uint64_t streams_refused;
+    uint64_t stream_events;
+    uint64_t stream_gaps;
     uint64_t timeouts; /* connections cut because their time was over, or they sent too much */
 };
 

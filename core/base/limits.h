@@ -286,7 +286,7 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
               "records: auto stays within its range");
 
 /* Admin plane. */
-#define ADMIN_CONNECTIONS_MAX  32u               /* open at once; the next ones wait in the backlog */
+#define ADMIN_CONNECTIONS_MAX  64u               /* open at once; the next ones wait in the backlog */
 #define ADMIN_HEADER_BYTES_MAX (8u * KIB)        /* request line and headers */
 #define ADMIN_REQUEST_NS_MAX   (10u * NS_PER_S)  /* from accept to the last byte of the answer */
 #define ADMIN_APPLY_NS_MAX     (120u * NS_PER_S) /* the same, when others have to do something first */
@@ -296,6 +296,15 @@ static_assert(LOG_DATA_MAX / LOG_RECORD_BYTES_TYPICAL <= LOG_RECORDS_MAX,
 /* Received and not taken: of one connection, as bodies are kept until they are whole, and of all. */
 #define ADMIN_INPUT_BYTES_MAX     (ADMIN_BODY_BYTES_READ + 2u * ADMIN_HEADER_BYTES_MAX)
 #define ADMIN_INPUT_BYTES_ALL_MAX (8u * MIB)
+/* Streams of events. Each is a client of the router, and holds the first two at most, and one receive. */
+#define ADMIN_STREAMS_MAX            32u
+#define ADMIN_STREAM_BYTES_MAX       (256u * KIB) /* its reader has not taken: nothing more is read for it */
+#define ADMIN_STREAM_EVENT_BYTES_MAX (256u * KIB) /* an event above is told without what is in it */
+#define ADMIN_STREAM_EVENTS_PER_S    2000u        /* of one; more is told as a gap */
+#define ADMIN_EVENTS_PER_S           10000u       /* of all, so that no worker has to share its CPU */
+#define ADMIN_STREAM_STALL_NS        (20u * NS_PER_S) /* a reader that takes nothing is cut */
+#define ADMIN_STREAM_BEAT_NS         (15u * NS_PER_S) /* a comment, when nothing else comes */
+static_assert(ADMIN_STREAMS_MAX < ADMIN_CONNECTIONS_MAX, "streams leave room for health checks");
 
 /* jq programs of bridges, each in a process of its own. */
 #define JQ_MEMORY_DEFAULT    (256u * MIB)      /* of one process, beyond what it has when it begins */

@@ -100,7 +100,8 @@ struct serve {
     struct admin_watch watch;
     struct ingest *ingest; /* NULL: off */
     struct ingest_counters ingest_counters;
-    struct watchdog *watchdog; /* NULL: nobody asks for it */
+    struct watchdog *watchdog;           /* NULL: nobody asks for it */
+    char native[CONFIG_ADDRESS_MAX + 8]; /* where the admin plane reaches the native listener */
     uint64_t started_wall_ns;
 };
 
@@ -285,6 +286,17 @@ static int shards_begin(struct serve *serve) {
     return CLI_INTERNAL;
 }
 
+/* HOST of "HOST:PORT". */
+static int host_length(const char *address) {
+    const char *colon = strrchr(address, ':');
+    return colon == NULL ? (int)strlen(address) : (int)(colon - address);
+}
+
+/* Where bridges reach the native listener. */
+static void native_address(const struct serve *serve, char out[static CONFIG_ADDRESS_MAX + 8]) {
+    serve_native_address(serve->config.listen_native, serve->native_port, out);
+}
+
 static void desk_ready(void *user) {
     survey_desk_serve(user);
 }
@@ -310,6 +322,8 @@ static int admin_begin(struct serve *serve) {
                                  .files = dashboard_files,
                                  .configs = serve_config_admin(&serve->changes),
                                  .started_wall_ns = serve->started_wall_ns};
+    native_address(serve, serve->native);
+    admin.server = serve->native;
     if (strcmp(serve->config.admin_token_file, "off") != 0)
         admin.token_file = serve->config.admin_token_file;
     if (result == 0)
@@ -318,17 +332,6 @@ static int admin_begin(struct serve *serve) {
         return CLI_OK;
     fprintf(stderr, "roundhouse serve: the admin plane can not start: %s\n", strerror(-result));
     return CLI_INTERNAL;
-}
-
-/* HOST of "HOST:PORT". */
-static int host_length(const char *address) {
-    const char *colon = strrchr(address, ':');
-    return colon == NULL ? (int)strlen(address) : (int)(colon - address);
-}
-
-/* Where bridges reach the native listener. */
-static void native_address(const struct serve *serve, char out[static CONFIG_ADDRESS_MAX + 8]) {
-    serve_native_address(serve->config.listen_native, serve->native_port, out);
 }
 
 static int ingest_begin(struct serve *serve) {

@@ -35,8 +35,10 @@ static bool options_copy(struct rh_client *client, const rh_options *options, co
         *error = "ack: RH_ACK_NONE, RH_ACK_ROUTED or RH_ACK_DISK";
         return false;
     }
-    if (options->send_buffer_bytes > CLIENT_SEND_BYTES_MAX) {
-        *error = "send_buffer_bytes: at most 1 GiB";
+    if (options->send_buffer_bytes > CLIENT_SEND_BYTES_MAX ||
+        options->receive_buffer_bytes > CLIENT_SEND_BYTES_MAX) {
+        *error = options->send_buffer_bytes > CLIENT_SEND_BYTES_MAX ? "send_buffer_bytes: at most 1 GiB"
+                                                                    : "receive_buffer_bytes: at most 1 GiB";
         return false;
     }
     uint32_t connect_ms = options->connect_timeout_ms;
@@ -48,7 +50,9 @@ static bool options_copy(struct rh_client *client, const rh_options *options, co
     client->callbacks = options->callbacks;
     client->user = options->user;
     const char *server = options->server != NULL ? options->server : CLIENT_SERVER_DEFAULT;
-    return dial_parse(&client->dial, server, error);
+    bool good = dial_parse(&client->dial, server, error);
+    client->dial.receive_bytes = options->receive_buffer_bytes;
+    return good;
 }
 
 static bool client_allocate(struct rh_client *client, size_t send_bytes) {
@@ -168,6 +172,9 @@ static const char *options_fault(const rh_client *client, const rh_subscribe_opt
         return "gone: RH_GONE_GAP or RH_GONE_REFUSE";
     if ((unsigned)options->start > RH_START_LAST)
         return "start: one of enum rh_start";
+    if (options->position_length > CLIENT_POSITION_BYTES ||
+        (options->position_length > 0 && options->position == NULL))
+        return "position: at most 4 KiB that on_position gave";
     if (options->start == RH_START_SEQUENCE &&
         (options->sequence == 0 || count != 1 ||
          pattern_wild((const uint8_t *)patterns[0], strlen(patterns[0]))))
@@ -199,6 +206,12 @@ int64_t rh_subscribe_with(rh_client *client, const char *const *patterns, size_t
     struct sub *sub;
     if (subs_add(&client->subs, patterns, count, options, NULL, filter, &sub) != 0)
         return RH_NO_MEMORY;
+    sub->options.position = NULL;
+    if (options->position_length > 0 &&
+        sub_position_set(sub, options->position, options->position_length) != 0) {
+        subs_remove(&client->subs, sub);
+        return RH_NO_MEMORY;
+    }
     int64_t id = sub->id;
     if (client->phase == LINK_UP)
         link_subscribe(client, sub, false);

@@ -89,12 +89,15 @@ int dial_resolve(struct dial *dial, const char **why) {
     return 0;
 }
 
-static int dial_begin(const struct addrinfo *address) {
+static int dial_begin(const struct addrinfo *address, size_t receive_bytes) {
     int made = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (made < 0)
         return -errno;
     int on = 1;
     (void)setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int bytes = (int)receive_bytes; /* before it connects: the window is settled then */
+    if (bytes > 0)
+        (void)setsockopt(made, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
     if (connect(made, address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS)
         return made;
     int error = errno;
@@ -107,7 +110,7 @@ int dial_next(struct dial *dial) {
     while (dial->next != NULL) {
         const struct addrinfo *address = dial->next;
         dial->next = address->ai_next;
-        result = dial_begin(address);
+        result = dial_begin(address, dial->receive_bytes);
         if (result >= 0)
             return result;
     }

@@ -15,6 +15,7 @@
 struct dial {
     char host[DIAL_HOST_BYTES];
     char port[6];
+    size_t receive_bytes;  /* SO_RCVBUF; 0: the system's */
     struct addrinfo *list; /* owns */
     struct addrinfo *next; /* borrows from list */
 };

@@ -373,6 +373,8 @@ static void receive_pong(struct rh_client *client, const Roundhouse__V1__Pong *p
     /* A subscription that waits resumes further back. */
     if (!subs_delayed(&client->subs))
         seen_cover(&client->seen);
+    if (client->callbacks.on_position != NULL)
+        client->callbacks.on_position(client->user, client->position, client->position_length);
 }
 
 static void receive_goodbye(struct rh_client *client, const Roundhouse__V1__Goodbye *goodbye) {

@@ -78,9 +78,12 @@ typedef struct rh_subscribe_options {
     uint64_t time_ns;         /* RH_START_TIME: nanoseconds since 1970 */
     enum rh_gone_policy gone; /* RH_GONE_GAP tells it by on_gap; RH_GONE_REFUSE ends the subscription by
                                  on_error, also when it would resume after a reconnect */
-    const char *filters; /* of the events that match, only those that pass: a JSON array as the CloudEvents
-                            Subscriptions API has it, [{"exact": {"type": "com.example.created"}}], with the
-                            dialects exact, prefix, suffix, all, any and not; copied. NULL = all */
+    const char *filters;  /* of the events that match, only those that pass: a JSON array as the CloudEvents
+                             Subscriptions API has it, [{"exact": {"type": "com.example.created"}}], with the
+                             dialects exact, prefix, suffix, all, any and not; copied. NULL = all */
+    const void *position; /* one that on_position gave, also to another client: it goes on there, and
+                             `start` counts only in another run of the server. Copied; NULL: none */
+    size_t position_length;
 } rh_subscribe_options;
 
 /* A stretch in which events may be missing. reason: 1 slow, 2 another instance of the server, 3 no longer
@@ -143,6 +146,9 @@ typedef struct rh_callbacks {
     /* How far a replay is (rh_replay): when it has begun, a few times a second while something changes, and
      * when it is over. */
     void (*on_replayed)(void *user, int64_t replay, const struct rh_replayed *replayed);
+    /* Everything before this Position has come. Comes with every ping; a program that keeps it can go on
+     * there in another run of its own. Valid during the callback. */
+    void (*on_position)(void *user, const void *position, size_t length);
 } rh_callbacks;
 
 typedef struct rh_options {
@@ -153,6 +159,7 @@ typedef struct rh_options {
     uint32_t connect_timeout_ms; /* of one try, TCP and handshake; 0 = 5000 */
     size_t send_buffer_bytes;    /* 0 = 4 MiB; holds what is not sent, and but for RH_ACK_NONE what is not
                                     acknowledged */
+    size_t receive_buffer_bytes; /* of the socket, which bounds what one process gives; 0 = the system's */
     uint32_t ping_interval_ms;   /* 0 = 1000; also finds dead connections (three unanswered) and moves the
                                     Position on */
     rh_callbacks callbacks;

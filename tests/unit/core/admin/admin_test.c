@@ -757,7 +757,7 @@ Test(admin, gives_back_the_place_of_every_connection) {
         close(fd);
     }
     gives(&plane, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n", 200,
-          "\nroundhouse_admin_requests_total 161\n");
+          "\nroundhouse_admin_requests_total 321\n");
     plane_stop(&plane);
     LEAKS_NONE();
 }

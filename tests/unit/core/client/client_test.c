@@ -324,6 +324,8 @@ Test(client, refuses_bad_options_of_a_subscription_with_a_sentence) {
         {{.start = (enum rh_start)5}, "a"},
         {{.start = RH_START_SEQUENCE}, "a"},
         {{.start = RH_START_SEQUENCE, .sequence = 1}, "a.*"},
+        {{.position = "", .position_length = 4097}, "a"},
+        {{.position = NULL, .position_length = 1}, "a"},
     };
     struct told told;
     told_start(&told, (rh_options){0});
@@ -381,6 +383,19 @@ Test(client, says_where_a_subscription_begins_also_when_it_resumes) {
         expect_start(&told, all[i], "here");
         told_stop(&told);
     }
+}
+
+Test(client, goes_on_at_a_position_that_another_client_was_given) {
+    char kept[] = "there";
+    rh_subscribe_options options = {.position = kept, .position_length = 5, .start = RH_START_OLDEST};
+    const char *pattern = "a.>";
+    struct told told;
+    told_start(&told, (rh_options){.receive_buffer_bytes = 4096});
+    cr_assert(rh_subscribe_with(told.client, &pattern, 1, &options) == 1);
+    memset(kept, 'x', sizeof kept); /* it was copied */
+    fake_handshake(&told.fake, told.client);
+    expect_start(&told, options, "there");
+    told_stop(&told);
 }
 
 static void fake_refuse(struct told *told, int code, const char *field) {
