@@ -44,7 +44,7 @@
     X(lagging, gauge, "subscribers that lag now, as the log says")                                           \
     X(lags_begun, counter, "times a subscriber began to lag")                                                \
     X(lags_ended, counter, "times a subscriber that lagged had caught up, or was gone")                      \
-    X(lag_ns_max, gauge, "nanoseconds that the oldest event waits that a subscriber has not got")            \
+    X(lag_ns_max, gauge, "how long the oldest event waits that a subscriber has not got")                    \
     X(catch_up_entered, counter, "times a subscriber fell back from live to catch-up")                       \
     X(catch_up_left, counter, "times a subscriber came back from catch-up to live")                          \
     X(catch_up_records, counter, "records routed for laggards")                                              \

@@ -77,7 +77,7 @@ def test_a_subscriber_that_stops_reading_is_named_until_it_reads_again(router):
     slow.events(FULL + 100)
     made.await_metric("roundhouse_lagging", lambda value: value == 0)
     assert made.metric("roundhouse_lags_begun_total") == made.metric("roundhouse_lags_ended_total") == 1
-    assert made.metric("roundhouse_lag_ns_max") == 0
+    assert made.metric("roundhouse_lag_seconds_max") == 0
     row = laggards(made)[0]
     assert row["gone"] and row["reason"] == "caught_up" and row["gone_at"] and row["worst_lag_events"] >= later["lag_events"]
     assert len(lines(made, "a subscriber lags", "slow one")) == 1
