@@ -1,11 +1,8 @@
 #include "core/admin/admin.h"
 
 #include "core/admin/admin_private.h"
-<<<<<<< HEAD
 #include "core/admin/trace.h"
-    =======
 #include "core/admin/streams.h"
-    >>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
 #include "core/base/logfmt.h"
 
 #include <errno.h>
@@ -14,8 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-    static void
-    on_stop(evutil_socket_t fd, short what, void *arg) {
+static void on_stop(evutil_socket_t fd, short what, void *arg) {
     static const struct timeval moment = {.tv_usec = 50 * 1000};
     struct admin *admin = arg;
     uint64_t count;
@@ -110,11 +106,8 @@ static int thread_start(struct admin *admin) {
 static void admin_free(struct admin *admin) {
     if (admin->http)
         evhttp_free(admin->http);
-<<<<<<< HEAD
     admin_traces_free(admin->traces);
-=======
     streams_free(admin->streams);
->>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
     clients_free(admin);
     if (admin->answers_event)
         event_free(admin->answers_event);

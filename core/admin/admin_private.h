@@ -58,11 +58,8 @@ struct admin {
     struct event *answers_event;
     struct event *watch; /* NULL: there is nothing beside requests */
     struct api_answers *answers;
-<<<<<<< HEAD
     struct admin_traces *traces; /* owns; NULL until somebody traces */
-=======
     struct streams *streams;
->>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];
     struct token token; /* with config.token_file */

@@ -1,35 +1,29 @@
 /* api_table.c: what the router offers over HTTP beside the pages of pages.c. */
 #include "core/admin/api.h"
-<<<<<<< HEAD
 
-=======
->>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
 #include "core/admin/config.h"
 #include "core/admin/explain.h"
+#include "core/admin/slots.h"
 #include "core/admin/streams.h"
 #include "core/admin/surveys.h"
 #include "core/admin/trace.h"
 
-    const struct api_endpoint api_table[] = {
-        {"GET", "/v1/shards", on_shards, "what each shard has and does", "", 0},
-        {"GET", "/v1/connections", on_connections, "who is connected, the furthest behind first", "limit", 0},
-        {"GET", "/v1/subscriptions", on_subscriptions, "what is subscribed to, the furthest behind first",
-         "limit", 0},
-        {"GET", "/v1/config", config_show_run, "the config that runs: keys, values, where they are from", "",
-         0},
-        {"POST", "/v1/config", config_want_run, "another config, as YAML: what changes, and its application",
-         CONFIG_WANT_QUERY, API_BODY},
-        {"POST", "/v1/explain", on_explain, "who would get an event, and who would not, and why",
-         "topic limit", API_BODY},
-        {"GET", "/v1/trace", on_trace, "the next events of a pattern on their way, as they go it",
-         "topic count timeout_ms trace", 0},
-        {"GET", "/v1/unmatched", on_unmatched, "events that matched nobody, the last ones first", "limit", 0},
-<<<<<<< HEAD
-        {"GET", "/v1/laggards", on_laggards, "who is slow, and who was within the last hour, the worst first",
-         "limit", 0},
-=======
-        {"GET", "/v1/events", streams_open, "events as they come, as server-sent events", "match from filter",
-         0},
->>>>>>> d6aa471 (Admin plane: events of a pattern as server-sent events, which no publisher ever waits for; Positions in the client library)
-        {0},
+const struct api_endpoint api_table[] = {
+    {"GET", "/v1/shards", on_shards, "what each shard has and does", "", 0},
+    {"GET", "/v1/slots", slots_run, "which shard has each slot, and how many records came there", "", 0},
+    {"GET", "/v1/connections", on_connections, "who is connected, the furthest behind first", "limit", 0},
+    {"GET", "/v1/subscriptions", on_subscriptions, "what is subscribed to, the furthest behind first",
+     "limit", 0},
+    {"GET", "/v1/laggards", on_laggards, "who is slow, and who was within the last hour, the worst first",
+     "limit", 0},
+    {"GET", "/v1/config", config_show_run, "the config that runs: keys, values, where they are from", "", 0},
+    {"POST", "/v1/config", config_want_run, "another config, as YAML: what changes, and its application",
+     CONFIG_WANT_QUERY, API_BODY},
+    {"POST", "/v1/explain", on_explain, "who would get an event, and who would not, and why", "topic limit",
+     API_BODY},
+    {"GET", "/v1/trace", on_trace, "the next events of a pattern on their way, as they go it",
+     "topic count timeout_ms trace", 0},
+    {"GET", "/v1/unmatched", on_unmatched, "events that matched nobody, the last ones first", "limit", 0},
+    {"GET", "/v1/events", streams_open, "events as they come, as server-sent events", "match from filter", 0},
+    {0},
 };

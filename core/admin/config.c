@@ -119,7 +119,7 @@ static bool wish_read(struct api_call *call, struct admin_wish *wish) {
         !api_query_bool(call, "dry_run", &wish->dry_run) || !api_query_bool(call, "strict", &wish->strict))
         return false;
     if (wish->path != NULL && wish->path[0] != '/') {
-        api_reply_error(call, 400, "bad_query", "file: write an absolute path, or leave it out.");
+        api_reply_error(call, 400, "bad_parameter", "The parameter file is an absolute path.");
         return false;
     }
     wish->text = api_body(call, &wish->length);

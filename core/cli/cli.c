@@ -15,6 +15,7 @@
 #include "core/cli/request.h"
 #include "core/cli/routes.h"
 #include "core/cli/serve.h"
+#include "core/cli/shards.h"
 #include "core/cli/spokes.h"
 #include "core/cli/sub.h"
 #include "core/cli/trace.h"
@@ -47,6 +48,7 @@ static const char cli_usage[] =
     "  routes         check files of rules, and try them on an event\n"
     "  spokes         apply, list, check and test the files of connected systems\n"
     "  config         check a configuration file; show, compare and change that of a running router\n"
+    "  shards         what each shard of a running router carries; a better map of slots\n"
     "  doctor         look at this machine and a config: what binds first, what acknowledgements mean\n"
     "  journal        verify, export or cut a journal that no router has open\n"
     "  version        say what was built, and from what\n"
@@ -85,7 +87,7 @@ static const struct cli_command cli_commands[] = {
     {"version", version_command}, {"help", help_command},         {"--help", help_command},
     {"-h", help_command},         {"--version", version_command}, {"jq-worker", jq_worker_command},
     {"routes", routes_command},   {"spokes", spokes_command},     {"explain", explain_command},
-    {"trace", trace_command},     {"doctor", doctor_command},
+    {"trace", trace_command},     {"shards", shards_command},     {"doctor", doctor_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

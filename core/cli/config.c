@@ -172,17 +172,11 @@ static void outcome_print(const struct config_run *run, const json_t *answer) {
         printf("no difference\n");
 }
 
-static int want_run(const struct config_run *run) {
-    char *text, path[4 * PATH_MAX];
-    size_t length;
-    int status, result = file_read(run, &text, &length);
-    if (result < 0) {
-        fprintf(stderr, "roundhouse config: %s can not be read: %s\n", run->file, strerror(-result));
-        return CLI_CONFIG;
-    }
+static int want_send(const struct config_run *run, const char *text, size_t length) {
+    char path[4 * PATH_MAX];
+    int status;
     path_make(run, path, sizeof path);
     json_t *answer = ask_post(&run->ask, path, "application/yaml", text, length, &status);
-    free(text);
     if (answer == NULL)
         return CLI_UNAVAILABLE;
     if (status == 200 && !run->ask.json)
@@ -196,6 +190,24 @@ static int want_run(const struct config_run *run) {
         fprintf(stderr, "roundhouse config: %s\n", text_of(answer, "message"));
     json_decref(answer);
     return status == 200 ? CLI_OK : status == 422 ? CLI_CONFIG : CLI_UNAVAILABLE;
+}
+
+static int want_run(const struct config_run *run) {
+    char *text;
+    size_t length;
+    int result = file_read(run, &text, &length);
+    if (result < 0) {
+        fprintf(stderr, "roundhouse config: %s can not be read: %s\n", run->file, strerror(-result));
+        return CLI_CONFIG;
+    }
+    int status = want_send(run, text, length);
+    free(text);
+    return status;
+}
+
+int config_partial_apply(const struct ask *ask, const char *text, size_t length) {
+    const struct config_run run = {.ask = *ask, .partial = true, .file = "-"};
+    return want_send(&run, text, length);
 }
 
 /* ---- the command ---- */

@@ -5,4 +5,9 @@
  * The result is an exit status; what is wrong has been said then. */
 #pragma once
 
+#include "core/cli/ask.h"
+
 int config_command(int argc, char **argv);
+
+/* YAML that a command has made itself, over what runs: prints what changes, as `config apply --partial`. */
+int config_partial_apply(const struct ask *ask, const char *text, size_t length);

@@ -112,11 +112,11 @@ void shards_limit(struct shards *shards, const struct shards_limits *limits) {
     config->idle_ns = shards->facts.idle_ns = limits->idle_ns;
     config->private_bytes = shards->facts.private_bytes = limits->private_bytes;
     config->grace_ns = limits->grace_ns;
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < shards_count(shards); i++) {
         tell(shards->workers[i], &command);
         tell(shards->workers[i], &grace);
     }
-    for (uint32_t i = 0; i < shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(shards); i++)
         (void)await(shards->workers[i], number);
 }
 
