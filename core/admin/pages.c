@@ -43,7 +43,7 @@ static void shard_view(const struct admin *admin, uint32_t number, struct metric
 
 static void disk_view(const struct admin *admin, uint32_t number, struct metrics_disk *disk) {
     const struct shards *shards = admin->config.shards;
-    const struct log *log = shards_log(shards, shards_count(shards) + number);
+    const struct log *log = shards_disk_log(shards, number);
     *disk = (struct metrics_disk){.log = log_counters(log),
                                   .journal = journal_counters(admin->config.journal, number),
                                   .number = log_number(log),
@@ -63,7 +63,7 @@ static void on_metrics(struct admin *admin, struct api_call *call) {
     for (uint32_t shard = 0; shard < view.shards_count; shard++)
         shard_view(admin, shard, &view.shards[shard]);
     if (admin->config.journal != NULL)
-        view.disks_count = shards_log_count(admin->config.shards) - view.shards_count;
+        view.disks_count = shards_disk_logs(admin->config.shards);
     if (view.disks_count > 0 && admin->config.journal_dir != NULL)
         metrics_room_read(&view.room, admin->config.journal_dir);
     view.ingest = admin->config.ingest;

@@ -50,10 +50,9 @@ static json_t *shard_object(const struct admin_config *config, uint32_t shard) {
 
 static json_t *disk_objects(const struct admin_config *config) {
     json_t *list = json_array();
-    uint32_t count = shards_count(config->shards);
-    for (uint32_t log = count; list != NULL && log < shards_log_count(config->shards); log++) {
-        json_t *one = log_object(shards_log(config->shards, log));
-        (void)json_object_set_new(one, "shard", json_integer((log - count) % count));
+    for (uint32_t disk = 0; list != NULL && disk < shards_disk_logs(config->shards); disk++) {
+        json_t *one = log_object(shards_disk_log(config->shards, disk));
+        (void)json_object_set_new(one, "shard", json_integer(shards_disk_home(config->shards, disk)));
         (void)json_array_append_new(list, one);
     }
     return list;

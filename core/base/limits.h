@@ -35,15 +35,20 @@
 /* Shards. */
 #define SHARDS_MAX 64u /* one gate and one soft floor per worker in every log; rings grow with its square */
 
-/* Logs. Memory log number i is that of shard i, for ever; disk log d has the number LOG_NUMBER_DISK + d. */
+/* Logs. Memory log number i is that of shard i, for ever, and LOG_NUMBER_ADDED + i if that came later; disk
+ * log d has the number LOG_NUMBER_DISK + d. */
 #define LOGS_MAX        64u /* memory and disk logs together: one bit each in a word */
 #define DISK_LOGS_MAX   32u /* so with a journal there are at most as many shards */
 #define LOG_NUMBER_DISK 64u
 #define LOG_NUMBER_BEHIND                                                                                    \
     (LOG_NUMBER_DISK + DISK_LOGS_MAX) /* of no log: in the ids of topics that were read behind a ring */
+#define LOG_NUMBER_ADDED 128u         /* and on: logs of shards that came while it ran, behind all others */
 static_assert(SHARDS_MAX <= LOGS_MAX && LOGS_MAX <= 64, "every shard has a memory log; a bit for each log");
-static_assert(SHARDS_MAX <= LOG_NUMBER_DISK, "no two logs have one number");
-#define TOPIC_RULES_MAX 256u /* items of `topics` in the configuration; a new topic is held against them */
+static_assert(SHARDS_MAX <= LOG_NUMBER_DISK && LOG_NUMBER_BEHIND < LOG_NUMBER_ADDED,
+              "no two logs have one number");
+#define CHANGE_EPOCH_MAX 60000u /* no more moves from there on: starts need epochs, too */
+#define CUTS_MAX         65536u /* moves from one log to another in one run; 0.5 KiB each, kept for ever */
+#define TOPIC_RULES_MAX  256u   /* items of `topics` in the configuration; a new topic is held against them */
 #define TOPIC_RULES_KEPT                                                                                     \
     (1u << 14) /* topics whose rule a worker remembers, when there are several; 64 bytes each */
 

@@ -198,13 +198,12 @@ int serve_journal_start(struct serve_journal *journal, struct shards *shards) {
     if (journal->journal == NULL)
         return CLI_OK;
     journal->shards = shards;
-    uint32_t memory_logs = shards_count(shards);
-    uint32_t logs = shards_log_count(shards) - memory_logs;
+    uint32_t logs = shards_disk_logs(shards);
     for (; journal->started < logs; journal->started++) {
         struct serve_journal_log *log = &journal->logs[journal->started];
         *log = (struct serve_journal_log){.journal = journal, .disk = journal->started};
         int result = journal_start(journal->journal, journal->started,
-                                   shards_log(shards, memory_logs + journal->started), moved, log);
+                                   shards_disk_log(shards, journal->started), moved, log);
         if (result == 0)
             continue;
         fprintf(stderr, "roundhouse serve: the journal's thread of log %u can not be started: %s\n",

@@ -243,7 +243,7 @@ void acks_goodbye(void *user) {
         if (!run_add_all(peer, ACK_LOG + home->index, log_writer_next(home->log)))
             return;
     }
-    for (uint32_t way = 0; way < ways_count(worker->shards); way++)
+    for (uint32_t way = 0; way < ways_count(worker); way++)
         if (worker->out[way].ring != NULL && !run_add_all(peer, way, spsc_committed(worker->out[way].ring)))
             return;
 }
@@ -251,7 +251,7 @@ void acks_goodbye(void *user) {
 bool acks_waiting(struct worker *worker) {
     if (list_empty(&worker->acking))
         return false;
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
+    for (uint32_t i = 0; i < ways_count(worker); i++)
         if (worker->out[i].ring != NULL)
             wanted_set(spsc_wanted(worker->out[i].ring));
     for (struct list *node = worker->acking.next; node != &worker->acking; node = node->next) {

@@ -68,7 +68,7 @@ static void block_begin(struct peer *peer) {
 /* Whether it is further behind in some log than this share of the ring. */
 static bool lags(const struct peer *peer, uint32_t share) {
     struct worker *worker = peer->worker;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
         uint64_t at = peer->at[i];
         if (!peer_reads(peer, i) || at >= reader->cursor)

@@ -8,7 +8,7 @@
  * Of a disk log with a journal nobody falls off the ring: who stands below it is served in the same way from
  * stretches that the journal has given (history.c), up to where the ring begins by then. So the writer does
  * not wait for such laggards either. They miss only what the journal has given up. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static bool retreat(struct peer *peer, uint64_t *at) {
     struct worker *worker = peer->worker;
     struct output *out = &peer->conn.out;
     struct output_retreat how = {.views = worker->views,
-                                 .count = worker->shards->log_count,
+                                 .count = worker->log_count,
                                  .mend = position_lower,
                                  .ended = peer->ended_at,
                                  .next = at};
@@ -31,8 +31,8 @@ static bool retreat(struct peer *peer, uint64_t *at) {
 }
 
 static uint64_t *live_ends(const struct worker *worker) {
-    uint32_t logs = worker->shards->log_count;
-    uint64_t *at = malloc(logs * sizeof *at);
+    uint32_t logs = worker->log_count;
+    uint64_t *at = calloc(LOGS_MAX, sizeof *at); /* there may be more logs before it is live */
     for (uint32_t i = 0; at != NULL && i < logs; i++)
         at[i] = delivery_live_end(&worker->readers[i]);
     return at;
@@ -169,7 +169,8 @@ static bool stretch_find(struct stretch *stretch, uint64_t low, uint64_t high) {
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
         const struct peer *peer = LIST_OF(node, struct peer, lagging);
         uint64_t at = peer->at[stretch->log];
-        if (!peer_ready(peer) || !peer_reads(peer, stretch->log) || at < low || at >= stretch->to)
+        if (!peer_ready(peer) || !peer_reads(peer, stretch->log) || peer->waits || at < low ||
+            at >= stretch->to)
             continue;
         if (at < stretch->from) {
             stretch->to = stretch->from;
@@ -179,6 +180,18 @@ static bool stretch_find(struct stretch *stretch, uint64_t low, uint64_t high) {
         }
     }
     return stretch->from < high;
+}
+
+/* Not beyond where another log comes first for somebody who is served. */
+static void stretch_cut(struct stretch *stretch) {
+    struct worker *worker = stretch->worker;
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
+        const struct peer *peer = LIST_OF(node, struct peer, lagging);
+        if (!peer_reads(peer, stretch->log) || peer->waits || peer->at[stretch->log] != stretch->from)
+            continue;
+        uint64_t bound = cuts_bound(worker, stretch->log, peer->logs, peer->at);
+        stretch->to = bound < stretch->to ? bound : stretch->to;
+    }
 }
 
 /* Not more than a send takes, but at least one record. Under the gate. */
@@ -224,7 +237,7 @@ static uint64_t run_take(const struct stretch *stretch, struct peer *peer, const
 
 /* Takes part in this stretch; what the stretch itself has queued for it does not count against it. */
 static bool stretch_serves(const struct stretch *stretch, const struct peer *peer) {
-    return peer->at != NULL && !peer->starved && !peer->retired && !peer->conn.blocked &&
+    return peer->at != NULL && !peer->starved && !peer->waits && !peer->retired && !peer->conn.blocked &&
            peer->at[stretch->log] == stretch->from;
 }
 
@@ -284,6 +297,8 @@ static void stretch_retreat(struct stretch *stretch) {
 
 static void stretch_serve(struct stretch *stretch) {
     struct worker *worker = stretch->worker;
+    if (worker->cuts_first < worker->cuts_seen)
+        stretch_cut(stretch);
     stretch_bound(stretch);
     delivery_route(worker, stretch->view, stretch->from, stretch->to, stretch_take, stretch);
     counter_add(&worker->stats.catch_up_records, stretch->to - stretch->from);
@@ -516,7 +531,17 @@ static bool step_behind(struct worker *worker, struct reader *reader) {
     return any;
 }
 
+/* Who stands where a slot has come in, and has not seen the end of it in the log where it was, waits. */
+static void waits_note(struct worker *worker, uint32_t log) {
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
+        struct peer *peer = LIST_OF(node, struct peer, lagging);
+        peer->waits = peer_reads(peer, log) && cuts_bound(worker, log, peer->logs, peer->at) <= peer->at[log];
+    }
+}
+
 static bool step_log(struct worker *worker, struct reader *reader) {
+    if (worker->cuts_seen > 0)
+        waits_note(worker, reader->index);
     bool behind = step_behind(worker, reader);
     return step_ring(worker, reader) || behind;
 }
@@ -527,7 +552,7 @@ static bool peer_caught_up(const struct peer *peer) {
     const struct worker *worker = peer->worker;
     if (!peer_ready(peer))
         return false;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if (peer_reads(peer, i) && peer->at[i] < worker->readers[i].cursor)
             return false;
     return true;
@@ -538,7 +563,7 @@ bool catchup_step(struct worker *worker) {
     struct list *next;
     if (list_empty(&worker->lagging))
         return false;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if (worker->readers[i].attached && step_log(worker, &worker->readers[i]))
             any = true;
     for (struct list *node = worker->lagging.next; node != &worker->lagging; node = next) {
@@ -575,7 +600,7 @@ static uint64_t floor_of(struct worker *worker, const struct reader *reader) {
 
 void catchup_floors(struct worker *worker) {
     bool laggards = !list_empty(&worker->lagging);
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         struct reader *reader = &worker->readers[i];
         /* nobody waits for what nobody here subscribes to any more, or can be read behind the ring */
         bool waits = laggards && reader->attached && !history_has(worker, i);

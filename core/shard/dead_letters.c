@@ -36,11 +36,9 @@ static void id_add(struct bytes *out, const struct queue_terms *terms, uint64_t 
 
 /* `event`: NULL when its bytes are gone or do not fit. */
 static bool compose(struct worker *worker, const struct kept *kept, const struct queue_dead *dead,
-                    const struct wire_event *event, uint8_t **out, size_t *length) {
+                    uint64_t sequence, const struct wire_event *event, uint8_t **out, size_t *length) {
     static const char source[] = "/roundhouse";
     const struct queue_terms *terms = queue_terms(kept->queue);
-    const struct reader *reader = reader_of_number(worker, dead->log);
-    uint64_t sequence = sequence_make(log_epoch(worker->shards, reader->index), dead->position);
     char number[24];
     struct bytes bytes = {0};
     struct fault fault;
@@ -79,28 +77,30 @@ static void topic_of(const struct kept *kept, uint8_t topic[TOPIC_BYTES_MAX], ui
 }
 
 /* False: there is no room for it now. */
-static bool send(struct worker *worker, struct kept *kept, const struct queue_dead *dead,
+static bool send(struct worker *worker, struct kept *kept, const struct queue_dead *dead, uint64_t sequence,
                  const struct wire_event *event) {
     uint8_t topic[TOPIC_BYTES_MAX];
     struct wire_event letter = {.topic = topic};
     uint8_t *bytes;
     size_t length;
     topic_of(kept, topic, &letter.topic_length);
-    if (!compose(worker, kept, dead, event, &bytes, &length))
+    if (!compose(worker, kept, dead, sequence, event, &bytes, &length))
         return false;
     letter.event = bytes;
     letter.event_length = (uint32_t)length;
-    bool fits = wire_record_size_of(&letter) <= log_record_max(worker->shards->logs[worker->number]);
+    bool fits = wire_record_size_of(&letter) <= log_record_max(worker->homes[0].log);
     bool sent = fits && ingress_own(worker, &letter, &kept->letter);
     free(bytes);
-    return sent || (!fits && event != NULL && send(worker, kept, dead, NULL));
+    return sent || (!fits && event != NULL && send(worker, kept, dead, sequence, NULL));
 }
 
 static bool send_one(struct worker *worker, struct kept *kept, const struct queue_dead *dead) {
     struct look_at look;
     struct wire_event event;
-    uint64_t sequence;
-    enum look found = look_begin(worker, reader_of_number(worker, dead->log), dead->position, &look);
+    struct reader *reader = reader_of_number(worker, dead->log);
+    /* without the record that of one whose slot has not moved; it is the same when it is sent again */
+    uint64_t sequence = sequence_make(log_epoch(worker->shards, reader->index), dead->position);
+    enum look found = look_begin(worker, reader, dead->position, &look);
     if (found == LOOK_LATER)
         return false;
     bool there = found == LOOK_THERE && look.first == dead->position;
@@ -108,7 +108,7 @@ static bool send_one(struct worker *worker, struct kept *kept, const struct queu
         const struct log_entry *entry = log_view_entry(look.view, dead->position);
         wire_record_read(log_view_bytes(look.view, entry->offset), entry->length, &sequence, &event);
     }
-    bool sent = send(worker, kept, dead, there ? &event : NULL);
+    bool sent = send(worker, kept, dead, sequence, there ? &event : NULL);
     look_end(&look);
     return sent;
 }

@@ -1,6 +1,6 @@
 /* From the logs to the peers: route new records by runs, give each run to its subscribers as one slice, send
  * once per peer and turn. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 /* ---- readers ---- */
 
@@ -30,7 +30,7 @@ uint64_t delivery_live_end(const struct reader *reader) {
 void delivery_position(void *user, struct position *out) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
-    out->count = worker->shards->log_count;
+    out->count = worker->log_count;
     out->undone = peer->at != NULL && peer->young ? starts_undone(peer) : 0;
     for (uint32_t i = 0; i < sizeof out->instance; i++)
         out->instance[i] = worker->shards->facts.instance[i];
@@ -229,21 +229,27 @@ static void live_take(void *context, const struct route *route, const struct run
         trace_routed(worker, live->log, run);
 }
 
+void delivery_walk_to(struct worker *worker, uint32_t log, uint64_t to) {
+    struct reader *reader = &worker->readers[log];
+    struct live live = {.worker = worker, .log = (uint16_t)log};
+    if (!reader->attached || to <= reader->cursor)
+        return;
+    delivery_route(worker, worker->views[log], reader->cursor, to, live_take, &live);
+    reader->cursor = reader->judged = to;
+    worker->worked = true;
+}
+
 void delivery_walk(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
-        struct reader *reader = &worker->readers[i];
+    for (uint32_t i = 0; i < worker->log_count; i++) {
+        const struct reader *reader = &worker->readers[i];
         if (!reader->attached) {
             if (worker->home_of[i] != NULL)
                 unmatched_look(worker, i);
             continue;
         }
         uint64_t visible = log_visible(reader->log);
-        if (visible == reader->cursor)
-            continue;
-        struct live live = {.worker = worker, .log = (uint16_t)i};
-        delivery_route(worker, worker->views[i], reader->cursor, visible, live_take, &live);
-        reader->cursor = reader->judged = visible;
-        worker->worked = true;
+        cuts_look(worker);
+        delivery_walk_to(worker, i, visible);
     }
 }
 
@@ -402,7 +408,7 @@ static void gate_rise(struct reader *reader, uint64_t to) {
 }
 
 void delivery_gates(struct worker *worker, bool sleeping) {
-    uint32_t logs = worker->shards->log_count;
+    uint32_t logs = worker->log_count;
     uint64_t fallen = counter_get(&worker->stats.catch_up_entered);
     uint64_t to[LOGS_MAX];
     for (uint32_t i = 0; i < logs; i++)

@@ -28,12 +28,12 @@ void durable_note(struct worker *worker) {
     struct durable_mark *mark = mark_at(worker, worker->marks_count - 1);
     for (uint32_t i = 1; i < worker->homes_count; i++)
         mark->next[i - 1] = log_writer_next(worker->homes[i].log);
-    for (uint32_t i = 0; i < worker->shards->config.count; i++)
+    for (uint32_t i = 0; i < worker->worker_count; i++)
         mark->consumed[i] = disk_link(worker, i) != NULL ? spsc_consumed(disk_link(worker, i)) : 0;
 }
 
 static void mark_settle(const struct worker *worker, const struct durable_mark *mark) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->worker_count; i++) {
         struct spsc *ring = disk_link(worker, i);
         if (ring == NULL || mark->consumed[i] <= spsc_settled(ring))
             continue;

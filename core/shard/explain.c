@@ -34,7 +34,7 @@ static void locate(const struct worker *worker, struct explain *explain) {
     const struct shards *shards = worker->shards;
     explain->hash = topic_hash(explain->topic, explain->topic_length, shards->config.slot_seed);
     explain->slot = topic_slot(explain->hash);
-    explain->log = topic_log(worker, explain->topic, explain->topic_length, explain->hash);
+    explain->log = topic_place(worker, explain->topic, explain->topic_length, explain->hash).log;
     explain->log_number = log_number(shards->logs[explain->log]);
     explain->shard = log_home(shards, explain->log);
     explain->disk = log_is_disk(shards, explain->log);

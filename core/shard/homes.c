@@ -6,10 +6,18 @@
 
 /* ---- making ---- */
 
+/* Growing with the index. */
+static uint32_t log_number_of(const struct shards *shards, uint32_t index) {
+    const struct shards_config *config = &shards->config;
+    if (log_is_disk(shards, index))
+        return LOG_NUMBER_DISK + index - config->count;
+    return index < config->count ? index : LOG_NUMBER_ADDED + index - config->disk_logs;
+}
+
 static int log_make(struct worker *worker, uint32_t index, struct log **out) {
     const struct shards *shards = worker->shards;
     const struct shards_config *config = &shards->config;
-    struct log_config log = {.number = (uint16_t)index,
+    struct log_config log = {.number = (uint16_t)log_number_of(shards, index),
                              .data_bytes = config->log_data_bytes,
                              .records = config->log_records,
                              .grace_ns = config->grace_ns,
@@ -17,7 +25,6 @@ static int log_make(struct worker *worker, uint32_t index, struct log **out) {
                              .writer = &worker->wake};
     if (log_is_disk(shards, index)) {
         uint32_t disk = index - config->count;
-        log.number = (uint16_t)(LOG_NUMBER_DISK + disk);
         log.first = config->disk_first != NULL ? config->disk_first[disk] : 1;
         log.journalled = true;
     }
@@ -33,7 +40,6 @@ static int home_make(struct worker *worker, struct home *home, uint32_t index, c
         return result;
     *what = "tables";
     home->index = (uint16_t)index;
-    home->epoch = log_epoch(shards, index);
     home->journalled = log_is_disk(shards, index);
     if (home->journalled && config->disk_wakes != NULL)
         home->journal = config->disk_wakes[index - config->count];
@@ -47,8 +53,9 @@ static int home_make(struct worker *worker, struct home *home, uint32_t index, c
 int homes_make(struct worker *worker, const char **what) {
     const struct shards *shards = worker->shards;
     int result = 0;
-    for (uint32_t i = worker->number; i < shards->log_count && result == 0; i += shards->config.count)
-        result = home_make(worker, &worker->homes[worker->homes_count++], i, what);
+    for (uint32_t i = 0; i < LOGS_MAX && result == 0; i++)
+        if (shards->log_homes[i] == worker->number + 1)
+            result = home_make(worker, &worker->homes[worker->homes_count++], i, what);
     if (result == 0 && shards->config.rules_count > 0)
         result = rules_create(&worker->rules, shards->config.rules, shards->config.rules_count);
     return result;
@@ -79,11 +86,22 @@ static enum topic_class topic_class(const struct worker *worker, const uint8_t *
     return topic[0] == '@' || rule == NULL ? TOPIC_DISK : rule->class;
 }
 
-uint32_t topic_log(const struct worker *worker, const uint8_t *topic, uint32_t length, uint64_t hash) {
+struct topic_place topic_place(const struct worker *worker, const uint8_t *topic, uint32_t length,
+                               uint64_t hash) {
     const struct shards *shards = worker->shards;
     uint32_t slot = topic_slot(hash);
-    return topic_class(worker, topic, length, hash) == TOPIC_DISK ? shards->disk_slots[slot]
-                                                                  : shards->slots[slot];
+    if (topic_class(worker, topic, length, hash) == TOPIC_DISK)
+        return (struct topic_place){.log = shards->disk_slots[slot], .epoch = EPOCH_FIRST};
+    uint32_t log = shards->slots[slot];
+    if (topic[0] == '@')
+        return (struct topic_place){.log = log, .epoch = log_epoch(shards, log)};
+    const struct slot_place *place = &worker->places[slot];
+    return (struct topic_place){.log = place->log, .epoch = place->epoch, .moves = true};
+}
+
+uint64_t topic_logs(const struct worker *worker, const uint8_t *topic, uint32_t length, uint64_t hash) {
+    struct topic_place place = topic_place(worker, topic, length, hash);
+    return place.moves ? worker->slot_logs[topic_slot(hash)] : UINT64_C(1) << place.log;
 }
 
 /* ---- in the turn ---- */

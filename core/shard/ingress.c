@@ -1,6 +1,6 @@
 /* From a publisher into a log: here, or through a link (links.c) to the worker that is its home.
  */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "core/base/topic.h"
 
@@ -19,7 +19,7 @@ uint8_t *home_room(struct worker *worker, struct home *home, uint32_t length) {
 
 static void wake_readers(struct worker *worker) {
     struct shards *shards = worker->shards;
-    for (uint32_t i = 0; i < shards->config.count; i++)
+    for (uint32_t i = 0; i < worker->worker_count; i++)
         if (i != worker->number)
             wake_signal(&shards->workers[i]->wake);
 }
@@ -60,7 +60,7 @@ void home_add_train(struct worker *worker, struct home *home, const struct forwa
                               .length = forward->length,
                               .flags = forward_flags(forward),
                               .sequence_at = wire_record_sequence_at(records),
-                              .sequence = sequence_make(home->epoch, log_writer_next(home->log)),
+                              .sequence = sequence_make(forward->epoch, log_writer_next(home->log)),
                               .topic = id,
                               .time_ns = forward->time_ns};
     if (UNLIKELY(worker->traces.count > 0))
@@ -114,7 +114,7 @@ static enum placed append_here(struct peer *peer, struct home *home, struct forw
     struct verdict verdict;
     if (out == NULL)
         return PLACED_NOT;
-    uint64_t sequence = sequence_make(home->epoch, log_writer_next(home->log));
+    uint64_t sequence = sequence_make(forward->epoch, log_writer_next(home->log));
     if (UNLIKELY(forward->judged) && home_judged(worker, home, event, forward->hash, sequence, &verdict)) {
         note_answered(peer, home, &verdict);
         verdict_tell(peer, peer->session.ordinal, &verdict);
@@ -151,25 +151,36 @@ static const struct topic_learnt *topic_find(struct worker *worker, const struct
     if (LIKELY(event->known == WIRE_TOPIC_AGAIN))
         return &worker->learnt;
     uint64_t hash = topic_hash(event->topic, event->topic_length, shards->config.slot_seed);
-    uint32_t log = topic_log(worker, event->topic, event->topic_length, hash);
+    struct topic_place place = topic_place(worker, event->topic, event->topic_length, hash);
+    uint32_t log = place.log;
     enum topic_class class = log_is_disk(shards, log) ? TOPIC_DISK : TOPIC_MEMORY;
     *found = (struct topic_learnt){.hash = hash,
                                    .home = worker->home_of[log],
                                    .rule = topic_rule_of(worker, event->topic, event->topic_length, hash),
                                    .way = (uint16_t)way_of(shards, log_home(shards, log), class),
+                                   .epoch = place.epoch,
                                    .log = (uint8_t)log,
-                                   .judged = (shards->judged >> log & 1u) != 0 || event->topic[0] == '@'};
+                                   .judged = (worker->judged >> log & 1u) != 0 || event->topic[0] == '@',
+                                   .moves = place.moves};
     if (event->known == WIRE_TOPIC_LEARNT)
         worker->learnt = *found;
     return found;
 }
 
-/* Parked for a slow subscriber; it is looked at again only when the slot is free. */
-static enum session_verdict park_held(struct peer *peer, uint32_t slot) {
+/* Nothing can be given to its slot now. */
+static bool slot_holds(const struct peer *peer, const struct topic_learnt *topic) {
+    return moving_holds(peer->worker, topic) || block_holds_back(peer, topic_slot(topic->hash));
+}
+
+/* Parked for a slow subscriber, or a slot that moves; it is looked at again only when the slot is free. */
+static enum session_verdict park_held(struct peer *peer, const struct topic_learnt *topic) {
+    struct worker_stats *stats = &peer->worker->stats;
+    uint32_t slot = topic_slot(topic->hash);
     if (!peer->held_back) {
-        counter_add(&peer->worker->stats.held_back, 1);
+        counter_add(moving_holds(peer->worker, topic) ? &stats->move_parked : &stats->held_back, 1);
         peer->held_ns = peer->worker->now_ns;
     }
+    peer->moving = moving_holds(peer->worker, topic);
     peer->held_back = true;
     peer->held_slot = (uint16_t)slot;
     if (!list_in(&peer->parked))
@@ -213,6 +224,7 @@ static struct forward ingress_forward(const struct worker *worker, const struct 
                             .time_ns = worker->wall_ns,
                             .length = wire_record_size_of(event),
                             .count = 1,
+                            .epoch = topic->epoch,
                             .log = topic->log,
                             .judged = topic->judged,
                             .expiring = expiry_asked(event, topic->rule),
@@ -229,8 +241,8 @@ enum session_verdict ingress_publish(void *user, const struct wire_event *event)
     if (UNLIKELY(peer->session.disk) && !disk_can(worker, topic))
         return disk_refused(peer);
     struct forward forward = ingress_forward(worker, topic, event);
-    if (UNLIKELY(block_holds_back(peer, topic_slot(topic->hash))))
-        return park_held(peer, topic_slot(topic->hash));
+    if (UNLIKELY(slot_holds(peer, topic)))
+        return park_held(peer, topic);
     if (!acks_ready(peer))
         return park(peer);
     enum placed placed = home != NULL ? append_here(peer, home, &forward, event)
@@ -254,8 +266,8 @@ uint32_t ingress_train_most(void *user, const struct wire_event *first) {
     struct peer *peer = user;
     struct worker *worker = peer->worker;
     const struct topic_learnt *topic = &worker->learnt;
-    if (topic->judged || (peer->session.disk && !disk_can(worker, topic)) ||
-        block_holds_back(peer, topic_slot(topic->hash)) || !acks_ready(peer))
+    if (topic->judged || (peer->session.disk && !disk_can(worker, topic)) || slot_holds(peer, topic) ||
+        !acks_ready(peer))
         return 0;
     return topic->home != NULL ? landing_train_most(peer, first)
                                : link_train_most(worker, topic->way, wire_record_size_of(first));
@@ -296,6 +308,8 @@ bool ingress_own(struct worker *worker, const struct wire_event *event, struct o
     const struct topic_learnt *topic = topic_find(worker, event, &found);
     struct home *home = topic->home;
     struct forward forward = ingress_forward(worker, topic, event);
+    if (moving_holds(worker, topic))
+        return false;
     forward.judged = false;
     if (placed == NULL)
         placed = &unasked;
@@ -312,7 +326,7 @@ bool ingress_own(struct worker *worker, const struct wire_event *event, struct o
     if (out == NULL)
         return false;
     forward.topic_at =
-        (uint8_t)wire_record_write(out, sequence_make(home->epoch, log_writer_next(home->log)), event);
+        (uint8_t)wire_record_write(out, sequence_make(forward.epoch, log_writer_next(home->log)), event);
     home_add(worker, home, &forward, topic_id(worker, home, event, forward.hash));
     placed->by = (uint16_t)(ACK_LOG + home->index);
     placed->until = log_writer_next(home->log);
@@ -336,7 +350,8 @@ bool ingress_state(struct worker *worker, struct home *home, const struct wire_e
     uint8_t *out = home_room(worker, home, length);
     if (out == NULL)
         return false;
-    uint32_t topic_at = wire_record_write(out, sequence_make(home->epoch, log_writer_next(home->log)), state);
+    uint64_t sequence = sequence_make(EPOCH_FIRST, log_writer_next(home->log)); /* it is on disk */
+    uint32_t topic_at = wire_record_write(out, sequence, state);
     uint32_t flags = log_flags(LOG_STATE, topic_slot(hash), topic_at, state->topic_length);
     log_writer_commit(home->log, length, flags, 0, worker->wall_ns);
     if (log_writer_news(home->log))
@@ -352,7 +367,8 @@ void ingress_retry(struct worker *worker) {
     list_move(&worker->parked, &again);
     while ((node = list_take(&again)) != NULL) {
         struct peer *peer = LIST_OF(node, struct peer, parked);
-        if (peer->held_back && !peer->shut && block_holds_back(peer, peer->held_slot)) {
+        if (peer->held_back && !peer->shut &&
+            (peer->moving ? worker->moving != NULL : block_holds_back(peer, peer->held_slot))) {
             list_add(&worker->parked, node);
             continue;
         }

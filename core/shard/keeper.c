@@ -6,7 +6,7 @@
  * event. It holds positions only: what is delivered again is read from the log again, from the journal where
  * the ring has it no more (look.c), and what is nowhere is lost, with a Gap. It holds no writer back. What is
  * durable of it is in states.c. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "codecs/event/attributes.h"
 #include "core/base/heap.h"
@@ -140,7 +140,7 @@ static struct kept *kept_make(struct worker *worker, struct queue_terms *terms) 
 
 /* Where it begins in the logs that it has no cursor in yet. */
 static bool kept_begin(struct worker *worker, const struct kept *kept, bool oldest) {
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         uint64_t position = oldest ? log_kept(worker, i) : delivery_live_end(&worker->readers[i]);
         if ((kept->logs >> i & 1u) != 0 &&
             queue_begin(kept->queue, log_number(worker->readers[i].log), position) != 0)
@@ -152,7 +152,7 @@ static bool kept_begin(struct worker *worker, const struct kept *kept, bool olde
 /* What it got of memory logs went with the run before. */
 static bool restored_begin(const struct shards *shards, const struct kept *kept) {
     queue_forget_below(kept->queue, LOG_NUMBER_DISK);
-    for (uint32_t i = 0; i < shards->log_count; i++)
+    for (uint32_t i = 0; i < published_get(&shards->log_count); i++)
         if ((kept->logs >> i & 1u) != 0 &&
             queue_begin(kept->queue, log_number(shards->logs[i]), log_oldest(shards->logs[i])) != 0)
             return false;
@@ -210,7 +210,7 @@ static bool of_member_room(struct keeper *keeper, uint32_t capacity) {
 }
 
 static bool cursors_begin(struct worker *worker, struct kept *kept) {
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
         if ((kept->logs >> i & 1u) == 0)
             continue;
@@ -227,7 +227,7 @@ static void detach(struct worker *worker, struct kept *kept) {
     uint8_t room[1 + TOPIC_BYTES_MAX];
     const uint8_t *patterns;
     uint32_t count = keeper_patterns(kept, room, &patterns);
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if ((kept->live >> i & 1u) != 0)
             queue_pass(kept->queue, log_number(worker->readers[i].log), worker->readers[i].cursor);
     audience_waits(worker, kept, kept->remover == 0);
@@ -456,8 +456,9 @@ static void step_gap(struct worker *worker, struct kept *kept, struct reader *re
 
 /* At most so many records; false: it waits for credit. */
 static bool step_records(struct worker *worker, struct kept *kept, const struct reader *reader,
-                         const struct look_at *look, uint64_t from) {
+                         const struct look_at *look, uint64_t from, uint64_t bound) {
     uint64_t end = look->end < reader->cursor ? look->end : reader->cursor;
+    end = bound < end ? bound : end;
     uint64_t to = end - from > CATCHUP_RECORDS_MAX ? from + CATCHUP_RECORDS_MAX : end;
     for (uint64_t position = from; position < to; position++) {
         const struct log_entry *entry = log_view_entry(look->view, position);
@@ -476,13 +477,17 @@ static bool step_records(struct worker *worker, struct kept *kept, const struct 
 static bool step(struct worker *worker, struct kept *kept, struct reader *reader) {
     uint32_t number = log_number(reader->log);
     uint64_t from = queue_cursor(kept->queue, number);
+    uint64_t bound = keeper_bound(worker, kept, reader->index);
     struct look_at look;
     if (from < reader->cursor && kept->only != SLOT_COUNT && log_slot_last(reader->log, kept->only) < from)
         queue_pass(kept->queue, number, from = reader->cursor);
     if (from >= reader->cursor) {
-        kept->live |= UINT64_C(1) << reader->index;
-        return false;
+        bool waits = bound != UINT64_MAX; /* in that other log it is not so far */
+        kept->live |= waits ? 0 : UINT64_C(1) << reader->index;
+        return waits;
     }
+    if (from >= bound)
+        return true;
     enum look found = look_begin(worker, reader, from, &look);
     if (found == LOOK_LATER)
         return true;
@@ -493,7 +498,7 @@ static bool step(struct worker *worker, struct kept *kept, struct reader *reader
         step_gap(worker, kept, reader, from, look.first);
         return true;
     }
-    bool more = step_records(worker, kept, reader, &look, from);
+    bool more = step_records(worker, kept, reader, &look, from, bound);
     look_end(&look);
     return more;
 }
@@ -538,7 +543,7 @@ static bool pump(struct worker *worker, struct kept *kept) {
         return replays_step(worker, kept) || more;
     if (!deliver_again(worker, kept))
         more = true;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if (((kept->logs & ~kept->live) >> i & 1u) != 0 && step(worker, kept, &worker->readers[i]))
             more = true;
     if (kept->recount)

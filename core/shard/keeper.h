@@ -26,6 +26,8 @@ struct run;
 struct reader;
 struct home;
 struct wire_event;
+struct shards;
+struct verdict;
 
 /* ---- notes (talk.c) ---- */
 
@@ -207,3 +209,122 @@ struct keeper {
     struct kept **of_member;          /* owns; by route_member, NULL = a peer's */
     uint32_t of_member_capacity;
 };
+
+/* ---- what is kept of them, and what leaves them ---- */
+
+/* states.c: what of queues is in the journal */
+/* A durable queue that was just made, or is being removed: its state is written. */
+void states_made(struct worker *worker, struct kept *kept);
+/* Whether the queue that was made is known to be on disk; a volatile one needs not be. */
+bool states_durable(const struct kept *kept);
+/* Whether it is on disk that there is no such queue any more. */
+bool states_gone(const struct kept *kept);
+/* Something has changed that its state says. */
+void states_changed(struct worker *worker, struct kept *kept);
+void states_forget(struct kept *kept);
+/* Writes what is due; behind all that changes queues in a turn. */
+void states_turn(struct worker *worker);
+uint64_t states_due_ns(const struct worker *worker);
+/* Whether a state of this queue can be a record of its log. */
+bool states_fit(const struct kept *kept);
+bool states_idle(const struct worker *worker); /* nothing is to be written */
+/* The index of the log that a queue's state would be in, whose home keeps it. */
+uint32_t queue_log_of(const struct worker *worker, struct queue_text name);
+/* Before the workers start: the queues that the disk logs have. Negative errno with one sentence. */
+int states_recall(const struct shards *shards, char *error) MUST_USE;
+
+/* dead_letters.c */
+/* False: not all, there is no room now. */
+bool dead_letters_send(struct worker *worker, struct kept *kept) MUST_USE;
+
+/* ---- their members, and replays ---- */
+
+/* memberships.c */
+struct fault memberships_subscribe(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe);
+/* Ends a queue for good: as memberships_subscribe. */
+struct fault memberships_remove(struct peer *peer, const Roundhouse__V1__Unsubscribe *unsubscribe);
+/* False: there is no membership of this id. */
+bool memberships_unsubscribe(struct peer *peer, uint64_t id);
+bool memberships_has(const struct peer *peer, uint64_t id);
+/* Of a queue of this name, which must be one that a queue can have. NULL: no memory. */
+struct membership *membership_new(struct peer *peer, uint64_t id, struct queue_text name) MUST_USE;
+/* It is on its way to the keeper, and the connection waits for what that says. Both are taken over. */
+void membership_send(struct peer *peer, struct membership *membership, struct note *note);
+void memberships_acked(void *peer, const Roundhouse__V1__Ack *ack);
+void memberships_drop_all(struct peer *peer);
+void memberships_free(struct peer *peer); /* behind memberships_drop_all */
+void memberships_note(struct worker *worker, const struct note *note);
+/* What follows in the output of a connection is not of its queues. */
+void memberships_context_end(struct peer *peer);
+/* Behind all that was delivered in this turn. */
+void memberships_turn(struct worker *worker);
+
+/* replayers.c: who asks for replays */
+enum session_verdict replayers_replay(void *peer, const Roundhouse__V1__Replay *replay);
+/* What a keeper says of a replay; the membership is gone when it is over. */
+void replayers_replayed(struct peer *peer, struct membership *membership, const struct note *note);
+
+/* replays.c: what of a queue's past its members get once more */
+/* Begins one, or refuses it: its owner is told. */
+void replays_begin(struct worker *worker, const struct note *note);
+/* A step of the queue's replay, if it has one. True: more in the next turn. */
+bool replays_step(struct worker *worker, struct kept *kept);
+uint64_t replays_due_ns(const struct kept *kept); /* when it wants a step at the latest; TIMERS_NEVER */
+void replays_expired(const struct worker *worker, const struct kept *kept); /* that time has come */
+/* Its owner does not want it any more, and is told the last of it. False: it is not its owner. */
+bool replays_leave(struct worker *worker, struct kept *kept, uint64_t owner);
+/* The queue goes; the owner is told why. */
+void replays_drop(struct worker *worker, struct kept *kept);
+void replays_free(struct replay *replay); /* NULL is allowed */
+
+/* removals.c */
+void removals_note(struct worker *worker, const struct note *note);
+void removals_turn(struct worker *worker);
+bool removals_news(const struct worker *worker); /* an end is on disk that somebody waits for */
+
+/* keeper.c */
+void keeper_fault(struct worker *worker, uint64_t owner, enum note_kind kind, struct fault fault);
+/* A delivery goes to its member; `entry` is of the event. */
+void keeper_deliver(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery,
+                    const struct log_view *view, const struct log_entry *entry);
+/* As it is offered to the queue. */
+struct queue_event keeper_event(const struct worker *worker, const struct kept *kept,
+                                const struct reader *reader, const struct log_view *view, uint64_t position);
+/* Whether the queue, which is attached, gets what lies at a position of a log (by its index). */
+bool keeper_wants(struct worker *worker, const struct kept *kept, uint32_t log, const struct log_view *view,
+                  uint64_t position);
+void keeper_pump(struct worker *worker, struct kept *kept); /* in this turn or the next one */
+/* The patterns of a queue, as of a subscription; their number. A mailbox has its name as its only one. */
+uint32_t keeper_patterns(const struct kept *kept, uint8_t room[1 + TOPIC_BYTES_MAX],
+                         const uint8_t **patterns);
+void keeper_init(struct keeper *keeper);
+void keeper_deinit(struct worker *worker);
+void keeper_note(struct worker *worker, struct note *note);
+/* A run for a member of the route table that is a queue. */
+void keeper_offer(struct worker *worker, route_member member, uint32_t log, const struct run *run);
+/* Leases, pauses, what is to be delivered again, and the queues that are not live. */
+void keeper_turn(struct worker *worker);
+uint64_t keeper_due_ns(const struct worker *worker); /* when it has something to do; UINT64_MAX = never */
+bool keeper_news(const struct worker *worker);       /* a definition is on disk that somebody waits for */
+/* A queue that was restored takes the place of the one of its name, or is new; the queue is taken over. NULL:
+ * no memory, nothing is taken over. */
+struct kept *keeper_restore(struct worker *worker, struct queue *queue);
+struct kept *keeper_find(const struct worker *worker, struct queue_text name);
+/* All members leave, and are told why. It does nothing by itself any more. */
+void keeper_put_out(struct worker *worker, struct kept *kept, const struct fault *why);
+void keeper_drop(struct worker *worker, struct kept *kept); /* one without members */
+/* Whether an event for a mailbox is not taken, and why. At the mailbox's home. */
+bool keeper_refuses(struct worker *worker, const struct wire_event *event, struct verdict *verdict);
+/* It is about to be stored, and counts as held from now on. */
+void keeper_admit(struct worker *worker, const struct wire_event *event);
+
+/* What lies at a position of a log that a queue reads. LOOK_THERE: `look_end` is to be called. */
+enum look { LOOK_THERE, LOOK_LATER, LOOK_GONE };
+struct look_at {
+    const struct log_view *view;
+    struct reader *reader; /* under its gate `past`, or NULL */
+    uint64_t first;        /* THERE: above the position where a cut has left a hole. GONE: the lowest kept */
+    uint64_t end;          /* behind the last one that is there */
+};
+enum look look_begin(struct worker *worker, struct reader *reader, uint64_t position, struct look_at *at);
+void look_end(struct look_at *at);

@@ -133,7 +133,8 @@ void known_recall(const struct shards *shards) {
     const struct shards_config *config = &shards->config;
     uint64_t since_ns = clock_wall_ns() - longest_window(config);
     CHECK(config->count > 0);
-    for (uint32_t log = config->count; config->recall != NULL && log < shards->log_count; log++) {
+    for (uint32_t log = config->count; config->recall != NULL && log < config->count + config->disk_logs;
+         log++) {
         struct known *known = shards->workers[log_home(shards, log)]->home_of[log]->known;
         if (known != NULL)
             config->recall(config->recall_user, log - config->count, since_ns, recall_take, known);

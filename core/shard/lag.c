@@ -70,7 +70,7 @@ static void measure_slices(const struct peer *peer, uint64_t logs, struct survey
     const struct worker *worker = peer->worker;
     const struct output_item *item = peer->conn.out.first;
     for (uint32_t i = 0; item != NULL && i < ITEMS_MAX && logs != 0; i++, item = item->next) {
-        if (item->log >= worker->shards->log_count || (logs >> item->log & 1u) == 0)
+        if (item->log >= worker->log_count || (logs >> item->log & 1u) == 0)
             continue;
         logs &= ~(UINT64_C(1) << item->log);
         const struct reader *reader = &worker->readers[item->log];
@@ -97,7 +97,7 @@ void lag_measure(const struct peer *peer, uint64_t logs, struct survey_lag *lag)
         measure_slices(peer, logs, lag);
         return;
     }
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if ((logs >> i & 1u) != 0)
             measure_behind(worker, i, peer->at[i], lag);
 }

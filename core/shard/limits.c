@@ -3,7 +3,7 @@
  * nothing of a worker is written by another thread, and nobody waits for a lock. Who gives orders waits until
  * all have told the number of the last one; that is a counter, which orders nothing, and nothing has to be
  * ordered: an order carries all of its values. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,6 +98,7 @@ static bool await(const struct worker *worker, uint64_t number) {
 }
 
 void shards_limit(struct shards *shards, const struct shards_limits *limits) {
+    changes_lock(shards); /* the workers are those that there are */
     uint64_t number = ++shards->orders;
     struct mpsc_command command = {.kind = COMMAND_LIMITS,
                                    .small = limits->connections,
@@ -118,6 +119,7 @@ void shards_limit(struct shards *shards, const struct shards_limits *limits) {
     }
     for (uint32_t i = 0; i < shards_count(shards); i++)
         (void)await(shards->workers[i], number);
+    changes_unlock(shards);
 }
 
 int shards_listen(struct shards *shards, int listener) {

@@ -33,7 +33,8 @@ static struct link_out *link_to(struct worker *worker, uint32_t way) {
         return NULL;
     if (!link->announced) {
         struct worker *other = way_worker(shards, way);
-        struct mpsc_command command = {.kind = COMMAND_LINK, .small = way - other->number + worker->number};
+        struct mpsc_command command = {.kind = COMMAND_LINK,
+                                       .small = way_of(shards, worker->number, way_class(shards, way))};
         command.word[0] = (uint64_t)(uintptr_t)link->ring;
         command.word[1] = (uint64_t)(uintptr_t)link->back;
         link->announced = mpsc_push(other->mailbox, &command) == RING_OK;
@@ -42,9 +43,7 @@ static struct link_out *link_to(struct worker *worker, uint32_t way) {
     return link->announced ? link : NULL;
 }
 
-/* Asks the home for a wake, and remembers how far it was: worker_news compares before a sleep. The caller
- * looks for room again after this. */
-static void link_want(struct link_out *link) {
+void link_want(struct link_out *link) {
     wanted_set(spsc_wanted(link->ring));
     if (!link->refused)
         link->refused_at = spsc_consumed(link->ring);
@@ -201,7 +200,7 @@ static bool link_judge(struct worker *worker, struct home *home, struct link_in 
     uint64_t none;
     wire_record_read(frame, forward->length, &none, &event);
     if (!home_judged(worker, home, &event, forward->hash,
-                     sequence_make(home->epoch, log_writer_next(home->log)), &verdict))
+                     sequence_make(forward->epoch, log_writer_next(home->log)), &verdict))
         return false;
     *said = verdict_send(link, from, &verdict);
     return true;
@@ -255,7 +254,7 @@ static bool link_append(struct worker *worker, struct link_in *link, const uint8
     }
     log_writer_warm(home->log, forward.length);
     memcpy(out, frame, forward.length);
-    wire_record_sequence(out, sequence_make(home->epoch, log_writer_next(home->log)));
+    wire_record_sequence(out, sequence_make(forward.epoch, log_writer_next(home->log)));
     home_add(worker, home, &forward,
              intern_id(home->intern, out + forward.topic_at, forward.topic_length, forward.hash));
     link->appended = true;
@@ -276,7 +275,7 @@ static bool link_drain(struct worker *worker, struct link_in *link) {
 
 bool links_take(struct worker *worker) {
     bool any = false;
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
+    for (uint32_t i = 0; i < ways_count(worker); i++)
         if (worker->in[i].ring != NULL && link_drain(worker, &worker->in[i]))
             any = true;
     return any;
@@ -286,13 +285,13 @@ bool links_take(struct worker *worker) {
 
 void links_release(struct worker *worker) {
     bool disk = false;
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+    for (uint32_t i = 0; i < ways_count(worker); i++) {
         struct link_in *link = &worker->in[i];
         if (link->ring == NULL || !link->appended || link->held != NULL)
             continue; /* with a record in hand nothing is released: it lies in the ring */
         spsc_consume(link->ring);
         link->appended = false;
-        disk |= i >= worker->shards->config.count;
+        disk |= way_class(worker->shards, i) == TOPIC_DISK;
         if (wanted_take(spsc_wanted(link->ring)))
             wake_signal(&way_worker(worker->shards, i)->wake);
     }
@@ -303,7 +302,7 @@ void links_release(struct worker *worker) {
 }
 
 void links_publish(struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+    for (uint32_t i = 0; i < ways_count(worker); i++) {
         struct link_out *link = &worker->out[i];
         if (link->lent != NULL)
             lent_free_until(link, spsc_consumed(link->ring));
@@ -316,7 +315,7 @@ void links_publish(struct worker *worker) {
 }
 
 bool links_idle(const struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+    for (uint32_t i = 0; i < ways_count(worker); i++) {
         const struct link_out *out = &worker->out[i];
         const struct link_in *in = &worker->in[i];
         if (out->ring != NULL && spsc_consumed(out->ring) != spsc_committed(out->ring))

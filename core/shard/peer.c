@@ -124,9 +124,9 @@ static uint64_t load_of(const struct worker *acceptor, uint32_t shard) {
 static uint32_t least_loaded(const struct worker *acceptor, uint64_t *total) {
     uint32_t best = 0;
     *total = 0;
-    for (uint32_t i = 0; i < acceptor->shards->config.count; i++) {
+    for (uint32_t i = 0; i < acceptor->worker_count; i++) {
         *total += load_of(acceptor, i);
-        if (load_of(acceptor, i) < load_of(acceptor, best))
+        if (i < acceptor->active_count && load_of(acceptor, i) < load_of(acceptor, best))
             best = i;
     }
     return best;

@@ -6,7 +6,7 @@
  * it apart from what has to be done. The cursor takes a bounded step in a turn and stops where there is no
  * credit, so a replay has as much memory as its windows, however long it is. It is no part of the queue's
  * state: it ends with the router, with its queue, and with the connection that has asked for it. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "core/base/topic.h"
 
@@ -139,7 +139,7 @@ static uint64_t stands(const struct kept *kept, const struct reader *reader) {
 }
 
 static void ends_set(const struct worker *worker, const struct kept *kept, struct replay *replay) {
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if ((replay->logs >> i & 1u) != 0)
             replay->end[i] = stands(kept, &worker->readers[i]);
 }
@@ -167,18 +167,26 @@ static bool sequence_place(const struct worker *worker, const struct kept *kept,
                        "a sequence belongs to one topic: give that as the filter, without wildcards",
                        "replay.start");
     uint64_t hash = topic_hash(topic + 1, topic[0], worker->shards->config.slot_seed);
-    uint32_t log = topic_log(worker, topic + 1, topic[0], hash);
+    struct topic_place place = topic_place(worker, topic + 1, topic[0], hash);
+    uint32_t log = place.moves ? cuts_log(worker->shards, topic_slot(hash), sequence) : place.log;
+    uint16_t epoch = place.moves ? cuts_epoch(worker->shards, topic_slot(hash)) : place.epoch;
     if (sequence_epoch(sequence) < log_epoch(worker->shards, log))
         return refused(fault, RH_CODE_INVALID,
                        "this sequence is of an earlier run of the server, which has kept nothing of it",
                        "replay.start");
-    if (sequence_epoch(sequence) > log_epoch(worker->shards, log) ||
-        position > log_visible(worker->readers[log].log))
+    if (sequence_epoch(sequence) > epoch || position > log_visible(worker->readers[log].log))
         return refused(fault, RH_CODE_INVALID,
                        "this sequence lies in the future: it is not of this run of the server",
                        "replay.start");
-    replay->logs &= UINT64_C(1) << log;
-    replay->at[log] = position == 0 ? 1 : position;
+    for (uint32_t i = 0; place.moves && i < worker->log_count; i++) {
+        replay->at[i] = cuts_start(worker->shards, topic_slot(hash), sequence, i);
+        if (replay->at[i] == 0)
+            replay->logs &= ~(UINT64_C(1) << i);
+    }
+    if (!place.moves) {
+        replay->logs &= UINT64_C(1) << log;
+        replay->at[log] = position == 0 ? 1 : position;
+    }
     return true;
 }
 
@@ -191,7 +199,7 @@ static bool start_place(const struct worker *worker, const struct kept *kept, st
         return refused(fault, RH_CODE_INVALID, "this time lies in the future by the server's clock",
                        "replay.start");
     if (replay->order.start == START_OLDEST)
-        for (uint32_t i = 0; i < worker->shards->log_count; i++)
+        for (uint32_t i = 0; i < worker->log_count; i++)
             replay->at[i] = log_kept(worker, i);
     return true;
 }
@@ -281,7 +289,7 @@ static void start_lost(const struct worker *worker, struct replay *replay, uint3
 }
 
 static void place(const struct worker *worker, struct replay *replay) {
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         if ((replay->logs >> i & 1u) == 0)
             continue;
         if (replay->to != NULL)
@@ -381,11 +389,24 @@ static enum went records_step(struct worker *worker, struct kept *kept, const st
     return *at < replay->end[reader->index] ? WENT_LATER : WENT_ON;
 }
 
+/* As for a laggard; what lies behind the end is not waited for. */
+static uint64_t bound(const struct worker *worker, const struct replay *replay, uint32_t log) {
+    uint64_t at[LOGS_MAX];
+    if (worker->cuts_first == worker->cuts_seen)
+        return UINT64_MAX;
+    for (uint32_t i = 0; i < worker->log_count; i++)
+        at[i] = replay->at[i] < replay->end[i] ? replay->at[i] : UINT64_MAX;
+    return cuts_bound(worker, log, replay->logs, at);
+}
+
 static enum went log_step(struct worker *worker, struct kept *kept, struct reader *reader) {
     struct replay *replay = kept->replay;
     uint64_t from = replay->at[reader->index];
     uint64_t to = lowest(replay->end[reader->index], from + CATCHUP_RECORDS_MAX);
     struct look_at look;
+    to = lowest(to, bound(worker, replay, reader->index));
+    if (to <= from)
+        return WENT_LATER; /* another log comes first */
     enum look found = look_begin(worker, reader, from, &look);
     if (found == LOOK_LATER)
         return WENT_LATER;
@@ -406,7 +427,7 @@ static enum went log_step(struct worker *worker, struct kept *kept, struct reade
 static enum went logs_step(struct worker *worker, struct kept *kept) {
     const struct replay *replay = kept->replay;
     enum went all = WENT_ON;
-    for (uint32_t i = 0; i < worker->shards->log_count && all != WENT_FULL; i++) {
+    for (uint32_t i = 0; i < worker->log_count && all != WENT_FULL; i++) {
         if ((replay->logs >> i & 1u) == 0 || replay->at[i] >= replay->end[i])
             continue;
         enum went went = log_step(worker, kept, &worker->readers[i]);
@@ -426,7 +447,7 @@ static struct session_replayed standing(const struct worker *worker, const struc
                                     .missing = replay->gone + counts.lost,
                                     .left = counts.outstanding,
                                     .waiting = queue_members(kept->queue) == 0};
-    for (uint32_t i = 0; replay->placed && i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; replay->placed && i < worker->log_count; i++)
         if ((replay->logs >> i & 1u) != 0)
             told.left += replay->end[i] - replay->at[i];
     told.over = replay->placed && told.left == 0;

@@ -16,7 +16,7 @@
  * A disk log with a journal is searched from the oldest record that the journal keeps. A time is looked for
  * by who answers for the journal, which knows where to begin. For the last events all of it is read, forward,
  * by stretches, and the ring behind it: that costs as long as the disk takes, and no more memory. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "core/base/topic.h"
 
@@ -194,14 +194,25 @@ static uint32_t topic_of(struct worker *worker, const struct subscription *sub, 
     return found;
 }
 
+/* A topic may have moved with its slot from one memory log to another, also back. */
+static bool comes_before(const struct worker *worker, const struct last *last, uint32_t log,
+                         uint64_t position, const struct log_entry *entry) {
+    if (last->log == log)
+        return last->position < position;
+    return cuts_before(worker, log_flags_slot(entry->flags), last->log, last->position, log, position);
+}
+
 static void last_look(struct worker *worker, const struct subscription *sub, uint32_t log,
                       const struct log_view *view, uint64_t position, uint32_t *work) {
     struct search *search = sub->begin->search;
     if (!log_flags_event(log_view_entry(view, position)->flags))
         return;
     uint32_t found = topic_of(worker, sub, log, view, position, work);
-    if (found != 0 && search->lasts[found - 1].position < position)
-        search->lasts[found - 1].position = position;
+    struct last *last = found != 0 ? &search->lasts[found - 1] : NULL;
+    if (last == NULL || !comes_before(worker, last, log, position, log_view_entry(view, position)))
+        return;
+    last->position = position;
+    last->log = (uint8_t)log;
 }
 
 /* What has come since. Not bounded by `work`: it is no more than what this turn has routed. */
@@ -418,7 +429,7 @@ enum search_result search_step(struct worker *worker, struct subscription *sub, 
         return SEARCH_NO_ROOM;
     struct search *search = sub->begin->search;
     search->waits = false;
-    for (uint32_t i = 0; i < worker->shards->log_count && search->failed == SEARCH_DONE; i++) {
+    for (uint32_t i = 0; i < worker->log_count && search->failed == SEARCH_DONE; i++) {
         if (!(logs >> i & 1u))
             continue;
         if (sub->begin->kind == START_LAST)
@@ -453,7 +464,7 @@ static bool last_kept(const struct worker *worker, const struct last *last) {
 /* One log behind the other, each in order. */
 static void picks_fill(const struct worker *worker, const struct search *search, struct picks *picks,
                        uint64_t *spare) {
-    uint32_t logs = worker->shards->log_count;
+    uint32_t logs = worker->log_count;
     uint32_t begin = 0;
     for (uint32_t i = 0; i < search->count; i++)
         picks->end[search->lasts[i].log] += last_kept(worker, &search->lasts[i]);
@@ -487,7 +498,7 @@ enum search_result search_picks(struct worker *worker, struct subscription *sub)
     struct search *search = sub->begin->search;
     uint64_t logs = search_logs(sub);
     uint32_t work = 0;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if ((logs >> i & 1u) && !last_end(worker, sub, i, &work))
             return SEARCH_NO_ROOM;
     if (search->failed != SEARCH_DONE)

@@ -48,7 +48,10 @@ struct shards_config {
     /* Queues need their states from this position of the disk log on: the journal must keep them. Called by
      * its home worker. NULL = the journal gives up nothing. */
     void (*keep)(void *user, uint32_t disk, uint64_t position);
-    void *recall_user; /* of these four */
+    /* Epochs of sequences up to this one are in use: when it returns 0 no later run uses them again. Called
+     * by a change that moves slots, on its own thread; may block. NULL = nothing is kept over runs. */
+    int (*epoch_raise)(void *user, uint16_t epoch);
+    void *recall_user; /* of these five */
     const struct history
         *history; /* what disk logs have behind their rings; borrowed for life; NULL: nothing */
     enum io_body body;
@@ -97,13 +100,16 @@ void shards_limit(struct shards *shards, const struct shards_limits *limits);
  * the caller's. */
 int shards_listen(struct shards *shards, int listener) MUST_USE;
 
-/* For the admin plane, any thread. */
+/* For the admin plane, any thread. The number of shards, and of logs, may grow (core/shard/change.h); what
+ * there is stays until the end. */
 uint32_t shards_count(const struct shards *shards);
 const struct worker_stats *shards_worker_stats(const struct shards *shards, uint32_t shard);
 const struct io_counters *shards_io_counters(const struct shards *shards, uint32_t shard);
-/* Memory logs, by shard, and the disk logs behind them. */
-uint32_t shards_log_count(const struct shards *shards);
-struct log *shards_log(const struct shards *shards, uint32_t log);
+uint32_t shards_log_count(const struct shards *shards);              /* of all kinds */
+struct log *shards_log(const struct shards *shards, uint32_t shard); /* its memory log */
+uint32_t shards_disk_logs(const struct shards *shards);
+struct log *shards_disk_log(const struct shards *shards, uint32_t disk);
+uint32_t shards_disk_home(const struct shards *shards, uint32_t disk); /* the shard that writes it */
 /* The share of time that a worker's thread has been at work of late, from 0 to 1. */
 double shards_busy(const struct shards *shards, uint32_t shard);
 int shards_cpu(const struct shards *shards, uint32_t shard); /* that it is pinned to; -1 = none */

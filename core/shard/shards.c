@@ -1,6 +1,6 @@
 /* Starting and stopping all workers together. */
 #include "core/base/clock.h"
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,26 +34,40 @@ static int facts_init(struct shards *shards) {
 
 void shards_lay_out(struct shards *shards) {
     const struct shards_config *config = &shards->config;
+    uint32_t logs = config->count + config->disk_logs;
     CHECK(config->count >= 1 && config->count <= SHARDS_MAX && config->disk_logs <= DISK_LOGS_MAX);
-    shards->log_count = config->count + config->disk_logs;
-    CHECK(shards->log_count <= LOGS_MAX);
+    CHECK(logs <= LOGS_MAX);
     memcpy(shards->slots, config->slots, sizeof shards->slots);
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) /* whatever the number of shards: it is for ever */
+    shards->epoch = log_epoch(shards, 0);
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) { /* whatever the number of shards: it is for ever */
         shards->disk_slots[slot] = (uint8_t)(config->count + slot * config->disk_logs / SLOT_COUNT);
+        shards->places[slot] = (struct slot_place){.log = config->slots[slot], .epoch = shards->epoch};
+    }
+    for (uint32_t log = 0; log < logs; log++)
+        shards->log_homes[log] = (uint8_t)(log % config->count + 1);
+    published_set(&shards->log_count, logs);
+    published_set(&shards->worker_count, config->count);
+    published_set(&shards->active_count, config->count);
+}
+
+int worker_start(struct worker *worker) {
+    int result = pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (result != 0)
+        return -result;
+    worker->started = true;
+    char name[16];
+    snprintf(name, sizeof name, "rh-shard-%u", worker->number % 1000);
+    pthread_setname_np(worker->thread, name);
+    return 0;
 }
 
 int shards_start(struct shards *shards, char *error) {
-    for (uint32_t i = 0; i < shards->config.count; i++) {
-        struct worker *worker = shards->workers[i];
-        int result = pthread_create(&worker->thread, NULL, worker_main, worker);
+    for (uint32_t i = 0; i < shards_count(shards); i++) {
+        int result = worker_start(shards->workers[i]);
         if (result != 0) {
-            snprintf(error, 200, "shard %u: the thread can not be started: %s", i, strerror(result));
-            return -result;
+            snprintf(error, 200, "shard %u: the thread can not be started: %s", i, strerror(-result));
+            return result;
         }
-        worker->started = true;
-        char name[16];
-        snprintf(name, sizeof name, "rh-shard-%u", i % 1000);
-        pthread_setname_np(worker->thread, name);
     }
     return 0;
 }
@@ -66,6 +80,8 @@ int shards_create(struct shards **out, const struct shards_config *config, int l
     shards->listener = listener;
     shards_lay_out(shards);
     int result = facts_init(shards);
+    if (result == 0)
+        result = changes_create(shards);
     for (uint32_t i = 0; i < config->count && result == 0; i++)
         result = worker_create(&shards->workers[i], shards, i, error);
     if (result == 0)
@@ -81,7 +97,7 @@ int shards_create(struct shards **out, const struct shards_config *config, int l
 
 static void order(struct shards *shards, enum command_kind kind) {
     struct mpsc_command command = {.kind = kind};
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < shards_count(shards); i++) {
         struct worker *worker = shards->workers[i];
         if (worker == NULL || !worker->started)
             continue;
@@ -92,7 +108,7 @@ static void order(struct shards *shards, enum command_kind kind) {
 }
 
 static bool all_quiet(const struct shards *shards) {
-    for (uint32_t i = 0; i < shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(shards); i++)
         if (shards->workers[i] != NULL && shards->workers[i]->started &&
             counter_get(&shards->workers[i]->quiet) == 0)
             return false;
@@ -111,11 +127,12 @@ static void wait_quiet(const struct shards *shards) {
 
 uint64_t shards_stop(struct shards *shards) {
     counter_set(&shards->stopping, 1);
+    changes_close(shards);
     order(shards, COMMAND_DRAIN);
     wait_quiet(shards);
     order(shards, COMMAND_LEAVE);
     uint64_t cut = 0;
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < shards_count(shards); i++) {
         struct worker *worker = shards->workers[i];
         if (worker == NULL || !worker->started)
             continue;
@@ -132,6 +149,7 @@ void shards_destroy(struct shards *shards) {
         return;
     for (uint32_t i = 0; i < SHARDS_MAX; i++)
         worker_destroy(shards->workers[i]);
+    changes_destroy(shards);
     free(shards);
 }
 
@@ -139,7 +157,7 @@ void shards_destroy(struct shards *shards) {
 
 uint64_t workers_sum(const struct shards *shards, size_t counter_offset) {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < shards_count(shards); i++) {
         const char *stats = (const char *)&shards->workers[i]->stats;
         sum += counter_get((const struct counter *)(const void *)(stats + counter_offset));
     }
@@ -147,7 +165,7 @@ uint64_t workers_sum(const struct shards *shards, size_t counter_offset) {
 }
 
 uint32_t shards_count(const struct shards *shards) {
-    return shards->config.count;
+    return (uint32_t)published_get(&shards->worker_count);
 }
 
 const struct worker_stats *shards_worker_stats(const struct shards *shards, uint32_t shard) {
@@ -167,21 +185,34 @@ int shards_cpu(const struct shards *shards, uint32_t shard) {
 }
 
 uint32_t shards_log_count(const struct shards *shards) {
-    return shards->log_count;
+    return (uint32_t)published_get(&shards->log_count);
 }
 
-struct log *shards_log(const struct shards *shards, uint32_t log) {
-    return shards->logs[log];
+struct log *shards_log(const struct shards *shards, uint32_t shard) {
+    const struct shards_config *config = &shards->config;
+    return shards->logs[shard < config->count ? shard : shard + config->disk_logs];
+}
+
+uint32_t shards_disk_logs(const struct shards *shards) {
+    return shards->config.disk_logs;
+}
+
+struct log *shards_disk_log(const struct shards *shards, uint32_t disk) {
+    return shards->logs[shards->config.count + disk];
+}
+
+uint32_t shards_disk_home(const struct shards *shards, uint32_t disk) {
+    return log_home(shards, shards->config.count + disk);
 }
 
 void shards_log_moved(struct shards *shards, uint32_t disk) {
-    for (uint32_t i = 0; i < shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(shards); i++)
         if (wanted_take(&shards->workers[i]->moves[disk]))
             wake_signal(&shards->workers[i]->wake);
 }
 
 void shards_nudge(const struct shards *shards) {
-    for (uint32_t i = 0; i < shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(shards); i++)
         wake_signal(&shards->workers[i]->wake);
 }
 
@@ -192,7 +223,7 @@ struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
 
 void shards_journal_failed(struct shards *shards) {
     counter_set(&shards->journal_failed, 1);
-    for (uint32_t i = 0; i < shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(shards); i++)
         wake_signal(&shards->workers[i]->wake);
 }
 

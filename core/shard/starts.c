@@ -13,7 +13,7 @@
  *
  * A Position speaks of each log by its number and epoch. Of a log that it does not know, or knows from an
  * earlier run, it is a stranger: there a subscription begins as one without a Position, and is told so. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "core/base/topic.h"
 
@@ -66,6 +66,14 @@ static bool start_valid(const struct subscription *sub, const struct start *star
 
 #define NEVER_SEEN UINT64_MAX
 
+/* The log is younger than the Position: all of it comes behind. */
+static bool position_before(const struct worker *worker, const struct position *position, uint32_t log) {
+    const struct shards *shards = worker->shards;
+    return log >= shards->config.count + shards->config.disk_logs && position->count > 0 &&
+           position->logs[0].number == log_number(worker->readers[0].log) &&
+           sequence_epoch(position->logs[0].next) == log_epoch(shards, 0);
+}
+
 /* The sequence at which a Position stands in a log, or NEVER_SEEN. *undone: last events are left over there.
  */
 static uint64_t position_next(const struct worker *worker, const struct position *position, uint32_t log,
@@ -77,6 +85,8 @@ static uint64_t position_next(const struct worker *worker, const struct position
             *undone = (position->undone >> i & 1u) != 0;
             return position->logs[i].next;
         }
+    if (position_before(worker, position, log))
+        return sequence_make(log_epoch(worker->shards, log), 1);
     return NEVER_SEEN;
 }
 
@@ -94,7 +104,7 @@ static bool epoch_strange(const struct worker *worker, const struct start *start
 static void strangeness(const struct worker *worker, struct subscription *sub) {
     struct start *start = sub->begin;
     bool undone;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         uint64_t next = start->value;
         if (start->resumes)
             next = position_next(worker, &start->position, i, &undone);
@@ -103,6 +113,11 @@ static void strangeness(const struct worker *worker, struct subscription *sub) {
         if (sub_reads(sub, i) && (sub->stranger || epoch_strange(worker, start, i, next)))
             sub->strange |= UINT64_C(1) << i;
     }
+}
+
+void starts_renew(const struct worker *worker, struct subscription *sub) {
+    if (sub->begin->resumes || sub->begin->kind == START_SEQUENCE)
+        strangeness(worker, sub);
 }
 
 static bool position_read(const struct worker *worker, const Roundhouse__V1__Subscribe *subscribe,
@@ -165,7 +180,7 @@ static bool missed_nothing(const struct worker *worker, const struct subscriptio
         if (pattern_wild(pattern + 1, pattern[0]))
             return false;
         uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
-        if (topic_log(worker, pattern + 1, pattern[0], hash) == log &&
+        if ((topic_logs(worker, pattern + 1, pattern[0], hash) >> log & 1u) != 0 &&
             log_slot_last(worker->readers[log].log, topic_slot(hash)) >= from)
             return false;
     }
@@ -188,16 +203,37 @@ static uint64_t start_names(const struct worker *worker, const struct subscripti
     return undone && start->kind == START_LAST ? 0 : next;
 }
 
-/* ... and the position of it. */
+/* Whether it has a sequence of a topic that moves with its slot, and so may be of another log. */
+static bool start_moves(const struct worker *worker, const struct subscription *sub, uint32_t *slot) {
+    const uint8_t *topic = sub->pattern + 1;
+    if (sub->begin->resumes || sub->begin->kind != START_SEQUENCE)
+        return false;
+    uint64_t hash = topic_hash(topic, sub->pattern[0], worker->shards->config.slot_seed);
+    *slot = topic_slot(hash);
+    return topic_place(worker, topic, sub->pattern[0], hash).moves;
+}
+
+/* ... and the position of it, or, of a log that its slot has moved to later, where that begins. */
 static uint64_t start_position(const struct worker *worker, const struct subscription *sub, uint32_t log) {
     uint64_t named = start_names(worker, sub, log);
+    uint32_t slot;
+    if (named != 0 && start_moves(worker, sub, &slot))
+        return cuts_start(worker->shards, slot, named, log);
     return named != 0 && sequence_position(named) == 0 ? 1 : sequence_position(named);
 }
 
 static bool start_to_come(const struct worker *worker, const struct subscription *sub, uint32_t log) {
     uint64_t named = start_names(worker, sub, log);
-    return named != 0 && (sequence_epoch(named) > log_epoch(worker->shards, log) ||
-                          sequence_position(named) > log_visible(worker->readers[log].log));
+    uint16_t epoch = log_epoch(worker->shards, log);
+    uint32_t slot;
+    if (named == 0)
+        return false;
+    if (start_moves(worker, sub, &slot)) {
+        epoch = cuts_epoch(worker->shards, slot);
+        if (cuts_log(worker->shards, slot, named) != log)
+            return sequence_epoch(named) > epoch;
+    }
+    return sequence_epoch(named) > epoch || sequence_position(named) > log_visible(worker->readers[log].log);
 }
 
 static bool start_gone(const struct worker *worker, const struct subscription *sub, uint32_t log) {
@@ -226,7 +262,7 @@ bool starts_allowed(const struct worker *worker, const struct subscription *sub,
     if (!start->resumes && start->kind == START_TIME && start->value > worker->clock_wall())
         return to_come(start, fault);
     bool gone = sub->strange != 0;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         if (sub_reads(sub, i) && start_to_come(worker, sub, i))
             return to_come(start, fault);
         gone = gone || (sub_reads(sub, i) && start_gone(worker, sub, i));
@@ -240,9 +276,8 @@ bool starts_allowed(const struct worker *worker, const struct subscription *sub,
 
 /* ---- beginning ---- */
 
-static uint64_t *starts_new(const struct worker *worker) {
-    CHECK(worker->shards->log_count > 0);
-    return calloc(worker->shards->log_count, sizeof(uint64_t));
+static uint64_t *starts_new(void) {
+    return calloc(LOGS_MAX, sizeof(uint64_t)); /* there may be more of them before it is over */
 }
 
 /* Every subscription so far has been served up to where the connection stands; while it goes back for another
@@ -250,9 +285,9 @@ static uint64_t *starts_new(const struct worker *worker) {
 static bool others_start(struct peer *peer) {
     for (struct list *node = peer->subscriptions.next; node != &peer->subscriptions; node = node->next) {
         struct subscription *sub = LIST_OF(node, struct subscription, node);
-        if (sub->start == NULL && (sub->start = starts_new(peer->worker)) == NULL)
+        if (sub->start == NULL && (sub->start = starts_new()) == NULL)
             return false;
-        for (uint32_t i = 0; i < peer->worker->shards->log_count; i++) {
+        for (uint32_t i = 0; i < peer->worker->log_count; i++) {
             if (sub->start[i] < peer->at[i])
                 sub->start[i] = peer->at[i];
             picks_drop(sub->picks, i, peer->at[i]);
@@ -263,7 +298,7 @@ static bool others_start(struct peer *peer) {
 
 /* A laggard reads a log from now on: there it stands at the live end. */
 static void read_anew(struct peer *peer, const struct subscription *sub) {
-    for (uint32_t i = 0; peer->at != NULL && i < peer->worker->shards->log_count; i++)
+    for (uint32_t i = 0; peer->at != NULL && i < peer->worker->log_count; i++)
         if (sub_reads(sub, i) && !peer_reads(peer, i))
             peer->at[i] = peer->worker->readers[i].cursor;
 }
@@ -291,7 +326,7 @@ static uint64_t start_of(const struct subscription *sub, uint32_t log, uint64_t 
 /* The connection's cursors go back, and only this subscription gets what lies between. Where the others stand
  * is known once the connection has a cursor: what is queued for them and unsent goes back into it. */
 static bool go_back(struct peer *peer, const struct subscription *sub) {
-    uint32_t logs = peer->worker->shards->log_count;
+    uint32_t logs = peer->worker->log_count;
     bool back = false;
     for (uint32_t i = 0; i < logs; i++)
         back = back || (sub_reads(sub, i) && start_of(sub, i, 0) < peer->worker->readers[i].cursor);
@@ -335,14 +370,14 @@ bool starts_set(struct peer *peer, struct subscription *sub, struct fault *fault
     read_anew(peer, sub);
     if (peer->at == NULL && peer->conn.out.slices == 0 && begins_live(sub))
         return true; /* live, and all before it is sent: nothing lies between */
-    sub->start = starts_new(worker);
+    sub->start = starts_new();
     if (sub->start == NULL)
         return search_refused(SEARCH_NO_ROOM, fault);
     if (sub->begin != NULL && sub->begin->kind == START_LAST && search_logs(sub) != 0)
         result = search_picks(worker, sub);
     if (result != SEARCH_DONE)
         return search_refused(result, fault);
-    for (uint32_t i = 0; i < worker->shards->log_count; i++)
+    for (uint32_t i = 0; i < worker->log_count; i++)
         if (sub_reads(sub, i))
             sub->start[i] = begins(worker, sub, i);
     peer->young = true;
@@ -435,7 +470,7 @@ uint64_t starts_needed(const struct peer *peer, uint32_t log, uint64_t from) {
 
 /* Per log: nothing below is due to any subscription; UINT64_MAX where none reads. */
 static void lowest_starts(const struct peer *peer, uint64_t *lowest) {
-    uint32_t logs = peer->worker->shards->log_count;
+    uint32_t logs = peer->worker->log_count;
     for (uint32_t i = 0; i < logs; i++)
         lowest[i] = peer_reads(peer, i) && !peer->young ? 0 : UINT64_MAX;
     if (!peer->young)
@@ -450,7 +485,7 @@ static void lowest_starts(const struct peer *peer, uint64_t *lowest) {
 
 bool starts_ended(struct peer *peer) {
     if (peer->ended_at == NULL)
-        peer->ended_at = starts_new(peer->worker);
+        peer->ended_at = starts_new();
     if (peer->ended_at != NULL)
         lowest_starts(peer, peer->ended_at);
     return peer->ended_at != NULL;
@@ -461,7 +496,7 @@ void starts_skip(struct peer *peer) {
     if (peer->at == NULL)
         return;
     lowest_starts(peer, lowest);
-    for (uint32_t i = 0; i < peer->worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < peer->worker->log_count; i++) {
         if (!peer_reads(peer, i))
             peer->at[i] = delivery_live_end(&peer->worker->readers[i]);
         else if (peer->at[i] < lowest[i])

@@ -43,7 +43,7 @@ uint32_t queue_log_of(const struct worker *worker, struct queue_text name) {
     uint32_t length = topic_of(name, topic);
     uint64_t hash = topic_hash(topic, length, shards->config.slot_seed);
     if (topic[0] == '@')
-        return topic_log(worker, topic, length, hash);
+        return topic_place(worker, topic, length, hash).log;
     return shards->config.disk_logs > 0 ? shards->disk_slots[topic_slot(hash)]
                                         : shards->slots[topic_slot(hash)];
 }
@@ -313,7 +313,8 @@ static bool recall_take(void *context, const uint8_t *record, uint32_t length, b
 
 int states_recall(const struct shards *shards, char *error) {
     const struct shards_config *config = &shards->config;
-    for (uint32_t log = config->count; config->recall_queues != NULL && log < shards->log_count; log++) {
+    for (uint32_t log = config->count;
+         config->recall_queues != NULL && log < config->count + config->disk_logs; log++) {
         struct recalling recalling = {
             .worker = shards->workers[log_home(shards, log)], .error = error, .log = log};
         int result = config->recall_queues(config->recall_user, log - config->count, recall_take, &recalling);

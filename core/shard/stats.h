@@ -67,6 +67,7 @@
     X(blocks, counter, "times a slow subscriber began to hold back publishers")                              \
     X(block_timeouts, counter, "slow subscribers disconnected because limits.block was over")                \
     X(blocked_slots, gauge, "slots of this shard whose publishers are held back now")                        \
+    X(move_parked, counter, "times a publisher's connection was parked because its slot moved")              \
     X(held_back, counter, "times a publisher's connection was parked for a slow subscriber")                 \
     X(frames_in, counter, "frames received, of all kinds")                                                   \
     X(frames_unknown, counter, "frames of unknown kinds or without a body, skipped")                         \

@@ -42,18 +42,16 @@ static void subscription_free(struct worker *worker, struct subscription *sub) {
 
 /* ---- where it can match ---- */
 
-static uint32_t literal_log(const struct worker *worker, const uint8_t *pattern) {
-    uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
-    return topic_log(worker, pattern + 1, pattern[0], hash);
+static uint64_t literal_hash(const struct worker *worker, const uint8_t *pattern) {
+    return topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
 }
 
-/* One bit for each log where a pattern can match. */
 uint64_t subs_logs(const struct worker *worker, const uint8_t *pattern, uint32_t count) {
     uint64_t logs = 0;
     for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
         if (pattern_wild(pattern + 1, pattern[0]))
-            return UINT64_MAX >> (64 - worker->shards->log_count);
-        logs |= UINT64_C(1) << literal_log(worker, pattern);
+            return UINT64_MAX >> (64 - worker->log_count);
+        logs |= topic_logs(worker, pattern + 1, pattern[0], literal_hash(worker, pattern));
     }
     return logs;
 }
@@ -202,20 +200,16 @@ enum session_verdict subs_unsubscribe(void *user, const Roundhouse__V1__Unsubscr
 
 /* ---- interest: which logs have to be read ---- */
 
-static bool reader_want(struct worker *worker, uint32_t log) {
+void reader_want(struct worker *worker, uint32_t log) {
     struct reader *reader = &worker->readers[log];
-    if (reader->interest == 0) {
+    if (reader->interest == 0)
         audience_reads(worker, log, true);
-        if (!delivery_attach(reader)) {
-            audience_reads(worker, log, false);
-            return false;
-        }
-    }
+    while (reader->interest == 0 && !delivery_attach(reader))
+        ; /* the ring has lapped within the call */
     reader->interest++;
-    return true;
 }
 
-static void reader_unwant(struct worker *worker, uint32_t log) {
+void reader_unwant(struct worker *worker, uint32_t log) {
     struct reader *reader = &worker->readers[log];
     CHECK(reader->interest > 0);
     reader->interest--;
@@ -236,25 +230,34 @@ static void peer_reads_anew(struct peer *peer) {
     peer_apart(peer);
 }
 
-static void pattern_unwant(struct worker *worker, const uint8_t *pattern, uint32_t logs) {
-    if (!pattern_wild(pattern + 1, pattern[0])) {
-        reader_unwant(worker, literal_log(worker, pattern));
-        return;
-    }
-    for (uint32_t i = 0; i < logs; i++)
-        reader_unwant(worker, i);
+typedef void interest_change(struct worker *worker, uint32_t log);
+
+static void each_log(struct worker *worker, uint64_t logs, interest_change *change) {
+    for (; logs != 0; logs &= logs - 1)
+        change(worker, (uint32_t)__builtin_ctzll(logs));
 }
 
-static bool pattern_want(struct worker *worker, const uint8_t *pattern) {
-    if (!pattern_wild(pattern + 1, pattern[0]))
-        return reader_want(worker, literal_log(worker, pattern));
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
-        if (!reader_want(worker, i)) {
-            pattern_unwant(worker, pattern, i);
-            return false;
-        }
+/* For topics whose slots may move the slots are counted, so that what they ask for follows them. */
+static void literal_want(struct worker *worker, const uint8_t *pattern, bool want) {
+    uint64_t hash = literal_hash(worker, pattern);
+    struct topic_place place = topic_place(worker, pattern + 1, pattern[0], hash);
+    uint32_t *interest = &worker->interest[topic_slot(hash)];
+    uint64_t logs = place.moves ? worker->slot_logs[topic_slot(hash)] : UINT64_C(1) << place.log;
+    CHECK(want || !place.moves || *interest > 0);
+    bool changes = !place.moves || *interest == (want ? 0 : 1);
+    if (place.moves)
+        *interest += want ? 1 : UINT32_MAX; /* minus one */
+    if (changes)
+        each_log(worker, logs, want ? reader_want : reader_unwant);
+}
+
+static void pattern_want(struct worker *worker, const uint8_t *pattern, bool want) {
+    if (!pattern_wild(pattern + 1, pattern[0])) {
+        literal_want(worker, pattern, want);
+        return;
     }
-    return true;
+    worker->interest_wild += want ? 1 : UINT32_MAX; /* minus one */
+    each_log(worker, UINT64_MAX >> (64 - worker->log_count), want ? reader_want : reader_unwant);
 }
 
 /* ---- in force ---- */
@@ -263,7 +266,7 @@ void subs_patterns_remove(struct worker *worker, route_member member, const uint
                           uint32_t count) {
     for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
         route_unsubscribe(worker->routes, pattern + 1, pattern[0], member);
-        pattern_unwant(worker, pattern, worker->shards->log_count);
+        pattern_want(worker, pattern, false);
     }
     counter_add(&worker->stats.subscriptions, -(uint64_t)count);
     audience_changed(worker);
@@ -273,13 +276,12 @@ bool subs_patterns_add(struct worker *worker, route_member member, const uint8_t
     const uint8_t *pattern = patterns;
     audience_changed(worker);
     for (uint32_t i = 0; i < count; i++, pattern = pattern_next(pattern)) {
-        bool wanted = pattern_want(worker, pattern);
-        if (wanted && route_subscribe(worker->routes, pattern + 1, pattern[0], member) == 0) {
+        pattern_want(worker, pattern, true);
+        if (route_subscribe(worker->routes, pattern + 1, pattern[0], member) == 0) {
             counter_add(&worker->stats.subscriptions, 1);
             continue;
         }
-        if (wanted)
-            pattern_unwant(worker, pattern, worker->shards->log_count);
+        pattern_want(worker, pattern, false);
         subs_patterns_remove(worker, member, patterns, i);
         return false;
     }
@@ -453,4 +455,35 @@ void subs_drop_all(struct peer *peer) {
         subscription_free(peer->worker, sub);
     }
     peer->logs = 0;
+}
+
+/* ---- other logs ---- */
+
+/* New logs of a slot have had nothing of it, or nothing that is still there: so nothing in them lies before
+ * any subscription's start. */
+static void list_renew(const struct peer *peer, const struct list *head) {
+    for (struct list *node = head->next; node != head; node = node->next) {
+        struct subscription *sub = LIST_OF(node, struct subscription, node);
+        if (sub->remove)
+            continue;
+        sub->logs = subs_logs(peer->worker, sub->pattern, sub->patterns);
+        if (sub->begin != NULL)
+            starts_renew(peer->worker, sub);
+    }
+}
+
+static void peer_renew(struct peer *peer) {
+    uint64_t before = peer->logs;
+    list_renew(peer, &peer->subscriptions);
+    list_renew(peer, &peer->staged);
+    peer_reads_anew(peer);
+    for (uint64_t left = peer->logs & ~before; peer->at != NULL && left != 0; left &= left - 1) {
+        uint32_t log = (uint32_t)__builtin_ctzll(left);
+        peer->at[log] = delivery_live_end(&peer->worker->readers[log]);
+    }
+}
+
+void subs_renew(struct worker *worker) {
+    for (struct list *node = worker->all.next; node != &worker->all; node = node->next)
+        peer_renew(LIST_OF(node, struct peer, all));
 }

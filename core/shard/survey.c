@@ -124,7 +124,7 @@ void surveys_turn(struct worker *worker) {
         return;
     uint32_t next = worker->number + 1;
     list_remove(&survey->node); /* in front: behind it, it is somebody else's */
-    if (next == worker->shards->config.count)
+    if (next >= shards_count(worker->shards))
         desk_give(survey);
     else if (!worker_give(worker->shards, survey, next))
         list_add(&worker->surveys, &survey->node);
@@ -145,7 +145,7 @@ static void survey_cut(struct survey *survey) {
 }
 
 void surveys_end(const struct shards *shards) {
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < shards_count(shards); i++) {
         struct worker *worker = shards->workers[i];
         struct mpsc_command command;
         while (worker != NULL && worker->mailbox != NULL && mpsc_pop(worker->mailbox, &command)) {

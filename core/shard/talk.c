@@ -67,7 +67,7 @@ void talk_own(struct worker *worker) {
 }
 
 void talk_flush(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->worker_count; i++) {
         if (i == worker->number || worker->talk.first[i] == NULL)
             continue;
         struct worker *other = worker->shards->workers[i];

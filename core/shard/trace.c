@@ -76,7 +76,7 @@ int trace_begin(struct trace **out, const struct shards *shards, const char *pat
     if (trace == NULL)
         return -ENOMEM;
     trace->shards = shards;
-    trace->workers = shards->config.count;
+    trace->workers = shards_count(shards);
     trace->count = count;
     trace->pattern_length = (uint32_t)length;
     memcpy(trace->pattern, pattern, length);
@@ -273,7 +273,7 @@ static void event_found(struct worker *worker, const struct home *home, const st
     uint64_t position = log_writer_next(home->log) + ahead, unused;
     struct wire_event wire;
     wire_record_read(record, forward->length, &unused, &wire);
-    event->sequence = sequence_make(home->epoch, position);
+    event->sequence = sequence_make(forward->epoch, position);
     event->received_ns = forward->time_ns;
     event->appended_ns = worker->clock_wall();
     event->bytes = forward->length;

@@ -60,7 +60,7 @@ static const struct unmatched *others_look(struct worker *worker) {
     own->turn = counter_get(&worker->stats.turns);
     own->lower = own->reading = own->changes = 0;
     own->waiting = false;
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->worker_count; i++) {
         const struct audience *audience = &shards->workers[i]->audience;
         own->changes += counter_get(&audience->changes);
         if (i == worker->number)
@@ -229,7 +229,7 @@ void unmatched_question(struct worker *worker, struct unmatched_question *questi
 static uint64_t to_be_asked(const struct worker *worker, uint32_t log) {
     const struct shards *shards = worker->shards;
     uint64_t asked = 0;
-    for (uint32_t i = 0; i < shards->config.count; i++) {
+    for (uint32_t i = 0; i < worker->worker_count; i++) {
         const struct audience *audience = &shards->workers[i]->audience;
         if (i != worker->number &&
             ((counter_get(&audience->reading) >> log & 1u) != 0 || counter_get(&audience->waiting) != 0))

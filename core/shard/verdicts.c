@@ -44,7 +44,7 @@ bool verdict_send(struct link_in *link, const struct forward_from *from, const s
 }
 
 void verdicts_publish(struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+    for (uint32_t i = 0; i < ways_count(worker); i++) {
         struct link_in *link = &worker->in[i];
         link->back_waits = false;
         if (!link->said)
@@ -93,7 +93,7 @@ static void verdicts_take(struct worker *worker, struct link_out *link) {
 }
 
 void verdicts_read(struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+    for (uint32_t i = 0; i < ways_count(worker); i++) {
         struct link_out *link = &worker->out[i];
         if (link->ring == NULL)
             continue;
@@ -108,7 +108,7 @@ void verdicts_read(struct worker *worker) {
 }
 
 bool verdicts_news(const struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+    for (uint32_t i = 0; i < ways_count(worker); i++) {
         const struct link_out *out = &worker->out[i];
         const struct link_in *in = &worker->in[i];
         if (out->back != NULL && spsc_pending(out->back))

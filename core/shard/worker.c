@@ -16,7 +16,7 @@
  *  10. gates      rise to what is still needed; parked publishers try again
  * Then the worker sleeps, if the turn found nothing to do and nothing is left: it announces its sleep, looks
  * again, and waits in step 1. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "core/base/clock.h"
 
@@ -101,6 +101,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     *out = worker;
     worker->shards = shards;
     worker->number = number;
+    moving_make(worker);
     worker->clock_ns = clock_mono_ns;
     worker->clock_wall = clock_wall_ns;
     limits_init(worker);
@@ -156,7 +157,7 @@ static uint64_t owed_bytes(const struct peer *peer) {
     const struct worker *worker = peer->worker;
     uint64_t bytes = peer->conn.out.bytes;
     bool lags = peer->at != NULL && !peer->retired;
-    for (uint32_t i = 0; lags && i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; lags && i < worker->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
         uint64_t at = peer->at[i];
         if (!peer_reads(peer, i) || at >= reader->cursor)
@@ -233,6 +234,10 @@ static void mailbox_read(struct worker *worker) {
         case COMMAND_UNTRACE:
             trace_drop(worker, (struct trace *)(uintptr_t)command.word[0]);
             break;
+        case COMMAND_CHANGE:
+            change_take(worker, (const struct change *)(uintptr_t)command.word[0],
+                        (enum change_step)command.small, command.word[1]);
+            break;
         case COMMAND_HOLD:
         case COMMAND_RELEASE:
             block_count(worker, command.small, command.kind == COMMAND_HOLD);
@@ -248,12 +253,12 @@ static bool worker_news(struct worker *worker) {
     if (mpsc_pending(worker->mailbox) || acks_waiting(worker) || verdicts_news(worker) ||
         durable_news(worker) || keeper_news(worker))
         return true;
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
         if (reader->attached && log_visible(reader->log) != reader->cursor)
             return true;
     }
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++) {
+    for (uint32_t i = 0; i < ways_count(worker); i++) {
         const struct link_in *link = &worker->in[i];
         const struct link_out *out = &worker->out[i];
         if (out->refused && spsc_consumed(out->ring) != out->refused_at)
@@ -265,7 +270,7 @@ static bool worker_news(struct worker *worker) {
 }
 
 static bool worker_held(const struct worker *worker) {
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
+    for (uint32_t i = 0; i < ways_count(worker); i++)
         if (worker->in[i].held != NULL)
             return true;
     return !list_empty(&worker->parked);
@@ -301,7 +306,7 @@ static void refusals_forget(struct worker *worker) {
     worker->retry_ns = 0;
     for (uint32_t i = 0; i < worker->homes_count; i++)
         worker->homes[i].refused = false;
-    for (uint32_t i = 0; i < ways_count(worker->shards); i++)
+    for (uint32_t i = 0; i < ways_count(worker); i++)
         worker->out[i].refused = false;
 }
 
@@ -312,8 +317,9 @@ static void refusals_forget(struct worker *worker) {
  * may take the word and find it awake, and the next one then finds nobody asking. A word that is still set,
  * no move has taken since an earlier sleep. tests/models/moves.pml */
 static void moves_want(struct worker *worker) {
-    for (uint32_t i = worker->shards->config.count; i < worker->shards->log_count; i++) {
-        struct wanted *move = &worker->moves[i - worker->shards->config.count];
+    uint32_t first = worker->shards->config.count;
+    for (uint32_t i = first; i < first + worker->shards->config.disk_logs; i++) {
+        struct wanted *move = &worker->moves[i - first];
         if ((worker->readers[i].attached || worker->home_of[i] != NULL) && !wanted_waits(move))
             wanted_set(move);
     }
@@ -384,6 +390,7 @@ static void housekeeping(struct worker *worker) {
     counter_set(&worker->stats.routes_evicted, counts.evicted);
     homes_housekeeping(worker);
     history_housekeeping(worker);
+    moving_housekeeping(worker);
 }
 
 static void parked_retry(struct worker *worker) {
@@ -404,15 +411,18 @@ int worker_wake(struct worker *worker, uint64_t wait_ns) {
     if (links_take(worker))
         worker->worked = true;
     ingress_publish_all(worker);
+    change_turn(worker);
     if (UNLIKELY(worker->traces.count > 0))
         trace_turn(worker);
     acks_settle(worker);
     delivery_walk(worker);
     subs_apply(worker);
+    cuts_look(worker); /* logs that are read since then show more than was walked */
     keeper_turn(worker);
     talk_own(worker);
     memberships_turn(worker);
     talk_flush(worker);
+    cuts_look(worker); /* the same */
     unmatched_turn(worker);
     if (catchup_step(worker))
         worker->worked = true;
@@ -447,18 +457,7 @@ static bool worker_quiet(struct worker *worker) {
 
 int worker_attach(struct worker *worker) {
     struct shards *shards = worker->shards;
-    for (uint32_t i = 0; i < shards->log_count; i++) {
-        struct reader *reader = &worker->readers[i];
-        reader->index = i;
-        reader->log = shards->logs[i];
-        reader->floor = LOG_IDLE;
-        reader->judged = log_visible(reader->log);
-        worker->rings[i] = log_view_of(reader->log);
-        worker->views[i] = &worker->rings[i];
-        reader->gate = log_reader_attach(reader->log);
-        reader->past = log_reader_attach(reader->log);
-        CHECK(reader->gate >= 0 && reader->past >= 0); /* LOG_READERS_MAX counts two for each worker */
-    }
+    moving_attach(worker);
     int result = io_enable(worker->io);
     if (result == 0 && worker->number == 0) {
         worker->listener = io_listen(worker->io, shards->listener, NULL);
@@ -469,7 +468,7 @@ int worker_attach(struct worker *worker) {
 }
 
 void worker_detach(struct worker *worker) {
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         log_reader_detach(worker->readers[i].log, worker->readers[i].gate);
         log_reader_detach(worker->readers[i].log, worker->readers[i].past);
     }
@@ -478,7 +477,7 @@ void worker_detach(struct worker *worker) {
 static void worker_pin(const struct worker *worker) {
     const uint16_t *cpus = worker->shards->config.cpus;
     cpu_set_t set;
-    if (cpus == NULL)
+    if (cpus == NULL || worker->number >= worker->shards->config.count)
         return;
     CPU_ZERO(&set);
     CPU_SET(cpus[worker->number], &set);

@@ -9,6 +9,7 @@
 #include "core/base/limits.h"
 #include "core/base/list.h"
 #include "core/base/logfmt.h"
+#include "core/base/topic.h"
 #include "core/conn/conn.h"
 #include "core/io/io.h"
 #include "core/route/intern.h"
@@ -24,6 +25,7 @@
 #include "core/shard/unmatched.h"
 #include "ring/log.h"
 #include "ring/mpsc.h"
+#include "ring/published.h"
 #include "ring/spsc.h"
 #include "ring/wake.h"
 
@@ -34,6 +36,15 @@
 /* Of the sequences of disk logs, whose positions go on over restarts, and of memory logs where every run is a
  * new instance. */
 #define EPOCH_FIRST UINT16_C(1)
+
+/* ---- changes ---- */
+
+struct change;
+enum change_step {
+    CHANGE_GROW, /* there are more workers and logs */
+    CHANGE_HOLD, /* nothing more is given to the slots that move, and what was given is in their logs */
+    CHANGE_GO,   /* they are where they are to be */
+};
 
 /* ---- mailbox commands ---- */
 
@@ -53,6 +64,7 @@ enum command_kind {
     COMMAND_WANTED,  /* word[0] = struct unmatched_question * */
     COMMAND_TRACE,   /* word[0] = struct trace *: events are to be followed */
     COMMAND_UNTRACE, /* ... and not any more */
+    COMMAND_CHANGE,  /* word[0] = struct change *, word[1] = number of the step, small = which it is */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -144,7 +156,9 @@ struct peer {
     uint8_t homely;     /* how many of its last events could have been taken over where they lay, in a row, */
     bool resuming : 1;  /* lagging because it began in the past: what is gone is EXPIRED, not its fault */
     bool starved : 1;   /* in this stretch: the pool was empty for it */
-    bool held_back : 1; /* parked for a slow subscriber */
+    bool waits : 1;     /* in this step: another log comes first (cuts.c) */
+    bool held_back : 1; /* parked for a slow subscriber, */
+    bool moving : 1;    /* ... or because its slot moves */
     bool young : 1;     /* some subscription has `start`, */
     bool picking : 1;   /* ... and some have had picks */
     bool ended : 1;     /* the client has ended its side */
@@ -218,7 +232,7 @@ struct behind {
 };
 
 /* Ways between workers: one for each class of topics, so that what waits for a disk holds up nothing else.
- * Way w of a worker goes to shard w % count. */
+ * Way w of a worker goes to shard w / classes. */
 #define WAYS_MAX (TOPIC_CLASSES * SHARDS_MAX)
 static_assert(WAYS_MAX <= ACK_LOG, "ways and logs are told apart");
 
@@ -230,6 +244,7 @@ struct forward {
     const uint8_t *large; /* the record when it does not follow */
     uint32_t length;      /* of a record */
     uint32_t count;
+    uint16_t epoch; /* of its sequence */
     uint8_t log;
     bool judged : 1; /* a struct forward_from follows */
     bool expiring : 1;
@@ -284,7 +299,6 @@ typedef bool home_judge(struct home *home, const struct wire_event *event, uint6
 struct home {
     struct log *log;       /* owns */
     struct intern *intern; /* owns */
-    uint16_t epoch;        /* of its sequences */
     uint16_t index;        /* of the log */
     bool journalled;
     bool refused;         /* it had no room since the last retry */
@@ -303,8 +317,16 @@ struct topic_learnt {
     struct home *home;             /* NULL = another worker's, */
     const struct topic_rule *rule; /* borrows; NULL = none */
     uint16_t way;                  /* ... to be reached so */
+    uint16_t epoch;                /* of its sequences */
     uint8_t log;
     bool judged;
+    bool moves; /* with its slot */
+};
+
+/* Where the events of a slot that are kept in memory go, but for those of mailboxes. */
+struct slot_place {
+    uint16_t epoch; /* of their sequences there; it rises with each move */
+    uint8_t log;    /* index */
 };
 
 /* What had been read of the links for disk topics when the disk logs stood there (durable.c). */
@@ -330,6 +352,9 @@ struct worker {
     uint64_t idle_ns[IDLE_TIMES_MAX];
     uint32_t idle_times; /* the last one holds for who connects now */
     uint32_t number;
+    uint32_t worker_count; /* of the workers it knows, */
+    uint32_t log_count;    /* ... of the logs it reads, */
+    uint32_t active_count; /* ... and of the shards that get slots and connections */
     bool draining;
     bool saying_goodbye;
     bool rung;   /* the bell woke this turn */
@@ -347,6 +372,9 @@ struct worker {
     struct staging staging;
     struct wire_shape shape; /* of the last events received */
     struct topic_learnt learnt;
+    const uint64_t *moving; /* borrows; one bit for each slot that is about to move; NULL = none (moving.c) */
+    uint64_t judged;        /* one bit for each log whose home may say something against an event */
+    struct slot_place places[SLOT_COUNT];
     struct reader readers[LOGS_MAX];
     struct log_view rings[LOGS_MAX];            /* of `readers` */
     const struct log_view *views[OUTPUT_VIEWS]; /* `rings`, and the copy that a step of catch-up reads from */
@@ -367,11 +395,22 @@ struct worker {
     struct list surveys;               /* questions that it has, the oldest first */
     struct iovec (*iov)[SEND_IOV_MAX]; /* owns; pieces of the sends between two flushes */
     uint32_t iov_used;
-    uint32_t picks;             /* of all subscriptions together */
-    struct filters filters;     /* of its subscriptions and queues */
-    uint32_t held[SLOT_COUNT];  /* how many peers here hold back the publishers of a slot */
-    bool held_told[SLOT_COUNT]; /* its home counts this worker */
-    bool held_changed;          /* what the homes have been told is not true any more */
+    uint32_t picks;                  /* of all subscriptions together */
+    struct filters filters;          /* of its subscriptions and queues */
+    uint64_t slot_logs[SLOT_COUNT];  /* one bit for each memory log that may have events of a slot */
+    uint32_t interest[SLOT_COUNT];   /* literal patterns of a slot whose topics are kept in memory */
+    uint32_t interest_wild;          /* patterns that can match in every log */
+    uint32_t cuts_seen;              /* how many of them this worker's cursors have met (cuts.c) */
+    uint32_t cuts_first;             /* what lies before that one needs no waiting any more */
+    const struct change *change;     /* borrows; whose step is being done, or NULL; */
+    enum change_step change_step;    /* ... which step, */
+    uint64_t change_number;          /* ... and the number that `taken` has when it is done */
+    bool change_reads;               /* what reads here reads what that step asks for */
+    bool slots_old;                  /* some slot may have a log in slot_logs where it is no more */
+    uint64_t moving_until[WAYS_MAX]; /* what was on the way when the slots were held */
+    uint32_t held[SLOT_COUNT];       /* how many peers here hold back the publishers of a slot */
+    bool held_told[SLOT_COUNT];      /* its home counts this worker */
+    bool held_changed;               /* what the homes have been told is not true any more */
     io_handle listener;
     uint32_t listeners;           /* that are not closed yet */
     uint64_t (*clock_ns)(void);   /* clock_mono_ns; a simulation has a clock of its own */
@@ -395,14 +434,21 @@ struct worker {
     struct audience audience __attribute__((aligned(64)));
     struct counter busy_ppm; /* of its time, of late */
     struct counter quiet;    /* 1: draining and nothing left to do; counter of such turns */
-    struct counter obeyed; /* number of the last order of limits.c that was carried out, twice; odd: it could
-                              not be */
+    struct counter obeyed;  /* number of the last order of limits.c that was carried out, twice; odd: it could
+                               not be */
+    struct published taken; /* how many steps of changes it has done */
 };
 
+/* Where slots have moved: core/shard/moves.h. */
+struct cut;
+#define CUTS_OF_CHUNK 64u
+#define CUT_CHUNKS    (CUTS_MAX / CUTS_OF_CHUNK)
+
 struct shards {
-    struct shards_config config;
+    struct shards_config config; /* `count`: of the shards at the start; more may come behind them */
     struct session_facts facts;
-    uint8_t slots[SLOT_COUNT];      /* slot -> memory log, which has its shard's number */
+    uint8_t slots[SLOT_COUNT]; /* slot -> memory log at the start. For ever, the slot's mailboxes are there,
+                                  and its home keeps its queues in memory and counts who holds it */
     uint8_t disk_slots[SLOT_COUNT]; /* slot -> disk log, as an index of `logs` */
     uint64_t table_seed;            /* of the process */
     int listener;                   /* owned */
@@ -410,39 +456,56 @@ struct shards {
     struct counter stopping;
     struct counter journal_failed;
     struct counter
-        holders[SLOT_COUNT]; /* each written by its slot's home: workers that hold it; read by all */
-    uint32_t log_count;
-    uint64_t judged;            /* one bit for each log whose home may say something against an event */
-    struct log *logs[LOGS_MAX]; /* memory logs, then disk logs; borrows: their homes own them */
+        holders[SLOT_COUNT];     /* each written by its slot's home at the start: workers that hold it */
+    uint64_t judged;             /* as a worker's; written while a worker is made */
+    struct log *logs[LOGS_MAX];  /* memory logs, disk logs, memory logs that came later; borrows */
+    uint8_t log_homes[LOGS_MAX]; /* 1 + the worker that writes it, for ever; 0 = there is none */
     struct worker *workers[SHARDS_MAX]; /* owns */
+    struct published worker_count;      /* workers that are made: of `workers`, */
+    struct published log_count;         /* ... and of `logs` and `log_homes`; they only grow */
+    /* written by the thread of a change */
+    struct slot_place places[SLOT_COUNT]; /* as it is, or is about to be */
+    struct published active_count;        /* shards that get slots and connections */
+    uint16_t epoch;                       /* the highest one in use */
+    struct cut *cuts[CUT_CHUNKS];         /* owns; */
+    struct published cuts_count;          /* so many are there */
+    struct changes *changes;              /* owns; NULL: a test goes through changes itself (change.c), */
+    int (*begin)(void *user, struct worker *worker); /* ... and starts the workers that they make, */
+    void *begin_user;                                /* ... for which there are threads where this is NULL */
 };
 
 /* What follows from the configuration before workers are made. */
 void shards_lay_out(struct shards *shards);
 static inline bool log_is_disk(const struct shards *shards, uint32_t log) {
-    return log >= shards->config.count;
+    return log - shards->config.count < shards->config.disk_logs;
 }
 /* Which worker writes a log. */
 static inline uint32_t log_home(const struct shards *shards, uint32_t log) {
-    return log % shards->config.count;
+    return shards->log_homes[log] - 1u;
 }
+/* Of a Position in a log: for memory logs that of the run. */
 static inline uint16_t log_epoch(const struct shards *shards, uint32_t log) {
     return log_is_disk(shards, log) || shards->config.epoch == 0 ? EPOCH_FIRST : shards->config.epoch;
 }
-static inline uint32_t ways_count(const struct shards *shards) {
-    return shards->config.count * (shards->config.disk_logs == 0 ? 1 : TOPIC_CLASSES);
+static inline uint32_t ways_each(const struct shards *shards) {
+    return shards->config.disk_logs == 0 ? 1 : TOPIC_CLASSES;
+}
+static inline uint32_t ways_count(const struct worker *worker) {
+    return worker->worker_count * ways_each(worker->shards);
 }
 static inline uint32_t way_of(const struct shards *shards, uint32_t shard, enum topic_class class) {
-    return (uint32_t) class * shards->config.count + shard;
+    return shard * ways_each(shards) + (uint32_t) class;
+}
+static inline enum topic_class way_class(const struct shards *shards, uint32_t way) {
+    return (enum topic_class)(way % ways_each(shards));
 }
 static inline struct worker *way_worker(const struct shards *shards, uint32_t way) {
-    uint32_t count = shards->config.count;
-    CHECK(count > 0);
-    return shards->workers[way % count];
+    return shards->workers[way / ways_each(shards)];
 }
 
 /* worker.c */
 int worker_create(struct worker **out, struct shards *shards, uint32_t number, char *error) MUST_USE;
+int worker_start(struct worker *worker) MUST_USE; /* its thread; negative errno */
 void worker_destroy(struct worker *worker);
 void *worker_main(void *worker);
 /* What worker_main does, one by one; a test drives them itself over the simulated I/O body. */
@@ -534,8 +597,16 @@ void homes_destroy(struct worker *worker);
 /* What the configuration says of a topic, or NULL; `hash` is its topic_hash. */
 const struct topic_rule *topic_rule_of(const struct worker *worker, const uint8_t *topic, uint32_t length,
                                        uint64_t hash);
-/* The log of a topic, by its class and its slot; `hash` is its topic_hash. */
-uint32_t topic_log(const struct worker *worker, const uint8_t *topic, uint32_t length, uint64_t hash);
+/* Where what is published to a topic goes, by its class and its slot; `hash` is its topic_hash. */
+struct topic_place {
+    uint32_t log;
+    uint16_t epoch; /* of its sequence */
+    bool moves;     /* with its slot; what is on disk and mailboxes do not */
+};
+struct topic_place topic_place(const struct worker *worker, const uint8_t *topic, uint32_t length,
+                               uint64_t hash);
+/* One bit for each log where events of it may be, or come. */
+uint64_t topic_logs(const struct worker *worker, const uint8_t *topic, uint32_t length, uint64_t hash);
 /* Whether the space that some log was refused for has moved. */
 bool homes_refused_moved(const struct worker *worker);
 void homes_housekeeping(struct worker *worker);
@@ -589,6 +660,9 @@ uint32_t link_train_most(struct worker *worker, uint32_t way, uint32_t length);
 /* forward->count records, the first of which is at `records`; no more than link_train_most. */
 void link_train(struct peer *peer, uint32_t way, const struct forward *train, const uint8_t *records);
 void link_add(struct worker *worker, uint32_t way, const struct mpsc_command *command);
+/* Asks the home for a wake when it has gone on, and remembers how far it was: a worker compares before it
+ * sleeps. The caller looks again after this, and asks again in each turn. */
+void link_want(struct link_out *link);
 /* Appends what other workers have sent. True if there was something. */
 bool links_take(struct worker *worker);
 void links_release(struct worker *worker);
@@ -654,6 +728,11 @@ void subs_patterns_remove(struct worker *worker, route_member member, const uint
 /* One bit for each log where one of them can match. */
 uint64_t subs_logs(const struct worker *worker, const uint8_t *patterns, uint32_t count);
 void subs_drop_all(struct peer *peer); /* takes its patterns out and frees them; idempotent */
+/* Their literals may have events in other logs now (slot_logs), or there are more logs for wildcards. */
+void subs_renew(struct worker *worker);
+/* So many patterns want a log to be read, one more or one less. */
+void reader_want(struct worker *worker, uint32_t log);
+void reader_unwant(struct worker *worker, uint32_t log);
 
 /* picks.c: single positions that are due */
 struct picks *picks_new(uint32_t count);
@@ -687,6 +766,8 @@ bool starts_read(const struct worker *worker, const Roundhouse__V1__Subscribe *s
                  struct subscription *sub, struct fault *fault);
 /* Whether a staged one can begin there now: a place to come, or one that is gone, may refuse it. */
 bool starts_allowed(const struct worker *worker, const struct subscription *sub, struct fault *fault);
+/* A staged one can match in more logs now. */
+void starts_renew(const struct worker *worker, struct subscription *sub);
 /* For one that is about to join the peer's others: at the cursors, or where it asks to begin, and then the
  * connection goes back to there. False: it can not begin. */
 bool starts_set(struct peer *peer, struct subscription *sub, struct fault *fault);
@@ -714,6 +795,8 @@ void starts_over(struct peer *peer); /* live again: no subscription is young any
 
 /* delivery.c: from the logs to the peers */
 void delivery_walk(struct worker *worker);
+/* The live walk of one log, up to there at least. */
+void delivery_walk_to(struct worker *worker, uint32_t log, uint64_t to);
 /* Consecutive records with the same subscribers. */
 struct run {
     uint64_t first;
@@ -792,125 +875,12 @@ void catchup_floors(struct worker *worker);
 void catchup_forget(struct peer *peer);
 
 static inline struct reader *reader_of_number(struct worker *worker, uint32_t number) {
-    uint32_t index =
-        number >= LOG_NUMBER_DISK ? worker->shards->config.count + number - LOG_NUMBER_DISK : number;
-    return &worker->readers[index];
+    const struct shards_config *config = &worker->shards->config;
+    if (number >= LOG_NUMBER_ADDED) /* shards that came later */
+        return &worker->readers[config->disk_logs + number - LOG_NUMBER_ADDED];
+    return &worker->readers[number >= LOG_NUMBER_DISK ? config->count + number - LOG_NUMBER_DISK : number];
 }
 
-/* memberships.c */
-struct fault memberships_subscribe(struct peer *peer, const Roundhouse__V1__Subscribe *subscribe);
-/* Ends a queue for good: as memberships_subscribe. */
-struct fault memberships_remove(struct peer *peer, const Roundhouse__V1__Unsubscribe *unsubscribe);
-/* False: there is no membership of this id. */
-bool memberships_unsubscribe(struct peer *peer, uint64_t id);
-bool memberships_has(const struct peer *peer, uint64_t id);
-/* Of a queue of this name, which must be one that a queue can have. NULL: no memory. */
-struct membership *membership_new(struct peer *peer, uint64_t id, struct queue_text name) MUST_USE;
-/* It is on its way to the keeper, and the connection waits for what that says. Both are taken over. */
-void membership_send(struct peer *peer, struct membership *membership, struct note *note);
-void memberships_acked(void *peer, const Roundhouse__V1__Ack *ack);
-void memberships_drop_all(struct peer *peer);
-void memberships_free(struct peer *peer); /* behind memberships_drop_all */
-void memberships_note(struct worker *worker, const struct note *note);
-/* What follows in the output of a connection is not of its queues. */
-void memberships_context_end(struct peer *peer);
-/* Behind all that was delivered in this turn. */
-void memberships_turn(struct worker *worker);
-
-/* replayers.c: who asks for replays */
-enum session_verdict replayers_replay(void *peer, const Roundhouse__V1__Replay *replay);
-/* What a keeper says of a replay; the membership is gone when it is over. */
-void replayers_replayed(struct peer *peer, struct membership *membership, const struct note *note);
-
-/* replays.c: what of a queue's past its members get once more */
-/* Begins one, or refuses it: its owner is told. */
-void replays_begin(struct worker *worker, const struct note *note);
-/* A step of the queue's replay, if it has one. True: more in the next turn. */
-bool replays_step(struct worker *worker, struct kept *kept);
-uint64_t replays_due_ns(const struct kept *kept); /* when it wants a step at the latest; TIMERS_NEVER */
-void replays_expired(const struct worker *worker, const struct kept *kept); /* that time has come */
-/* Its owner does not want it any more, and is told the last of it. False: it is not its owner. */
-bool replays_leave(struct worker *worker, struct kept *kept, uint64_t owner);
-/* The queue goes; the owner is told why. */
-void replays_drop(struct worker *worker, struct kept *kept);
-void replays_free(struct replay *replay); /* NULL is allowed */
-
-/* keeper.c */
-void keeper_fault(struct worker *worker, uint64_t owner, enum note_kind kind, struct fault fault);
-/* A delivery goes to its member; `entry` is of the event. */
-void keeper_deliver(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery,
-                    const struct log_view *view, const struct log_entry *entry);
-/* As it is offered to the queue. */
-struct queue_event keeper_event(const struct worker *worker, const struct kept *kept,
-                                const struct reader *reader, const struct log_view *view, uint64_t position);
-/* Whether the queue, which is attached, gets what lies at a position of a log (by its index). */
-bool keeper_wants(struct worker *worker, const struct kept *kept, uint32_t log, const struct log_view *view,
-                  uint64_t position);
-void keeper_pump(struct worker *worker, struct kept *kept); /* in this turn or the next one */
 static inline struct queue_time keeper_now(const struct worker *worker) {
     return (struct queue_time){.mono_ns = worker->now_ns, .wall_ns = worker->wall_ns};
 }
-/* The patterns of a queue, as of a subscription; their number. A mailbox has its name as its only one. */
-uint32_t keeper_patterns(const struct kept *kept, uint8_t room[1 + TOPIC_BYTES_MAX],
-                         const uint8_t **patterns);
-void keeper_init(struct keeper *keeper);
-void keeper_deinit(struct worker *worker);
-void keeper_note(struct worker *worker, struct note *note);
-/* A run for a member of the route table that is a queue. */
-void keeper_offer(struct worker *worker, route_member member, uint32_t log, const struct run *run);
-/* Leases, pauses, what is to be delivered again, and the queues that are not live. */
-void keeper_turn(struct worker *worker);
-uint64_t keeper_due_ns(const struct worker *worker); /* when it has something to do; UINT64_MAX = never */
-bool keeper_news(const struct worker *worker);       /* a definition is on disk that somebody waits for */
-/* A queue that was restored takes the place of the one of its name, or is new; the queue is taken over. NULL:
- * no memory, nothing is taken over. */
-struct kept *keeper_restore(struct worker *worker, struct queue *queue);
-struct kept *keeper_find(const struct worker *worker, struct queue_text name);
-/* All members leave, and are told why. It does nothing by itself any more. */
-void keeper_put_out(struct worker *worker, struct kept *kept, const struct fault *why);
-void keeper_drop(struct worker *worker, struct kept *kept); /* one without members */
-/* Whether an event for a mailbox is not taken, and why. At the mailbox's home. */
-bool keeper_refuses(struct worker *worker, const struct wire_event *event, struct verdict *verdict);
-/* It is about to be stored, and counts as held from now on. */
-void keeper_admit(struct worker *worker, const struct wire_event *event);
-
-/* removals.c */
-void removals_note(struct worker *worker, const struct note *note);
-void removals_turn(struct worker *worker);
-bool removals_news(const struct worker *worker); /* an end is on disk that somebody waits for */
-
-/* What lies at a position of a log that a queue reads. LOOK_THERE: `look_end` is to be called. */
-enum look { LOOK_THERE, LOOK_LATER, LOOK_GONE };
-struct look_at {
-    const struct log_view *view;
-    struct reader *reader; /* under its gate `past`, or NULL */
-    uint64_t first;        /* THERE: above the position where a cut has left a hole. GONE: the lowest kept */
-    uint64_t end;          /* behind the last one that is there */
-};
-enum look look_begin(struct worker *worker, struct reader *reader, uint64_t position, struct look_at *at);
-void look_end(struct look_at *at);
-
-/* states.c: what of queues is in the journal */
-/* A durable queue that was just made, or is being removed: its state is written. */
-void states_made(struct worker *worker, struct kept *kept);
-/* Whether the queue that was made is known to be on disk; a volatile one needs not be. */
-bool states_durable(const struct kept *kept);
-/* Whether it is on disk that there is no such queue any more. */
-bool states_gone(const struct kept *kept);
-/* Something has changed that its state says. */
-void states_changed(struct worker *worker, struct kept *kept);
-void states_forget(struct kept *kept);
-/* Writes what is due; behind all that changes queues in a turn. */
-void states_turn(struct worker *worker);
-uint64_t states_due_ns(const struct worker *worker);
-/* Whether a state of this queue can be a record of its log. */
-bool states_fit(const struct kept *kept);
-bool states_idle(const struct worker *worker); /* nothing is to be written */
-/* The index of the log that a queue's state would be in, whose home keeps it. */
-uint32_t queue_log_of(const struct worker *worker, struct queue_text name);
-/* Before the workers start: the queues that the disk logs have. Negative errno with one sentence. */
-int states_recall(const struct shards *shards, char *error) MUST_USE;
-
-/* dead_letters.c */
-/* False: not all, there is no room now. */
-bool dead_letters_send(struct worker *worker, struct kept *kept) MUST_USE;

@@ -40,8 +40,12 @@ const struct worker_stats *shards_worker_stats(const struct shards *shards, uint
 const struct io_counters *shards_io_counters(const struct shards *shards, uint32_t shard) {
     return &shards->io[shard];
 }
-uint32_t shards_log_count(const struct shards *shards) {
-    return shards_count(shards);
+uint32_t shards_disk_logs(const struct shards *shards) {
+    (void)shards;
+    return 0;
+}
+struct log *shards_disk_log(const struct shards *shards, uint32_t disk) {
+    return shards->logs[disk];
 }
 
 struct log *shards_log(const struct shards *shards, uint32_t shard) {

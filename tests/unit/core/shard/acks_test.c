@@ -23,13 +23,14 @@ struct scene {
 };
 
 static void scene_start(struct scene *scene, bool acks) {
-    *scene = (struct scene){.shards = {.config = {.count = 3, .private_bytes = MIB}, .log_count = 3}};
+    *scene = (struct scene){.shards = {.config = {.count = 3, .private_bytes = MIB}}};
     struct worker *worker = aligned_alloc(64, sizeof *worker);
     cr_assert(worker != NULL);
     memset(worker, 0, sizeof *worker);
     scene->worker = worker;
     worker->shards = &scene->shards;
     limits_init(worker);
+    worker->worker_count = worker->log_count = 3;
     struct log_config config = {.number = HOME, .data_bytes = MIB, .records = 1024};
     worker->homes_count = 1;
     worker->home_of[HOME] = &worker->homes[0];

@@ -35,7 +35,7 @@ static const char *events(struct world_client *client) {
 Test(homes, have_a_log_for_each_class_and_slot) {
     struct world *world = world_new(&(struct world_config){.shards = 2, .disks = 5});
     const struct shards *shards = world->shards;
-    cr_assert_eq(shards->log_count, 7);
+    cr_assert_eq(shards_log_count(shards), 7);
     for (uint32_t log = 0; log < 7; log++) {
         bool disk = log >= 2;
         const struct worker *home = world_worker(world, disk ? log % 2 : log);
@@ -64,14 +64,15 @@ Test(homes, give_a_slot_the_same_disk_log_whatever_the_number_of_shards) {
 Test(homes, put_mailboxes_on_disk_and_everything_where_nothing_is_said) {
     struct world *world = world_new(&(struct world_config){.disks = 1});
     struct worker *worker = world_worker(world, 0);
-    cr_assert_eq(topic_log(worker, (const uint8_t *)"t", 1, 0), 0);
-    cr_assert_eq(topic_log(worker, (const uint8_t *)"d.x", 3, 0), 1);
-    cr_assert_eq(topic_log(worker, (const uint8_t *)"@t", 2, 0), 1);
-    cr_assert_eq(topic_log(worker, (const uint8_t *)"$t", 2, 0), 1, "no rule matches it");
+    cr_assert_eq(topic_place(worker, (const uint8_t *)"t", 1, 0).log, 0);
+    cr_assert_eq(topic_place(worker, (const uint8_t *)"d.x", 3, 0).log, 1);
+    cr_assert_eq(topic_place(worker, (const uint8_t *)"@t", 2, 0).log, 1);
+    cr_assert_eq(topic_place(worker, (const uint8_t *)"$t", 2, 0).log, 1, "no rule matches it");
     world_free(world);
     world = world_new(&(struct world_config){0});
-    cr_assert_eq(topic_log(world_worker(world, 0), (const uint8_t *)"d.x", 3, 0), 0, "there is no disk");
-    cr_assert_eq(topic_log(world_worker(world, 0), (const uint8_t *)"@t", 2, 0), 0);
+    worker = world_worker(world, 0);
+    cr_assert_eq(topic_place(worker, (const uint8_t *)"d.x", 3, 0).log, 0, "there is no disk");
+    cr_assert_eq(topic_place(worker, (const uint8_t *)"@t", 2, 0).log, 0);
     world_free(world);
     LEAKS_NONE();
 }
@@ -149,7 +150,8 @@ Test(homes, say_what_they_have_against_events_also_to_who_asks_for_nothing) {
             world_new(&(struct world_config){.shards = shards, .log_data = MIB, .socket_bytes = 64 * KIB});
         struct home *home = &world_worker(world, 0)->homes[0];
         home->judge = judge;
-        world->shards->judged = 1;
+        for (uint32_t i = 0; i < shards; i++)
+            world_worker(world, i)->judged = 1;
         struct world_client *subscriber = subscriber_new(world, 0);
         struct world_client *publisher = client_new(world, shards - 1, false);
         char topic[16];

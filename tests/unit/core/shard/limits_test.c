@@ -49,7 +49,7 @@ Test(limits, hold_for_all_workers_when_the_order_is_over) {
         const struct worker *worker = world_worker(world, i);
         cr_expect(worker->facts.idle_ns == 5 && worker->facts.private_bytes == 6);
     }
-    for (uint32_t i = 0; i < world->shards->log_count; i++)
+    for (uint32_t i = 0; i < shards_log_count(world->shards); i++)
         cr_expect_eq(world->shards->logs[i]->grace_ns, 7, "log %u", i);
     cr_expect(world->shards->config.connections == 1 && world->shards->config.grace_ns == 7,
               "a worker that is made later begins with them");

@@ -138,10 +138,18 @@ static void disk_connect(struct world_disk *disk, struct shards_config *config) 
     config->history = &disk->history;
 }
 
+static int worker_comes(void *user, struct worker *worker) {
+    struct world *world = user;
+    worker->clock_ns = world_worker(world, 0)->clock_ns;
+    worker_begin(world, worker->number, &world->config);
+    return 0;
+}
+
 struct world *world_new(const struct world_config *config) {
     struct world *world = calloc(1, sizeof *world);
     char error[200];
     cr_assert_not_null(world);
+    world->config = *config;
     world->shards = shards_make(world, config);
     world->disk = config->disk;
     if (world->disk != NULL)
@@ -151,6 +159,8 @@ struct world *world_new(const struct world_config *config) {
     cr_assert_eq(states_recall(world->shards, error), 0, "%s", error);
     for (uint32_t i = 0; i < world->shards->config.count; i++)
         worker_begin(world, i, config);
+    world->shards->begin = worker_comes;
+    world->shards->begin_user = world;
     return world;
 }
 
@@ -162,7 +172,7 @@ static void client_free(struct world_client *client) {
 }
 
 static bool connections_left(const struct world *world) {
-    for (uint32_t i = 0; i < world->shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(world->shards); i++)
         if (!list_empty(&world_worker(world, i)->all))
             return true;
     return false;
@@ -174,7 +184,7 @@ static void everybody_leaves(struct world *world) {
     uint32_t more = 3;
     for (uint32_t turns = 0; connections_left(world) || more-- > 0; turns++) {
         cr_assert_lt(turns, TURNS_MAX, "a connection is never given back");
-        for (uint32_t i = 0; i < world->shards->config.count; i++)
+        for (uint32_t i = 0; i < shards_count(world->shards); i++)
             cr_assert_eq(worker_turn(world_worker(world, i)), 0);
     }
 }
@@ -184,7 +194,7 @@ static void worker_end(struct worker *worker) {
     cr_assert_eq(counter_get(&worker->stats.laggards), 0);
     cr_assert_eq(worker->pool.used, 0);
     cr_assert_eq(worker_turn(worker), 0);
-    for (uint32_t i = 0; i < worker->shards->log_count; i++) {
+    for (uint32_t i = 0; i < worker->log_count; i++) {
         const struct reader *reader = &worker->readers[i];
         cr_assert(!reader->attached && reader->interest == 0);
         cr_assert_eq(log_reader_gate(reader->log, reader->gate), LOG_IDLE);
@@ -197,9 +207,9 @@ void world_free(struct world *world) {
     for (uint32_t i = 0; i < world->clients_count; i++)
         client_free(world->clients[i]);
     everybody_leaves(world);
-    for (uint32_t i = 0; i < world->shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(world->shards); i++)
         worker_end(world_worker(world, i));
-    for (uint32_t i = 0; i < world->shards->config.count; i++)
+    for (uint32_t i = 0; i < shards_count(world->shards); i++)
         worker_detach(world_worker(world, i));
     shards_destroy(world->shards);
     free(world);
@@ -224,7 +234,7 @@ void world_turn(struct world *world, uint32_t shard) {
 
 void world_turns(struct world *world, uint32_t count) {
     for (uint32_t i = 0; i < count; i++)
-        for (uint32_t shard = 0; shard < world->shards->config.count; shard++)
+        for (uint32_t shard = 0; shard < shards_count(world->shards); shard++)
             world_turn(world, shard);
 }
 
@@ -240,6 +250,21 @@ void world_sleep(struct world *world, uint32_t shard, uint64_t count) {
     }
 }
 
+struct change *world_change(struct world *world, uint32_t count, const uint8_t *slots) {
+    const struct shards_change asked = {.count = count, .slots = slots};
+    struct change *change;
+    cr_assert_eq(change_make(&change, world->shards, &asked), 0);
+    return change;
+}
+
+bool world_changed(struct world *world, struct change *change) {
+    if (!change_go_on(change, &world->steps))
+        return false;
+    cr_assert_eq(change->error, 0, "%s", change->why);
+    change_free(change);
+    return true;
+}
+
 const char *world_topic(const struct world *world, uint32_t log, char topic[16]) {
     const struct shards *shards = world->shards;
     for (uint32_t i = 0;; i++) {
@@ -252,9 +277,10 @@ const char *world_topic(const struct world *world, uint32_t log, char topic[16])
 
 void world_journal(struct world *world) {
     const struct shards *shards = world->shards;
-    for (uint32_t i = shards->config.count; world->disk != NULL && i < shards->log_count; i++)
+    for (uint32_t i = shards->config.count;
+         world->disk != NULL && i < shards->config.count + shards->config.disk_logs; i++)
         disk_keep(&world->disk->logs[i - shards->config.count], shards->logs[i]);
-    for (uint32_t i = shards->config.count; i < shards->log_count; i++) {
+    for (uint32_t i = shards->config.count; i < shards->config.count + shards->config.disk_logs; i++) {
         log_visible_set(shards->logs[i], log_produced(shards->logs[i]));
         shards_log_moved(world->shards, i - shards->config.count);
     }
@@ -307,7 +333,7 @@ struct world_client *client_new(struct world *world, uint32_t shard, bool ack) {
     client->peer = io_sim_connect(worker->io);
     cr_assert_not_null(client->peer);
     world->clients[world->clients_count++] = client;
-    for (uint32_t i = 0; i < world->shards->config.count; i++) /* it is to stay at this worker */
+    for (uint32_t i = 0; i < shards_count(world->shards); i++) /* it is to stay at this worker */
         worker->placed[i] = counter_get(&world_worker(world, i)->stats.connections_closed) + (i != shard);
     client_connect(client, ack);
     return client;
@@ -333,6 +359,17 @@ void client_subscribe(struct world_client *client, uint64_t id, const char *patt
     subscribe.policy = skip ? ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_SKIP
                             : ROUNDHOUSE__V1__SLOW_POLICY__SLOW_POLICY_DISCONNECT;
     FRAME_MAKE(made, subscribe, subscribe, SUBSCRIBE);
+    client_send(client, &made);
+}
+
+void client_subscribe_from(struct world_client *client, Roundhouse__V1__Subscribe *subscribe,
+                           const char *pattern) {
+    char copy[TOPIC_BYTES_MAX + 1];
+    char *patterns[] = {copy};
+    (void)snprintf(copy, sizeof copy, "%s", pattern);
+    subscribe->n_patterns = 1;
+    subscribe->patterns = patterns;
+    FRAME_MAKE(made, *subscribe, subscribe, SUBSCRIBE);
     client_send(client, &made);
 }
 

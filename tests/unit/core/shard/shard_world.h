@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/io/sim.h"
+#include "core/shard/change_private.h"
 #include "core/shard/worker.h"
 
 #define WORLD_CLIENTS_MAX 400u
@@ -43,6 +44,8 @@ struct world_client;
 struct world {
     struct world_disk *disk; /* borrows */
     struct shards *shards;
+    struct world_config config;
+    uint64_t steps; /* of changes */
     uint8_t slots[SLOT_COUNT];
     uint32_t clients_count;
     struct world_client *clients[WORLD_CLIENTS_MAX]; /* owns */
@@ -70,6 +73,10 @@ void world_turns(struct world *world, uint32_t count); /* of all workers, in ord
 void world_sleep(struct world *world, uint32_t shard, uint64_t count);
 uint64_t world_sleeps(const struct world *world, uint32_t shard);
 
+/* Slots go to these of `count` shards, step by step: true when it is over and freed. */
+struct change *world_change(struct world *world, uint32_t count, const uint8_t *slots);
+bool world_changed(struct world *world, struct change *change);
+
 /* A client of that worker that has shaken hands. `ack`: wants to be told what is routed. */
 struct world_client *client_new(struct world *world, uint32_t shard, bool ack);
 void client_leave(struct world_client *client, bool reset);
@@ -84,6 +91,9 @@ void client_join_durable(struct world_client *client, uint64_t id, const char *n
 void client_replay(struct world_client *client, uint64_t id, const char *queue, double rate);
 void client_ack(struct world_client *client, uint64_t id, uint64_t delivery, uint32_t kind);
 void client_unsubscribe(struct world_client *client, uint64_t id);
+/* A subscription that begins as the other fields say. */
+void client_subscribe_from(struct world_client *client, Roundhouse__V1__Subscribe *subscribe,
+                           const char *pattern);
 void client_remove_queue(struct world_client *client, uint64_t id, const char *name);
 void client_goodbye(struct world_client *client);
 void client_ping(struct world_client *client);

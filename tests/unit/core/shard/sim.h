@@ -10,7 +10,7 @@
 #define TESTS_UNIT_CORE_SHARD_SIM_H
 
 #include "core/io/sim.h"
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -133,7 +133,8 @@ static bool judge(struct home *home, const struct wire_event *event, uint64_t ha
     uint32_t client, ordinal, data_bytes;
     cr_assert(sim_event_read(event->event, event->event_length, &client, &ordinal, &data_bytes));
     cr_assert_eq(hash, topic_hash(event->topic, event->topic_length, SLOT_SEED));
-    cr_assert_eq(sequence, sequence_make(home->epoch, log_writer_next(home->log)));
+    uint16_t epoch = home->journalled ? EPOCH_FIRST : world->shards->places[topic_slot(hash)].epoch;
+    cr_assert_eq(sequence, sequence_make(epoch, log_writer_next(home->log)));
     enum sim_verdict says = sim_verdict_of(world->clients[client], ordinal);
     *verdict = says == SIM_NO_ROOM ? (struct verdict){.fault = &no_room}
                                    : (struct verdict){.duplicate_of = SIM_DUPLICATE_OF(ordinal)};
@@ -154,8 +155,9 @@ static void workers_make(struct sim_world *world) {
     char error[200];
     for (uint32_t i = 0; i < world->setup.workers; i++)
         cr_assert_eq(worker_create(&shards->workers[i], shards, i, error), 0);
-    for (uint32_t i = 0; i < world->setup.workers; i++) {
+    for (uint32_t i = 0; i < world->setup.workers; i++)
         homes_judge(world, shards->workers[i]);
+    for (uint32_t i = 0; i < world->setup.workers; i++) {
         struct worker *worker = shards->workers[i];
         worker->clock_ns = sim_now_ns;
         worker->clock_wall = sim_now_ns;
@@ -410,6 +412,7 @@ static void router_free(struct sim_world *world) {
         log_reader_detach(world->logs[i].log, world->logs[i].gate);
     for (uint32_t i = world->setup.workers; i-- > 0;)
         worker_destroy(world->shards->workers[i]);
+    changes_destroy(world->shards);
     free(world->shards);
     world->asked = NULL;
 }

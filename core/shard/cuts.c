@@ -1,0 +1,108 @@
+/* Where slots have moved from one log to another, and in which order their logs are read.
+ *
+ * A cut says: the events of these slots lie in the log `from` below `close`, and in `to` from `open` on. It
+ * is written when nothing more can come to them in `from`, and before anything comes in `to`; so whoever sees
+ * an event of theirs behind `open` finds the cut. Whoever reads both logs does not pass `open` before it has
+ * passed `close`: a live cursor walks the old log that far first, which it can at once, as all of it is
+ * visible; a laggard, a queue that is not live and a replay wait, each for itself. What a reader waits for is
+ * always older than where it stands, so no two waits can close a circle.
+ *
+ * Cuts are in the order of time, also of each log's positions, and are kept for ever: a sequence names its
+ * log by its epoch. tests/models/slots.pml, docs/decisions/0028-moving-slots.md */
+#include "core/shard/moves.h"
+
+/* ---- who passes what ---- */
+
+void cuts_meet(struct worker *worker) {
+    uint32_t count = (uint32_t)published_get(&worker->shards->cuts_count);
+    while (worker->cuts_seen < count) {
+        const struct cut *cut = cut_at(worker->shards, worker->cuts_seen);
+        worker->cuts_seen++;
+        /* no further: behind `close` may lie what a later cut has brought there */
+        delivery_walk_to(worker, cut->from, cut->close);
+        if (worker->readers[cut->to].attached)
+            keeper_cut(worker, cut);
+    }
+}
+
+/* Whoever has been carried beyond where a slot came in, because what lay there is gone, may still have to see
+ * where it came from: so it counts as standing there. The cuts are in the order of time, and what one of them
+ * waits for depends on earlier ones only: once through is enough. */
+uint64_t cuts_bound(const struct worker *worker, uint32_t log, uint64_t logs, const uint64_t *at) {
+    uint64_t bound[LOGS_MAX];
+    for (uint32_t i = 0; i < worker->log_count; i++)
+        bound[i] = UINT64_MAX;
+    for (uint32_t i = worker->cuts_first; i < worker->cuts_seen; i++) {
+        const struct cut *cut = cut_at(worker->shards, i);
+        bool behind = (logs >> cut->from & 1u) != 0 && at[cut->from] < cut->close;
+        if ((behind || bound[cut->from] < cut->close) && cut->open < bound[cut->to])
+            bound[cut->to] = cut->open;
+    }
+    return bound[log];
+}
+
+/* Of what has been overwritten nobody can be in front. */
+void cuts_housekeeping(struct worker *worker) {
+    while (worker->cuts_first < worker->cuts_seen) {
+        const struct cut *cut = cut_at(worker->shards, worker->cuts_first);
+        if (log_oldest(worker->readers[cut->from].log) < cut->close)
+            return;
+        worker->cuts_first++;
+    }
+}
+
+/* ---- the history of a slot ---- */
+
+/* The last cut by which it had come to where the position is, from 1 on; 0 = it was there at the start. */
+static uint32_t stay_of(const struct shards *shards, uint32_t slot, uint32_t log, uint64_t position) {
+    uint32_t stay = 0;
+    for (uint32_t i = 0; i < published_get(&shards->cuts_count); i++) {
+        const struct cut *cut = cut_at(shards, i);
+        if (cut->to == log && cut->open <= position && cut_has(cut, slot))
+            stay = i + 1;
+    }
+    return stay;
+}
+
+bool cuts_before(const struct worker *worker, uint32_t slot, uint32_t log, uint64_t position,
+                 uint32_t other_log, uint64_t other_position) {
+    if (log == other_log)
+        return position < other_position;
+    return stay_of(worker->shards, slot, log, position) <
+           stay_of(worker->shards, slot, other_log, other_position);
+}
+
+/* The last cut that the slot had gone through when it had that epoch; NULL = none. */
+static const struct cut *cut_of(const struct shards *shards, uint32_t slot, uint16_t epoch) {
+    const struct cut *found = NULL;
+    for (uint32_t i = 0; i < published_get(&shards->cuts_count); i++) {
+        const struct cut *cut = cut_at(shards, i);
+        if (cut->epoch > epoch)
+            break;
+        if (cut_has(cut, slot))
+            found = cut;
+    }
+    return found;
+}
+
+uint16_t cuts_epoch(const struct shards *shards, uint32_t slot) {
+    const struct cut *cut = cut_of(shards, slot, UINT16_MAX);
+    return cut != NULL ? cut->epoch : log_epoch(shards, shards->slots[slot]);
+}
+
+uint32_t cuts_log(const struct shards *shards, uint32_t slot, uint64_t sequence) {
+    const struct cut *cut = cut_of(shards, slot, sequence_epoch(sequence));
+    return cut != NULL ? cut->to : shards->slots[slot];
+}
+
+uint64_t cuts_start(const struct shards *shards, uint32_t slot, uint64_t sequence, uint32_t log) {
+    uint64_t position = sequence_position(sequence);
+    if (cuts_log(shards, slot, sequence) == log)
+        return position == 0 ? 1 : position;
+    for (uint32_t i = 0; i < published_get(&shards->cuts_count); i++) {
+        const struct cut *cut = cut_at(shards, i);
+        if (cut->epoch > sequence_epoch(sequence) && cut->to == log && cut_has(cut, slot))
+            return cut->open;
+    }
+    return 0;
+}
