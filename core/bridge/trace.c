@@ -6,14 +6,12 @@
 #include <string.h>
 
 bool trace_set(struct trace *trace, const char *parent, const char *state) {
-    size_t parent_length = parent != NULL ? strlen(parent) : 0;
-    size_t state_length = state != NULL ? strlen(state) : 0;
     *trace = (struct trace){0};
-    if (!trace_parent_valid(parent, parent_length))
+    if (parent == NULL || !trace_parent_valid(parent, strlen(parent)))
         return false;
-    memcpy(trace->parent, parent, parent_length);
-    if (trace_state_valid(state, state_length))
-        memcpy(trace->state, state, state_length);
+    memcpy(trace->parent, parent, strlen(parent));
+    if (state != NULL && trace_state_valid(state, strlen(state)))
+        memcpy(trace->state, state, strlen(state));
     return true;
 }
 

@@ -1,16 +1,19 @@
 #include "core/cli/doctor.h"
 
 #include "core/admin/ask.h"
+#include "core/admin/token.h"
 #include "core/cli/args.h"
 #include "core/cli/cli.h"
 #include "core/doctor/doctor.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ASK_NS_MAX (2u * NS_PER_S)
 
@@ -133,13 +136,48 @@ static int overrides_apply(struct doctor_run *run) {
 
 /* ---- looking ---- */
 
+/* Port 0 is any port: nobody is there yet. */
+static bool can_run(const struct config *config) {
+    size_t length = strlen(config->listen_admin);
+    return strcmp(config->listen_admin, "off") != 0 && strcmp(config->listen_admin + length - 2, ":0") != 0;
+}
+
+static bool has_token(const struct config *config) {
+    return strcmp(config->listen_admin, "off") != 0 && strcmp(config->admin_token_file, "off") != 0;
+}
+
+static void plane_look(struct doctor_run *run) {
+    struct token token;
+    char why[sizeof run->findings.list[0].text];
+    if (!has_token(&run->config))
+        return;
+    if (token_read(&token, run->config.admin_token_file, why, sizeof why))
+        finding_add(&run->findings, FINDING_OK, "token", "the admin plane asks for the token in %s",
+                    run->config.admin_token_file);
+    else
+        finding_advise(finding_fail(&run->findings, CLI_CONFIG, "token", "listen.admin_token_file: %s", why),
+                       "a line of 16 to 256 characters in a file that only the router's user can read: "
+                       "openssl rand -hex 32 > FILE; chmod 600 FILE");
+    token_wipe(&token);
+}
+
+/* A router starts without what it can not read there, and goes on looking. */
+static void directory_look(struct doctor_run *run, const char *key, const char *directory) {
+    if (strcmp(directory, "off") != 0 && access(directory, R_OK | X_OK) != 0)
+        finding_advise(finding_add(&run->findings, FINDING_WARN, key, "the directory %s can not be read: %s",
+                                   directory, strerror(errno)),
+                       "make it, or correct the key; `roundhouse %s check` looks at the files in it", key);
+}
+
 static void router_ask(const struct doctor_run *run, struct doctor_running *running) {
-    const struct admin_request request = {
-        .address = run->config.listen_admin, .path = "/metrics", .wait_ns = ASK_NS_MAX};
+    const struct admin_request request = {.address = run->config.listen_admin,
+                                          .token_file =
+                                              has_token(&run->config) ? run->config.admin_token_file : NULL,
+                                          .path = "/metrics",
+                                          .wait_ns = ASK_NS_MAX};
     struct admin_answer answer = {0};
     char why[160];
-    if (strcmp(run->config.listen_admin, "off") != 0 && admin_ask(&request, &answer, why, sizeof why) &&
-        answer.status == 200)
+    if (can_run(&run->config) && admin_ask(&request, &answer, why, sizeof why) && answer.status == 200)
         (void)doctor_running_read(running, answer.body);
     free(answer.body);
 }
@@ -148,6 +186,9 @@ static void look(struct doctor_run *run) {
     struct doctor doctor = {.config = &run->config, .root = "", .probes = doctor_probes_real};
     router_ask(run, &doctor.running);
     doctor_look(&doctor, &run->findings);
+    plane_look(run);
+    directory_look(run, "routes", run->config.routes_dir);
+    directory_look(run, "spokes", run->config.spokes_dir);
 }
 
 /* ---- printing ---- */

@@ -62,15 +62,27 @@ bool host_line(const struct doctor *doctor, const char *name, const char *key, i
 
 /* ---- who has a port ---- */
 
-/* The inode of a line of /proc/net/tcp: "  0: 0100007F:1176 00000000:0000 0A 0:0 0:0 0 UID 0 INODE ..." */
+/* The words of a line of /proc/net/tcp: "0: 0100007F:1176 00000000:0000 0A 0:0 0:0 0 UID TIMEOUT INODE ..."
+ */
+enum { WORD_LOCAL = 1, WORD_STATE = 3, WORD_INODE = 9 };
+
+static const char *word_at(const char *line, uint32_t number) {
+    line += strspn(line, " ");
+    while (number-- > 0) {
+        line += strcspn(line, " ");
+        line += strspn(line, " ");
+    }
+    return line;
+}
+
 static bool line_listens(const char *line, uint16_t port, uint64_t *inode) {
-    unsigned at, state;
-    const char *local = strchr(line, ':');
-    if (local == NULL ||
-        sscanf(local + 1, " %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %" SCNu64, &at, &state,
-               inode) != 3)
+    const char *local = word_at(line, WORD_LOCAL);
+    const char *colon = memchr(local, ':', strcspn(local, " "));
+    if (colon == NULL || strtoul(colon + 1, NULL, 16) != port ||
+        strtoul(word_at(line, WORD_STATE), NULL, 16) != TCP_LISTEN)
         return false;
-    return at == port && state == TCP_LISTEN;
+    const char *word = word_at(line, WORD_INODE);
+    return number_read(word, strlen(word), inode) > 0;
 }
 
 static bool inode_in(const struct doctor *doctor, const char *name, uint16_t port, uint64_t *inode) {

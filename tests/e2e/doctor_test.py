@@ -36,6 +36,11 @@ def doctor(run, tmp_path):
     return look
 
 
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
 def of(findings, area, part):
     """The finding of an area that says `part`."""
     right = [finding for finding in findings if finding["area"] == area and part in finding["text"]]
@@ -119,6 +124,29 @@ def test_a_directory_that_can_not_be_written(doctor, tmp_path):
 def test_a_directory_above_that_is_not_there(doctor, tmp_path):
     status, findings = doctor(OFF + f"journal: {{ dir: {tmp_path}/a/b }}\n")
     assert status == 70 and "make it" in of(findings, "disk", "No such file or directory")["do"]
+
+
+def test_directories_and_a_token_that_can_not_be_read(doctor, tmp_path):
+    (tmp_path / "token").write_text("short\n")
+    config = 'listen: { native: "127.0.0.1:0", admin: "127.0.0.1:0", ingest: off, admin_token_file: token }\nspokes: missing.d\n'
+    status, findings = doctor(config)
+    assert status == 78 and "chmod 600" in of(findings, "token", "admin_token_file")["do"]
+    assert of(findings, "spokes", "missing.d can not be read: No such file")["grade"] == "warn"
+    (tmp_path / "token").write_text("a token of its own that nobody knows".replace(" ", "-"))
+    os.chmod(tmp_path / "token", 0o600)
+    status, findings = doctor(config)
+    assert status == 0 and of(findings, "token", "asks for the token")["grade"] == "ok"
+
+
+def test_a_router_with_a_token_is_asked_with_it(router, doctor, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("1234567890abcdef\n")
+    os.chmod(token, 0o600)
+    plane = f'listen: {{ native: "127.0.0.1:0", admin: "127.0.0.1:0", ingest: off, admin_token_file: {token} }}\n'
+    made = router(io="auto", config_text="", arguments=["--config", write(tmp_path / "r.yaml", plane)])
+    config = plane.replace('admin: "127.0.0.1:0"', f'admin: "{made.admin}"')
+    status, findings = doctor(config)
+    assert status == 0 and of(findings, "router", "a router runs")["grade"] == "ok"
 
 
 def test_logs_larger_than_the_memory_fail(doctor):
