@@ -7,6 +7,8 @@ const PERIOD_MS = 1000;
 const HISTORY = 60; // points of a small curve
 const EVENTS_MAX = 200; // shown of a stream
 const TIMEOUT_MS = 10000;
+const SEARCH_MS = 5000;
+const FOUND_MS = 300;
 
 // ---- making elements ----
 
@@ -234,7 +236,7 @@ const laggardColumns = [...subscriptionColumns,
 
 // ---- events ----
 
-const kindOf = (event) => (event.type || '').replace(/^.*\.erp\.v1\./, '');
+const kindOf = (event) => event.type || '';
 
 function eventButton(item) {
   const event = item.event || {};
@@ -243,16 +245,18 @@ function eventButton(item) {
   ]);
 }
 
-// A list under construction: rows of names and values; lists of like things become tables.
+const words = (name) => name.replace(/([a-z])([A-Z])/g, (_, a, b) => a + ' ' + b.toLowerCase()).replaceAll('_', ' ');
+
+// Names and values become rows, lists of like things tables.
 function readable(value, depth = 0) {
   if (value === null || typeof value !== 'object') return document.createTextNode(String(value));
   if (Array.isArray(value)) {
     if (value.every((v) => v === null || typeof v !== 'object')) return document.createTextNode(value.join(', '));
     const names = [...new Set(value.flatMap((v) => Object.keys(v || {})))];
-    return table(`${value.length} entries`, names.map((n) => [n.replaceAll('_', ' '), (v) => v && v[n] !== undefined ? readable(v[n], depth + 1) : '']), value, 'none', true);
+    return table(`${value.length} entries`, names.map((n) => [words(n), (v) => v && v[n] !== undefined ? readable(v[n], depth + 1) : '']), value, 'none', true);
   }
   return make('table', {}, make('tbody', {}, Object.entries(value).map(([name, v]) =>
-    make('tr', {}, [make('th', { scope: 'row' }, name.replaceAll('_', ' ')), make('td', {}, depth > 6 ? JSON.stringify(v) : readable(v, depth + 1))]))));
+    make('tr', {}, [make('th', { scope: 'row' }, words(name)), make('td', {}, depth > 6 ? JSON.stringify(v) : readable(v, depth + 1))]))));
 }
 
 function decoded(event) {
@@ -262,7 +266,7 @@ function decoded(event) {
 
 function dataOf(item) {
   const event = item.event || {};
-  if (item.data !== undefined) return readable(item.data); // a typed message, read by the router
+  if (item.message !== undefined) return readable(item.message); // a canonical message, read by the router
   if (event.data !== undefined) return typeof event.data === 'string' ? make('pre', {}, event.data) : readable(event.data);
   if (event.data_base64 === undefined) return make('p', { class: 'soft' }, 'It has no data.');
   const text = decoded(event);
@@ -388,7 +392,8 @@ function listen(path, place, told) {
   const ends = new AbortController();
   stream(path, ends.signal, (kind, data) => {
     if (kind === 'gap') told('some events were lost on the way here: this page is slower than they come');
-    else prepend(place, eventButton(JSON.parse(data)));
+    else if (kind === 'cloudevent') prepend(place, eventButton(JSON.parse(data)));
+    else if (kind === 'error') told(JSON.parse(data).message);
   }).then(() => told('the router has ended the stream')).catch((error) => {
     if (ends.signal.aborted) return;
     told(error.message || 'the stream broke');
@@ -424,17 +429,29 @@ function lettersOpen() {
   });
 }
 
+// The router looks through what it keeps, oldest first: only what has the source and the id passes the filter. It does not say
+// when it has looked at all of it, so the search ends when nothing has been found for a while.
 async function find() {
+  const filter = [{ exact: { source: $('find-source').value, id: $('find-id').value } }], found = [], ends = new AbortController();
+  let timer = setTimeout(() => ends.abort(), SEARCH_MS);
   $('found').replaceChildren('searching …');
   try {
-    const told = await ask('/v1/event?' + new URLSearchParams({ source: $('find-source').value, id: $('find-id').value }));
-    const events = told.events || [told];
-    $('found').replaceChildren(make('div', { class: 'events' }, events.map(eventButton)));
-    if (events.length === 1) show(events[0]);
+    await stream('/v1/events?' + new URLSearchParams({ match: $('find-match').value, from: 'oldest', filter: JSON.stringify(filter) }), ends.signal, (kind, data) => {
+      if (kind !== 'cloudevent') return;
+      found.push(JSON.parse(data));
+      clearTimeout(timer);
+      timer = setTimeout(() => ends.abort(), FOUND_MS); // there may be more of them
+    });
   } catch (error) {
-    $('found').replaceChildren(make('p', {}, error.status === 404 ? 'No such event is retained.' : error.message));
-    if (error.status === 401) failed(error);
+    if (!ends.signal.aborted) {
+      $('found').replaceChildren(make('p', {}, error.message));
+      if (error.status === 401) failed(error);
+      return;
+    }
   }
+  $('found').replaceChildren(found.length === 0 ? make('p', {}, `No such event was found in ${SEARCH_MS / 1000} seconds of search.`)
+    : make('div', { class: 'events' }, found.map(eventButton)));
+  if (found.length === 1) show(found[0]);
 }
 
 // ---- going round ----
