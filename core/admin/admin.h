@@ -46,7 +46,6 @@ struct admin_config {
     const struct journal *journal; /* NULL = there is none */
     enum io_body body;
     const char *io_reason;                /* static or outliving the admin plane */
-    const uint8_t *slots;                 /* SLOT_COUNT: slot -> shard, for roundhouse_slots{shard} */
     const struct ingest_counters *ingest; /* NULL = nothing comes in over HTTP; outlives the admin plane */
     const char *journal_dir;              /* with a journal; outlives the admin plane */
     uint64_t started_wall_ns;

@@ -1,6 +1,7 @@
 #include "core/admin/pages.h"
 
 #include "core/admin/admin_private.h"
+#include "core/shard/change.h"
 #include "rh_build.h"
 
 #include <stdlib.h>
@@ -37,8 +38,10 @@ static void shard_view(const struct admin *admin, uint32_t number, struct metric
     };
     shard->log_visible = log_visible(log);
     shard->log_produced = log_produced(log);
+    uint8_t slots[SLOT_COUNT];
+    shards_slots(admin->config.shards, slots);
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        shard->slots += admin->config.slots[slot] == number;
+        shard->slots += slots[slot] == number;
 }
 
 static void disk_view(const struct admin *admin, uint32_t number, struct metrics_disk *disk) {

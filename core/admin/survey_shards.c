@@ -1,6 +1,7 @@
 /* survey_shards.c: /v1/shards: what counters say, without asking anybody. */
 #include "core/admin/admin.h"
 #include "core/admin/surveys.h"
+#include "core/shard/change.h"
 
 #include <stdio.h>
 
@@ -34,18 +35,18 @@ static json_t *log_object(const struct log *log) {
                      (json_int_t)log_produced(log), "bytes_total", of(&log_counters(log)->bytes));
 }
 
-static json_t *shard_object(const struct admin_config *config, uint32_t shard) {
+static json_t *shard_object(const struct admin_config *config, const uint8_t *slots, uint32_t shard) {
     const struct worker_stats *stats = shards_worker_stats(config->shards, shard);
     int cpu = shards_cpu(config->shards, shard);
-    return json_pack(
-        "{s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "shard", (int)shard, "cpu",
-        cpu < 0 ? json_null() : json_integer(cpu), "slots", slots_list(config->slots, shard), "connections",
-        of(&stats->connections), "subscriptions", of(&stats->subscriptions), "laggards", of(&stats->laggards),
-        "events_in_total", of(&stats->events_in), "events_in_bytes_total", of(&stats->events_in_bytes),
-        "events_appended_total", of(&stats->events_appended), "deliveries_total", of(&stats->deliveries),
-        "deliveries_bytes_total", of(&stats->deliveries_bytes), "busy_ratio",
-        surveys_real(shards_busy(config->shards, shard)), "log",
-        log_object(shards_log(config->shards, shard)));
+    return json_pack("{s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "shard", (int)shard,
+                     "cpu", cpu < 0 ? json_null() : json_integer(cpu), "slots", slots_list(slots, shard),
+                     "connections", of(&stats->connections), "subscriptions", of(&stats->subscriptions),
+                     "laggards", of(&stats->laggards), "events_in_total", of(&stats->events_in),
+                     "events_in_bytes_total", of(&stats->events_in_bytes), "events_appended_total",
+                     of(&stats->events_appended), "deliveries_total", of(&stats->deliveries),
+                     "deliveries_bytes_total", of(&stats->deliveries_bytes), "busy_ratio",
+                     surveys_real(shards_busy(config->shards, shard)), "log",
+                     log_object(shards_log(config->shards, shard)));
 }
 
 static json_t *disk_objects(const struct admin_config *config) {
@@ -61,8 +62,10 @@ static json_t *disk_objects(const struct admin_config *config) {
 void on_shards(struct admin *admin, struct api_call *call) {
     const struct admin_config *config = api_config(admin);
     json_t *list = json_array();
+    uint8_t slots[SLOT_COUNT];
+    shards_slots(config->shards, slots);
     for (uint32_t shard = 0; list != NULL && shard < shards_count(config->shards); shard++)
-        (void)json_array_append_new(list, shard_object(config, shard));
+        (void)json_array_append_new(list, shard_object(config, slots, shard));
     api_reply_json(call, 200,
                    json_pack("{s:o, s:o, s:i}", "shards", list, "disk_logs", disk_objects(config),
                              "slots_total", (int)SLOT_COUNT));

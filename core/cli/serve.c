@@ -312,7 +312,6 @@ static int admin_begin(struct serve *serve) {
                                  .journal = serve->journal.journal,
                                  .body = serve->body,
                                  .io_reason = serve->io_reason,
-                                 .slots = serve->config.slots,
                                  .ingest = serve->ingest != NULL ? &serve->ingest_counters : NULL,
                                  .journal_dir = serve->config.journal_dir,
                                  .spokes = serve_spokes_admin(&serve->spokes),

@@ -8,6 +8,7 @@
 #include "core/config/memory.h"
 #include "core/config/mistakes.h"
 #include "core/config/value.h"
+#include "core/shard/change.h"
 #include "core/transport/ingest.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REREAD_NS (100 * NS_PER_MS) /* from the end of one SIGHUP's work to the next one's */
@@ -116,7 +118,10 @@ static void origins_name(struct serve_wish *wish) {
 /* What of the logs would be more than there is: what runs has its part already. */
 static void memory_look(struct serve_wish *wish) {
     char need[CONFIG_VALUE_BYTES], have[CONFIG_VALUE_BYTES], text[CONFIG_WHY_BYTES];
-    uint64_t wants = config_memory_logs(&wish->wanted), ours = config_memory_logs(&wish->serve->running);
+    const struct serve_config *serve = wish->serve;
+    uint64_t wants = config_memory_logs(&wish->wanted), ours = config_memory_logs(&serve->running);
+    uint32_t idle = shards_count(serve->parts.shards) - serve->running.shards; /* their logs stay */
+    ours += idle * (serve->running.log_data_bytes + serve->running.log_records * sizeof(struct log_entry));
     uint64_t spare = config_memory_free();
     uint64_t most = spare > UINT64_MAX - ours ? UINT64_MAX : spare + ours;
     if (wants <= ours || wants <= most)
@@ -125,8 +130,8 @@ static void memory_look(struct serve_wish *wish) {
              "the logs would need %s of memory, and %s can be had here: write fewer shards, or a smaller "
              "logs.data or logs.records",
              config_size_text(need, wants), config_size_text(have, most));
-    bool data = wish->wanted.log_data_bytes > wish->serve->running.log_data_bytes;
-    bool records = wish->wanted.log_records > wish->serve->running.log_records;
+    bool data = wish->wanted.log_data_bytes > serve->running.log_data_bytes;
+    bool records = wish->wanted.log_records > serve->running.log_records;
     refuse(wish, data ? "logs.data" : records ? "logs.records" : "shards", text);
 }
 
@@ -176,7 +181,6 @@ static bool wish_look(struct serve_wish *wish) {
 
 /* ---- carrying it out ---- */
 
-/* The only step that others can stand in the way of comes first. */
 static bool listener_open(struct serve_wish *wish) {
     char text[CONFIG_WHY_BYTES];
     const char *address = wish->merged.listen_native;
@@ -246,8 +250,67 @@ static void running_set(struct serve_wish *wish) {
     pthread_mutex_unlock(&serve->mutex);
 }
 
+static void on_changed(void *user, int error, const char *why) {
+    struct serve_config *serve = user;
+    pthread_mutex_lock(&serve->mutex);
+    serve->change_error = error;
+    serve->change_why = why;
+    serve->changing = false;
+    pthread_cond_signal(&serve->work);
+    pthread_mutex_unlock(&serve->mutex);
+}
+
+/* An earlier change may have told its end and not yet be over. */
+static int change_begin(struct serve_config *serve, const struct config *config) {
+    const struct shards_change change = {
+        .count = config->shards, .slots = config->slots, .cpus = config->cpus_given ? config->cpus : NULL};
+    int result;
+    serve->changing = true;
+    while ((result = shards_change(serve->parts.shards, &change, on_changed, serve)) == -EBUSY)
+        nanosleep(&(struct timespec){.tv_nsec = (long)NS_PER_MS}, NULL);
+    return result;
+}
+
+/* NULL: it is done. */
+static const char *change_await(struct serve_config *serve) {
+    pthread_mutex_lock(&serve->mutex);
+    while (serve->changing && !serve->stopping)
+        pthread_cond_wait(&serve->work, &serve->mutex);
+    const char *why = serve->changing            ? "the router stops"
+                      : serve->change_error != 0 ? serve->change_why
+                                                 : NULL;
+    pthread_mutex_unlock(&serve->mutex);
+    return why;
+}
+
+static bool same_sharding(const struct config *one, const struct config *other) {
+    return one->shards == other->shards && memcmp(one->slots, other->slots, sizeof one->slots) == 0 &&
+           one->cpus_count == other->cpus_count &&
+           memcmp(one->cpus, other->cpus, one->cpus_count * sizeof one->cpus[0]) == 0;
+}
+
+static bool sharding_move(struct serve_wish *wish) {
+    struct serve_config *serve = wish->serve;
+    if (same_sharding(&wish->merged, &serve->running))
+        return true;
+    serve_descriptors(&wish->merged);
+    int result = change_begin(serve, &wish->merged);
+    const char *why = result == 0 ? change_await(serve) : strerror(-result);
+    if (why != NULL)
+        refuse(wish, "shards", why);
+    return why == NULL;
+}
+
+/* What others can stand in the way of comes first, and what can not be taken back last. */
 static bool wish_carry_out(struct serve_wish *wish) {
-    if (!listener_open(wish) || !listener_move(wish))
+    if (!listener_open(wish))
+        return false;
+    if (!sharding_move(wish)) {
+        if (wish->listener >= 0)
+            close(wish->listener);
+        return false;
+    }
+    if (!listener_move(wish))
         return false;
     limits_move(wish);
     running_set(wish);

@@ -53,7 +53,10 @@ struct serve_config {
     /* under the mutex */
     struct config running; /* written by the thread only */
     bool reread, stopping, applying;
-    uint64_t reread_ns;              /* not before; the thread's */
+    uint64_t reread_ns; /* not before; the thread's */
+    bool changing;      /* the sharding; when it is over: */
+    int change_error;
+    const char *change_why;          /* static */
     struct serve_wish *first, *last; /* owns; what is to be looked at */
 };
 

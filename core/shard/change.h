@@ -18,7 +18,7 @@ struct shards_change {
     uint32_t count; /* of shards, from 1 on: 0 to count - 1 get slots and new connections. With a journal at
                        most LOGS_MAX less its disk logs */
     const uint8_t *slots; /* SLOT_COUNT: slot -> shard, below `count`; copied */
-    const uint16_t *cpus; /* one per shard to pin it to, or NULL: those that run stay as they are; copied */
+    const uint16_t *cpus; /* one per shard to pin it to, or NULL: none is pinned; copied */
 };
 
 /* `why`: one static sentence when error is not 0. Once, on the change's own thread; it may not call

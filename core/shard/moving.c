@@ -115,15 +115,9 @@ void moving_attach(struct worker *worker) {
 
 /* ---- the steps ---- */
 
-static void pin(const struct worker *worker, const struct change *change) {
-    cpu_set_t set;
-    if (!change->pins || worker->number >= change->count)
-        return;
-    CPU_ZERO(&set);
-    CPU_SET(change->cpus[worker->number], &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0)
-        logfmt(LOGFMT_WARN, "a worker can not be pinned", "shard=%u cpu=%u error=\"%s\"", worker->number,
-               change->cpus[worker->number], strerror(errno));
+static void pin(struct worker *worker, const struct change *change) {
+    if (worker->number < change->count)
+        worker_pin(worker, change->pins ? (int)change->cpus[worker->number] : -1);
 }
 
 static void grow(struct worker *worker, const struct change *change) {

@@ -181,7 +181,7 @@ double shards_busy(const struct shards *shards, uint32_t shard) {
 }
 
 int shards_cpu(const struct shards *shards, uint32_t shard) {
-    return shards->config.cpus != NULL ? shards->config.cpus[shard] : -1;
+    return (int)counter_get(&shards->workers[shard]->pinned) - 1;
 }
 
 uint32_t shards_log_count(const struct shards *shards) {

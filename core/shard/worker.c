@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #define PARKED_RETRY_NS (1u * NS_PER_MS)
@@ -474,21 +475,29 @@ void worker_detach(struct worker *worker) {
     }
 }
 
-static void worker_pin(const struct worker *worker) {
-    const uint16_t *cpus = worker->shards->config.cpus;
+void worker_pin(struct worker *worker, int cpu) {
     cpu_set_t set;
-    if (cpus == NULL || worker->number >= worker->shards->config.count)
+    bool pinned = counter_get(&worker->pinned) != 0;
+    if (cpu < 0 && !pinned)
         return;
     CPU_ZERO(&set);
-    CPU_SET(cpus[worker->number], &set);
-    if (sched_setaffinity(0, sizeof set, &set) != 0)
-        logfmt(LOGFMT_WARN, "a worker can not be pinned", "shard=%u cpu=%u error=\"%s\"", worker->number,
-               cpus[worker->number], strerror(errno));
+    if (cpu >= 0)
+        CPU_SET((unsigned)cpu, &set);
+    else if (sched_getaffinity(getpid(), sizeof set, &set) != 0) /* the main thread never is */
+        return;
+    counter_set(&worker->pinned, (uint64_t)(cpu + 1));
+    if (sched_setaffinity(0, sizeof set, &set) == 0)
+        return;
+    counter_set(&worker->pinned, 0);
+    logfmt(LOGFMT_WARN, "a worker can not be pinned", "shard=%u cpu=%d error=\"%s\"", worker->number, cpu,
+           strerror(errno));
 }
 
 void *worker_main(void *user) {
     struct worker *worker = user;
-    worker_pin(worker);
+    const struct shards_config *config = &worker->shards->config;
+    if (config->cpus != NULL && worker->number < config->count)
+        worker_pin(worker, config->cpus[worker->number]);
     worker->now_ns = worker->clock_ns();
     int result = worker_attach(worker);
     /* The listener, too: one whose close is under way would take connections from whoever gets the socket

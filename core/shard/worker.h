@@ -433,6 +433,7 @@ struct worker {
     struct worker_stats stats __attribute__((aligned(64)));
     struct audience audience __attribute__((aligned(64)));
     struct counter busy_ppm; /* of its time, of late */
+    struct counter pinned;   /* the CPU that the thread is pinned to, plus one; 0 = none */
     struct counter quiet;    /* 1: draining and nothing left to do; counter of such turns */
     struct counter obeyed;  /* number of the last order of limits.c that was carried out, twice; odd: it could
                                not be */
@@ -508,6 +509,7 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
 int worker_start(struct worker *worker) MUST_USE; /* its thread; negative errno */
 void worker_destroy(struct worker *worker);
 void *worker_main(void *worker);
+void worker_pin(struct worker *worker, int cpu); /* its thread; -1: wherever the process may run */
 /* What worker_main does, one by one; a test drives them itself over the simulated I/O body. */
 int worker_attach(struct worker *worker) MUST_USE; /* once, on the worker's thread, when all logs exist */
 int worker_turn(struct worker *worker) MUST_USE;   /* worker_wake(worker, worker_rest(worker)) */

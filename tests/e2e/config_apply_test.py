@@ -247,6 +247,59 @@ def test_http_in_goes_on_when_the_listener_moves(started):
         assert len(subscriber.events(1)) == 1
 
 
+def test_the_sharding_changes_under_traffic_and_nothing_is_lost_or_turned_round(started):
+    made = started(BASE + "shards: 1\n")
+    topics, rounds = 20, 300
+    maps = ["shards: 3\nslots: [ { shard: 0, range: 0-999 }, { shard: 1, range: 1000-2999 }, { shard: 2, range: 3000-4095 } ]\n",
+            "shards: 2\nslots: [ { shard: 1, range: 0-1999 }, { shard: 0, range: 2000-4095 } ]\n",
+            "shards: 1\nslots: [ { shard: 0, range: 0-4095 } ]\n",
+            "shards: 4\nslots: [ { shard: 3, range: 0-4095 } ]\n"]
+    with made.client() as subscriber, made.client(ack=ROUTED) as publisher:
+        subscriber.subscribe("s.>")
+        sent = 0
+        for number in range(rounds):
+            publisher.send_bytes(b"".join(wire.numbered(f"s.{topic}", number) for topic in range(topics)))
+            sent += topics
+            if number % 60 == 30 and maps:
+                done = config(made, "apply", "--partial", "-", text=maps.pop(0))
+                assert done.returncode == 0 and "slots have changed their shard" in done.stdout, done.stderr
+            if number % 30 == 0:
+                assert publisher.settle(sent) == {}
+        assert publisher.settle(sent) == {}
+        seen = {}
+        for event in subscriber.events(sent):
+            seen.setdefault(event.topic, []).append(wire.read_number(event))
+    assert not maps and len(seen) == topics
+    assert all(numbers == list(range(rounds)) for numbers in seen.values())
+    assert values(made)["shards"] == "4" and made.metric("roundhouse_slots", shard="3") == 4096
+    assert "the sharding is changed" in made.errors()
+
+
+def test_workers_are_pinned_anew(started):
+    made = started(BASE + "shards: { count: 2, cpus: [0, 1] }\n")
+
+    def cpus():
+        answer = json.loads(made.http("/v1/shards"))
+        return [shard["cpu"] for shard in answer["shards"]]
+
+    def allowed():
+        """Of each worker, what the kernel says."""
+        found = []
+        for task in os.listdir(f"/proc/{made.pid}/task"):
+            with open(f"/proc/{made.pid}/task/{task}/status", encoding="ascii") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+            if status["Name"].startswith("rh-shard"):
+                found.append(status["Cpus_allowed_list"])
+        return sorted(found)
+
+    assert cpus() == [0, 1] and allowed() == ["0", "1"]
+    assert config(made, "apply", "--partial", "-", text="shards: { cpus: [1, 0] }\n").returncode == 0
+    assert cpus() == [1, 0] and allowed() == ["0", "1"]
+    made.config.write_text(LISTEN + BASE + "shards: 2\n")
+    assert config(made, "apply", made.config).returncode == 0
+    assert cpus() == [None, None] and len(set(allowed())) == 1 and allowed()[0] not in ("0", "1")
+
+
 # ---- what is wrong changes nothing ----
 
 

@@ -119,6 +119,23 @@ def test_a_plan_for_another_number_of_shards(started):
     assert "shards: 2\n" in done.stdout and not re.search(r"shard: [23],", done.stdout)
 
 
+def test_a_plan_is_applied(started):
+    made = started("shards: 2\nslots: [ { shard: 0, range: 0-4095 } ]\n")
+    publish(made, {"busy.a": 300, "busy.b": 300})
+    done = shards(made, "plan", "--total", "--apply")
+    assert done.returncode == 0 and "slots have changed their shard" in done.stdout, done.stderr
+    owner = slots(made)["shard_of_slot"]
+    assert set(owner) == {0, 1}
+    assert shards(made, "plan", "--total", "--apply").stdout == "no difference\n", "there is nothing better"
+    assert shards(made, "plan", "--total", "--shards", "3", "--apply").returncode == 0
+    assert slots(made)["shards_total"] == 3 and json.loads(made.http("/v1/shards"))["shards"][2]["slots"]
+    with made.client(ack=ROUTED) as publisher, made.client() as subscriber:
+        subscriber.subscribe("busy.>")
+        publisher.send_bytes(b"".join(wire.numbered(topic, n) for n in range(50) for topic in ("busy.a", "busy.b")))
+        assert publisher.settle(100) == {}
+        assert len(subscriber.events(100)) == 100
+
+
 def test_wrong_usage(run):
     for wrong in (["plan", "--shards", "0"], ["plan", "--for", "long"], ["plans"], ["--apply"], ["plan", "x"],
                   ["plan", "--json"], ["--nonsense"]):

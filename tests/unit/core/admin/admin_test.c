@@ -85,7 +85,6 @@ static void plane_start_as(struct plane *plane, struct admin_config config) {
     config.shards = &plane->shards;
     config.body = IO_BODY_EPOLL;
     config.io_reason = "asked for";
-    config.slots = plane->slots;
     config.started_wall_ns = clock_wall_ns();
     cr_assert(admin_start(&plane->admin, &config, listener) == 0);
 }
