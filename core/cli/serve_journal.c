@@ -170,6 +170,10 @@ static void keep(void *user, uint32_t disk, uint64_t position) {
     journal_keep(((const struct serve_journal *)user)->journal, disk, position);
 }
 
+static int epoch_raise(void *user, uint16_t epoch) {
+    return journal_epoch_raise(((const struct serve_journal *)user)->journal, epoch);
+}
+
 int serve_journal_shards(struct serve_journal *journal, struct shards_config *shards) {
     if (journal->journal == NULL)
         return CLI_OK;
@@ -189,6 +193,7 @@ int serve_journal_shards(struct serve_journal *journal, struct shards_config *sh
     shards->recall_queues = recall_queues;
     shards->segment = segment;
     shards->keep = keep;
+    shards->epoch_raise = epoch_raise;
     shards->recall_user = journal;
     shards->history = journal_history_table(journal->history);
     return CLI_OK;

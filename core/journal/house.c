@@ -136,8 +136,10 @@ static bool house_trim(struct journal *journal, uint64_t wall_ns) {
     if (commit == NULL)
         return false;
     struct chain *chain = &commit->chain;
+    pthread_mutex_lock(&journal->manifest_lock);
     journal->manifest.oldest[chain->log] = number + 1;
     int result = manifest_store(&journal->manifest, journal->disk);
+    pthread_mutex_unlock(&journal->manifest_lock);
     chain_name(chain, name, number);
     chain_directory_name(chain, directory);
     if (result == 0)

@@ -176,6 +176,7 @@ static int locks_make(struct journal *journal) {
         return -1;
     bool good = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
                 pthread_mutex_init(&journal->lock, NULL) == 0 &&
+                pthread_mutex_init(&journal->manifest_lock, NULL) == 0 &&
                 pthread_cond_init(&journal->work, &monotonic) == 0 &&
                 pthread_cond_init(&journal->spare, NULL) == 0;
     (void)pthread_condattr_destroy(&monotonic);
@@ -249,6 +250,7 @@ void journal_close(struct journal *journal) {
     if (journal->disk_is_ours)
         disk_real_close(journal->disk);
     (void)pthread_mutex_destroy(&journal->lock);
+    (void)pthread_mutex_destroy(&journal->manifest_lock);
     (void)pthread_cond_destroy(&journal->work);
     (void)pthread_cond_destroy(&journal->spare);
     free(journal->logs);
@@ -288,6 +290,17 @@ uint64_t journal_oldest(const struct journal *journal, uint32_t log) {
     uint64_t oldest = commit->chain.segments[0].first;
     unlock(commit);
     return oldest;
+}
+
+int journal_epoch_raise(struct journal *journal, uint32_t epoch) {
+    int result = 0;
+    pthread_mutex_lock(&journal->manifest_lock);
+    if (epoch > journal->manifest.boot_epoch) {
+        journal->manifest.boot_epoch = epoch;
+        result = manifest_store(&journal->manifest, journal->disk);
+    }
+    pthread_mutex_unlock(&journal->manifest_lock);
+    return result;
 }
 
 void journal_keep(struct journal *journal, uint32_t log, uint64_t position) {

@@ -79,6 +79,9 @@ void journal_retain(struct journal *journal, uint64_t retain_bytes, uint64_t ret
 /* From this position on the log is needed: no segment with such a record is trimmed, whatever `retain_bytes`
  * and `retain_ns` say. For who asked by journal_config.keeps; one thread for each log. Blocks nobody. */
 void journal_keep(struct journal *journal, uint32_t log, uint64_t position);
+/* Epochs up to this one are in use by this run: when it returns 0, later ones begin above. Blocks for the
+ * disk; any thread. Negative errno: nothing is known to be so. */
+int journal_epoch_raise(struct journal *journal, uint32_t epoch) MUST_USE;
 /* A position at or before the first record that was received at `time_ns` or later (wall clock); at most
  * JOURNAL_WAYPOINT_BYTES of records before it. journal_next when all are older. Any thread. */
 uint64_t journal_since(const struct journal *journal, uint32_t log, uint64_t time_ns);

@@ -44,6 +44,7 @@ struct journal {
     void *failed_user;
     struct commit *logs; /* owns; facts.logs of them */
     /* the opener's, then the housekeeping thread's */
+    pthread_mutex_t manifest_lock; /* of the manifest once the threads run, and its file */
     struct format_manifest manifest;
     pthread_t house;
     bool house_running;

@@ -3,6 +3,7 @@
  * make   the epoch of what will come is on the disk; shards that are not there yet are made and started
  * grow   every worker reads the new logs
  * hold   no worker gives anything more to the slots that move, and all that was given is published
+ * carry, take   where rules ask for events that come again, what old homes know of them goes to the new ones
  * cut    so the old logs have all of these slots below where they end now, and the new ones will have them
  *        from where they end now: that is written down (struct cut), with the new places
  * go     every worker gives to the new places
@@ -21,7 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-enum phase { PHASE_MAKE, PHASE_GROW, PHASE_HOLD, PHASE_GO, PHASE_OVER };
+enum phase { PHASE_MAKE, PHASE_GROW, PHASE_HOLD, PHASE_CARRY, PHASE_TAKE, PHASE_GO, PHASE_OVER };
 
 #define POLL_NS      (20 * (long)NS_PER_US) /* between two looks at the workers, */
 #define POLL_NS_LONG (1 * (long)NS_PER_MS)  /* ... when many were in vain */
@@ -83,6 +84,8 @@ int change_make(struct change **out, struct shards *shards, const struct shards_
 }
 
 void change_free(struct change *change) {
+    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+        known_carried_free(change->carried[i]);
     free(change);
 }
 
@@ -224,6 +227,34 @@ static bool grown(struct change *change, uint64_t *steps) {
 static bool held(struct change *change, uint64_t *steps) {
     if (!step(change, CHANGE_HOLD, steps))
         return false;
+    change->phase = change->shards->judged != 0 ? PHASE_CARRY : PHASE_GO;
+    if (change->phase == PHASE_GO)
+        cut_all(change);
+    return true;
+}
+
+/* Everything goes on where it was. */
+static void give_up(struct change *change) {
+    memcpy(change->places, change->shards->places, sizeof change->places);
+    change->count = (uint32_t)published_get(&change->shards->active_count);
+    change->phase = PHASE_GO;
+    (void)fails(change, -ENOMEM,
+                "there is no memory to take along what is known of events that may come again");
+}
+
+static bool carried(struct change *change, uint64_t *steps) {
+    if (!step(change, CHANGE_CARRY, steps))
+        return false;
+    change->phase = PHASE_TAKE;
+    for (uint32_t i = 0; i < published_get(&change->shards->worker_count); i++)
+        if (!change->carries[i] && change->phase == PHASE_TAKE)
+            give_up(change);
+    return true;
+}
+
+static bool taken(struct change *change, uint64_t *steps) {
+    if (!step(change, CHANGE_TAKE, steps))
+        return false;
     cut_all(change);
     change->phase = PHASE_GO;
     return true;
@@ -250,6 +281,10 @@ bool change_go_on(struct change *change, uint64_t *steps) {
             on = grown(change, steps);
         else if (change->phase == PHASE_HOLD)
             on = held(change, steps);
+        else if (change->phase == PHASE_CARRY)
+            on = carried(change, steps);
+        else if (change->phase == PHASE_TAKE)
+            on = taken(change, steps);
         else
             on = gone(change, steps);
     }

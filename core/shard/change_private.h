@@ -13,10 +13,12 @@ struct change {
     uint32_t count;
     bool pins;
     uint16_t cpus[SHARDS_MAX];
-    uint8_t shards_of[SLOT_COUNT];        /* what was asked for */
-    struct slot_place places[SLOT_COUNT]; /* once it is done */
-    uint64_t held[SLOT_COUNT / 64];       /* one bit for each slot that moves */
-    uint32_t moved;                       /* how many these are */
+    uint8_t shards_of[SLOT_COUNT];             /* what was asked for */
+    struct slot_place places[SLOT_COUNT];      /* once it is done */
+    uint64_t held[SLOT_COUNT / 64];            /* one bit for each slot that moves */
+    struct known_carried *carried[SHARDS_MAX]; /* owns; by the worker that wrote it, */
+    bool carries[SHARDS_MAX];                  /* ... and whether it could */
+    uint32_t moved;                            /* how many these are */
     int phase;
     uint32_t told;             /* so many workers have been sent the step that goes on */
     uint64_t number;           /* of that step */

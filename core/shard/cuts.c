@@ -26,8 +26,8 @@ void cuts_meet(struct worker *worker) {
 }
 
 /* Whoever has been carried beyond where a slot came in, because what lay there is gone, may still have to see
- * where it came from: so it counts as standing there. The cuts are in the order of time, and what one of them
- * waits for depends on earlier ones only: once through is enough. */
+ * where it came from: so it counts as standing there. The cuts are in the order of time, so what is behind so
+ * far is so by cuts that opened there before this one closed: once through is enough. */
 uint64_t cuts_bound(const struct worker *worker, uint32_t log, uint64_t logs, const uint64_t *at) {
     uint64_t bound[LOGS_MAX];
     for (uint32_t i = 0; i < worker->log_count; i++)
@@ -35,7 +35,7 @@ uint64_t cuts_bound(const struct worker *worker, uint32_t log, uint64_t logs, co
     for (uint32_t i = worker->cuts_first; i < worker->cuts_seen; i++) {
         const struct cut *cut = cut_at(worker->shards, i);
         bool behind = (logs >> cut->from & 1u) != 0 && at[cut->from] < cut->close;
-        if ((behind || bound[cut->from] < cut->close) && cut->open < bound[cut->to])
+        if ((behind || bound[cut->from] != UINT64_MAX) && cut->open < bound[cut->to])
             bound[cut->to] = cut->open;
     }
     return bound[log];

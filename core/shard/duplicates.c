@@ -15,16 +15,11 @@
 
 #define NAME_BYTES_ONCE 512u /* of the three texts; longer ones are not copied together */
 
-struct known {
-    struct duplicates_key key;
-    uint64_t sequence;
-    uint64_t time_ns;
-};
-static_assert(sizeof(struct known) == 32, "two a line of the cache");
+static_assert(sizeof(struct duplicates_known) == 32, "two a line of the cache");
 
 struct duplicates {
-    struct known *ring; /* owns; `count` places */
-    uint32_t *index;    /* owns; a place in the ring, from 1; 0 = free */
+    struct duplicates_known *ring; /* owns; `count` places */
+    uint32_t *index;               /* owns; a place in the ring, from 1; 0 = free */
     uint64_t window_ns;
     uint32_t mask; /* of the index */
     uint32_t count;
@@ -69,7 +64,7 @@ static bool keys_equal(struct duplicates_key a, struct duplicates_key b) {
     return a.low == b.low && a.high == b.high;
 }
 
-static const struct known *known_at(const struct duplicates *duplicates, uint32_t slot) {
+static const struct duplicates_known *known_at(const struct duplicates *duplicates, uint32_t slot) {
     return &duplicates->ring[duplicates->index[slot] - 1];
 }
 
@@ -114,7 +109,8 @@ static uint32_t newest_place(struct duplicates *duplicates) {
     return (uint32_t)(place >= duplicates->count ? place - duplicates->count : place);
 }
 
-static bool is_over(const struct duplicates *duplicates, const struct known *known, uint64_t now_ns) {
+static bool is_over(const struct duplicates *duplicates, const struct duplicates_known *known,
+                    uint64_t now_ns) {
     return now_ns >= known->time_ns && now_ns - known->time_ns >= duplicates->window_ns;
 }
 
@@ -130,7 +126,7 @@ void duplicates_add(struct duplicates *duplicates, struct duplicates_key key, ui
     if (duplicates_find(duplicates, key, time_ns) != 0)
         return;
     uint32_t place = newest_place(duplicates); /* first: making room moves the index */
-    duplicates->ring[place] = (struct known){.key = key, .sequence = sequence, .time_ns = time_ns};
+    duplicates->ring[place] = (struct duplicates_known){.key = key, .sequence = sequence, .time_ns = time_ns};
     duplicates->index[slot_of(duplicates, key)] = place + 1;
 }
 
@@ -163,6 +159,11 @@ void duplicates_destroy(struct duplicates *duplicates) {
     free(duplicates->ring);
     free(duplicates->index);
     free(duplicates);
+}
+
+const struct duplicates_known *duplicates_at(const struct duplicates *duplicates, uint64_t i) {
+    uint64_t place = duplicates->begin + i;
+    return &duplicates->ring[place >= duplicates->count ? place - duplicates->count : place];
 }
 
 uint64_t duplicates_held(const struct duplicates *duplicates) {

@@ -40,6 +40,14 @@ uint64_t duplicates_find(const struct duplicates *duplicates, struct duplicates_
 void duplicates_add(struct duplicates *duplicates, struct duplicates_key key, uint64_t sequence,
                     uint64_t time_ns);
 
+/* All that is remembered, the oldest first. */
+struct duplicates_known {
+    struct duplicates_key key;
+    uint64_t sequence;
+    uint64_t time_ns;
+};
+const struct duplicates_known *duplicates_at(const struct duplicates *duplicates,
+                                             uint64_t i);       /* below _held */
 uint64_t duplicates_held(const struct duplicates *duplicates);  /* events in it now */
 uint64_t duplicates_bytes(const struct duplicates *duplicates); /* memory held */
 /* CHECKs its invariants; for tests. */

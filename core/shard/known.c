@@ -1,6 +1,6 @@
 /* What a home knows of the events that it got lately: where a rule asks for that, it judges that one which
  * comes again is not stored again. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "codecs/event/attributes.h"
 #include "core/base/clock.h"
@@ -24,7 +24,12 @@ static struct duplicates *memory_of(const struct known *known, const struct wire
     return rule == NULL ? NULL : known->memory[rule - known->worker->shards->config.rules];
 }
 
-static struct duplicates_key key_of(const struct known *known, const struct wire_event *event) {
+/* Its highest bits are the slot, so that what is known goes with it when it moves; the other 116 are a hash.
+ */
+#define KEY_SLOT_SHIFT 52u
+
+static struct duplicates_key key_of(const struct known *known, const struct wire_event *event,
+                                    uint64_t hash) {
     struct attribute source, id;
     CHECK(attribute_find(event->event, event->event_length, "source", &source) &&
           attribute_find(event->event, event->event_length, "id", &id)); /* it has been checked */
@@ -34,7 +39,9 @@ static struct duplicates_key key_of(const struct known *known, const struct wire
                                    .topic_length = event->topic_length,
                                    .source_length = source.length,
                                    .id_length = id.length};
-    return duplicates_key(&name, known->worker->shards->table_seed);
+    struct duplicates_key key = duplicates_key(&name, known->worker->shards->table_seed);
+    key.high = (uint64_t)topic_slot(hash) << KEY_SLOT_SHIFT | key.high >> (64 - KEY_SLOT_SHIFT);
+    return key;
 }
 
 /* What is not judged to be a duplicate is stored, so it is known from now on. */
@@ -44,7 +51,7 @@ static bool known_judge(struct home *home, const struct wire_event *event, uint6
     struct duplicates *memory = memory_of(known, event, hash);
     if (memory == NULL)
         return false;
-    struct duplicates_key key = key_of(known, event);
+    struct duplicates_key key = key_of(known, event, hash);
     uint64_t now_ns = known->worker->wall_ns;
     uint64_t first = duplicates_find(memory, key, now_ns);
     if (first == 0)
@@ -56,7 +63,7 @@ static bool known_judge(struct home *home, const struct wire_event *event, uint6
 uint64_t known_sequence(const struct home *home, const struct wire_event *event, uint64_t hash) {
     const struct known *known = home->known;
     const struct duplicates *memory = known != NULL ? memory_of(known, event, hash) : NULL;
-    return memory == NULL ? 0 : duplicates_find(memory, key_of(known, event), known->worker->wall_ns);
+    return memory == NULL ? 0 : duplicates_find(memory, key_of(known, event, hash), known->worker->wall_ns);
 }
 
 /* ---- making ---- */
@@ -108,6 +115,66 @@ void known_destroy(struct home *home) {
     free(home->known);
 }
 
+/* ---- slots that move ---- */
+
+struct known_carried {
+    struct known_carried *next;
+    uint64_t count;
+    uint32_t rule;
+    struct duplicates_known all[];
+};
+
+static uint32_t slot_of(const struct duplicates_known *one) {
+    return (uint32_t)(one->key.high >> KEY_SLOT_SHIFT);
+}
+
+static struct known_carried *rule_carry(const struct duplicates *memory, uint32_t rule,
+                                        const uint64_t *slots) {
+    uint64_t held = duplicates_held(memory), count = 0;
+    for (uint64_t i = 0; i < held; i++)
+        count += slots_have(slots, slot_of(duplicates_at(memory, i)));
+    struct known_carried *carried = malloc(sizeof *carried + count * sizeof *carried->all);
+    if (carried == NULL)
+        return NULL;
+    *carried = (struct known_carried){.rule = rule};
+    for (uint64_t i = 0; i < held; i++)
+        if (slots_have(slots, slot_of(duplicates_at(memory, i))))
+            carried->all[carried->count++] = *duplicates_at(memory, i);
+    return carried;
+}
+
+bool known_carry(const struct home *home, const uint64_t *slots, struct known_carried **out) {
+    const struct known *known = home->known;
+    for (uint32_t i = 0; known != NULL && i < known->rules; i++) {
+        if (known->memory[i] == NULL)
+            continue;
+        struct known_carried *carried = rule_carry(known->memory[i], i, slots);
+        if (carried == NULL)
+            return false;
+        carried->next = *out;
+        *out = carried;
+    }
+    return true;
+}
+
+void known_take_over(const struct home *home, const struct known_carried *carried,
+                     const struct slot_place *places) {
+    for (; carried != NULL && home->known != NULL; carried = carried->next)
+        for (uint64_t i = 0; i < carried->count; i++) {
+            const struct duplicates_known *one = &carried->all[i];
+            if (places[slot_of(one)].log == home->index)
+                duplicates_add(home->known->memory[carried->rule], one->key, one->sequence, one->time_ns);
+        }
+}
+
+void known_carried_free(struct known_carried *carried) {
+    while (carried != NULL) {
+        struct known_carried *next = carried->next;
+        free(carried);
+        carried = next;
+    }
+}
+
 /* ---- from before the start ---- */
 
 static void recall_take(void *context, const uint8_t *record, uint32_t length, uint64_t time_ns) {
@@ -116,9 +183,10 @@ static void recall_take(void *context, const uint8_t *record, uint32_t length, u
     uint64_t sequence;
     wire_record_read(record, length, &sequence, &event);
     uint64_t seed = known->worker->shards->config.slot_seed;
-    struct duplicates *memory = memory_of(known, &event, topic_hash(event.topic, event.topic_length, seed));
+    uint64_t hash = topic_hash(event.topic, event.topic_length, seed);
+    struct duplicates *memory = memory_of(known, &event, hash);
     if (memory != NULL)
-        duplicates_add(memory, key_of(known, &event), sequence, time_ns);
+        duplicates_add(memory, key_of(known, &event, hash), sequence, time_ns);
 }
 
 static uint64_t longest_window(const struct shards_config *config) {

@@ -7,6 +7,11 @@
 
 #include "core/shard/worker.h"
 
+/* Of one bit for each slot. */
+static inline bool slots_have(const uint64_t *slots, uint32_t slot) {
+    return (slots[slot / 64] >> slot % 64 & 1u) != 0;
+}
+
 /* The slots that one change moves from one log to another: their events lie in `from` below `close`, and from
  * `open` on in `to`. Positions of other events are of no meaning here. Written once, then kept for ever. */
 struct cut {
@@ -26,7 +31,7 @@ void changes_unlock(const struct shards *shards);
 
 /* moving.c: a worker's part in a change */
 /* A step begins; change_turn ends it, in this turn or a later one. */
-void change_take(struct worker *worker, const struct change *change, enum change_step step, uint64_t number);
+void change_take(struct worker *worker, struct change *change, enum change_step step, uint64_t number);
 /* Behind what the turn has published. */
 void change_turn(struct worker *worker);
 /* What a worker that is made has to know of what has moved so far. */
@@ -39,7 +44,7 @@ static inline bool moving_holds(const struct worker *worker, const struct topic_
     if (LIKELY(worker->moving == NULL))
         return false;
     uint32_t slot = topic_slot(topic->hash);
-    return topic->moves && (worker->moving[slot / 64] >> slot % 64 & 1u) != 0;
+    return topic->moves && slots_have(worker->moving, slot);
 }
 
 /* cuts.c: where slots have moved from one log to another */
@@ -47,7 +52,7 @@ static inline const struct cut *cut_at(const struct shards *shards, uint32_t i) 
     return &shards->cuts[i / CUTS_OF_CHUNK][i % CUTS_OF_CHUNK];
 }
 static inline bool cut_has(const struct cut *cut, uint32_t slot) {
-    return (cut->slots[slot / 64] >> slot % 64 & 1u) != 0;
+    return slots_have(cut->slots, slot);
 }
 /* The live cursors pass where the cuts close that are new since the last call, so that they may pass where
  * they open. Behind a look at what is visible, and before that is walked. */
@@ -70,6 +75,14 @@ uint64_t cuts_start(const struct shards *shards, uint32_t slot, uint64_t sequenc
 /* The log that `sequence` is of. */
 uint32_t cuts_log(const struct shards *shards, uint32_t slot, uint64_t sequence);
 void cuts_housekeeping(struct worker *worker);
+
+/* known.c: what a home knows of these slots goes where they go */
+struct known_carried;
+/* Of a memory log; put in front of *out, which the caller frees. False: no memory. */
+bool known_carry(const struct home *home, const uint64_t *slots, struct known_carried **out) MUST_USE;
+void known_take_over(const struct home *home, const struct known_carried *carried,
+                     const struct slot_place *places);
+void known_carried_free(struct known_carried *carried); /* NULL is allowed */
 
 /* keeper_moves.c */
 /* Its queues may get events from other logs now, as subscriptions do. False: no memory, to be called again.

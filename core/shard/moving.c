@@ -19,7 +19,7 @@
 #include <string.h>
 
 static bool held(const struct change *change, uint32_t slot) {
-    return (change->held[slot / 64] >> slot % 64 & 1u) != 0;
+    return slots_have(change->held, slot);
 }
 
 /* ---- which logs a slot is read from ---- */
@@ -154,19 +154,35 @@ static void go(struct worker *worker, const struct change *change) {
     worker->active_count = change->count;
 }
 
-void change_take(struct worker *worker, const struct change *change, enum change_step step, uint64_t number) {
+/* What its home has learnt of these slots is on its way; nothing more comes to them. */
+static void carry(const struct worker *worker, struct change *change) {
+    change->carries[worker->number] =
+        known_carry(&worker->homes[0], change->held, &change->carried[worker->number]);
+}
+
+static void take_over(const struct worker *worker, const struct change *change) {
+    for (uint32_t i = 0; i < SHARDS_MAX; i++)
+        if (i != worker->number)
+            known_take_over(&worker->homes[0], change->carried[i], change->places);
+}
+
+void change_take(struct worker *worker, struct change *change, enum change_step step, uint64_t number) {
     CHECK(worker->change == NULL);
     worker->change = change;
     worker->change_step = step;
     worker->change_number = number;
-    worker->change_reads = step == CHANGE_GO;
+    worker->change_reads = step != CHANGE_GROW && step != CHANGE_HOLD;
     if (step == CHANGE_GROW)
         grow(worker, change);
     else if (step == CHANGE_HOLD)
         hold(worker, change);
+    else if (step == CHANGE_CARRY)
+        carry(worker, change);
+    else if (step == CHANGE_TAKE)
+        take_over(worker, change);
     else
         go(worker, change);
-    if (step != CHANGE_GO)
+    if (!worker->change_reads)
         subs_renew(worker);
 }
 

@@ -236,8 +236,8 @@ static void mailbox_read(struct worker *worker) {
             trace_drop(worker, (struct trace *)(uintptr_t)command.word[0]);
             break;
         case COMMAND_CHANGE:
-            change_take(worker, (const struct change *)(uintptr_t)command.word[0],
-                        (enum change_step)command.small, command.word[1]);
+            change_take(worker, (struct change *)(uintptr_t)command.word[0], (enum change_step)command.small,
+                        command.word[1]);
             break;
         case COMMAND_HOLD:
         case COMMAND_RELEASE:

@@ -41,9 +41,11 @@
 
 struct change;
 enum change_step {
-    CHANGE_GROW, /* there are more workers and logs */
-    CHANGE_HOLD, /* nothing more is given to the slots that move, and what was given is in their logs */
-    CHANGE_GO,   /* they are where they are to be */
+    CHANGE_GROW,  /* there are more workers and logs */
+    CHANGE_HOLD,  /* nothing more is given to the slots that move, and what was given is in their logs */
+    CHANGE_CARRY, /* where some may come again: what is known of them is written down */
+    CHANGE_TAKE,  /* ... and taken over by their new homes */
+    CHANGE_GO,    /* they are where they are to be */
 };
 
 /* ---- mailbox commands ---- */

@@ -145,6 +145,24 @@ static bool take_checked(void *user, uint64_t position, const struct log_entry *
     return true;
 }
 
+/* A run that has used more epochs than its own says so before; the next run begins above them. */
+Test(journal, never_gives_an_epoch_that_an_earlier_run_has_said_to_be_in_use) {
+    struct field field;
+    struct journal_config config = config_of(&field);
+    field_make(&field);
+    field_open(&field, &config);
+    cr_assert_eq(journal_facts(field.journal)->boot_epoch, 1);
+    cr_assert_eq(journal_epoch_raise(field.journal, 7), 0);
+    cr_assert_eq(journal_epoch_raise(field.journal, 5), 0, "it never goes down");
+    cr_assert_eq(journal_facts(field.journal)->boot_epoch, 1, "this run is what it was");
+    journal_close(field.journal);
+    field_open(&field, &config);
+    cr_assert_eq(journal_facts(field.journal)->boot_epoch, 8);
+    journal_close(field.journal);
+    field_unmake(&field);
+    LEAKS_NONE();
+}
+
 /* ---- committing ---- */
 
 Test(journal, makes_what_is_published_durable_then_visible_and_reads_it_after_a_restart) {

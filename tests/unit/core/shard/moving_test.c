@@ -7,6 +7,7 @@
 #include "tests/unit/leaks.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -353,5 +354,71 @@ Test(moving, loses_repeats_and_reorders_nothing_for_anybody, .timeout = 3600) {
 
 Test(moving, keeps_the_order_also_for_who_misses_some, .timeout = 3600) {
     scenes_play(true);
+    LEAKS_NONE();
+}
+
+/* ---- events that come again ---- */
+
+static uint64_t duplicate_of(struct world_client *publisher) {
+    struct world_frame frame;
+    struct fault fault;
+    client_expect(publisher, WIRE_PUBLISH_ACK, &frame);
+    Roundhouse__V1__Frame *read = control_unpack(&frame.wire, &fault);
+    cr_assert(read != NULL);
+    uint64_t first =
+        read->publish_ack->n_exceptions == 0 ? 0 : read->publish_ack->exceptions[0]->duplicate_of;
+    control_free(read);
+    return first;
+}
+
+static void move_all(struct world *world, uint32_t count, uint8_t to) {
+    uint8_t slots[SLOT_COUNT];
+    memset(slots, to, sizeof slots);
+    struct change *change = world_change(world, count, slots);
+    while (!world_changed(world, change))
+        world_turns(world, 1);
+}
+
+/* What a home knows of a slot's events goes where the slot goes, also to a shard that was just made. */
+Test(moving, takes_along_what_is_known_of_events_that_may_come_again) {
+    static const struct topic_rule rules[] = {{.class = TOPIC_MEMORY,
+                                               .length = 1,
+                                               .pattern = ">",
+                                               .duplicates_window_ns = 3600 * NS_PER_S,
+                                               .duplicates_count = 100}};
+    struct world *world =
+        world_new(&(struct world_config){.shards = 2, .log_data = MIB, .rules = rules, .rules_count = 1});
+    struct world_client *publisher = client_new(world, 0, true);
+    client_publish(publisher, "t0", 1, 10);
+    cr_assert_eq(duplicate_of(publisher), 0);
+    for (uint8_t to = 1; to <= 3; to++) {
+        move_all(world, 4, to % 4);
+        client_publish(publisher, "t0", 1, 10);
+        world_turns(world, 4);
+        uint64_t first = duplicate_of(publisher);
+        cr_assert_neq(first, 0, "at shard %u it is taken for a new one", to % 4);
+        cr_assert_eq(sequence_epoch(first), EPOCH_FIRST, "it is known as the first one");
+    }
+    world_free(world);
+    LEAKS_NONE();
+}
+
+/* A map that names shards that are not there, or too many, is refused, and nothing is changed. */
+Test(moving, refuses_what_can_not_be) {
+    struct world *world = world_new(&(struct world_config){.shards = 2, .disks = 5});
+    uint8_t slots[SLOT_COUNT] = {0};
+    struct change *change;
+    struct shards_change asked = {.count = 0, .slots = slots};
+    cr_assert_eq(change_make(&change, world->shards, &asked), -EINVAL);
+    asked.count = LOGS_MAX - 4; /* the disk logs need the rest */
+    cr_assert_eq(change_make(&change, world->shards, &asked), -EINVAL);
+    asked.count = 1;
+    slots[SLOT_COUNT - 1] = 1;
+    cr_assert_eq(change_make(&change, world->shards, &asked), -EINVAL);
+    slots[SLOT_COUNT - 1] = 0;
+    world->shards->epoch = CHANGE_EPOCH_MAX;
+    cr_assert_eq(change_make(&change, world->shards, &asked), -EOVERFLOW);
+    cr_assert_eq(published_get(&world->shards->cuts_count), 0);
+    world_free(world);
     LEAKS_NONE();
 }
