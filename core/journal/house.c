@@ -128,6 +128,14 @@ static struct commit *house_pick(struct journal *journal, uint64_t wall_ns, uint
     return commit;
 }
 
+static int oldest_store(struct journal *journal, uint32_t log, uint64_t number) {
+    pthread_mutex_lock(&journal->manifest_lock);
+    journal->manifest.oldest[log] = number;
+    int result = manifest_store(&journal->manifest, journal->disk);
+    pthread_mutex_unlock(&journal->manifest_lock);
+    return result;
+}
+
 /* MANIFEST first: a segment that it names must be there. */
 static bool house_trim(struct journal *journal, uint64_t wall_ns) {
     char name[DISK_NAME_BYTES], directory[DISK_NAME_BYTES];
@@ -136,10 +144,7 @@ static bool house_trim(struct journal *journal, uint64_t wall_ns) {
     if (commit == NULL)
         return false;
     struct chain *chain = &commit->chain;
-    pthread_mutex_lock(&journal->manifest_lock);
-    journal->manifest.oldest[chain->log] = number + 1;
-    int result = manifest_store(&journal->manifest, journal->disk);
-    pthread_mutex_unlock(&journal->manifest_lock);
+    int result = oldest_store(journal, chain->log, number + 1);
     chain_name(chain, name, number);
     chain_directory_name(chain, directory);
     if (result == 0)
