@@ -25,5 +25,7 @@ const struct api_endpoint api_table[] = {
      "topic count timeout_ms trace", 0},
     {"GET", "/v1/unmatched", on_unmatched, "events that matched nobody, the last ones first", "limit", 0},
     {"GET", "/v1/events", streams_open, "events as they come, as server-sent events", "match from filter", 0},
+    {"GET", "/v1/topics", on_topics, "topics by their rate, with what the logs have of them",
+     "match limit sort", 0},
     {0},
 };

@@ -27,6 +27,7 @@ static const struct {
 } kinds[SURVEY_KINDS] = {
     [SURVEY_CONNECTIONS] = {survey_connections, sizeof(struct survey_connection)},
     [SURVEY_SUBSCRIPTIONS] = {survey_subscriptions, sizeof(struct survey_subscription)},
+    [SURVEY_TOPICS] = {survey_topics, sizeof(struct survey_topic)},
     [SURVEY_EXPLAIN] = {survey_explain, sizeof(struct explain_row)},
     [SURVEY_UNMATCHED] = {survey_unmatched, sizeof(struct survey_unmatched)},
     [SURVEY_LAGGARDS] = {survey_laggards, sizeof(struct survey_laggard)},
@@ -179,6 +180,7 @@ int survey_desk_create(struct survey_desk **out, const struct shards *shards) {
 static void survey_free(struct survey *survey) {
     free(survey->answer.rows);
     free(survey->answer.kept);
+    survey_tallies_free(survey->tallies);
     free(survey);
 }
 
@@ -229,7 +231,9 @@ static struct survey *survey_new(struct survey_desk *desk, const struct survey_q
     survey->answer.kept = calloc(question->limit, sizeof *survey->answer.kept);
     list_init(&survey->node);
     list_init(&survey->asked);
-    if (survey->answer.rows != NULL && survey->answer.kept != NULL)
+    bool counts = question->kind == SURVEY_TOPICS;
+    survey->tallies = counts ? survey_tallies_new() : NULL;
+    if (survey->answer.rows != NULL && survey->answer.kept != NULL && (!counts || survey->tallies != NULL))
         return survey;
     survey_free(survey);
     return NULL;

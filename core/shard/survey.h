@@ -20,6 +20,7 @@ enum survey_kind {
     SURVEY_CONNECTIONS,
     SURVEY_SUBSCRIPTIONS,
     SURVEY_LAGGARDS, /* at most LAG_RECORDS_MAX of each worker that are over */
+    SURVEY_TOPICS,
     SURVEY_EXPLAIN,
     SURVEY_UNMATCHED,
     SURVEY_KINDS
@@ -98,7 +99,22 @@ struct survey_unmatched {
 
 struct explain;
 
+/* A topic of which the log of its home still has something, of its last SURVEY_WALK_MAX events. */
+struct survey_topic {
+    char name[TOPIC_BYTES_MAX + 1u];
+    uint32_t shard; /* its home */
+    uint16_t slot;
+    bool disk;
+    uint64_t kept; /* so many events */
+    double rate;   /* events, and bytes of frames, a second: of the last 10 s, or what the log has of them */
+    double bytes;
+    uint64_t last_ns; /* wall clock */
+};
+
 struct survey_question {
+    uint32_t match_length; /* TOPICS: only those that match; 0 = all */
+    char match[TOPIC_BYTES_MAX + 1u];
+    bool by_name; /* TOPICS: how the asker shows them */
     enum survey_kind kind;
     uint32_t limit;          /* how many things are listed, at most SURVEY_ROWS_MAX: the worst ones */
     struct explain *explain; /* EXPLAIN: the event, and where all is said but the rows; lent until it is

@@ -31,13 +31,15 @@ struct survey {
     struct survey_question question;
     struct survey_answer answer;
     struct survey_place place;
-    uint32_t shard; /* who has it */
-    bool answered;  /* by this worker; it goes on as soon as the next one takes it */
+    struct survey_tallies *tallies; /* owns; TOPICS */
+    uint32_t shard;                 /* who has it */
+    bool answered;                  /* by this worker; it goes on as soon as the next one takes it */
 };
 
 /* A step. True: this worker has nothing more to say. */
 typedef bool survey_visit(struct worker *worker, struct survey *survey);
-survey_visit survey_connections, survey_subscriptions, survey_laggards, survey_explain, survey_unmatched;
+survey_visit survey_connections, survey_subscriptions, survey_laggards, survey_topics, survey_explain,
+    survey_unmatched;
 
 /* Where a thing of this key is to be written, zeroed; NULL: the answer is full of worse ones. */
 void *survey_offer(struct survey *survey, uint64_t key);
@@ -53,6 +55,10 @@ bool survey_each(struct worker *worker, struct survey *survey, survey_of_sub *su
                  survey_of_membership *membership);
 /* Its first subscription or membership, with its kind and its text. */
 void survey_first_fill(const struct peer *peer, struct survey_laggard *row);
+
+/* survey_topics.c: 4 MiB to count in, used as far as there are topics. NULL: no memory. */
+struct survey_tallies *survey_tallies_new(void) MUST_USE;
+void survey_tallies_free(struct survey_tallies *tallies);
 
 /* Once a turn. */
 void surveys_turn(struct worker *worker);

@@ -88,6 +88,28 @@ def test_shards_tell_their_slots_and_their_logs(router):
     assert all(shard["cpu"] is None for shard in shards)
 
 
+def test_topics_are_told_of_by_their_rates(router):
+    made = router(shards=2)
+    publisher = made.client(ack=ROUTED)
+    frames = [wire.numbered(f"t.{number % 3}", number, 10) for number in range(60)]
+    frames += [wire.numbered("often", number, 10) for number in range(100)]
+    publisher.send_bytes(b"".join(frames))
+    assert publisher.settle(160) == {}
+    answer = ask(made, "/v1/topics")
+    assert answer["complete"] and not answer["more"]
+    assert [row["topic"] for row in answer["topics"]][0] == "often"
+    assert {row["topic"]: row["events_kept"] for row in answer["topics"]} == {"often": 100, "t.0": 20, "t.1": 20, "t.2": 20}
+    assert answer["topics"][0]["rate_per_s"] == 10 and answer["topics"][0]["bytes_per_s"] > 200
+    for row in answer["topics"]:
+        assert row["shard"] == row["slot"] // 2048 and row["class"] == "memory" and TIME.fullmatch(row["last_event"])
+    assert [row["topic"] for row in ask(made, "/v1/topics?match=t.*&sort=name")["topics"]] == ["t.0", "t.1", "t.2"]
+    assert [row["topic"] for row in ask(made, "/v1/topics?limit=1")["topics"]] == ["often"]
+    for query in ("match=a..b", "sort=size", "limit=x", "match=" + "a" * 300):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            made.http(f"/v1/topics?{query}")
+        assert refused.value.code == 400
+
+
 def test_wrong_parameters_are_refused_with_what_is_right(router):
     made = router()
     for query in ("limit=0", "limit=10001", "limit=many", "limit=-1", "all=true"):

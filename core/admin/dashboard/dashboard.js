@@ -218,7 +218,7 @@ const shardColumns = [
 ];
 const topicColumns = [
   ['Topic', (t) => t.topic], ['Events/s', (t) => count(t.rate_per_s), 'n'], ['Bytes/s', (t) => bytes(t.bytes_per_s), 'n'],
-  ['Events', (t) => count(t.events_total), 'n'], ['Kept', (t) => t.class], ['Slot', (t) => t.slot, 'n'], ['Shard', (t) => t.shard, 'n'],
+  ['Events', (t) => count(t.events_kept), 'n'], ['Kept', (t) => t.class], ['Slot', (t) => t.slot, 'n'], ['Shard', (t) => t.shard, 'n'],
   ['Last event', (t) => clock(t.last_event)],
 ];
 const connectionColumns = [
