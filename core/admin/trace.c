@@ -58,14 +58,15 @@ static json_t *seen_object(const struct trace_seen *seen) {
         "type", surveys_text(seen->type, strlen(seen->type)), "sequence", sequence, "slot", (int)seen->slot,
         "shard", (int)seen->shard, "log", (int)seen->log, "class", seen->disk ? "disk" : "memory", "bytes",
         (int)seen->bytes, "received_at", surveys_time(seen->received_ns), "complete", seen->over);
-    json_t *way = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "appended_us",
-        step_us(seen, seen->appended_ns), "synced_us", step_us(seen, seen->synced_ns), "routed_us",
-        step_us(seen, fate->routed_ns), "first_sent_us", step_us(seen, fate->first_ns), "last_sent_us",
-        step_us(seen, fate->last_ns), "connections", (json_int_t)fate->connections, "sent",
-        (json_int_t)fate->sent, "behind", (json_int_t)fate->behind, "lost", (json_int_t)fate->lost,
-        "unfollowed", (json_int_t)fate->unfollowed, "lagging", (json_int_t)fate->lagging, "queues",
-        (json_int_t)fate->queues, "expired", (json_int_t)fate->expired);
+    json_t *way =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "appended_us",
+                  step_us(seen, seen->appended_ns), "synced_us", step_us(seen, seen->synced_ns), "routed_us",
+                  step_us(seen, fate->routed_ns), "first_sent_us", step_us(seen, fate->first_ns),
+                  "last_sent_us", step_us(seen, fate->last_ns), "connections", (json_int_t)fate->connections,
+                  "sent", (json_int_t)fate->sent, "behind", (json_int_t)fate->behind, "lost",
+                  (json_int_t)fate->lost, "unfollowed", (json_int_t)fate->unfollowed, "lagging",
+                  (json_int_t)fate->lagging, "queues", (json_int_t)fate->queues, "filtered",
+                  (json_int_t)fate->filtered, "expired", (json_int_t)fate->expired);
     if (value != NULL && json_object_update(value, way) != 0) {
         json_decref(value);
         value = NULL;

@@ -91,6 +91,7 @@ static void sent_print(const json_t *event) {
     aside_print(event, "unfollowed", "were too many to be followed");
     aside_print(event, "lagging", "were behind already: they come to it later");
     aside_print(event, "queues", "queues or mailboxes have it for their members");
+    aside_print(event, "filtered", "do not get it: their filters turn it away");
     aside_print(event, "expired", "do not get it: its time was over");
 }
 

@@ -112,15 +112,41 @@ static struct explain_row *row_make(struct survey *survey, enum explain_group gr
     return row;
 }
 
+/* What of a filter turns the event away. */
+static void finding_print(const struct filter_finding *finding, char *out, size_t size) {
+    if (finding->attribute == NULL)
+        (void)snprintf(out, size, "%s", finding->path);
+    else if (!finding->has)
+        (void)snprintf(out, size, "%s: the event has no %s", finding->path, finding->attribute);
+    else
+        (void)snprintf(out, size, "%s: %s is \"%s\"%s%s%s", finding->path, finding->attribute, finding->value,
+                       finding->wanted != NULL ? ", asked for is \"" : "",
+                       finding->wanted != NULL ? finding->wanted : "", finding->wanted != NULL ? "\"" : "");
+}
+
+static enum explain_group group_of(const struct explain *explain, bool matches,
+                                   const struct shared_filter *filter, struct filter_finding *finding) {
+    if (!matches)
+        return EXPLAIN_OTHER;
+    if (filter == NULL)
+        return EXPLAIN_GETS;
+    filter_explain(filter->filter, explain->event, explain->event_length, finding);
+    return finding->passes ? EXPLAIN_GETS : EXPLAIN_FILTERED;
+}
+
 static bool subscription_explain(struct survey *survey, const struct peer *peer,
                                  const struct subscription *sub) {
     const uint8_t *pattern;
-    bool matches = patterns_look(survey->question.explain, sub->pattern, sub->patterns, &pattern);
-    enum explain_group group = matches ? EXPLAIN_GETS : EXPLAIN_OTHER;
+    const struct explain *explain = survey->question.explain;
+    struct filter_finding finding;
+    bool matches = patterns_look(explain, sub->pattern, sub->patterns, &pattern);
+    enum explain_group group = group_of(explain, matches, sub->filter, &finding);
     struct explain_row *row = row_make(survey, group, SURVEY_LIVE, pattern, sub->patterns);
     if (row == NULL)
         return false;
     survey_client_fill(peer, &row->client);
+    if (group == EXPLAIN_FILTERED)
+        finding_print(&finding, row->filter, sizeof row->filter);
     row->id = sub->id;
     row->behind = peer->at != NULL;
     return true;
@@ -140,11 +166,16 @@ static bool kept_explain(struct survey *survey, const struct kept *kept) {
     const uint8_t *pattern;
     const struct queue_terms *terms = queue_terms(kept->queue);
     uint32_t count = keeper_patterns(kept, room, &pattern);
-    bool matches = kept->remover == 0 && patterns_look(survey->question.explain, pattern, count, &pattern);
+    const struct explain *explain = survey->question.explain;
+    struct filter_finding finding;
+    bool matches = kept->remover == 0 && patterns_look(explain, pattern, count, &pattern);
+    enum explain_group group = group_of(explain, matches, kept->filter, &finding);
     enum survey_subscribed kind = terms_mailbox(terms) ? SURVEY_MAILBOX : SURVEY_QUEUE;
-    struct explain_row *row = row_make(survey, matches ? EXPLAIN_GETS : EXPLAIN_OTHER, kind, pattern, count);
+    struct explain_row *row = row_make(survey, group, kind, pattern, count);
     if (row == NULL)
         return false;
+    if (group == EXPLAIN_FILTERED)
+        finding_print(&finding, row->filter, sizeof row->filter);
     uint32_t length = terms->name.n < sizeof row->queue ? terms->name.n : (uint32_t)sizeof row->queue - 1;
     memcpy(row->queue, terms->name.p, length);
     row->members = queue_members(kept->queue);

@@ -41,7 +41,7 @@ struct explain_row {
     bool behind;                          /* LIVE: it comes to the event later */
     uint32_t patterns;                    /* how many it has */
     char pattern[TOPIC_BYTES_MAX + 1u];   /* the one that matches; of OTHER its first one */
-    char filter[SURVEY_TEXT_BYTES];       /* of FILTERED: what decides */
+    char filter[2 * SURVEY_TEXT_BYTES];   /* of FILTERED: what decides */
 };
 
 struct explain {

@@ -166,6 +166,7 @@ static void fate_add(struct trace_fate *fate, const struct trace_mark *mark) {
     fate->unfollowed += counter_get(&mark->unfollowed);
     fate->lagging += counter_get(&mark->lagging);
     fate->queues += counter_get(&mark->queues);
+    fate->filtered += counter_get(&mark->filtered);
     fate->expired += counter_get(&mark->expired);
     fate->connections += counter_get(&mark->connections);
     if (first_ns != 0 && (fate->first_ns == 0 || first_ns < fate->first_ns))
@@ -347,21 +348,32 @@ static bool events_in(struct worker *worker, uint32_t log, const struct run *run
 }
 
 struct passing {
+    uint32_t log;
     const struct route *route;
     const struct run *run;
 };
+
+static bool queue_filters(struct worker *worker, route_member member, uint32_t log, uint64_t position) {
+    const struct kept *kept = worker->keeper.of_member[member];
+    return kept->filter != NULL && !keeper_wants(worker, kept, log, worker->views[log], position);
+}
 
 static void event_passed(struct worker *worker, const struct trace_slot *slot,
                          const struct trace_event *event, const void *context) {
     const struct passing *passing = context;
     struct trace_mark *mark = &event->marks[worker->number];
+    uint64_t position = counter_get(&event->position);
     (void)slot;
     for (uint32_t i = 0; i < passing->route->count; i++) {
-        const struct peer *peer = worker->peers[passing->route->members[i]];
+        route_member member = passing->route->members[i];
+        const struct peer *peer = worker->peers[member];
         if (peer == NULL)
-            counter_add(&mark->queues, 1);
+            counter_add(
+                queue_filters(worker, member, passing->log, position) ? &mark->filtered : &mark->queues, 1);
         else if (peer->retired)
             continue;
+        else if (peer->filtered && !starts_want(peer, passing->log, position, worker->views[passing->log]))
+            counter_add(&mark->filtered, 1);
         else if (peer->at != NULL)
             counter_add(&mark->lagging, 1);
         else if (passing->run->expired)
@@ -381,7 +393,7 @@ void trace_routed(struct worker *worker, uint32_t log, const struct run *run) {
 }
 
 bool trace_pass(struct worker *worker, uint32_t log, const struct route *route, const struct run *run) {
-    struct passing passing = {route, run};
+    struct passing passing = {log, route, run};
     return events_in(worker, log, run, event_passed, &passing);
 }
 

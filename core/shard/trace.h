@@ -26,6 +26,7 @@ struct trace_fate {
     uint64_t unfollowed;  /* ... there were too many to be followed. The others still have it before them */
     uint64_t lagging;     /* connections that were behind already: it comes to them later */
     uint64_t queues;      /* queues that it was offered to, or that come to it later */
+    uint64_t filtered;    /* subscribers and queues whose filters turn it away */
     uint64_t expired;     /* connections that do not get it: its time was over */
     uint64_t routed_ns;   /* when it was passed over; of all: first. 0 = not yet */
     uint64_t first_ns, last_ns; /* when the first and the last socket took it; 0 = none has */

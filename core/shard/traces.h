@@ -18,7 +18,7 @@ struct run;
 struct route;
 
 struct trace_mark { /* written by one worker */
-    struct counter connections, sent, behind, lost, unfollowed, lagging, queues, expired;
+    struct counter connections, sent, behind, lost, unfollowed, lagging, queues, filtered, expired;
     struct counter routed_ns, first_ns, last_ns;
 };
 

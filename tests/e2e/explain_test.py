@@ -15,6 +15,10 @@ ROUTED, SKIP = pb.ACK_LEVEL_ROUTED, pb.SLOW_POLICY_SKIP
 EVENT = {"specversion": "1.0", "id": "1", "source": "/test", "type": "t"}
 
 
+def passing(dialect, values):
+    return pb.Filter(**{dialect: pb.Filter.Attributes(values=values)})
+
+
 def ask(made, event, topic=None, limit=None, sent=None):
     """The answer of /v1/explain, or (status, error)."""
     query = "&".join(f"{name}={value}" for name, value in (("topic", topic), ("limit", limit)) if value is not None)
@@ -125,6 +129,25 @@ def test_rules_expiry_duplicates_and_mailboxes_stop_an_event(router):
     answer = ask(made, EVENT, "@somebody")
     assert answer["outcome"] == "routed" and [row["queue"] for row in answer["gets"]] == ["@somebody"]
     assert answer["gets"][0]["kind"] == "mailbox"
+
+
+def test_a_filter_that_turns_an_event_away_is_named(router):
+    made = router(shards=2)
+    client, member = made.client(name="choosy"), made.client()
+    client.send(subscribe=pb.Subscribe(id=1, patterns=["a"], filters=[passing("prefix", {"type": "com.shop."})]))
+    client.expect("subscribed")
+    client.send(subscribe=pb.Subscribe(id=2, patterns=["a"], filters=[passing("exact", {"subject": "7"})]))
+    client.expect("subscribed")
+    member.send(subscribe=pb.Subscribe(id=1, patterns=["a"], filters=[passing("exact", {"type": "x"})],
+                                       queue=pb.Queue(name="q", group=True, volatile=True)))
+    member.expect("subscribed")
+    answer = ask(made, {**EVENT, "type": "com.shop.sold"}, "a")
+    assert answer["totals"] == {"gets": 1, "stopped": 0, "filter": 2, "pattern": 0}
+    assert [row["id"] for row in answer["gets"]] == [1]
+    rows = {row.get("queue") or row["id"]: row for row in answer["not"]}
+    assert all(row["why"] == "filter" and row["pattern"] == "a" for row in rows.values())
+    assert "the event has no subject" in rows[2]["filter"]
+    assert 'type is "com.shop.sold", asked for is "x"' in rows["q"]["filter"]
 
 
 def test_many_subscriptions_are_counted_and_some_are_listed(router):

@@ -13,6 +13,10 @@ from wire import pb
 ROUTED, SKIP, DISK = pb.ACK_LEVEL_ROUTED, pb.SLOW_POLICY_SKIP, pb.ACK_LEVEL_DISK
 
 
+def passing(dialect, values):
+    return pb.Filter(**{dialect: pb.Filter.Attributes(values=values)})
+
+
 def ask(made, query):
     return json.loads(made.http(f"/v1/trace?{query}"))
 
@@ -115,6 +119,23 @@ def test_a_subscriber_that_does_not_read_is_told_of(router):
         event = trace(made, "topic=a&count=1")[0]
     assert (event["connections"], event["lagging"], event["sent"]) == (0, 1, 0)
     assert event["first_sent_us"] is None and event["complete"]
+
+
+def test_filters_that_turn_an_event_away_are_counted(router):
+    made = router(shards=2)
+    clients = [made.client() for _ in range(3)]
+    for number, client in enumerate(clients):
+        kind = "test.event" if number == 0 else "other"
+        client.send(subscribe=pb.Subscribe(id=1, patterns=["a"], filters=[passing("exact", {"type": kind})]))
+        client.expect("subscribed")
+    member = made.client()
+    member.send(subscribe=pb.Subscribe(id=1, patterns=["a"], filters=[passing("exact", {"type": "other"})],
+                                       queue=pb.Queue(name="q", group=True, volatile=True)))
+    member.expect("subscribed")
+    with Publishing(made, "a"):
+        event = trace(made, "topic=a&count=1")[0]
+    assert (event["connections"], event["sent"], event["filtered"], event["queues"]) == (1, 1, 3, 0)
+    assert event["complete"]
 
 
 def test_a_trace_without_events_ends_in_time_and_makes_room(router):
