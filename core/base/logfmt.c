@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/utf8.h"
+#include "ring/counter.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -14,18 +15,19 @@
 #define LINE_BYTES       1024u
 #define JSON_BYTES       3072u /* less than a page with the line's end; three times what is escaped already */
 
-static enum logfmt_level level_least = LOGFMT_INFO;
-static enum logfmt_format line_format = LOGFMT_TEXT;
+/* All threads read them, one at a time writes. */
+static struct counter level_least = {LOGFMT_INFO};
+static struct counter line_format = {LOGFMT_TEXT};
 
 /* Lines that this thread could not write since the last one that it could. */
 static _Thread_local uint32_t lines_lost;
 
 void logfmt_level_set(enum logfmt_level least) {
-    level_least = least;
+    counter_set(&level_least, least);
 }
 
 void logfmt_format_set(enum logfmt_format format) {
-    line_format = format;
+    counter_set(&line_format, format);
 }
 
 /* As vsnprintf behind what is there, but cut so that the line can still be ended. Returns the new length. */
@@ -66,7 +68,7 @@ static bool stderr_takes_a_line(void) {
 
 static void line_write(const char *line, size_t length) {
     char json[JSON_BYTES + 1];
-    if (line_format == LOGFMT_JSON) {
+    if (counter_get(&line_format) == LOGFMT_JSON) {
         length = logfmt_json(json, JSON_BYTES, line, length - 1);
         json[length++] = '\n';
         line = json;
@@ -79,7 +81,7 @@ static void line_write(const char *line, size_t length) {
 
 void logfmt(enum logfmt_level level, const char *message, const char *fields, ...) {
     char line[LINE_BYTES];
-    if (level < level_least)
+    if (level < counter_get(&level_least))
         return;
     size_t used = line_open(line, level, message);
     if (lines_lost > 0)

@@ -13,9 +13,9 @@ enum logfmt_level { LOGFMT_DEBUG, LOGFMT_INFO, LOGFMT_WARN, LOGFMT_ERROR };
 
 enum logfmt_format { LOGFMT_TEXT, LOGFMT_JSON };
 
-/* Lines below this level are not written. Default LOGFMT_INFO. Set before threads start. */
+/* Lines below this level are not written. Default LOGFMT_INFO. At any time, one thread at a time. */
 void logfmt_level_set(enum logfmt_level least);
-/* How lines are written from now on. Default LOGFMT_TEXT. Set before threads start. */
+/* How lines are written from now on. Default LOGFMT_TEXT. The same. */
 void logfmt_format_set(enum logfmt_format format);
 
 /* Writes `time=... level=... msg="MESSAGE" FIELDS`. `fields` is a printf format of ready key=value pairs, may

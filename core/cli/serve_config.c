@@ -229,6 +229,8 @@ static void limits_move(const struct serve_wish *wish) {
         serve_descriptors(&wish->merged);
         shards_limit(serve->parts.shards, &limits);
     }
+    logfmt_level_set(LOGFMT_INFO + wish->merged.log_level);
+    logfmt_format_set((enum logfmt_format)wish->merged.log_format);
     if (serve->parts.journal != NULL)
         journal_retain(serve->parts.journal, wish->merged.journal_retain_bytes,
                        wish->merged.journal_retain_ns);
@@ -333,7 +335,7 @@ static void mistakes_log(const struct serve_wish *wish) {
            logfmt_quote(file, sizeof file, path, strlen(path)), mistakes->count);
 }
 
-static void changes_log(const struct serve_wish *wish) {
+static void changes_log(const struct serve_wish *wish, uint32_t left_out) {
     const struct config_changes *changes = &wish->outcome.changes;
     const char *path = wish->wish.path != NULL ? wish->wish.path : "-";
     char file[1024], from[200], to[200];
@@ -352,8 +354,9 @@ static void changes_log(const struct serve_wish *wish) {
         logfmt(LOGFMT_WARN, "a key of the config has no effect: the command line wins", "key=%s",
                wish->outcome.options[i]->path);
     logfmt(LOGFMT_INFO, changes->count > 0 ? "config applied" : "config read: it is what runs",
-           "file=%s changed=%u needs_restart=%u", logfmt_quote(file, sizeof file, path, strlen(path)),
-           changes->live, changes->count - changes->live);
+           "file=%s changed=%u needs_restart=%u left_out=%u",
+           logfmt_quote(file, sizeof file, path, strlen(path)), changes->live, changes->count - changes->live,
+           left_out);
 }
 
 /* ---- the thread ---- */
@@ -366,8 +369,10 @@ static void wish_run(struct serve_wish *wish) {
         outcome->fate = wish->wish.dry_run ? CONFIG_TRIED : CONFIG_APPLIED;
     if (outcome->fate == CONFIG_APPLIED && !wish_carry_out(wish))
         outcome->fate = CONFIG_WRONG;
-    if (outcome->fate == CONFIG_APPLIED)
-        changes_log(wish);
+    uint32_t left_out;
+    if (outcome->fate == CONFIG_APPLIED &&
+        logfmt_allowed(&wish->serve->said, clock_mono_ns(), &left_out)) /* it is asked for over HTTP, too */
+        changes_log(wish, left_out);
     else if (outcome->fate == CONFIG_WRONG && wish->done == NULL) /* nobody else is told */
         mistakes_log(wish);
     outcome->lost = outcome->lost && outcome->changes.live > 0;

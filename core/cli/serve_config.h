@@ -8,6 +8,7 @@
 
 #include "core/admin/config.h"
 #include "core/base/check.h"
+#include "core/base/logfmt.h"
 #include "core/config/config.h"
 #include "core/journal/journal.h"
 #include "core/shard/shard.h"
@@ -53,8 +54,9 @@ struct serve_config {
     /* under the mutex */
     struct config running; /* written by the thread only */
     bool reread, stopping, applying;
-    uint64_t reread_ns; /* not before; the thread's */
-    bool changing;      /* the sharding; when it is over: */
+    uint64_t reread_ns;       /* not before; the thread's */
+    struct logfmt_limit said; /* the thread's */
+    bool changing;            /* the sharding; when it is over: */
     int change_error;
     const char *change_why;          /* static */
     struct serve_wish *first, *last; /* owns; what is to be looked at */

@@ -164,6 +164,26 @@ def test_mistakes_of_the_config_are_the_findings(doctor, run):
     assert run("doctor", "--help").stdout.startswith("usage: roundhouse doctor")
 
 
+def taken():
+    return socket.create_server(("127.0.0.1", 0))
+
+
+@pytest.mark.parametrize("config, preexec", [
+    ("limits: { conections: 1 }\n", None), ("topics: [{ match: a, class: disk }]\n", None), ("shards: 64\nlogs: { data: 64GiB }\n", None),
+    ("journal: { dir: a/b/c }\n", None), ("io: uring\n", refuse_io_uring(EPERM)), ("PORT", None),
+])
+def test_it_ends_with_the_status_of_a_start(run, tmp_path, config, preexec):
+    path, text = tmp_path / "c.yaml", OFF + config
+    with taken() as other:
+        if config == "PORT":
+            text = OFF.replace("127.0.0.1:0", f"127.0.0.1:{other.getsockname()[1]}")
+        path.write_text(text)
+        told = run("doctor", "--config", path, preexec_fn=preexec).returncode
+        assert os.listdir(tmp_path) == ["c.yaml"], "it has left something"
+        started = run("serve", "--config", path, preexec_fn=preexec)
+    assert started.returncode == told != 0 and started.stdout == ""
+
+
 def test_beside_a_router_that_runs_it_says_what_runs(router, doctor):
     made = router(shards=2)
     with made.client(), made.client():

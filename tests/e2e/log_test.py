@@ -74,6 +74,22 @@ def test_the_file_says_how_the_log_is_written_and_from_which_level_on(router):
     assert [entry["level"] for entry in objects_of(made)] == ["warn"]
 
 
+def test_format_and_level_change_while_it_runs(router, run):
+    made = router(config_text="log: { level: info }\n")
+    refuse_one(made, "one")
+    text = made.config.read_text()
+    made.config.write_text(text.replace("log: { level: info }", "log: { level: warn, format: json }"))
+    done = run("config", "apply", "--admin", made.admin, made.config)
+    assert done.returncode == 0, done.stderr
+    refuse_one(made, "two")
+    made.stop()
+    lines = lines_of(made)
+    assert any('client="one"' in line for line in lines)
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [entry["client"] for entry in told if "client" in entry] == ["two"]
+    assert {entry["level"] for entry in told} == {"warn"}, "it begins and ends with the level that was wanted"
+
+
 def test_an_option_wins_over_the_file(router):
     made = router(config_text="log: { format: json }\n", arguments=["--log-format", "logfmt", "--quiet"])
     refuse_one(made)
