@@ -237,7 +237,7 @@ static Roundhouse__V1__Filters *digits_say(uint16_t digits) {
     struct fault fault;
     size_t length;
     for (uint32_t digit = 0; digit < 10; digit++)
-        if (digits >> digit & 1u)
+        if ((uint32_t)digits >> digit & 1u)
             at += sprintf(at, "%s{\"prefix\":{\"id\":\"%u\"}}", at[-1] == '[' ? "" : ",", digit);
     strcpy(at, "]}]");
     cr_assert(filter_from_json(json, strlen(json), &filter, &fault), "%s", json);
