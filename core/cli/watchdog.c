@@ -38,12 +38,13 @@ static uint64_t turns_of(const struct watchdog *watchdog, uint32_t shard) {
     return counter_get(&shards_worker_stats(watchdog->shards, shard)->turns);
 }
 
-/* The first shard that has not turned since; `count` when all have. */
-static uint32_t stands_still(const struct watchdog *watchdog, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++)
-        if (turns_of(watchdog, i) == watchdog->turns[i])
-            return i;
-    return count;
+/* Whether one of the first `count` shards has not turned since, and which. Shards may be taken away
+ * meanwhile. */
+static bool stands_still(const struct watchdog *watchdog, uint32_t count, uint32_t *shard) {
+    for (*shard = 0; *shard < count && *shard < shards_count(watchdog->shards); ++*shard)
+        if (turns_of(watchdog, *shard) == watchdog->turns[*shard])
+            return true;
+    return false;
 }
 
 static void tell(struct watchdog *watchdog) {
@@ -89,7 +90,7 @@ static bool prove(struct watchdog *watchdog) {
     for (uint32_t i = 0; i < count; i++)
         watchdog->turns[i] = turns_of(watchdog, i);
     shards_nudge(watchdog->shards);
-    while ((shard = stands_still(watchdog, count)) < count) {
+    while (stands_still(watchdog, count, &shard)) {
         if (!watchdog->stalled && clock_mono_ns() - begin_ns >= watchdog->interval_ns)
             stall_tell(watchdog, shard, begin_ns);
         if (rest(watchdog, WATCHDOG_LOOK))

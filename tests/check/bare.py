@@ -202,6 +202,7 @@ def bare(check):
         check.add("README.md", False, why="has no block marked ```sh bare that starts the router with ./run")
         return
     root = pathlib.Path(tempfile.mkdtemp(prefix="roundhouse-bare-"))
+    root.chmod(0o755)  # others than root live there, too
     try:
         if make_system(check, root):
             run_blocks(check, root, blocks)

@@ -217,6 +217,25 @@ def test_connections_wait_while_nobody_accepts_and_then_are_answered(restarting)
         client.close()
 
 
+def test_who_connects_while_a_router_that_was_killed_is_started_again_is_not_refused(router, run, tmp_path):
+    """The manager has the sockets, whatever the end of the process was."""
+    with manager.Manager(tmp_path) as service:
+        life = ByManager(lambda **more: router(arguments=["--ingest", "127.0.0.1:0", "--journal", str(tmp_path / "j")], **more), service)
+        knocking = Knocking(life.made)
+        for number in range(1, 4):
+            with life.made.client(ack=pb.ACK_LEVEL_DISK) as publisher:
+                publisher.send_bytes(wire.numbered("a", number))
+                assert publisher.settle(1) == {}
+            life.made.signal(signal.SIGKILL)
+            assert life.made.wait() == -signal.SIGKILL
+            life.made = life._start()
+        assert knocking.stop() > 3
+        with life.made.client() as client:
+            client.subscribe("a", start=pb.Start(oldest=True))
+            assert [wire.read_number(event) for event in client.events(3)] == [1, 2, 3]
+        life.made.stop()
+
+
 # --- in place: what is checked before, and what the next program gets ---
 
 
