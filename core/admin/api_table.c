@@ -1,8 +1,8 @@
 /* api_table.c: what the router offers over HTTP beside the pages of pages.c. */
 #include "core/admin/api.h"
-
 #include "core/admin/config.h"
 #include "core/admin/explain.h"
+#include "core/admin/openapi.h"
 #include "core/admin/slots.h"
 #include "core/admin/streams.h"
 #include "core/admin/surveys.h"
@@ -27,5 +27,6 @@ const struct api_endpoint api_table[] = {
     {"GET", "/v1/events", streams_open, "events as they come, as server-sent events", "match from filter", 0},
     {"GET", "/v1/topics", on_topics, "topics by their rate, with what the logs have of them",
      "match limit sort", 0},
+    {"GET", "/v1/openapi.json", on_openapi, "all of this, described (OpenAPI 3.1)", "", 0},
     {0},
 };
