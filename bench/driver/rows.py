@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from driver.subjects import CHURNED, CONVERTER, DISK, DISK_READ, PARSERS, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
+from driver.subjects import CHURNED, CONVERTER, DISK, DISK_READ, FILTERED, FILTERS, PARSERS, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
 
 RATE = "deliveries_per_s"
 CPU = "server_cpu_ns_per_delivery"
@@ -135,6 +135,12 @@ def isolation_rows():
     ]
 
 
+def filter_rows():
+    return [Row("filter/1-10", "1 → 10, five with filters", "every event passes: with one filter that five of ten subscribers share, with five that "
+                "differ, and without, in turn", {"subscribers": 10}, ["roundhouse", FILTERED, FILTERS], CPU, [CPU, RATE], repetitions=20,
+                seconds=0.3, warm_up=0.3)]
+
+
 def idle_rows():
     metrics = ["memory_per_connection_bytes", "server_cpu_share", "memory_bytes"]
     return [
@@ -258,5 +264,5 @@ def hub_rows():
 
 
 def all_rows():
-    return (router_rows() + latency_rows() + isolation_rows() + idle_rows() + ack_rows() + document_rows() + hub_rows() + scaling_rows()
+    return (router_rows() + latency_rows() + isolation_rows() + filter_rows() + idle_rows() + ack_rows() + document_rows() + hub_rows() + scaling_rows()
             + buffer_rows())

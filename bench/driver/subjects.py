@@ -15,6 +15,8 @@ DISK_READ = "disk-read"
 STOPPED = "roundhouse, one stopped"
 CHURNED = "roundhouse, churn"
 ROUTED = "roundhouse, ack routed"
+FILTERED = "roundhouse, filter"
+FILTERS = "roundhouse, filters"
 
 SUBJECTS = {s.name: s for s in [
     Subject("roundhouse", "roundhouse", "Roundhouse", io="auto", shards=1),
@@ -32,6 +34,9 @@ SUBJECTS = {s.name: s for s in [
     Subject(CHURNED, "roundhouse", "Roundhouse, 1,000 subscribes and unsubscribes per second", io="auto",
             shards=1, extra={"churn": 1000}),
     Subject(ROUTED, "roundhouse", "Roundhouse, ack routed", io="auto", shards=1, extra={"ack": "routed"}),
+    Subject(FILTERED, "roundhouse", "Roundhouse, half the subscribers with one filter", io="auto", shards=1, extra={"filtered": 5}),
+    Subject(FILTERS, "roundhouse", "Roundhouse, half the subscribers with filters that differ", io="auto", shards=1,
+            extra={"filtered": 5, "filters-differ": True}),
     Subject(DISK, "disk", "the disk alone"),
     Subject(DISK_READ, "disk", "the disk alone, read"),
     Subject("jetstream", "nats", "JetStream", extra={"ack": "own"}, protocol="jetstream"),

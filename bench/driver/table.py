@@ -6,7 +6,8 @@ WIDTH = 33
 COLUMN = 14
 SHORT = {"roundhouse-epoll": "epoll", "roundhouse-2": "2 shards", "roundhouse-2-epoll": "2 sh. epoll",
          "roundhouse-4": "4 shards", "roundhouse-8": "8 shards", "roundhouse, one stopped": "one stopped",
-         "roundhouse, churn": "with changes", "roundhouse, ack routed": "ack routed", "business-edifact": "Perl"}
+         "roundhouse, churn": "with changes", "roundhouse, ack routed": "ack routed", "roundhouse, filter": "one filter",
+         "roundhouse, filters": "five filters", "business-edifact": "Perl"}
 # Roundhouse beside another, at the right of the router's rows: heading, metric, whom, how it is written. CPU: how many
 # deliveries it makes of the same CPU time.
 RATIO = 9
@@ -16,6 +17,7 @@ RATIOS = [("x nats", "deliveries_per_s", "nats", lambda r: f"{r:.2f}"),
           ("CPU", "server_cpu_ns_per_delivery", "relay", lambda r: f"{100 / r:.0f} %")]
 HEADINGS = {"router": "deliveries per second, and server CPU ns per delivery", "latency": "latency in µs: 50 % / 99 %",
             "isolation": "server CPU ns per delivery, or deliveries per second", "recovery": "ms until everybody is back",
+            "filter": "server CPU ns per delivery, and deliveries per second",
             "idle": "resident bytes per connection, or CPU share", "scaling": "server CPU ns per delivery, and deliveries per second",
             "ack": "deliveries per second and server CPU ns per delivery; events acknowledged per second and their bytes; µs until "
             "an event is acknowledged: 50 % / 99 %", "documents": "bytes of the document per second", "hub": "µs from a file to the subscriber: 50 % / 99 %; "

@@ -8,8 +8,6 @@
 /* Field numbers of io.cloudevents.v1.CloudEvent. */
 enum { FIELD_ID = 1, FIELD_SOURCE = 2, FIELD_VERSION = 3, FIELD_TYPE = 4, FIELD_BINARY = 6, FIELD_TEXT = 7 };
 
-#define REALISTIC_BYTES 64u
-
 struct attributes {
     char id[16];
     const char *source, *type;
@@ -40,8 +38,8 @@ static long data_size(size_t size, size_t attributes) {
 /* The attributes and the size of the data. A size that needs it gets one more byte of id. */
 static long attributes_choose(struct attributes *a, size_t size, uint64_t number) {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
-    if (size >= REALISTIC_BYTES) {
-        *a = (struct attributes){.source = "/erp/prod", .type = "erp.order.created"};
+    if (size >= EVENT_REALISTIC_BYTES) {
+        *a = (struct attributes){.source = "/erp/prod", .type = EVENT_TYPE_REALISTIC};
         (void)snprintf(a->id, sizeof a->id, "%012llx", (unsigned long long)number);
     } else {
         *a = (struct attributes){.id = {digits[number % 32]}, .source = "/", .type = "t"};

@@ -9,9 +9,11 @@
 
 #include <stdbool.h>
 
-#define EVENT_BYTES_MIN 16u /* four one-byte attributes and empty data */
-#define STAMP_BYTES     8u
-#define STAMP_NONE      SIZE_MAX
+#define EVENT_BYTES_MIN       16u /* four one-byte attributes and empty data */
+#define EVENT_REALISTIC_BYTES 64u /* from here on an event has the attributes of a real one */
+#define EVENT_TYPE_REALISTIC  "erp.order.created"
+#define STAMP_BYTES           8u
+#define STAMP_NONE            SIZE_MAX
 
 /* Appends an event of `size` bytes that no other `number` gives. From 64 bytes up it has the attributes of a
  * real one and differs by its id; below, by what room there is. `text`: its data is text_data, which the

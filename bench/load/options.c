@@ -66,6 +66,9 @@ static const struct row rows[] = {
      "compared at the beginning and the end for each subscriber (16 MiB over all, 128 KiB to 1 MiB each)"},
     {"server", INTEGER, AT(server), 0, 1 << 30, "PID", "the process whose CPU time and memory are measured"},
     {"server-cpu", INTEGER, AT(server_cpu), 0, 4095, "N", "the CPU whose busy time is measured"},
+    {"filtered", COUNT, AT(filtered), 0, 100000, "N",
+     "native: so many of the subscribers have a filter, which every event passes (0)"},
+    {"filters-differ", FLAG, AT(filters_differ), 0, 0, NULL, "... each of them one of its own"},
     {"stopped", COUNT, AT(stopped), 0, 1000, "N", "further subscribers that never read (0)"},
     {"idle", COUNT, AT(idle), 0, 100000, "N", "further connections, each subscribed to a silent topic (0)"},
     {"pause", REAL, AT(pause_ms), 0, 60000, "MS", "paced: no subscriber reads for so long in the middle (0)"},
@@ -233,6 +236,10 @@ static void options_check(const struct options *o) {
         quit(QUIT_USAGE, "each publisher needs as many topics as the others");
     if (o->share == SHARE_SPLIT && (o->topics < o->subscribers || o->topics % o->subscribers != 0))
         quit(QUIT_USAGE, "each subscriber needs as many topics as the others");
+    if (o->filtered > 0 && (o->protocol != &protocol_native || o->filtered > o->subscribers ||
+                            o->payload < EVENT_REALISTIC_BYTES))
+        quit(QUIT_USAGE, "--filtered is for native subscribers, and for events of %u bytes or more",
+             EVENT_REALISTIC_BYTES);
     bool relay = o->protocol == &protocol_relay;
     if (relay && (o->share == SHARE_ALL ? o->publishers != 1 : o->publishers != o->subscribers))
         quit(QUIT_USAGE, "the relay sends the bytes of one publisher to all, or of each to one subscriber");

@@ -39,6 +39,8 @@ struct options {
     uint64_t check_bytes;  /* compared byte for byte per subscriber, at the beginning and at the end */
     pid_t server;          /* whose CPU time and memory are measured, 0 = nobody's */
     int server_cpu;        /* whose busy time is measured, -1 = none */
+    uint32_t filtered;     /* of the subscribers, have a filter that every event passes, */
+    bool filters_differ;   /* ... each one of its own */
     uint32_t stopped;      /* further subscribers that never read */
     uint32_t idle;         /* further connections that subscribe to a silent topic */
     double pause_ms;       /* paced: all subscribers stop reading for so long in the middle */

@@ -40,6 +40,9 @@ struct interest {
     const uint32_t *topics; /* numbers; NULL = everything */
     uint32_t count;
     bool skip; /* a subscriber too slow is to lose events, not its connection (native only) */
+    /* A filter that every event passes (native only): 0 = none, else one of these; equal numbers are equal
+     * filters. */
+    uint32_t filter;
 };
 
 #define SEQUENCE_NONE SIZE_MAX

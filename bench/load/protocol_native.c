@@ -1,6 +1,8 @@
 /* Roundhouse's own protocol, written from include/roundhouse/v1/wire.proto and nothing else of the router. */
+#include "bench/load/event.h"
 #include "bench/load/protocol.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Fields of Frame, as tag bytes of a length-delimited field. */
@@ -44,6 +46,14 @@ static void text_field(struct buffer *out, uint32_t field, const char *text) {
     buffer_text(out, text);
 }
 
+/* Takes the message. */
+static void message_field(struct buffer *out, uint32_t field, struct buffer *message) {
+    buffer_byte(out, TAG(field));
+    buffer_varint(out, message->length);
+    buffer_add(out, message->data, message->length);
+    buffer_free(message);
+}
+
 static void hello(struct buffer *out, const struct party *party) {
     struct buffer body = {0};
     number_field(&body, 1, 1);
@@ -51,6 +61,26 @@ static void hello(struct buffer *out, const struct party *party) {
     if (party->ack != ACK_NONE)
         number_field(&body, 3, party->ack);
     frame_take(out, CONNECT, &body);
+}
+
+/* Passes by its type, of which the events have only one; the other one is never asked for. */
+static void filter_field(struct buffer *out, uint32_t number) {
+    char other[16];
+    struct buffer any = {0}, filter = {0};
+    (void)snprintf(other, sizeof other, "%u", number);
+    const char *types[] = {EVENT_TYPE_REALISTIC, other};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct buffer entry = {0}, attributes = {0}, exact = {0}, one = {0};
+        text_field(&entry, 1, "type");
+        text_field(&entry, 2, types[i]);
+        message_field(&attributes, 1, &entry);
+        message_field(&exact, 1, &attributes); /* Filter.exact */
+        message_field(&one, 1, &exact);        /* Filters.filters */
+        buffer_add(&any, one.data, one.length);
+        buffer_free(&one);
+    }
+    message_field(&filter, 5, &any); /* Filter.any */
+    message_field(out, 8, &filter);  /* Subscribe.filters */
 }
 
 static void subscribe_from(struct buffer *out, const struct interest *interest, bool oldest) {
@@ -68,6 +98,8 @@ static void subscribe_from(struct buffer *out, const struct interest *interest, 
             number_field(&body, 3, 1);
         if (oldest)
             text_field(&body, 5, "\x08\x01"); /* Start.oldest */
+        if (interest->filter > 0)
+            filter_field(&body, interest->filter);
         frame_take(out, SUBSCRIBE, &body);
     }
 }

@@ -57,6 +57,8 @@ static void connect_to(struct receiver *receiver, const struct plan *plan, uint3
 
 void receiver_open(struct receiver *receiver, const struct plan *plan, uint32_t number) {
     struct interest interest = interest_make(plan, number);
+    if (number < plan->options->filtered)
+        interest.filter = plan->options->filters_differ ? 1 + number : 1;
     connect_to(receiver, plan, number, &interest);
     if (plan->options->share == SHARE_SPLIT)
         free((void *)(uintptr_t)interest.topics);

@@ -91,8 +91,9 @@ def clone(tmp_path):
 
 def test_the_tour(clone):
     clone.start([])
-    events, again, exact, legacy, config, _ = clone.play("A tour in five minutes")
+    events, again, filtered, exact, legacy, config, _ = clone.play("A tour in five minutes")
     assert events.count('"topic":"erp.') == 3 and "com.example.shipped" in events
+    assert filtered.count("4712") > 0 and "{\"order\": 0}" not in filtered and filtered.count('"topic":') == 1
     assert "erp.order.created" in again and not (clone.folder / "received.ndjson").exists()
     assert '{"pick": 4711}' in exact and '{"price": 17}' in exact
     assert "ORDERS" in legacy and '"topic":"erp.order.created"' in legacy and "no mistakes" in config
