@@ -10,7 +10,7 @@
 
 #define EVENTS 512u /* different ones, in turn: 64 KiB of the smaller shapes */
 
-#define TYPE(text) "{\"exact\":{\"type\":\"com.example." text "\"}}"
+#define TYPE(text)    "{\"exact\":{\"type\":\"com.example." text "\"}}"
 #define ANOTHER(text) "," TYPE(text)
 /* clang-format off */
 #define ANY_OF_NINE TYPE("invoice.created") ANOTHER("order.changed") ANOTHER("order.deleted") \
