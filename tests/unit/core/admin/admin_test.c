@@ -5,6 +5,9 @@
 #include "core/admin/token.h"
 #include "core/base/clock.h"
 #include "core/base/embedded.h"
+#include "core/shard/change.h"
+#include "core/shard/survey.h"
+#include "core/shard/trace.h"
 #include "tests/unit/core/http_client.h"
 #include "tests/unit/leaks.h"
 
@@ -55,15 +58,47 @@ struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
     (void)shards;
     return (struct shards_wakes){.sent = 10 + shard, .elided = 20 + shard};
 }
+void shards_slots(const struct shards *shards, uint8_t *slots) {
+    (void)shards;
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        slots[slot] = slot >= 1000;
+}
 bool shards_stopping(const struct shards *shards) {
     return atomic_load(&shards->stopping);
+}
+
+/* Nothing is traced or asked here. */
+int trace_begin(struct trace **out, const struct shards *shards, const char *pattern, uint32_t count) {
+    (void)out, (void)shards, (void)pattern, (void)count;
+    return -ENOMEM;
+}
+uint32_t trace_serve(struct trace *trace) {
+    (void)trace;
+    return 0;
+}
+void trace_read(const struct trace *trace, uint32_t number, struct trace_seen *out) {
+    (void)trace, (void)number, (void)out;
+}
+void trace_end(struct trace *trace) {
+    (void)trace;
+}
+bool trace_gone(const struct trace *trace) {
+    (void)trace;
+    return true;
+}
+void trace_destroy(struct trace *trace) {
+    (void)trace;
+}
+int survey_ask(struct survey_desk *desk, const struct survey_question *question, survey_done *done,
+               void *user) {
+    (void)desk, (void)question, (void)done, (void)user;
+    return -ENOMEM;
 }
 
 /* ---- a running admin plane ---- */
 
 struct plane {
     struct shards shards;
-    uint8_t slots[SLOT_COUNT];
     struct sockaddr_in address;
     struct admin *admin;
 };
@@ -75,8 +110,6 @@ static void plane_start_as(struct plane *plane, struct admin_config config) {
         cr_assert(log_create(&plane->shards.logs[i], &log) == 0);
         counter_set(&plane->shards.stats[i].events_in, 40u + (unsigned)i);
     }
-    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        plane->slots[slot] = slot >= 1000;
     socklen_t size = sizeof plane->address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     plane->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
