@@ -52,19 +52,27 @@ static json_t *patterns_list(const char *text, size_t length) {
 static const char *const kinds[] = {
     [SURVEY_LIVE] = "live", [SURVEY_QUEUE] = "queue", [SURVEY_MAILBOX] = "mailbox"};
 
+/* True: it has one, which is too long to be listed. */
+static json_t *filter_value(const struct survey_subscription *found) {
+    if (!found->filtered)
+        return json_null();
+    return found->filter[0] == '\0' ? json_true() : json_loads(found->filter, 0, NULL);
+}
+
 static json_t *subscription_row(const void *row) {
     const struct survey_subscription *found = row;
     const struct survey_lag *lag = &found->lag;
     bool live = found->kind == SURVEY_LIVE;
     size_t length = found->text_length;
-    return json_pack("{s:o, s:o, s:I, s:s, s:o*, s:o, s:i, s:n, s:I, s:I, s:o, s:o, s:o, s:b}", "connection",
+    return json_pack("{s:o, s:o, s:I, s:s, s:o*, s:o, s:i, s:o, s:I, s:I, s:o, s:o, s:o, s:b}", "connection",
                      surveys_connection(&found->client), "client", client_name(&found->client), "id",
                      (json_int_t)found->id, "kind", kinds[found->kind], "queue",
                      live ? NULL : surveys_text(found->text, strlen(found->text)), "patterns",
                      patterns_list(found->text, live ? length : 0), "patterns_total", (int)found->patterns,
-                     "filter", "lag_events", (json_int_t)lag->events, "lag_bytes", (json_int_t)lag->bytes,
-                     "lag_ms", surveys_ms(lag->ns), "drain_per_s", surveys_real(lag->drain), "last_write_ms",
-                     surveys_ms(lag->silent_ns), "lagging", lag->catches_up);
+                     "filter", filter_value(found), "lag_events", (json_int_t)lag->events, "lag_bytes",
+                     (json_int_t)lag->bytes, "lag_ms", surveys_ms(lag->ns), "drain_per_s",
+                     surveys_real(lag->drain), "last_write_ms", surveys_ms(lag->silent_ns), "lagging",
+                     lag->catches_up);
 }
 
 static json_t *subscriptions_make(const struct survey_answer *answer,

@@ -172,15 +172,16 @@ static_assert((UNMATCHED_TOPICS & (UNMATCHED_TOPICS - 1)) == 0, "found by the lo
 #define DRAIN_NS_MAX      (5u * NS_PER_S) /* a stop waits at most this long for subscribers */
 
 /* Surveys: what only workers know, asked by others. */
-#define SURVEYS_MAX        8u         /* questions of one asker at a time */
-#define SURVEY_ROWS_MAX    10000u     /* things that one answer lists; up to 1.2 KiB each while it is made */
-#define SURVEY_ITEMS_TURN  256u       /* things that a worker looks at in one turn: some 25 us */
-#define SURVEY_ENTRIES     4096u      /* the same of index entries, which lie side by side */
-#define SURVEY_WALK_MAX    (1u << 18) /* the newest entries of a log that topics are counted in */
-#define SURVEY_TOPICS_MAX  32768u     /* topics of one log that are counted; 128 bytes each */
-#define SURVEY_NAMES_BYTES (2u * MIB) /* names of all these */
-#define SURVEY_RATE_NS     (10u * NS_PER_S) /* rates of topics are of the last 10 s, if the log has them */
-#define SURVEY_TEXT_BYTES  256u             /* patterns that are listed of one subscription */
+#define SURVEYS_MAX         8u         /* questions of one asker at a time */
+#define SURVEY_ROWS_MAX     10000u     /* things that one answer lists; up to 1.2 KiB each while it is made */
+#define SURVEY_ITEMS_TURN   256u       /* things that a worker looks at in one turn: some 25 us */
+#define SURVEY_ENTRIES      4096u      /* the same of index entries, which lie side by side */
+#define SURVEY_WALK_MAX     (1u << 18) /* the newest entries of a log that topics are counted in */
+#define SURVEY_TOPICS_MAX   32768u     /* topics of one log that are counted; 128 bytes each */
+#define SURVEY_NAMES_BYTES  (2u * MIB) /* names of all these */
+#define SURVEY_RATE_NS      (10u * NS_PER_S) /* rates of topics are of the last 10 s, if the log has them */
+#define SURVEY_FILTER_BYTES 512u             /* filters of one subscription, as they are listed */
+#define SURVEY_TEXT_BYTES   256u             /* patterns that are listed of one subscription */
 static_assert(SURVEY_ENTRIES % SURVEY_ITEMS_TURN == 0, "a new topic costs as much as so many entries");
 
 /* Who lags: is named in the log, and remembered. */

@@ -61,7 +61,10 @@ struct survey_subscription {
     enum survey_subscribed kind;
     uint32_t patterns;
     uint16_t text_length;
-    char text[SURVEY_TEXT_BYTES]; /* its first patterns, each with a NUL behind it; of a queue its name */
+    char text[SURVEY_TEXT_BYTES];     /* its first patterns, each with a NUL behind it; of a queue its name */
+    char filter[SURVEY_FILTER_BYTES]; /* its filters as JSON; "" = none, or they do not fit. A queue's are not
+                                         told */
+    bool filtered;                    /* it has some */
     struct survey_lag lag;
 };
 

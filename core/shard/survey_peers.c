@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -98,6 +99,14 @@ static void patterns_fill(const struct subscription *sub, struct survey_subscrip
     }
 }
 
+static void filter_fill(const struct subscription *sub, struct survey_subscription *row) {
+    row->filtered = sub->filter != NULL;
+    char *json = row->filtered ? filter_to_json(sub->filter->filter) : NULL;
+    if (json != NULL && strlen(json) < sizeof row->filter)
+        memcpy(row->filter, json, strlen(json) + 1);
+    free(json);
+}
+
 static bool subscription_offer(struct survey *survey, const struct peer *peer,
                                const struct subscription *sub) {
     struct survey_lag lag;
@@ -110,6 +119,7 @@ static bool subscription_offer(struct survey *survey, const struct peer *peer,
     row->kind = SURVEY_LIVE;
     row->lag = lag;
     patterns_fill(sub, row);
+    filter_fill(sub, row);
     return true;
 }
 

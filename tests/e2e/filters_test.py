@@ -1,6 +1,8 @@
 """Content filters: a subscription gets of the events that match its patterns those whose attributes pass. Live, from the past, in catch-up,
 as a queue and over a restart, over the wire, by the C library and by the command line."""
 
+import json
+
 import pytest
 
 import wire
@@ -322,6 +324,20 @@ def test_filters_beyond_all_measure_end_the_connection_and_nothing_else(router):
     fatal(made, wire.field(8, 2, wire.field(4, 2, wire.field(1, 2, wire.field(4, 2, wire.field(1, 2, b"") * 8192)) * 2)))
     with made.client() as client:
         subscribe(client, "a", filters=[EVEN])
+
+
+# --- What operators see ---
+
+
+def test_the_admin_plane_lists_filters(router):
+    made = router()
+    long = compared(exact={"subject": "x" * 600})
+    with made.client() as client:
+        subscribe(client, "a", id=1, filters=[EVEN, no(compared(prefix={"id": "1", "type": "t."}))])
+        subscribe(client, "a", id=2, filters=[long])
+        subscribe(client, "a", id=3)
+        rows = {row["id"]: row["filter"] for row in json.loads(made.http("/v1/subscriptions"))["subscriptions"]}
+    assert rows == {1: [{"exact": {"parity": "even"}}, {"not": {"prefix": {"id": "1", "type": "t."}}}], 2: True, 3: None}
 
 
 # --- The command line ---

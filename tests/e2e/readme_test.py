@@ -91,7 +91,7 @@ def clone(tmp_path):
 
 def test_the_tour(clone):
     clone.start([])
-    events, again, filtered, exact, legacy, config, _ = clone.play("A tour in five minutes")
+    events, again, filtered, exact, legacy, config, _, _ = clone.play("A tour in five minutes")
     assert events.count('"topic":"erp.') == 3 and "com.example.shipped" in events
     assert filtered.count("4712") > 0 and "{\"order\": 0}" not in filtered and filtered.count('"topic":') == 1
     assert "erp.order.created" in again and not (clone.folder / "received.ndjson").exists()
