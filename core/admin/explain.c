@@ -135,7 +135,8 @@ static json_t *rows_list(const struct explain *explain, const struct survey_answ
 
 static json_int_t total(const struct explain *explain, enum explain_group group) {
     const uint64_t *of = explain->totals[group];
-    return (json_int_t)(of[SURVEY_LIVE] + of[SURVEY_QUEUE] + of[SURVEY_MAILBOX]);
+    uint64_t all = of[SURVEY_LIVE] + of[SURVEY_QUEUE] + of[SURVEY_MAILBOX];
+    return (json_int_t)all;
 }
 
 static json_t *totals_object(const struct explain *explain) {

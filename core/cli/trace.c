@@ -205,8 +205,10 @@ static int trace_options(struct trace_run *run, int argc, char **argv) {
 }
 
 int trace_command(int argc, char **argv) {
-    struct trace_run run = {
-        .ask = {.command = "trace", .address = ASK_ADDRESS}, .count = 10, .timeout_ns = 60 * NS_PER_S};
+    struct trace_run run = {.ask = {.command = "trace", .address = ASK_ADDRESS},
+                            .topic = "",
+                            .count = 10,
+                            .timeout_ns = 60 * NS_PER_S};
     int status = trace_options(&run, argc, argv);
     if (status != CLI_OK)
         return status;

@@ -23,7 +23,7 @@ struct trace {
     const struct shards *shards;
     uint32_t workers; /* when it began */
     uint32_t count;   /* events wanted, and room for them in each part */
-    uint8_t pattern[TOPIC_BYTES_MAX];
+    char pattern[TOPIC_BYTES_MAX + 1];
     uint32_t pattern_length;
     struct trace_part *parts;     /* owns; by worker */
     struct trace_event *events;   /* owns; of all parts */
@@ -79,7 +79,7 @@ int trace_begin(struct trace **out, const struct shards *shards, const char *pat
     trace->workers = shards_count(shards);
     trace->count = count;
     trace->pattern_length = (uint32_t)length;
-    memcpy(trace->pattern, pattern, length);
+    memcpy(trace->pattern, pattern, length + 1);
     int result = trace_room(trace);
     if (result != 0) {
         trace_destroy(trace);
@@ -296,7 +296,8 @@ void trace_append(struct worker *worker, struct home *home, const struct forward
         const struct trace *trace = worker->traces.slots[i].trace;
         struct trace_part *part = worker->traces.slots[i].part;
         if (trace == NULL || counter_get(&part->found) == trace->count ||
-            !pattern_matches(trace->pattern, trace->pattern_length, topic, forward->topic_length))
+            !pattern_matches((const uint8_t *)trace->pattern, trace->pattern_length, topic,
+                             forward->topic_length))
             continue;
         for (uint32_t ahead = 0; ahead < forward->count && counter_get(&part->found) < trace->count; ahead++)
             event_found(worker, home, forward, part, ahead);

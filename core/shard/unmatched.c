@@ -147,26 +147,44 @@ static void line_write(struct worker *worker, const struct unmatched_sample *sam
     own->since_line = 0;
 }
 
-/* `taken` is what a sample would be; NULL: it is yet to be taken from the record. */
-static void unmatched_count(struct worker *worker, uint64_t topic_id, uint64_t count,
-                            const struct unmatched_sample *taken, uint32_t log,
-                            const struct log_entry *entry) {
+/* The sample of a topic; NULL: it has none, and it is too soon for another one. `fresh`: it is to be taken.
+ */
+static struct unmatched_sample *sample_place(struct worker *worker, uint64_t topic_id, bool *fresh) {
     struct unmatched *own = &worker->unmatched;
     struct unmatched_sample *sample = sample_of(own, topic_id);
+    *fresh = sample->topic_id != topic_id;
+    if (!*fresh)
+        return sample;
+    if (worker->now_ns < own->sample_ns)
+        return NULL;
+    own->sample_ns = worker->now_ns + SAMPLE_EVERY_NS;
+    return sample;
+}
+
+static void unmatched_count(struct worker *worker, uint64_t count, struct unmatched_sample *sample) {
     counter_add(&worker->stats.events_unmatched, count);
-    own->since_line += count;
-    if (sample->topic_id != topic_id) {
-        if (worker->now_ns < own->sample_ns)
-            return;
-        own->sample_ns = worker->now_ns + SAMPLE_EVERY_NS;
-        if (taken != NULL)
-            *sample = *taken;
-        else
-            sample_take(sample, log, worker->views[log], entry);
-    }
+    worker->unmatched.since_line += count;
+    if (sample == NULL)
+        return;
     sample->count += count;
     sample->last_ns = worker->wall_ns;
     line_write(worker, sample);
+}
+
+static void record_count(struct worker *worker, uint32_t log, const struct log_entry *entry, uint64_t count) {
+    bool fresh;
+    struct unmatched_sample *sample = sample_place(worker, entry->topic, &fresh);
+    if (sample != NULL && fresh)
+        sample_take(sample, log, worker->views[log], entry);
+    unmatched_count(worker, count, sample);
+}
+
+static void question_count(struct worker *worker, const struct unmatched_question *question, uint64_t count) {
+    bool fresh;
+    struct unmatched_sample *sample = sample_place(worker, question->sample.topic_id, &fresh);
+    if (sample != NULL && fresh)
+        *sample = question->sample;
+    unmatched_count(worker, count, sample);
 }
 
 /* ---- asking ---- */
@@ -211,7 +229,7 @@ static void question_settle(struct worker *worker, struct unmatched_question *qu
     topic->verdict = question->wanted ? UNMATCHED_WANTED : UNMATCHED_NOBODY;
     question->asker = NULL;
     if (!question->wanted)
-        unmatched_count(worker, topic->id, topic->count, &question->sample, question->sample.log, NULL);
+        question_count(worker, question, topic->count);
 }
 
 void unmatched_question(struct worker *worker, struct unmatched_question *question) {
@@ -281,7 +299,7 @@ static void topic_judge(struct worker *worker, uint32_t log, const struct log_en
     else if (topic->verdict == UNMATCHED_ASKED)
         topic->count += count;
     else if (topic->verdict == UNMATCHED_NOBODY)
-        unmatched_count(worker, entry->topic, count, NULL, log, entry);
+        record_count(worker, log, entry, count);
 }
 
 static void stretch_judge(struct worker *worker, uint32_t log, uint64_t from, uint64_t to) {
