@@ -406,8 +406,8 @@ static void stretch_refused(struct worker *worker, struct behind *behind) {
     uint32_t left_out;
     if (logfmt_allowed(&worker->error_limit, worker->now_ns, &left_out))
         logfmt(LOGFMT_ERROR, "the journal can not be read: subscribers who need it are disconnected",
-               "log=%u position=%llu error=\"%s\"", log_number(worker->readers[behind->log].log),
-               (unsigned long long)request->from, strerror(-request->result));
+               "log=%u position=%llu error=\"%s\" left_out=%u", log_number(worker->readers[behind->log].log),
+               (unsigned long long)request->from, strerror(-request->result), left_out);
     each_ready(worker, behind->log, request->from, request->from + 1, unread_tell, request);
 }
 

@@ -16,8 +16,8 @@ static enum look refused(struct worker *worker, struct behind *behind, uint64_t 
         return LOOK_GONE;
     if (request->result != -ENODATA && logfmt_allowed(&worker->error_limit, worker->now_ns, &left_out))
         logfmt(LOGFMT_ERROR, "the journal can not be read: queues that need it wait",
-               "log=%u position=%llu error=\"%s\"", log_number(worker->readers[behind->log].log),
-               (unsigned long long)position, strerror(-request->result));
+               "log=%u position=%llu error=\"%s\" left_out=%u", log_number(worker->readers[behind->log].log),
+               (unsigned long long)position, strerror(-request->result), left_out);
     return LOOK_LATER;
 }
 

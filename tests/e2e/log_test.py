@@ -2,8 +2,10 @@
 
 import datetime
 import json
+import os
 import re
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -21,6 +23,30 @@ PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^ ]*)(?: |$)')
 @pytest.fixture
 def body():
     return "epoll"
+
+
+# Lines without a limit in the parts of the router that the network reaches, and why they can not come often.
+ONCE = "told when it begins and when it ends, and tried again with pauses that grow"
+END = "the end of a thread, or of the process"
+SELDOM = {
+    "the admin plane has stopped": END, "HTTP in has stopped": END, "a worker's event loop is broken": END, "a spoke has stopped": END,
+    "a spoke has stopped before the router had all its answers: some events come twice": END,
+    "a worker can not be pinned": "the start of a thread",
+    "admin token not readable, the old one stays": ONCE, "secret not readable, the old one stays": ONCE,
+    "a jq process can not be started": "a try every ten seconds",
+    "a document does not say all of its event: its format has no place for it": "one a minute and kind of document",
+    "events match no subscription and no queue: nobody gets them": "one a minute and shard",
+    "rules get no events any more": END, "rules can not begin, and are tried again": "a try every five seconds",
+    "a shard can not be added": "a change of the sharding, one at a time", "the sharding could not be changed": "the same",
+    "the sharding is changed": "the same",
+    "a spoke's file is wrong": "the limit is that of applying spokes", "a spoke is gone, and its queue stays until it is ended": "files that went",
+    "a spoke can not run, and is tried again": ONCE, "a spoke runs again": ONCE, "a directory can not be used, it is tried again": ONCE,
+    "a directory can be used again": ONCE, "the state of an inbox can be written again": ONCE,
+    "the state of an inbox can not be written: a crash would make it read files again": ONCE,
+    "an inbox can not be watched, it is looked through again and again": ONCE, "an inbox is watched again": ONCE,
+    "a spoke gets nothing from its system any more": END, "webhook target is gone": "until its file is changed",
+}
+REACHED = [f"core/{part}/*.c" for part in "shard session conn io queue admin transport bridge spoke routes".split()]
 
 
 def lines_of(made):
@@ -95,6 +121,21 @@ def test_an_option_wins_over_the_file(router):
     refuse_one(made)
     made.stop()
     assert [line.split()[1] for line in lines_of(made)] == ["level=warn"]
+
+
+def test_each_line_that_the_network_can_bring_about_has_a_limit():
+    """It tells how many were left out before it, or it is one that can not come often."""
+    files = subprocess.run(["git", "-C", wire.ROOT, "ls-files", *REACHED], text=True, capture_output=True, check=True).stdout.split()
+    unlimited, calls = set(), 0
+    for name in files:
+        with open(os.path.join(wire.ROOT, name), encoding="utf-8") as file:
+            text = re.sub(r'"\s*\n\s*"', "", file.read())
+        for call in re.findall(r"\blogfmt\([^;]*;", text):
+            calls += 1
+            if "left_out" not in call:
+                unlimited.add(re.search(r'"((?:[^"\\]|\\.)*)"', call)[1])
+    assert calls > 30 and unlimited <= set(SELDOM), unlimited - set(SELDOM)
+    assert set(SELDOM) <= unlimited, "has a limit, or is not there any more"
 
 
 @pytest.mark.parametrize("name", ["\x7f", "\x00", "\x1b[31m", "{}", '","x":"', "\ufeff", "\U0010ffff", "ü" * 64])

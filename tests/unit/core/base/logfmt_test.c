@@ -184,9 +184,12 @@ Test(logfmt_json, is_valid_whatever_the_bytes_are_and_wherever_it_is_cut, .timeo
     for (uint32_t round = 0; round < 20000; round++) {
         uint64_t length = (uint64_t)random() % (round % 100 == 0 ? sizeof line : 40);
         uint64_t room = round % 3 == 0 ? 64 + (uint64_t)random() % 64 : sizeof out;
-        for (uint64_t i = 0; i < length; i++)
-            line[i] =
-                round % 2 ? (char)(1 + random() % 255) : likely[(uint64_t)random() % (sizeof likely - 1)];
+        for (uint64_t i = 0; i < length; i++) {
+            uint64_t chance = (uint64_t)random();
+            line[i] = likely[chance % (sizeof likely - 1)];
+            if (round % 2)
+                line[i] = (char)(uint8_t)(1 + chance % 255);
+        }
         memset(out, 'Z', sizeof out);
         uint64_t used = logfmt_json(out, room, line, length);
         cr_assert(used <= room && (room == sizeof out || out[room] == 'Z'));
