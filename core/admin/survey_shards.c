@@ -38,15 +38,15 @@ static json_t *log_object(const struct log *log) {
 static json_t *shard_object(const struct admin_config *config, const uint8_t *slots, uint32_t shard) {
     const struct worker_stats *stats = shards_worker_stats(config->shards, shard);
     int cpu = shards_cpu(config->shards, shard);
-    return json_pack("{s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "shard", (int)shard,
-                     "cpu", cpu < 0 ? json_null() : json_integer(cpu), "slots", slots_list(slots, shard),
-                     "connections", of(&stats->connections), "subscriptions", of(&stats->subscriptions),
-                     "laggards", of(&stats->laggards), "events_in_total", of(&stats->events_in),
-                     "events_in_bytes_total", of(&stats->events_in_bytes), "events_appended_total",
-                     of(&stats->events_appended), "deliveries_total", of(&stats->deliveries),
-                     "deliveries_bytes_total", of(&stats->deliveries_bytes), "busy_ratio",
-                     surveys_real(shards_busy(config->shards, shard)), "log",
-                     log_object(shards_log(config->shards, shard)));
+    return json_pack(
+        "{s:i, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "shard", (int)shard, "cpu",
+        cpu < 0 ? json_null() : json_integer(cpu), "slots", slots_list(slots, shard), "connections",
+        of(&stats->connections), "subscriptions", of(&stats->subscriptions), "laggards", of(&stats->laggards),
+        "lagging", of(&stats->lagging), "events_in_total", of(&stats->events_in), "events_in_bytes_total",
+        of(&stats->events_in_bytes), "events_appended_total", of(&stats->events_appended), "deliveries_total",
+        of(&stats->deliveries), "deliveries_bytes_total", of(&stats->deliveries_bytes), "busy_ratio",
+        surveys_real(shards_busy(config->shards, shard)), "log",
+        log_object(shards_log(config->shards, shard)));
 }
 
 static json_t *disk_objects(const struct admin_config *config) {

@@ -18,6 +18,7 @@
 #include "core/cli/shards.h"
 #include "core/cli/spokes.h"
 #include "core/cli/sub.h"
+#include "core/cli/top.h"
 #include "core/cli/trace.h"
 
 #include "rh_build.h"
@@ -48,6 +49,7 @@ static const char cli_usage[] =
     "  routes         check files of rules, and try them on an event\n"
     "  spokes         apply, list, check and test the files of connected systems\n"
     "  config         check a configuration file; show, compare and change that of a running router\n"
+    "  top            shards, busiest topics and slowest subscribers of a running router, each second\n"
     "  shards         what each shard of a running router carries; a better map of slots\n"
     "  doctor         look at this machine and a config: what binds first, what acknowledgements mean\n"
     "  journal        verify, export or cut a journal that no router has open\n"
@@ -88,6 +90,7 @@ static const struct cli_command cli_commands[] = {
     {"-h", help_command},         {"--version", version_command}, {"jq-worker", jq_worker_command},
     {"routes", routes_command},   {"spokes", spokes_command},     {"explain", explain_command},
     {"trace", trace_command},     {"shards", shards_command},     {"doctor", doctor_command},
+    {"top", top_command},
 };
 
 static const struct cli_command *cli_find(const char *name) {

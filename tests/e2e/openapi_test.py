@@ -136,6 +136,8 @@ def test_every_answer_is_as_documented(busy_router):
     assert {one["kind"] for one in right(made, "GET", "/v1/subscriptions")["subscriptions"]} == {"live", "queue"}
     assert right(made, "GET", "/v1/connections", limit=1)["more"]
     assert right(made, "GET", "/v1/laggards")["laggards"] == []
+    topics = right(made, "GET", "/v1/topics", match="*.*", sort="name")["topics"]
+    assert [one["topic"] for one in topics] == ["a.b", "t.x", "t.y"]
     assert [one["topic"] for one in right(made, "GET", "/v1/unmatched")["unmatched"]] == ["nobody"]
     assert right(made, "GET", "/v1/config")["keys"]
     yaml = {"Content-Type": "application/yaml"}
