@@ -51,9 +51,11 @@ install(FILES ${pack_dir}/roundhouse.yaml DESTINATION /etc/roundhouse ${pack_ins
 install(FILES ${pack_dir}/roundhouse.service DESTINATION /lib/systemd/system ${pack_install})
 install(FILES ${pack_source}/copyright ${pack_dir}/changelog.gz DESTINATION ${pack_doc} ${pack_install})
 file(GLOB documents CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md ${CMAKE_SOURCE_DIR}/docs/*.svg)
-install(FILES ${CMAKE_SOURCE_DIR}/README.md ${documents} DESTINATION ${pack_doc} ${pack_install})
-install(DIRECTORY examples/c examples/config examples/container examples/prometheus examples/python examples/routes.d
-        examples/spokes.d DESTINATION ${pack_doc}/examples ${pack_install})
+# In the folders of the tree, so that links from one to the other lead somewhere.
+install(FILES ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${pack_doc} ${pack_install})
+install(FILES ${documents} DESTINATION ${pack_doc}/docs ${pack_install})
+install(DIRECTORY examples/ DESTINATION ${pack_doc}/examples ${pack_install}
+        PATTERN demo EXCLUDE PATTERN __pycache__ EXCLUDE)
 
 # --- The package -----------------------------------------------------------------------------------------------------
 
@@ -90,7 +92,8 @@ with its headers.")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, ${microhttpd}")
+# procps has the kill of ExecReload.
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, procps, ${microhttpd}")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "${curl}, ca-certificates")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "pkg-config, libprotobuf-c-dev, libjansson-dev, libxxhash-dev, prometheus")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA

@@ -110,7 +110,7 @@ def command_page(binary, version):
     page += (".SH FILES\n.TP\n" + bold(CONFIG_FILE) + "\nthe config of the service, see roundhouse.yaml(5)\n.TP\n"
              + bold("/var/lib/roundhouse") + "\nwhere the service may write: its journal\n")
     page += (".SH SIGNALS\nOf the router: SIGTERM, SIGINT: stop. SIGUSR2: restart in place. SIGHUP: read again what can change.\n"
-             ".SH SEE ALSO\n.BR roundhouse.yaml (5)\n.PP\nThe manual: /usr/share/doc/roundhouse/OPERATIONS.md\n")
+             ".SH SEE ALSO\n.BR roundhouse.yaml (5)\n.PP\nThe manual: /usr/share/doc/roundhouse/docs/OPERATIONS.md\n")
     return page
 
 

@@ -62,7 +62,7 @@ WANTED = """usr/bin/roundhouse usr/lib/libroundhouse.a usr/lib/libroundhouse.so 
 usr/include/roundhouse/client.h usr/include/roundhouse/v1/wire.proto usr/include/roundhouse/erp/v1/erp.proto
 usr/include/io/cloudevents/v1/cloudevents.proto usr/share/man/man1/roundhouse.1.gz usr/share/man/man5/roundhouse.yaml.5.gz
 etc/roundhouse/roundhouse.yaml lib/systemd/system/roundhouse.service usr/share/doc/roundhouse/copyright
-usr/share/doc/roundhouse/changelog.gz usr/share/doc/roundhouse/OPERATIONS.md
+usr/share/doc/roundhouse/changelog.gz usr/share/doc/roundhouse/docs/OPERATIONS.md
 usr/share/doc/roundhouse/examples/container/seccomp.json""".split()
 
 
@@ -78,6 +78,9 @@ def contents(check, deb, tree):
     depends = re.search(r"^Depends: (.*)$", control, re.M)[1]
     wanted = ["libc6", "liburing2", "libevent-core", "libjansson", "libmicrohttpd", "adduser"]
     lacks = [name for name in wanted if name not in depends]
+    manual = (tree / "usr/share/doc/roundhouse/docs/OPERATIONS.md").read_text()
+    untold = [name for name in re.findall(r"\blib[\w.+-]+", depends) if f"{name} " not in manual and f"{name}`" not in manual]
+    check.add("the manual names the libraries that it needs", not untold, why=f"{untold}")
     check.add("it says what it needs", not lacks and re.search(r"^Recommends: libcurl\S*, ca-certificates$", control, re.M),
               why=f"lacks {lacks}:\n{control}")
 
