@@ -1,11 +1,14 @@
 """Restarts of a router at which nobody is refused: in place (SIGUSR2), and by a service manager that keeps the listening sockets.
 Publishers and subscribers go on over them; what they note is judged (history.py)."""
 
+import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import termios
 import threading
 import time
 
@@ -386,3 +389,27 @@ def test_a_listener_that_has_moved_is_handed_over_and_nobody_waits_at_the_old_on
         made.await_ready()
         assert made.address == new and "not used" not in made.errors()
         made.stop()
+
+
+@pytest.mark.parametrize("nohup", [True, False])
+def test_the_end_of_its_terminal_means_the_same_after_a_restart(router, nohup):
+    """The program that takes over is not told by its parent what SIGHUP was: it finds it as the first one did."""
+    ours, theirs = os.openpty()
+
+    def preexec():
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
+
+    made = router(preexec=preexec)
+    os.close(theirs)
+    made.signal(signal.SIGUSR2)
+    made.await_ready()
+    os.close(ours)
+    if nohup:
+        with made.client() as client:
+            client.round_trip()
+    else:
+        assert made.wait() == 0
+    made.stop()
+    assert re.findall(r"signal=(\w+)", made.errors()) == ["USR2", "TERM" if nohup else "HUP"]
