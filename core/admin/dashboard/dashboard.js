@@ -335,6 +335,44 @@ function graphTable(graph) {
     graph.edges, 'nothing');
 }
 
+// Which sources publish on which topics is told by the events themselves: some of them are watched while the view is open.
+const GRAPH_NODES = 30; // of a kind
+const fed = new Map();  // topic -> Map of source -> events seen
+
+function fedBy(item) {
+  const sources = fed.get(item.topic) || new Map();
+  const source = (item.event || {}).source || '(too large to be shown)';
+  if (sources.size < GRAPH_NODES || sources.has(source)) sources.set(source, (sources.get(source) || 0) + 1);
+  if (fed.size < 10000 || fed.has(item.topic)) fed.set(item.topic, sources);
+}
+
+function matches(pattern, topic) {
+  const want = pattern.split('.'), have = topic.split('.');
+  if (/^[$@]/.test(topic) && /^[*>]/.test(pattern)) return false;
+  if (want.at(-1) === '>' ? have.length < want.length : have.length !== want.length) return false;
+  return want.every((token, i) => token === '>' || token === '*' || token === have[i]);
+}
+
+function graphOf(topics, subscriptions) {
+  const node = (kind) => (name) => ({ id: kind + name, name });
+  const edges = [], publishers = new Set(), subscribers = new Set();
+  for (const { topic, rate_per_s: rate } of topics) {
+    const sources = fed.get(topic) || new Map(), all = sum([...sources.values()], (n) => n);
+    for (const [source, n] of sources) {
+      publishers.add(source);
+      edges.push({ from: 'p' + source, to: 't' + topic, rate_per_s: rate * n / all });
+    }
+    for (const name of new Set(subscriptions.filter((s) => (s.patterns || []).some((p) => matches(p, topic))).map((s) => s.client || '(no name)'))) {
+      subscribers.add(name);
+      edges.push({ from: 't' + topic, to: 's' + name, rate_per_s: rate });
+    }
+  }
+  return {
+    publishers: [...publishers].slice(0, GRAPH_NODES).map(node('p')), topics: topics.map((t) => node('t')(t.topic)),
+    subscribers: [...subscribers].slice(0, GRAPH_NODES).map(node('s')), edges,
+  };
+}
+
 // ---- views: what each asks, and how it shows it ----
 
 function shardsTold(told) {
@@ -377,22 +415,23 @@ const views = {
     put($('laggards'), table('Laggards', laggardColumns, told.laggards, 'Nobody lags, and nobody has in the last hour.'));
   },
   async graph() {
-    const told = await ask('/v1/graph');
-    put($('graph'), graphDraw(told));
-    put($('graph-table'), graphTable(told));
+    const [topics, subscriptions] = await Promise.all([ask('/v1/topics?sort=rate&limit=' + GRAPH_NODES), ask('/v1/subscriptions')]);
+    const graph = graphOf(topics.topics, subscriptions.subscriptions);
+    put($('graph'), graphDraw(graph));
+    put($('graph-table'), graphTable(graph));
   },
 };
 
 // ---- streams ----
 
 let listening = null; // of the live view
-let letters = null;   // of the dead letters
+let watching = null;  // of the dead letters, or of the graph
 
-function listen(path, place, told) {
+function listen(path, take, told) {
   const ends = new AbortController();
   stream(path, ends.signal, (kind, data) => {
     if (kind === 'gap') told('some events were lost on the way here: this page is slower than they come');
-    else if (kind === 'cloudevent') prepend(place, eventButton(JSON.parse(data)));
+    else if (kind === 'cloudevent') take(JSON.parse(data));
     else if (kind === 'error') told(JSON.parse(data).message);
   }).then(() => told('the router has ended the stream')).catch((error) => {
     if (ends.signal.aborted) return;
@@ -419,14 +458,19 @@ function liveToggle() {
   $('live').replaceChildren();
   $('live-said').textContent = 'listening to ' + $('live-match').value;
   $('live-go').textContent = 'Stop';
-  listening = listen('/v1/events?' + query, $('live'), (text) => { $('live-said').textContent = text; liveStop(); });
+  listening = listen('/v1/events?' + query, (item) => prepend($('live'), eventButton(item)), (text) => { $('live-said').textContent = text; liveStop(); });
 }
 
 function lettersOpen() {
   $('letters').replaceChildren();
-  letters = listen('/v1/events?' + new URLSearchParams({ match: '$dlq.>', from: 'oldest' }), $('letters'), (text) => {
+  const take = (item) => prepend($('letters'), eventButton(item));
+  return listen('/v1/events?' + new URLSearchParams({ match: '$dlq.>', from: 'oldest' }), take, (text) => {
     if ($('letters').childElementCount === 0) $('letters').replaceChildren(make('p', { class: 'soft' }, text));
   });
+}
+
+function graphOpen() {
+  return listen('/v1/events?' + new URLSearchParams({ match: '>' }), fedBy, () => {});
 }
 
 // The router looks through what it keeps, oldest first: only what has the source and the id passes the filter. It does not say
@@ -467,9 +511,8 @@ function viewShow(name) {
     if (link.hash === '#' + view) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   document.title = $('h-' + view).textContent + ' – Roundhouse';
-  if (letters) letters.abort();
-  letters = null;
-  if (view === 'letters') lettersOpen();
+  if (watching) watching.abort();
+  watching = view === 'letters' ? lettersOpen() : view === 'graph' ? graphOpen() : null;
   if (view !== 'live') liveStop();
 }
 
