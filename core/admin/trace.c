@@ -26,6 +26,7 @@ struct admin_trace {
     uint32_t told;
     uint32_t settled;        /* so many were at the last look */
     bool ended;              /* no worker is to go on with it */
+    bool over_told;          /* who asks has been told that it is over */
     uint64_t end_ns;         /* when its time is over */
     uint64_t asked_ns;       /* when it was last asked about */
     struct api_later *later; /* who waits; NULL = nobody */
@@ -111,6 +112,7 @@ static void answer(struct admin_trace *one, json_t *events) {
                    value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL);
     json_decref(value);
     one->later = NULL;
+    one->over_told = over;
     one->asked_ns = clock_mono_ns();
 }
 
@@ -135,7 +137,8 @@ static void one_look(struct admin_trace *one) {
         else
             json_decref(events);
     }
-    if (!one->ended || one->later != NULL || !trace_gone(one->trace))
+    bool left = one->over_told || now >= one->asked_ns + TRACE_LAPSE_NS;
+    if (!one->ended || one->later != NULL || !left || !trace_gone(one->trace))
         return;
     trace_destroy(one->trace);
     *one = (struct admin_trace){0};
@@ -242,6 +245,8 @@ static struct admin_trace *trace_again(struct admin_traces *traces, struct api_c
     if (!api_query_number(call, "trace", 1, UINT32_MAX, 0, &id))
         return NULL;
     struct admin_trace *one = trace_find(traces, (uint32_t)id);
+    if (one != NULL && one->over_told)
+        one = NULL;
     if (one != NULL && one->later == NULL)
         return one;
     if (one == NULL)

@@ -147,6 +147,20 @@ def test_a_trace_without_events_ends_in_time_and_makes_room(router):
         assert ask(made, "topic=nothing&timeout_ms=1")["over"]
 
 
+def test_events_that_came_before_the_time_was_over_are_told_of_when_somebody_asks_again(router):
+    made = router(shards=2)
+    with Publishing(made, "a"):
+        begun = ask(made, "topic=a&count=100&timeout_ms=400")
+        events = begun["events"]
+        assert 1 <= len(events) < 100 and not begun["over"]
+        time.sleep(0.6)  # its time is over meanwhile, and nobody has asked
+        rest = trace(made, f"trace={begun['trace']}")
+    sequences = [int(event["sequence"]) for event in events + rest]
+    assert len(sequences) == len(set(sequences)) and len(rest) > 0
+    assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+    assert refused(made, f"trace={begun['trace']}") == (404, "no_trace")
+
+
 def test_only_so_many_trace_at_once(router):
     made = router(shards=2)
     over = threading.Event()
