@@ -227,7 +227,7 @@ PROVOKED = {
     **{(method, path, 403): lambda made, method=method, path=path: ask(made, method, path, headers={"Origin": "http://evil.example"})
        for method, path in OPERATIONS if "403" in OPERATIONS[method, path]["responses"]},
     **{("GET", path, 503): lambda made, path=path: at_once(made, "GET", path, 503, 40) for path in
-       ("/v1/connections", "/v1/subscriptions", "/v1/laggards", "/v1/unmatched")},
+       ("/v1/connections", "/v1/subscriptions", "/v1/topics", "/v1/laggards", "/v1/unmatched")},
     ("POST", "/v1/explain", 503): lambda made: at_once(made, "POST", "/v1/explain", 503, 40, json.dumps(EVENT), topic="a"),
 }
 
