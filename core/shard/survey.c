@@ -162,6 +162,13 @@ void surveys_end(const struct shards *shards) {
 
 /* ---- desks ---- */
 
+static void desk_free(struct survey_desk *desk) {
+    mpsc_destroy(desk->answers);
+    if (desk->bell >= 0)
+        close(desk->bell);
+    free(desk);
+}
+
 int survey_desk_create(struct survey_desk **out, const struct shards *shards) {
     struct survey_desk *desk = calloc(1, sizeof *desk);
     if (desk == NULL)
@@ -173,7 +180,7 @@ int survey_desk_create(struct survey_desk **out, const struct shards *shards) {
     if (result == 0)
         *out = desk;
     else
-        survey_desk_destroy(desk);
+        desk_free(desk);
     return result;
 }
 
@@ -192,14 +199,12 @@ static void survey_end(struct survey_desk *desk, struct survey *survey, const st
 }
 
 void survey_desk_destroy(struct survey_desk *desk) {
+    struct list *node;
     if (desk == NULL)
         return;
-    while (!list_empty(&desk->asked))
-        survey_end(desk, LIST_OF(desk->asked.next, struct survey, asked), NULL);
-    mpsc_destroy(desk->answers);
-    if (desk->bell >= 0)
-        close(desk->bell);
-    free(desk);
+    while ((node = list_take(&desk->asked)) != NULL)
+        survey_end(desk, LIST_OF(node, struct survey, asked), NULL);
+    desk_free(desk);
 }
 
 int survey_desk_fd(const struct survey_desk *desk) {

@@ -14,7 +14,7 @@
 /* ---- who it is ---- */
 
 static void address_print(const struct peer *peer, char *out, size_t size) {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     char host[INET6_ADDRSTRLEN] = "";
     out[0] = '\0';
