@@ -2,6 +2,7 @@
 
 #include "core/admin/admin_private.h"
 #include "core/admin/trace.h"
+#include "core/admin/find.h"
 #include "core/admin/streams.h"
 #include "core/base/logfmt.h"
 
@@ -108,6 +109,7 @@ static void admin_free(struct admin *admin) {
         evhttp_free(admin->http);
     admin_traces_free(admin->traces);
     streams_free(admin->streams);
+    finds_free(admin->finds);
     clients_free(admin);
     if (admin->answers_event)
         event_free(admin->answers_event);

@@ -46,6 +46,7 @@ struct api_answers {
 };
 
 struct streams;
+struct finds;
 
 struct admin {
     struct admin_config config;
@@ -60,6 +61,7 @@ struct admin {
     struct api_answers *answers;
     struct admin_traces *traces; /* owns; NULL until somebody traces */
     struct streams *streams;
+    struct finds *finds; /* owns; NULL until somebody searches */
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];
     struct token token; /* with config.token_file */

@@ -135,6 +135,7 @@ def test_every_answer_is_as_documented(busy_router):
     assert {one["client"] for one in right(made, "GET", "/v1/connections")["connections"]} == {"live", "member", "test"}
     assert {one["kind"] for one in right(made, "GET", "/v1/subscriptions")["subscriptions"]} == {"live", "queue"}
     assert right(made, "GET", "/v1/connections", limit=1)["more"]
+    assert [one["topic"] for one in right(made, "GET", "/v1/topics", sort="name")["topics"]] == ["a.b", "nobody", "t.x", "t.y"]
     assert right(made, "GET", "/v1/laggards")["laggards"] == []
     topics = right(made, "GET", "/v1/topics", match="*.*", sort="name")["topics"]
     assert [one["topic"] for one in topics] == ["a.b", "t.x", "t.y"]
@@ -147,6 +148,8 @@ def test_every_answer_is_as_documented(busy_router):
         assert explained["outcome"] == outcome and len(explained["gets"]) == {"a.b": 1, "t.x": 2, "nobody": 0}[topic]
     assert right(made, "POST", "/v1/explain", json.dumps(dict(EVENT, id="1")), topic="t.x")["outcome"] == "duplicate"
     assert right(made, "POST", "/v1/explain", json.dumps({"topic": "a.b", "event": EVENT}))["topic"] == "a.b"
+    kept = right(made, "GET", "/v1/event", source="/test", id="2")
+    assert kept["complete"] and [one["topic"] for one in kept["events"]] == ["nobody"]
     begun = right(made, "GET", "/v1/trace", topic="a.b", count=1, timeout_ms=50)
     assert begun["over"] or right(made, "GET", "/v1/trace", trace=begun["trace"])["over"]
     with Stream(made.admin, match=">", from_="oldest") as stream:
@@ -195,6 +198,13 @@ def at_once(made, method, path, status, count, body=None, headers=(), **query):
 
 
 
+def filled(made):
+    """Its log is full: there is something to search."""
+    with made.client(ack=1) as publisher:
+        publisher.send_bytes(b"".join(wire.numbered("full", n, 1000) for n in range(9000)))
+        publisher.settle(9000)
+
+
 def too_many_streams(made):
     streams = [Stream(made.admin, match=">") for _ in range(32)]
     try:
@@ -217,6 +227,8 @@ PROVOKED = {
     ("POST", "/v1/explain", 422): lambda made: ask(made, "POST", "/v1/explain", json.dumps({"specversion": "1.0"}), topic="a"),
     ("GET", "/v1/trace", 404): lambda made: ask(made, "GET", "/v1/trace", trace="4711"),
     ("GET", "/v1/trace", 422): lambda made: ask(made, "GET", "/v1/trace", topic="a..b"),
+    ("GET", "/v1/event", 404): lambda made: ask(made, "GET", "/v1/event", source="/test", id="none"),
+    ("GET", "/v1/event", 503): lambda made: (filled(made), at_once(made, "GET", "/v1/event", 503, 20, source="/test", id="none"))[1],
     ("GET", "/v1/spokes", 404): lambda made: ask(made, "GET", "/v1/spokes"),
     ("POST", "/v1/spokes/apply", 404): lambda made: ask(made, "POST", "/v1/spokes/apply"),
     ("GET", "/v1/events", 503): too_many_streams,
