@@ -101,9 +101,9 @@ static bool options_take(struct serve_wish *wish) {
 
 /* How many logs a journal has is a matter of the journal, once it is there. */
 static void journal_keep_logs(struct config *wanted, const struct config *running) {
-    if (config_journalled(running) && strcmp(wanted->journal_dir, running->journal_dir) == 0)
-        wanted->journal_logs = running->journal_logs;
-    else if (!config_journalled(running) && !config_journalled(wanted) && wanted->journal_logs_auto)
+    bool same = config_journalled(running) && strcmp(wanted->journal_dir, running->journal_dir) == 0;
+    bool none = !config_journalled(running) && !config_journalled(wanted);
+    if (same || (none && wanted->journal_logs_auto))
         wanted->journal_logs = running->journal_logs;
 }
 

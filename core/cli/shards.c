@@ -177,12 +177,11 @@ static void range_print(const struct seen *seen, uint32_t first, uint32_t end, d
         sum += seen->load[slot];
     (void)snprintf(range, sizeof range, end - first == 1 ? "%u" : "%u-%u", first, end - 1);
     printf("%-11s %5u %11.0f %4.0f%% ", range, seen->slots[first], sum, all > 0 ? 100 * sum / all : 0);
-    for (uint32_t i = 0, slot = 0; i < BUSIEST_SHOWN; i++, load = seen->load[slot]) {
-        uint32_t found = busiest_below(seen, first, end, load, slot);
-        if (found == SLOT_COUNT)
-            break;
-        slot = found;
+    uint32_t slot = 0;
+    for (uint32_t i = 0;
+         i < BUSIEST_SHOWN && (slot = busiest_below(seen, first, end, load, slot)) < SLOT_COUNT; i++) {
         printf("%s %u (%.0f/s)", i == 0 ? "" : ",", slot, seen->load[slot]);
+        load = seen->load[slot];
     }
     printf("\n");
 }
