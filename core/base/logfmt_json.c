@@ -30,8 +30,9 @@ static void put(struct json_line *json, const char *text, uint64_t length) {
 static void put_hex(struct json_line *json, const char *before, uint32_t code, uint32_t digits) {
     static const char hex[] = "0123456789abcdef";
     char text[STEP_BYTES];
-    uint64_t length = strlen(before);
-    memcpy(text, before, length);
+    uint64_t length = 0;
+    while (*before != '\0')
+        text[length++] = *before++;
     while (digits-- > 0)
         text[length++] = hex[code >> 4 * digits & 15];
     put(json, text, length);
@@ -107,9 +108,10 @@ static bool is_number(const char *text, uint64_t length) {
     return true;
 }
 
-static uint64_t word_size(const char *at, uint64_t left, const char *ends) {
+/* Up to a blank; a key's word ends at '=', too. */
+static uint64_t word_size(const char *at, uint64_t left, bool key) {
     uint64_t size = 0;
-    while (size < left && memchr(ends, at[size], strlen(ends)) == NULL)
+    while (size < left && at[size] != ' ' && !(key && at[size] == '='))
         size++;
     return size;
 }
@@ -123,7 +125,7 @@ static uint64_t put_value(struct json_line *json, const char *at, uint64_t left)
         put_text(json, text, length);
         return used;
     }
-    length = word_size(at, left, " ");
+    length = word_size(at, left, false);
     if (is_number(at, length))
         put(json, at, length);
     else
@@ -133,7 +135,7 @@ static uint64_t put_value(struct json_line *json, const char *at, uint64_t left)
 
 /* One pair, and the blanks behind it. A word without a value has an empty one. */
 static uint64_t put_pair(struct json_line *json, const char *at, uint64_t left) {
-    uint64_t key = word_size(at, left, "= "), used = key;
+    uint64_t key = word_size(at, left, true), used = key;
     uint64_t before = json->used;
     if (json->used > 1)
         put(json, ",", 1);
