@@ -280,6 +280,19 @@ static void router_write(struct page *page, const struct metrics_view *view) {
                  !view->stopping);
 }
 
+static void change_write(struct page *page, const struct shards_change_progress *change) {
+    static const char prefix[] = "roundhouse_";
+    number_write(page, prefix, "changes", "counter", "changes of the sharding", (double)change->changes);
+    number_write(page, prefix, "slots_moved", "counter", "slots that these have moved to another shard",
+                 (double)change->slots);
+    number_write(page, prefix, "change_seconds", "gauge",
+                 "how long the last one took, with the making of new shards",
+                 (double)change->last_ns / (double)NS_PER_S);
+    number_write(page, prefix, "change_held_seconds", "gauge",
+                 "how long publishers to slots that moved waited in the last one, at most",
+                 (double)change->held_ns / (double)NS_PER_S);
+}
+
 static void admin_write(struct page *page, const struct metrics_admin *admin) {
     static const char prefix[] = "roundhouse_admin_";
     number_write(page, prefix, "requests", "counter", "HTTP requests answered", (double)admin->requests);
@@ -326,6 +339,7 @@ bool metrics_write(struct evbuffer *out, const struct metrics_view *view) {
     counters_write(&page, view, "roundhouse_log_", log_metrics, COUNT_OF(log_metrics));
     shards_write(&page, view);
     fill_write(&page, view);
+    change_write(&page, &view->change);
     journal_write(&page, view);
     room_write(&page, view);
     counters_write(&page, view, "roundhouse_io_", io_metrics, COUNT_OF(io_metrics));

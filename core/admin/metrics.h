@@ -12,6 +12,7 @@
 #include "core/bridge/spoke_counters.h"
 #include "core/io/io.h"
 #include "core/journal/journal.h"
+#include "core/shard/change.h"
 #include "core/shard/stats.h"
 #include "ring/log.h"
 
@@ -86,6 +87,7 @@ struct metrics_view {
     const struct metrics_spoke *spokes;   /* borrowed */
     const struct ingest_counters *ingest; /* borrowed; NULL: nothing comes in over HTTP */
     struct metrics_room room;             /* of the journal's file system */
+    struct shards_change_progress change; /* of the sharding */
     struct metrics_process process;
     struct metrics_admin admin;
     const char *io_body;

@@ -72,6 +72,7 @@ static void on_metrics(struct admin *admin, struct api_call *call) {
     view.ingest = admin->config.ingest;
     for (uint32_t disk = 0; disk < view.disks_count; disk++)
         disk_view(admin, disk, &view.disks[disk]);
+    shards_change_progress(admin->config.shards, &view.change);
     struct metrics_spoke *spokes = NULL;
     if (admin->config.spokes)
         view.spokes_count = admin->config.spokes->numbers(admin->config.spokes->user, &spokes);

@@ -134,8 +134,10 @@ static void fell_off(struct peer *peer, const struct reader *reader) {
         slow_disconnect(peer);
         return;
     }
-    peer->at[log] = gap_end(reader);
-    gap_tell(peer, log, needed, peer->at[log], peer->resuming);
+    uint64_t end = gap_end(reader), bound = cuts_bound(peer->worker, log, peer->logs, peer->at);
+    peer->at[log] = bound < end ? bound : end; /* what is gone behind that is told when it comes to it */
+    if (needed < peer->at[log])
+        gap_tell(peer, log, needed, peer->at[log], peer->resuming);
 }
 
 static void fell_off_all(struct worker *worker, const struct reader *reader) {
@@ -145,7 +147,7 @@ static void fell_off_all(struct worker *worker, const struct reader *reader) {
         struct peer *peer = LIST_OF(node, struct peer, lagging);
         next = node->next;
         uint32_t log = reader->index;
-        if (peer_ready(peer) && peer_reads(peer, log) && peer->at[log] < oldest)
+        if (peer_ready(peer) && peer_reads(peer, log) && !peer->waits && peer->at[log] < oldest)
             fell_off(peer, reader);
     }
 }

@@ -41,11 +41,21 @@ uint64_t cuts_bound(const struct worker *worker, uint32_t log, uint64_t logs, co
     return bound[log];
 }
 
-/* Of what has been overwritten nobody can be in front. */
+/* Who still has to be told what he has missed in front of it. */
+static bool somebody_waits(const struct worker *worker, const struct cut *cut) {
+    for (struct list *node = worker->lagging.next; node != &worker->lagging; node = node->next) {
+        const struct peer *peer = LIST_OF(node, struct peer, lagging);
+        if (peer_reads(peer, cut->from) && peer->at[cut->from] < cut->close)
+            return true;
+    }
+    return keeper_waits(worker, cut);
+}
+
+/* Where all that lies in front of a cut has been overwritten, and is nobody's concern any more. */
 void cuts_housekeeping(struct worker *worker) {
     while (worker->cuts_first < worker->cuts_seen) {
         const struct cut *cut = cut_at(worker->shards, worker->cuts_first);
-        if (log_oldest(worker->readers[cut->from].log) < cut->close)
+        if (log_oldest(worker->readers[cut->from].log) < cut->close || somebody_waits(worker, cut))
             return;
         worker->cuts_first++;
     }

@@ -495,7 +495,7 @@ static bool step(struct worker *worker, struct kept *kept, struct reader *reader
     states_changed(worker, kept);
     if (found == LOOK_GONE || look.first > from) {
         look_end(&look);
-        step_gap(worker, kept, reader, from, look.first);
+        step_gap(worker, kept, reader, from, look.first < bound ? look.first : bound);
         return true;
     }
     bool more = step_records(worker, kept, reader, &look, from, bound);

@@ -66,3 +66,15 @@ bool keeper_left(const struct worker *worker, uint32_t slot, uint32_t log) {
     }
     return true;
 }
+
+bool keeper_waits(const struct worker *worker, const struct cut *cut) {
+    const struct keeper *keeper = &worker->keeper;
+    uint32_t number = log_number(worker->readers[cut->from].log);
+    for (uint32_t i = 0; i < keeper->capacity; i++) {
+        const struct kept *kept = keeper->slots[i];
+        if (kept != NULL && kept->attached && (kept->logs >> cut->from & 1u) != 0 &&
+            (kept->live >> cut->from & 1u) == 0 && queue_cursor(kept->queue, number) < cut->close)
+            return true;
+    }
+    return false;
+}

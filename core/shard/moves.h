@@ -91,6 +91,8 @@ bool keeper_renew(struct worker *worker) MUST_USE;
 /* Live cursors are about to pass where this one opens: a queue that is behind in the other log waits there.
  */
 void keeper_cut(struct worker *worker, const struct cut *cut);
+/* Whether a queue with members has not come so far. */
+bool keeper_waits(const struct worker *worker, const struct cut *cut);
 /* Whether no queue here needs an old log of a slot any more. */
 bool keeper_left(const struct worker *worker, uint32_t slot, uint32_t log);
 /* Where a queue must wait in a log until it has gone on in another one, as a laggard does; UINT64_MAX:
