@@ -177,7 +177,7 @@ static void is_json(const char *text, uint64_t length, uint32_t round) {
     json_decref(read);
 }
 
-Test(logfmt_json, is_valid_whatever_the_bytes_are_and_wherever_it_is_cut, .timeout = 60) {
+Test(logfmt_json, is_valid_whatever_the_bytes_are_and_wherever_it_is_cut) {
     static const char likely[] = "ab =\"\\x0f12\n\t\x7f\xc3\xbc\xe2\x80\xae\xff";
     char line[1024], out[4096];
     srandom(20261128);
@@ -198,7 +198,7 @@ Test(logfmt_json, is_valid_whatever_the_bytes_are_and_wherever_it_is_cut, .timeo
     }
 }
 
-Test(logfmt_json, is_written_when_it_is_asked_for, .timeout = 20) {
+Test(logfmt_json, is_written_when_it_is_asked_for) {
     logfmt_format_set(LOGFMT_JSON);
     const char *line = written(LOGFMT_WARN, "\"two words\" more=\"\x01\"");
     size_t length = strlen(line);
