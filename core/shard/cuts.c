@@ -61,6 +61,16 @@ void cuts_housekeeping(struct worker *worker) {
     }
 }
 
+uint64_t cuts_oldest(const struct worker *worker, uint32_t log) {
+    uint64_t oldest = log_kept(worker, log);
+    for (uint32_t i = worker->cuts_first; i < worker->cuts_seen; i++) {
+        const struct cut *cut = cut_at(worker->shards, i);
+        if (cut->to == log && cut->open < oldest && log_oldest(worker->readers[cut->from].log) < cut->close)
+            oldest = cut->open;
+    }
+    return oldest;
+}
+
 /* ---- the history of a slot ---- */
 
 /* The last cut by which it had come to where the position is, from 1 on; 0 = it was there at the start. */

@@ -37,6 +37,9 @@ void change_turn(struct worker *worker);
 /* What a worker that is made has to know of what has moved so far. */
 void moving_make(struct worker *worker);
 void moving_attach(struct worker *worker); /* to all logs */
+/* One of these patterns may begin in the past: all logs that its slot has been in are read again, so that
+ * what is gone there is told. */
+void moving_recall(struct worker *worker, const uint8_t *patterns, uint32_t count);
 /* Old logs of slots that have nothing of them any more are read no more; once per housekeeping tick. */
 void moving_housekeeping(struct worker *worker);
 /* Whether events of such a topic wait for their slot to be where it is to be. */
@@ -74,6 +77,9 @@ uint16_t cuts_epoch(const struct shards *shards, uint32_t slot);
 uint64_t cuts_start(const struct shards *shards, uint32_t slot, uint64_t sequence, uint32_t log);
 /* The log that `sequence` is of. */
 uint32_t cuts_log(const struct shards *shards, uint32_t slot, uint64_t sequence);
+/* Where who wants all that is kept begins in a log: below its oldest record where a slot came in of which the
+ * log before has still something, so that the hole between the two is told. */
+uint64_t cuts_oldest(const struct worker *worker, uint32_t log);
 void cuts_housekeeping(struct worker *worker);
 
 /* known.c: what a home knows of these slots goes where they go */

@@ -71,6 +71,32 @@ void moving_housekeeping(struct worker *worker) {
     CHECK(renewed); /* nothing is added, which alone could fail */
 }
 
+static uint64_t slot_logs_ever(const struct shards *shards, uint32_t slot) {
+    uint64_t logs = 0;
+    for (uint32_t i = 0; i < published_get(&shards->cuts_count); i++)
+        if (cut_has(cut_at(shards, i), slot))
+            logs |= UINT64_C(1) << cut_at(shards, i)->from;
+    return logs;
+}
+
+void moving_recall(struct worker *worker, const uint8_t *pattern, uint32_t count) {
+    bool any = false;
+    for (uint32_t i = 0; i < count && worker->cuts_seen > 0; i++, pattern = pattern_next(pattern)) {
+        uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
+        uint32_t slot = topic_slot(hash);
+        uint64_t logs = worker->slot_logs[slot] | slot_logs_ever(worker->shards, slot);
+        if (pattern_wild(pattern + 1, pattern[0]) || logs == worker->slot_logs[slot] ||
+            !topic_place(worker, pattern + 1, pattern[0], hash).moves)
+            continue;
+        slot_logs_set(worker, slot, logs);
+        any = true;
+    }
+    if (!any)
+        return;
+    worker->slots_old = true;
+    subs_renew(worker);
+}
+
 /* ---- readers ---- */
 
 static void reader_make(struct worker *worker, uint32_t i) {
@@ -100,10 +126,8 @@ void moving_make(struct worker *worker) {
         worker->slot_logs[slot] = UINT64_C(1) << worker->places[slot].log;
     worker->cuts_seen = (uint32_t)published_get(&shards->cuts_count);
     worker->slots_old = worker->cuts_seen > 0;
-    for (uint32_t i = 0; i < worker->cuts_seen; i++)
-        for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-            if (cut_has(cut_at(shards, i), slot))
-                worker->slot_logs[slot] |= UINT64_C(1) << cut_at(shards, i)->from;
+    for (uint32_t slot = 0; slot < SLOT_COUNT && worker->slots_old; slot++)
+        worker->slot_logs[slot] |= slot_logs_ever(shards, slot);
 }
 
 void moving_attach(struct worker *worker) {

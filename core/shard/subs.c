@@ -4,7 +4,7 @@
  * So a subscription begins exactly at this worker's cursors, and all changes of one turn are one generation
  * of the route table. A connection that has staged something is not read further until it is in force: what
  * it sends behind a Subscribe sees the subscription. */
-#include "core/shard/worker.h"
+#include "core/shard/moves.h"
 
 #include "core/base/topic.h"
 
@@ -162,6 +162,8 @@ enum session_verdict subs_subscribe(void *user, const Roundhouse__V1__Subscribe 
         return refuse(peer, subscribe->id,
                       (struct fault){.code = RH_CODE_EXHAUSTED,
                                      .text = "the server has no memory for this subscription now"});
+    if (subscribe->position.len > 0 || subscribe->start != NULL)
+        moving_recall(peer->worker, sub->pattern, sub->patterns);
     sub->logs = subs_logs(peer->worker, sub->pattern, sub->patterns);
     if (!filters_read(peer->worker, subscribe, sub, &fault) ||
         !starts_read(peer->worker, subscribe, sub, &fault)) {

@@ -58,6 +58,10 @@ struct shards_wakes shards_wakes(const struct shards *shards, uint32_t shard) {
     (void)shards;
     return (struct shards_wakes){.sent = 10 + shard, .elided = 20 + shard};
 }
+void shards_change_progress(const struct shards *shards, struct shards_change_progress *out) {
+    (void)shards;
+    *out = (struct shards_change_progress){.changes = 3};
+}
 void shards_slots(const struct shards *shards, uint8_t *slots) {
     (void)shards;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)

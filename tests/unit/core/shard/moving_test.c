@@ -29,10 +29,13 @@ struct actor {
     uint64_t next[TOPICS];     /* n of the event that has to come; 0 = any */
     uint64_t sequence[TOPICS]; /* of the last one; 0 = none */
     bool owed[TOPICS];         /* something has to come */
+    bool told[TOPICS];         /* of a Gap, since the last event of the topic */
+    uint8_t unsure[TOPICS];    /* so many events of it may have an untold hole in front */
     bool subscribed;
     uint8_t position[1024]; /* where a Pong said that it stands, */
     size_t position_length; /* ... 0 = it has not said so, */
-    uint64_t stood[TOPICS]; /* ... and `next` of then */
+    uint64_t stood[TOPICS]; /* ... and `next` of then, */
+    bool stood_told[TOPICS];
 };
 
 struct scene {
@@ -72,7 +75,13 @@ static void actor_event(const struct scene *scene, struct actor *actor, const st
     if (scene->gaps ? n < actor->next[topic] : actor->next[topic] != 0 && n != actor->next[topic])
         cr_assert_fail("seed %lu: event %lu of topic %u comes, and %lu should", (unsigned long)scene->seed,
                        (unsigned long)n, topic, (unsigned long)actor->next[topic]);
+    EXPECT((actor->next[topic] == 0 || n == actor->next[topic] || actor->told[topic] ||
+            actor->unsure[topic] > 0) &&
+           "no hole is untold");
+    if (actor->unsure[topic] > 0)
+        actor->unsure[topic]--;
     EXPECT(frame->sequence > actor->sequence[topic] && "sequences grow");
+    actor->told[topic] = false;
     actor->sequence[topic] = frame->sequence;
     actor->next[topic] = n + 1;
     actor->owed[topic] = false;
@@ -85,6 +94,7 @@ static void actor_pong(struct actor *actor, const struct world_frame *frame) {
     memcpy(actor->position, read->pong->position.data, read->pong->position.len);
     actor->position_length = read->pong->position.len;
     memcpy(actor->stood, actor->next, sizeof actor->stood);
+    memcpy(actor->stood_told, actor->told, sizeof actor->stood_told);
     control_free(read);
 }
 
@@ -97,6 +107,8 @@ static void actor_read(struct scene *scene, struct actor *actor, size_t bytes) {
         EXPECT(frame.kind != WIRE_ERROR);
         EXPECT((frame.kind != WIRE_GAP || scene->gaps) && "nothing is lost");
         actor->subscribed |= frame.kind == WIRE_SUBSCRIBED;
+        for (uint32_t i = 0; i < TOPICS && frame.kind == WIRE_GAP; i++)
+            actor->told[i] = true;
         if (frame.kind == WIRE_EVENT)
             actor_event(scene, actor, &frame);
         else if (frame.kind == WIRE_PONG)
@@ -108,19 +120,23 @@ static uint32_t only_topic(const struct actor *actor) {
     return (actor->topics & (actor->topics - 1)) == 0 ? (uint32_t)__builtin_ctz(actor->topics) : TOPICS;
 }
 
-static void starts_oldest(struct actor *actor, Roundhouse__V1__Subscribe *subscribe) {
+/* What is gone already is told to nobody who begins with the oldest one. */
+static void starts_oldest(const struct scene *scene, struct actor *actor,
+                          Roundhouse__V1__Subscribe *subscribe) {
     subscribe->start->from_case = ROUNDHOUSE__V1__START__FROM_OLDEST;
     subscribe->start->oldest = 1;
     for (uint32_t i = 0; i < TOPICS; i++)
-        actor->next[i] = 1;
+        actor->next[i] = scene->gaps ? 0 : 1;
 }
 
 static void starts_last(const struct scene *scene, struct actor *actor,
                         Roundhouse__V1__Subscribe *subscribe) {
     subscribe->start->from_case = ROUNDHOUSE__V1__START__FROM_LAST_PER_TOPIC;
     subscribe->start->last_per_topic = 1;
-    for (uint32_t i = 0; i < TOPICS; i++)
+    for (uint32_t i = 0; i < TOPICS; i++) {
         actor->owed[i] = scene->routed[i] > 0 && (actor->topics >> i & 1u) != 0;
+        actor->unsure[i] = 2; /* what is the last one that is kept need not be the last one */
+    }
 }
 
 /* One that takes connections, as it knows itself. */
@@ -147,13 +163,14 @@ static void actor_comes(struct scene *scene, struct actor *actor) {
     if (how == 1 && before.position_length > 0) {
         subscribe.position = (ProtobufCBinaryData){.data = before.position, .len = before.position_length};
         memcpy(actor->next, before.stood, sizeof actor->next);
+        memcpy(actor->told, before.stood_told, sizeof actor->told);
         subscribe.start = NULL;
     } else if (how == 2 && topic < TOPICS && before.sequence[topic] != 0) {
         start.from_case = ROUNDHOUSE__V1__START__FROM_SEQUENCE;
         start.sequence = before.sequence[topic];
         actor->next[topic] = before.next[topic] - 1;
     } else if (how == 3) {
-        starts_oldest(actor, &subscribe);
+        starts_oldest(scene, actor, &subscribe);
     } else if (how == 4) {
         starts_last(scene, actor, &subscribe);
     } else {
