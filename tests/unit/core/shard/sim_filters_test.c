@@ -25,6 +25,13 @@ static void subscribes_also(struct sim_client *client, uint64_t id, uint16_t dig
     scene_reads(client);
 }
 
+/* All that is owed has come, and that was so many events. */
+static void ends(struct sim_world *world, uint64_t events) {
+    sim_settle(world);
+    cr_assert_eq(world->events, events, "%lu", (unsigned long)world->events);
+    scene_end(world);
+}
+
 Test(sim_filters, live_subscribers_get_what_passes) {
     for (uint32_t workers = 1; workers <= 2; workers++) {
         struct sim_world *world = scene_world(sim_setup_plain(workers));
@@ -35,8 +42,7 @@ Test(sim_filters, live_subscribers_get_what_passes) {
         cr_assert_eq(world->events, 5);
         (void)scene_subscriber(world, SIM_MASK_ALL, SKIP);
         scene_published(says_it, TOPIC_B, 2, 10);
-        scene_end(world);
-        cr_assert_eq(world->events, 9);
+        ends(world, 9);
     }
 }
 
@@ -55,8 +61,7 @@ Test(sim_filters, a_long_run_is_given_in_parts) {
     scene_pours(says_it);
     uint64_t evaluated = SIM_STAT(world, filter_evaluations);
     cr_assert_eq(evaluated, 2 * 5000, "%lu: equal filters are asked once for an event", evaluated);
-    scene_end(world);
-    cr_assert_eq(world->events, 2 * (1111 + 1111 + 112 + 111 + 111) + 2 * 1111); /* by their first digits */
+    ends(world, 2 * (1111 + 1111 + 112 + 111 + 111) + 2 * 1111); /* by their first digits */
 }
 
 Test(sim_filters, laggards_get_what_passes_too) {
@@ -108,8 +113,7 @@ Test(sim_filters, the_past_is_filtered) {
     (void)filtered(world, ODD, SIM_MASK_ALL, SKIP, (struct sim_begin){.kind = START_OLDEST});
     cr_assert_eq(world->events, 5);
     scene_published(says_it, TOPIC_A, 12, 10); /* 10 to 21 */
-    scene_end(world);
-    cr_assert_eq(world->events, 5 + 10);
+    ends(world, 5 + 10);
 }
 
 static void lasts_filtered(struct sim_setup setup) {
@@ -123,8 +127,7 @@ static void lasts_filtered(struct sim_setup setup) {
                    (struct sim_begin){.kind = START_LAST});
     cr_assert_eq(world->lasts, 2, "of the third topic nothing passes");
     scene_published(says_it, TOPIC_AB, 12, 10); /* 10 to 21 */
-    scene_end(world);
-    cr_assert_eq(world->events, 2 + 2);
+    ends(world, 2 + 2);
 }
 
 /* From a ring they are looked for backwards, of what a journal keeps forwards. */
@@ -155,8 +158,7 @@ Test(sim_filters, subscriptions_of_one_connection_each_have_their_own) {
     scene_reads(client);
     scene_published(says_it, TOPIC_A, 2, 10);
     scene_published(says_it, TOPIC_B, 1, 10); /* 13 */
-    scene_end(world);
-    cr_assert_eq(world->events, 5 + 1);
+    ends(world, 5 + 1);
 }
 
 /* Two logs have events at the same positions: what a filter said of one says nothing of the other. */
@@ -170,6 +172,5 @@ Test(sim_filters, what_a_filter_says_is_of_one_log) {
     scene_published(says_it, TOPIC_B, 1, 10);
     scene_published(says_it, TOPIC_B, 7, 10);
     scene_published(says_it, TOPIC_A, 4, 10);
-    scene_end(world);
-    cr_assert_eq(world->events, 4 * (1 + 4));
+    ends(world, 4 * (1 + 4));
 }
