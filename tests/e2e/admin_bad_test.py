@@ -10,6 +10,7 @@ import pytest
 
 import wire
 from admin_test import ask
+from conftest import SANITIZED
 
 HEAD = b"GET /v1/shards HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -83,9 +84,9 @@ def test_many_large_bodies_that_are_never_finished_cost_little(router, path):
                                % path.encode() + b"[" * 900_000)
             except OSError:  # it is cut when all of them together have sent too much
                 pass
+        made.await_metric("roundhouse_admin_timeouts_total", lambda value: value >= 1)
         lives(made)
-        assert made.memory() - before < 32 << 20
-        assert made.metric("roundhouse_admin_timeouts_total") >= 1
+        assert SANITIZED or made.memory() - before < 32 << 20
     finally:
         for client in clients:
             client.close()
@@ -114,7 +115,7 @@ def test_one_connection_after_the_other_costs_nothing_in_the_end(router):
                 client.sendall(HEAD)
     lives(made)
     made.await_descriptors(descriptors)
-    assert made.memory() - before < 8 << 20
+    assert SANITIZED or made.memory() - before < 8 << 20
 
 
 BODIES = [b"", b"null", b"[]", b"3", b'"x"', b"{", b"{}" * 2, b"[" * 100_000, b'{"a":' * 50_000, b"\x00\xff\xfe", b'{"a": 1, "a": 2}',

@@ -8,6 +8,7 @@ import time
 import pytest
 
 import wire
+from conftest import SANITIZED
 from sse import Stream, opened
 
 ROUTED = 1
@@ -179,7 +180,7 @@ def test_readers_that_do_not_read_cost_little_and_are_cut(router, many_descripto
             assert publisher.settle(40000) == {}
             assert made.metric("roundhouse_admin_streams") == 32 and made.http("/healthz") == "healthy\n"
             assert made.metric("roundhouse_admin_streams_refused_total") == 1968
-            assert made.memory() - before < 96 << 20
+            assert SANITIZED or made.memory() - before < 96 << 20
         finally:
             for stream in deaf:
                 stream.socket.close()
