@@ -39,9 +39,9 @@ class Feed(threading.Thread):
 
 def scene_of(made, run, spawn):
     """Clients of all kinds, a dead letter, a business document."""
-    slow = made.client(name="warehouse", receive_buffer=4096)
+    slow, evil = made.client(name="warehouse", receive_buffer=4096), made.client(name=EVIL)
     slow.subscribe("load.>", policy=pb.SLOW_POLICY_SKIP)
-    made.client(name=EVIL).subscribe("shop.>")
+    evil.subscribe("shop.>")
     filtered = spawn("sub", "--server", made.address, "--filter", "type=prefix:test.", "shop.cart.>")
     letters = spawn("sub", "--server", made.address, "--queue", "billing", "--volatile", "--exec", "exit 65", "invoices.>")
     for program in (filtered, letters):
@@ -50,7 +50,7 @@ def scene_of(made, run, spawn):
     lines = run("convert", "--to", "events", ORDER).stdout
     run("pub", "--server", made.address, "--format", "ndjson", input=lines)
     event = json.loads(lines.splitlines()[0])["event"]
-    return {"topic": TOPIC, "evil": EVIL, "slow": "warehouse", "filtered": "prefix", "letter": "billing", "source": event["source"],
+    return (slow, evil), {"topic": TOPIC, "evil": EVIL, "slow": "warehouse", "filtered": "prefix", "letter": "billing", "source": event["source"],
             "id": event["id"], "readable": ["PO77001", "ITEM-A", "BUYER123"]}
 
 
@@ -74,7 +74,7 @@ def drive(made, scene, stop):
 @pytest.mark.parametrize("body", ["epoll"])
 def test_it_shows_what_the_router_does(router, run, spawn):
     made = router(shards=2, config_text="logs: { data: 8MiB, grace: 20ms }\n")
-    scene = scene_of(made, run, spawn)
+    _clients, scene = scene_of(made, run, spawn)
     feed = Feed(made)
     feed.start()
 

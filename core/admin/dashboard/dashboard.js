@@ -362,7 +362,8 @@ function graphOf(topics, subscriptions) {
       publishers.add(source);
       edges.push({ from: 'p' + source, to: 't' + topic, rate_per_s: rate * n / all });
     }
-    for (const name of new Set(subscriptions.filter((s) => (s.patterns || []).some((p) => matches(p, topic))).map((s) => s.client || '(no name)'))) {
+    const reads = (s) => s.client !== 'admin events' && (s.patterns || []).some((p) => matches(p, topic)); // not this page itself
+    for (const name of new Set(subscriptions.filter(reads).map((s) => s.client || '(no name)'))) {
       subscribers.add(name);
       edges.push({ from: 't' + topic, to: 's' + name, rate_per_s: rate });
     }

@@ -48,7 +48,7 @@ await check('overview', async () => {
   await shows('#state', 'running');
   await page.waitForFunction(() => /[1-9]/.test(document.querySelector('#tiles dd').textContent), null, WAIT);
   await shows('#top-topics tbody tr', scene.topic);
-  want((await page.locator('#slots svg').getAttribute('aria-label')).includes('shard 1: 2048-4095'), 'the picture of the slots has no text');
+  want((await page.locator('#slots > svg').getAttribute('aria-label')).includes('shard 1: 2048-4095'), 'the picture of the slots has no text');
   await shots('overview');
 });
 
@@ -130,6 +130,7 @@ await check('live events', async () => {
 await check('routing', async () => {
   await view('graph');
   await shows('#graph text', scene.topic);
+  await shows('#graph text', '/test'); // where the events are from
   want(await page.locator('#graph path').count() >= 2, 'no lines are drawn');
   await page.locator('#graph g.node', { hasText: scene.topic }).first().focus();
   want(await page.locator('#graph path.on').count() >= 1, 'what a topic is connected to is not marked');
@@ -150,8 +151,8 @@ await check('the keyboard reaches every view', async () => {
   for (const link of await page.locator('nav a').all()) want(names.has(await link.evaluate((a) => a.hash)), `Tab does not reach ${await link.textContent()}`);
   await page.locator('nav a[href="#topics"]').focus();
   await page.keyboard.press('Enter');
-  want(await page.locator('nav a[aria-current]').textContent() === 'Topics', 'the view that is shown is not told');
-  want(await page.evaluate(() => document.activeElement.id) === 'main', 'the focus stays behind');
+  await shows('nav a[aria-current]', 'Topics');
+  await page.waitForFunction(() => document.activeElement.id === 'main', null, WAIT);
 });
 
 await check('everything has a name', async () => {
