@@ -12,6 +12,7 @@
 const struct api_endpoint api_table[] = {
     {"GET", "/v1/shards", on_shards, "what each shard has and does", "", 0},
     {"GET", "/v1/slots", slots_run, "which shard has each slot, and how many records came there", "", 0},
+    {"GET", "/v1/queues", on_queues, "queues and mailboxes, the one with most to do first", "limit", 0},
     {"GET", "/v1/connections", on_connections, "who is connected, the furthest behind first", "limit", 0},
     {"GET", "/v1/subscriptions", on_subscriptions, "what is subscribed to, the furthest behind first",
      "limit", 0},

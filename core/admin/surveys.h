@@ -34,4 +34,4 @@ json_t *surveys_list(const struct survey_answer *answer, const char *name, json_
 
 /* ---- endpoints ---- */
 
-api_handler on_shards, on_connections, on_subscriptions, on_laggards, on_topics;
+api_handler on_shards, on_connections, on_subscriptions, on_laggards, on_topics, on_queues;

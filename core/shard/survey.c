@@ -27,6 +27,7 @@ static const struct {
 } kinds[SURVEY_KINDS] = {
     [SURVEY_CONNECTIONS] = {survey_connections, sizeof(struct survey_connection)},
     [SURVEY_SUBSCRIPTIONS] = {survey_subscriptions, sizeof(struct survey_subscription)},
+    [SURVEY_QUEUES] = {survey_queues, sizeof(struct survey_queue)},
     [SURVEY_TOPICS] = {survey_topics, sizeof(struct survey_topic)},
     [SURVEY_EXPLAIN] = {survey_explain, sizeof(struct explain_row)},
     [SURVEY_UNMATCHED] = {survey_unmatched, sizeof(struct survey_unmatched)},

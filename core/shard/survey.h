@@ -21,6 +21,7 @@ enum survey_kind {
     SURVEY_SUBSCRIPTIONS,
     SURVEY_LAGGARDS, /* at most LAG_RECORDS_MAX of each worker that are over */
     SURVEY_TOPICS,
+    SURVEY_QUEUES,
     SURVEY_EXPLAIN,
     SURVEY_UNMATCHED,
     SURVEY_KINDS
@@ -112,6 +113,22 @@ struct survey_topic {
     double rate;   /* events, and bytes of frames, a second: of the last 10 s, or what the log has of them */
     double bytes;
     uint64_t last_ns; /* wall clock */
+};
+
+/* A queue or mailbox, as its keeper knows it; the one with most to do first. */
+struct survey_queue {
+    char name[QUEUE_NAME_BYTES_MAX + 1u];
+    uint32_t shard; /* of its keeper */
+    bool mailbox, durable;
+    uint32_t members;
+    uint32_t patterns;
+    uint16_t text_length;
+    char text[SURVEY_TEXT_BYTES]; /* its first patterns, each with a NUL behind it */
+    uint64_t outstanding;         /* events that it has seen and that are not done */
+    uint64_t held;                /* of a mailbox: what counts against its capacity */
+    uint64_t behind; /* positions of its logs that it has not seen; an upper bound: not all need be for it */
+    uint64_t delivered, done, dead; /* since it was made or restored */
+    uint64_t oldest_ns;             /* wall clock: when the oldest outstanding one was received; 0 = none */
 };
 
 struct survey_question {

@@ -38,8 +38,8 @@ struct survey {
 
 /* A step. True: this worker has nothing more to say. */
 typedef bool survey_visit(struct worker *worker, struct survey *survey);
-survey_visit survey_connections, survey_subscriptions, survey_laggards, survey_topics, survey_explain,
-    survey_unmatched;
+survey_visit survey_connections, survey_subscriptions, survey_laggards, survey_topics, survey_queues,
+    survey_explain, survey_unmatched;
 
 /* Where a thing of this key is to be written, zeroed; NULL: the answer is full of worse ones. */
 void *survey_offer(struct survey *survey, uint64_t key);

@@ -110,6 +110,29 @@ def test_topics_are_told_of_by_their_rates(router):
         assert refused.value.code == 400
 
 
+def test_queues_are_told_of_with_what_waits_in_them(router):
+    made = router(shards=2)
+    member = made.client(name="member")
+    member.send(subscribe=pb.Subscribe(id=1, patterns=["t.*"], queue=pb.Queue(name="orders", volatile=True, group=True, window=3)))
+    member.expect("subscribed")
+    member.send(subscribe=pb.Subscribe(id=2, queue=pb.Queue(name="@box", volatile=True)))
+    member.expect("subscribed")
+    publisher = made.client(ack=ROUTED)
+    publisher.send_bytes(b"".join(wire.numbered(f"t.{number % 2}", number, 10) for number in range(10)))
+    assert publisher.settle(10) == {}
+    member.expect("context")
+    member.events(3)
+    answer = ask(made, "/v1/queues")
+    assert answer["complete"] and not answer["more"]
+    rows = {row["queue"]: row for row in answer["queues"]}
+    assert set(rows) == {"orders", "@box"} and [row["queue"] for row in answer["queues"]][0] == "orders"
+    orders = rows["orders"]
+    assert orders["kind"] == "queue" and orders["patterns"] == ["t.*"] and orders["members"] == 1 and not orders["durable"]
+    assert orders["outstanding"] == 3 and orders["delivered_total"] == 3 and orders["done_total"] == 0
+    assert orders["behind"] >= 7 and TIME.fullmatch(orders["oldest"])
+    assert rows["@box"]["kind"] == "mailbox" and rows["@box"]["outstanding"] == 0 and rows["@box"]["oldest"] is None
+
+
 def test_wrong_parameters_are_refused_with_what_is_right(router):
     made = router()
     for query in ("limit=0", "limit=10001", "limit=many", "limit=-1", "all=true"):
