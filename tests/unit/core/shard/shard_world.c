@@ -38,7 +38,7 @@ static struct shards *shards_make(struct world *world, const struct world_config
         .frame_bytes = FRAME_BYTES_DEFAULT,
         .connections = CONNECTIONS_DEFAULT,
         .subscriptions = SUBSCRIPTIONS_DEFAULT,
-        .topics = TOPICS_MIN,
+        .topics = config->topics ? config->topics : TOPICS_MIN,
         .handshake_ns = HANDSHAKE_NS_DEFAULT,
         .block_ns = BLOCK_NS_DEFAULT,
         .private_bytes = PRIVATE_BYTES_MAX,

@@ -16,6 +16,7 @@ struct world_config {
     uint32_t disks;                 /* disk logs: for topics such as d.1 */
     uint64_t log_data;              /* 0 = 64 KiB */
     uint64_t log_records;           /* 0 = 1024 */
+    uint32_t topics;                /* names that a log remembers; 0 = TOPICS_MIN */
     uint64_t grace_ns;              /* for tests longer than the test itself, or 0 */
     uint32_t landing_bytes;         /* 0 = LANDING_BYTES_MIN */
     uint32_t socket_bytes;          /* what a simulated socket holds in each direction; 0 = 4 KiB */

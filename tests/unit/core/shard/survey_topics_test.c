@@ -71,8 +71,11 @@ static const struct survey_topic *topic_of(const struct told *told, const char *
 }
 
 static struct world *world_timed(uint32_t shards, uint64_t records) {
-    struct world *world = world_new(&(struct world_config){
-        .shards = shards, .disks = shards - 1, .log_records = records, .log_data = records * 256});
+    struct world *world = world_new(&(struct world_config){.shards = shards,
+                                                           .disks = shards - 1,
+                                                           .topics = 1 << 17,
+                                                           .log_records = records,
+                                                           .log_data = records * 256});
     wall_ns = 1000 * NS_PER_S;
     for (uint32_t i = 0; i < shards; i++)
         world_worker(world, i)->clock_wall = wall;
