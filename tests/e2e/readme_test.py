@@ -21,7 +21,7 @@ ROOT = pathlib.Path(wire.ROOT)
 BLOCK_SECONDS = 60
 PROGRAM = """#!/bin/bash
 case "$1 $2" in
-"spokes apply" | "spokes ls" | "config apply" | "config show" | "shards "*) exec {binary} "$@" --admin {admin} ;;
+"spokes apply" | "spokes ls" | "config apply" | "config show" | "shards "* | "top "* | "explain "* | "trace "*) exec {binary} "$@" --admin {admin} ;;
 "sub "* | "pub "* | "reply "* | "request "*) command=$1; shift; exec {binary} "$command" --server {native} "$@" ;;
 *) exec {binary} "$@" ;;
 esac
@@ -91,12 +91,13 @@ def clone(tmp_path):
 
 def test_the_tour(clone):
     clone.start([])
-    events, again, filtered, exact, legacy, config, live, *_ = clone.play("A tour in five minutes")
+    events, again, filtered, exact, legacy, config, live, _doctor, seen, *_ = clone.play("A tour in five minutes")
     assert events.count('"topic":"erp.') == 3 and "com.example.shipped" in events
     assert filtered.count("4712") > 0 and "{\"order\": 0}" not in filtered and filtered.count('"topic":') == 1
     assert "erp.order.created" in again and not (clone.folder / "received.ndjson").exists()
     assert '{"pick": 4711}' in exact and '{"price": 17}' in exact
     assert "ORDERS" in legacy and '"topic":"erp.order.created"' in legacy and "no mistakes" in config
+    assert "SHARD" in seen and re.search(r"goes to +slot \d+ ", seen) and re.search(r"^ +appended +", seen, re.MULTILINE)
     assert "SHARD" in live and "limits.idle           0 -> 5m" in live and re.search(r"limits.idle +live +applied:1 +5m", live)
 
 
