@@ -147,7 +147,7 @@ static bool take_checked(void *user, uint64_t position, const struct log_entry *
 
 /* A run that has used more epochs than its own says so before; the next run begins above them. */
 Test(journal, never_gives_an_epoch_that_an_earlier_run_has_said_to_be_in_use) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     field_make(&field);
     field_open(&field, &config);
@@ -166,7 +166,7 @@ Test(journal, never_gives_an_epoch_that_an_earlier_run_has_said_to_be_in_use) {
 /* ---- committing ---- */
 
 Test(journal, makes_what_is_published_durable_then_visible_and_reads_it_after_a_restart) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     field_make(&field);
     uint8_t instance[16];
@@ -198,7 +198,7 @@ Test(journal, makes_what_is_published_durable_then_visible_and_reads_it_after_a_
 }
 
 Test(journal, proves_the_last_group_after_a_while_and_at_a_stop) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     field_make(&field);
     field_open(&field, &config);
@@ -221,7 +221,7 @@ Test(journal, proves_the_last_group_after_a_while_and_at_a_stop) {
 }
 
 Test(journal, stops_when_nothing_was_written) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     field_make(&field);
     field_open(&field, &config);
@@ -238,7 +238,7 @@ Test(journal, stops_when_nothing_was_written) {
 /* ---- where to read ---- */
 
 Test(journal, finds_where_a_time_begins) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     field_make(&field);
     field_open(&field, &config);
@@ -261,7 +261,7 @@ Test(journal, finds_where_a_time_begins) {
 }
 
 Test(journal, leaves_out_segments_without_the_slots_asked_for) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     field_make(&field);
     field_open(&field, &config);
@@ -287,7 +287,7 @@ static bool slot_77(uint32_t flags, const uint8_t *bytes) {
 }
 
 Test(journal, knows_after_a_start_where_the_records_are_that_were_to_be_noted) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     config.segment_bytes = 4 * MIB;
     field_make(&field);
@@ -317,7 +317,7 @@ Test(journal, knows_after_a_start_where_the_records_are_that_were_to_be_noted) {
 /* As the threads of history.c do, without them: one is read from, the other is loaded with what comes behind.
  */
 Test(journal, reads_piece_by_piece_every_record_once) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     config.segment_bytes = 16 * MIB; /* several pieces in one */
     field_make(&field);
@@ -353,7 +353,7 @@ Test(journal, reads_piece_by_piece_every_record_once) {
 }
 
 Test(journal, trims_by_bytes_and_says_what_is_gone) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     config.retain_bytes = 4 * JOURNAL_SEGMENT_MIN;
     field_make(&field);
@@ -390,7 +390,7 @@ static void await_above(const struct counter *counter, uint64_t value) {
 
 /* The house counts segments behind its trimming: it has looked when there are more than may be retained. */
 Test(journal, trims_nothing_that_somebody_needs) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     config.retain_bytes = 4 * JOURNAL_SEGMENT_MIN;
     config.keeps = true;
@@ -419,7 +419,7 @@ Test(journal, trims_nothing_that_somebody_needs) {
 }
 
 Test(journal, takes_other_bounds_while_it_is_open) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     field_make(&field);
     field_open(&field, &config);
@@ -441,7 +441,7 @@ Test(journal, takes_other_bounds_while_it_is_open) {
 }
 
 Test(journal, trims_by_age_and_keeps_the_segment_before_the_current_one) {
-    struct field field;
+    struct field field = {0};
     struct journal_config config = config_of(&field);
     config.retain_ns = NS_PER_S; /* every record here is from 1970 */
     field_make(&field);
@@ -476,7 +476,7 @@ static int open_status(const char *directory, char *text) {
 }
 
 Test(journal, refuses_a_directory_that_another_has_open) {
-    struct field field;
+    struct field field = {0};
     char text[JOURNAL_TROUBLE_BYTES];
     struct journal_config config = config_of(&field);
     field_make(&field);
@@ -490,7 +490,7 @@ Test(journal, refuses_a_directory_that_another_has_open) {
 }
 
 Test(journal, refuses_what_is_no_directory_or_lies_in_none) {
-    struct field field;
+    struct field field = {0};
     char text[JOURNAL_TROUBLE_BYTES], name[128];
     field_make(&field);
     (void)snprintf(name, sizeof name, "%s/file", field.directory);
@@ -507,7 +507,7 @@ Test(journal, refuses_what_is_no_directory_or_lies_in_none) {
 }
 
 Test(journal, makes_its_directory_for_its_user_alone) {
-    struct field field;
+    struct field field = {0};
     char text[JOURNAL_TROUBLE_BYTES], name[128];
     struct stat stat_of;
     field_make(&field);
