@@ -2,7 +2,7 @@
 
 from driver import stats
 from driver.rows import CPU, RATE
-from driver.subjects import CONVERTER, DISK, DISK_READ, PEERS, ROUTED, STOPPED, SUBJECTS
+from driver.subjects import CONVERTER, DISK, DISK_READ, PEERS, ROUTED, STOPPED, SUBJECTS, WATCHED
 
 ROUTER = "roundhouse"
 PARTS = "micro"
@@ -48,6 +48,8 @@ def _other_bars():
     yield _bar("idle/10000", "memory_per_connection_bytes", [], "at most 2 KiB, aim 600 bytes", "max", 2048, ([], 600))
     yield _bar("isolation/stopped", CPU, [ROUTER], "the nine lose at most 2 %, 95 % interval of the median ratio", "max", 1.02, None,
                STOPPED)
+    yield _bar("isolation/admin", CPU, [ROUTER], "who watches costs at most 2 %, 95 % interval of the median ratio", "max", 1.02, None,
+               WATCHED)
     yield _bar("recovery/pause", "not_recovered", [], "all hundred are back to live", "max", 0, None)
 
 
@@ -118,7 +120,7 @@ def _verdict(bar, found, aimed):
         return "not measured"
     value, interval = found
     # These are decided by their interval: a median alone can not tell 2 % from noise.
-    if bar["subject"] in (STOPPED, ROUTED) and interval:
+    if bar["subject"] in (STOPPED, ROUTED, WATCHED) and interval:
         worst, best = interval[::-1] if bar["direction"] == "max" else interval
         if _holds(best, bar["direction"], bar["least"]) != _holds(worst, bar["direction"], bar["least"]):
             return "not resolved"

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 from driver import stores
+from driver.beside import beside
 from driver.failure import Failed
 from driver.servers import Server, prepare_child
 
@@ -180,7 +181,8 @@ def sample(build, cpus, subject, options, server_options=None, place=None):
     options, stored = {**options, **subject.extra}, {}
     with Server(subject, build, cpus.server(subject.shards or 1), server_options, place) as server:
         before = server.metrics()
-        said = _run_against(server, build, cpus, options)
+        with beside(subject.beside, server.admin, lambda: prepare_child([cpus.generator]), Failed) as rounds:
+            said = _run_against(server, build, cpus, options)
         after = server.metrics()
         command = server.command
         if place:
@@ -192,6 +194,8 @@ def sample(build, cpus, subject, options, server_options=None, place=None):
         values.update(_roundhouse(before, after, values))
     if options.get("pause"):
         _recovery(said, values)
+    if rounds:
+        values["beside_per_s"] = rounds[0]
     made = {"seconds": said["seconds"], "values": values, "verified": {**_verified(said), **stored}}
     if "histogram" in said:
         made["histogram"] = said["histogram"]

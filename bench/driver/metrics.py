@@ -36,6 +36,7 @@ METRICS = {
     "not_recovered": _metric("subscribers in catch-up, cut off or with a gap at the end", "count", "lower"),
     "age_before_ns": _metric("how late the latest subscriber was before the pause, on average", "ns", "none"),
     "churn_per_s": _metric("subscribes per second, and as many unsubscribes", "1/s", "none"),
+    "beside_per_s": _metric("rounds per second of what goes on beside the load", "1/s", "none"),
     "laggards": _metric("subscribers in catch-up at the end", "count", "lower"),
     "gaps": _metric("Gap frames", "count", "lower"),
     "slow_disconnects": _metric("subscribers cut off", "count", "lower"),

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from driver.subjects import CHURNED, CONVERTER, DISK, DISK_READ, FILTERED, FILTERS, PARSERS, PEERS, ROUTED, ROUTERS, STOPPED, STORES, TWO_SHARDS
+from driver.subjects import (CHURNED, CONVERTER, DISK, DISK_READ, FILTERED, FILTERS, MOVED, PARSERS, PEERS, ROUTED, ROUTERS, STOPPED, STORES,
+                             TWO_SHARDS, WATCHED)
 
 RATE = "deliveries_per_s"
 CPU = "server_cpu_ns_per_delivery"
@@ -128,6 +129,14 @@ def isolation_rows():
         Row("isolation/churn", "100,000 topics → 1 × >, 1,000 changes/s", "1,000 subscribes and 1,000 unsubscribes per second, literal "
             "and wildcard, on hot topics, beside it", {"topics": 100000}, ["roundhouse", CHURNED], RATE,
             [RATE, CPU, "churn_per_s"], repetitions=6),
+        Row("isolation/admin", "1 → 10, watched", "beside it somebody asks what the dashboard asks, and for the metrics, once a second, and "
+            "has a stream of the events open, and nobody does, in turn", {"subscribers": 10}, ["roundhouse", WATCHED], CPU,
+            [CPU, RATE, "beside_per_s"], repetitions=20, seconds=1.2, warm_up=0.3),
+        Row("moving/1-10", "1 → 10, slots moving", "two shards, all slots change their shard again and again, and never, in turn",
+            {"subscribers": 10}, ["roundhouse-2", MOVED], RATE, [RATE, CPU, "beside_per_s"], repetitions=6, seconds=1.0),
+        Row("moving/10k/1-10", "10k/s, 1 → 10, slots moving", "the same at a fixed rate: what a move adds to the latency",
+            {"mode": "paced", "rate": 10000, "subscribers": 10}, ["roundhouse-2", MOVED], "p50_ns",
+            ["p50_ns", "p99_ns", "p999_ns", "max_ns", "beside_per_s"], repetitions=6, seconds=1.0),
         Row("recovery/pause", "1 → 100, all paused for 50 ms", "at 80 % of the maximum, or what can be held if that is less, all "
             "subscribers stop reading for 50 ms, then must all be back to live", {"mode": "paced", "subscribers": 100, "pause": 50}, list(ROUTERS), "recovered_ns",
             ["recovered_ns", "not_recovered", "offered_per_s", "age_before_ns", "catch_up_entered", "p99_ns", "max_ns"],

@@ -28,7 +28,8 @@ PROTOCOLS = {"roundhouse": "native", "relay": "relay", "nats": "nats", "redis": 
 
 @dataclass
 class Subject:
-    """Who is measured: one server with its settings. `extra` are further options of the load generator."""
+    """Who is measured: one server with its settings. `extra` are further options of the load generator, `beside` what goes on
+    beside it (beside.py)."""
 
     name: str
     kind: str
@@ -36,6 +37,7 @@ class Subject:
     io: str | None = None
     shards: int | None = None
     extra: dict = field(default_factory=dict)
+    beside: str | None = None
     protocol: str | None = None  # of the load generator; the kind's own unless it is said
 
     def __post_init__(self):

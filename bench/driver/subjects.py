@@ -18,6 +18,9 @@ ROUTED = "roundhouse, ack routed"
 FILTERED = "roundhouse, filter"
 FILTERS = "roundhouse, filters"
 
+WATCHED = "roundhouse, watched"
+MOVED = "roundhouse-2, moved"
+
 SUBJECTS = {s.name: s for s in [
     Subject("roundhouse", "roundhouse", "Roundhouse", io="auto", shards=1),
     Subject("roundhouse-epoll", "roundhouse", "Roundhouse, epoll", io="epoll", shards=1),
@@ -37,6 +40,8 @@ SUBJECTS = {s.name: s for s in [
     Subject(FILTERED, "roundhouse", "Roundhouse, half the subscribers with one filter", io="auto", shards=1, extra={"filtered": 5}),
     Subject(FILTERS, "roundhouse", "Roundhouse, half the subscribers with filters that differ", io="auto", shards=1,
             extra={"filtered": 5, "filters-differ": True}),
+    Subject(WATCHED, "roundhouse", "Roundhouse, watched over its admin plane", io="auto", shards=1, beside="watch"),
+    Subject(MOVED, "roundhouse", "Roundhouse, 2 shards, slots moving", io="auto", shards=2, beside="move"),
     Subject(DISK, "disk", "the disk alone"),
     Subject(DISK_READ, "disk", "the disk alone, read"),
     Subject("jetstream", "nats", "JetStream", extra={"ack": "own"}, protocol="jetstream"),

@@ -17,6 +17,7 @@ RATIOS = [("x nats", "deliveries_per_s", "nats", lambda r: f"{r:.2f}"),
           ("CPU", "server_cpu_ns_per_delivery", "relay", lambda r: f"{100 / r:.0f} %")]
 HEADINGS = {"router": "deliveries per second, and server CPU ns per delivery", "latency": "latency in µs: 50 % / 99 %",
             "isolation": "server CPU ns per delivery, or deliveries per second", "recovery": "ms until everybody is back",
+            "moving": "deliveries per second and server CPU ns per delivery; latency in µs: 50 % / 99 %",
             "filter": "server CPU ns per delivery, and deliveries per second",
             "idle": "resident bytes per connection, or CPU share", "scaling": "server CPU ns per delivery, and deliveries per second",
             "ack": "deliveries per second and server CPU ns per delivery; events acknowledged per second and their bytes; µs until "

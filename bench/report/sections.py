@@ -410,11 +410,11 @@ def percent(value):
 
 
 def isolation(result, figures):
-    rows = result.group("isolation") + result.group("recovery") + result.group("filter")
+    rows = result.group("isolation") + result.group("moving") + result.group("recovery") + result.group("filter")
     if not rows:
         return ""
     parts = [element("h2", "Isolation and recovery"),
-             paragraph("Whether a subscriber that stops, a pause of all, or many changes of subscriptions are felt by the others; and what filters cost.")]
+             paragraph("Whether a subscriber that stops, a pause of all, many changes of subscriptions, somebody who watches, or slots that move are felt by the others; and what filters cost.")]
     for row in rows:
         parts += [element("h3", row["title"]), paragraph(capital(row["about"]) + "."), *disturbed(result, row),
                   grid(result, [row], row["metrics"], row["title"])]
