@@ -124,8 +124,8 @@ static bool wish_read(struct api_call *call, struct admin_wish *wish) {
     }
     wish->text = api_body(call, &wish->length);
     if (wish->text == NULL)
-        wish->text = "";
-    return true;
+        api_reply_error(call, 503, "no_memory", "There is no memory left: try again later.");
+    return wish->text != NULL;
 }
 
 void config_want_run(struct admin *admin, struct api_call *call) {

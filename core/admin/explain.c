@@ -239,7 +239,8 @@ static bool question_read(struct api_call *call, struct explaining *asked) {
     json_error_t error;
     if (!api_query_number(call, "limit", 1, EXPLAIN_LIST_MAX, EXPLAIN_LIST_DEFAULT, &list))
         return false;
-    json_t *read = json_loadb(body != NULL ? body : "", length, JSON_REJECT_DUPLICATES, &error);
+    json_t *read =
+        json_loadb(body != NULL ? body : "", body != NULL ? length : 0, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(read)) {
         json_decref(read);
         api_reply_error(call, 400, "no_json",

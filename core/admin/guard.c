@@ -52,7 +52,9 @@ static bool other_site(const struct api_call *call) {
         return true;
     if (site == NULL || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0)
         return false;
-    return post || mode == NULL || strcmp(mode, "navigate") != 0;
+    const char *into = api_header(call, "Sec-Fetch-Dest"); /* a frame of another site's page navigates, too */
+    return post || mode == NULL || strcmp(mode, "navigate") != 0 ||
+           (into != NULL && strcmp(into, "document") != 0);
 }
 
 static bool near(struct api_call *call) {

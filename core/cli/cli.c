@@ -41,7 +41,7 @@ static const char cli_usage[] =
     "  reply          answer requests\n"
     "  replay         deliver a stretch of what is kept once more, to one queue or mailbox\n"
     "  dlq            look at dead letters, which nobody could handle; send them again, or drop them\n"
-    "  queue          end a queue or a mailbox for good\n"
+    "  queue          what waits in queues and mailboxes; end one for good\n"
     "  convert        read business documents (EDIFACT, X12, IDoc, UBL) and print them as canonical events\n"
     "  inspect        show the outline of business documents, and what is wrong with them\n"
     "  explain        say who would get an event, and who would not, and why\n"

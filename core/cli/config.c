@@ -113,9 +113,10 @@ static bool query_escape(char *out, size_t size, const char *text) {
 
 /* Paths in the file are as seen from it, so the router is told where it is. */
 static void path_make(const struct config_run *run, char *out, size_t size) {
-    char whole[PATH_MAX], escaped[3 * PATH_MAX] = "";
-    bool named = strcmp(run->file, "-") != 0 && realpath(run->file, whole) != NULL &&
-                 query_escape(escaped, sizeof escaped, whole);
+    char escaped[3 * PATH_MAX] = "";
+    char *whole = strcmp(run->file, "-") != 0 ? config_file_absolute(run->file) : NULL;
+    bool named = whole != NULL && query_escape(escaped, sizeof escaped, whole);
+    free(whole);
     snprintf(out, size, "/v1/config?dry_run=%s&partial=%s&strict=%s%s%s", run->dry_run ? "true" : "false",
              run->partial ? "true" : "false", run->strict ? "true" : "false", named ? "&file=" : "",
              named ? escaped : "");

@@ -2,16 +2,23 @@
 
 #include "core/base/error.h"
 #include "core/cli/args.h"
+#include "core/cli/ask.h"
 #include "core/cli/cli.h"
 #include "core/cli/loop.h"
+#include "core/cli/queue_ls.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 static const char queue_usage[] =
-    "usage: roundhouse queue rm [OPTION...] QUEUE...   end queues and mailboxes for good\n"
+    "usage: roundhouse queue ls [OPTION...]            what waits in queues and mailboxes\n"
+    "       roundhouse queue rm [OPTION...] QUEUE...   end queues and mailboxes for good\n"
     "\n"
+    "ls shows those with most to do first: BEHIND has come and is not given out yet, OUTSTANDING is with "
+    "members or\n"
+    "will be tried again, HELD is what a mailbox has in all.\n"
+    "\n" ASK_HELP "\n"
     "What a queue has not delivered, or was not acknowledged, goes with it, and the router keeps nothing for "
     "it "
     "any more.\n"
@@ -24,10 +31,11 @@ static const char queue_usage[] =
     "  --take-over         also one that has members: they are put out, and told so\n"
     "\n"
     "Examples:\n"
+    "  roundhouse queue ls\n"
     "  roundhouse queue rm billing\n"
     "  roundhouse queue rm --take-over @crm\n"
     "\n"
-    "Exit status: 0 all are gone, 64 usage, 65 one was refused or is not there, 69 server unavailable, 70 "
+    "Exit status: 0 done, 64 usage, 65 one was refused or is not there, 69 server unavailable, 70 "
     "internal.\n";
 
 #define QUEUE_CONNECT_MS 10000u
@@ -58,9 +66,9 @@ struct queue_run {
 
 static int queue_arguments(struct queue_run *run, int count, char **arguments) {
     if (count == 0)
-        return args_mistake("queue", "rm is missing; see roundhouse queue --help");
+        return args_mistake("queue", "ls or rm is missing; see roundhouse queue --help");
     if (strcmp(arguments[0], "rm") != 0)
-        return args_mistake("queue", "it is rm, not '%s'", arguments[0]);
+        return args_mistake("queue", "it is ls or rm, not '%s'", arguments[0]);
     if (count < 2)
         return args_mistake("queue", "the name of a QUEUE is missing; see roundhouse queue --help");
     run->names = arguments + 1;
@@ -158,6 +166,8 @@ static int queue_work(struct queue_run *run) {
 
 int queue_command(int argc, char **argv) {
     struct queue_run run = {.status = CLI_OK};
+    if (argc > 1 && strcmp(argv[1], "ls") == 0)
+        return queue_ls(argc - 1, argv + 1);
     int status = queue_read(&run, argc, argv);
     if (status != CLI_OK || run.help)
         return status;

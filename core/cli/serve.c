@@ -18,6 +18,7 @@
 #include "core/cli/serve_spokes.h"
 #include "core/cli/watchdog.h"
 #include "core/config/config.h"
+#include "core/config/file.h"
 #include "core/config/memory.h"
 #include "core/config/value.h"
 #include "core/shard/shard.h"
@@ -119,9 +120,8 @@ static int mistakes_print(const char *path, const struct config_mistakes *mistak
 
 static int config_file(struct config *config, const char *path) {
     struct config_mistakes *mistakes = calloc(1, sizeof *mistakes);
-    if (mistakes == NULL)
-        return CLI_INTERNAL;
-    int result = config_load(config, path, mistakes);
+    char *whole = config_file_absolute(path); /* as SIGHUP will see it */
+    int result = mistakes != NULL && whole != NULL ? config_load(config, whole, mistakes) : -ENOMEM;
     int status = CLI_OK;
     if (result != 0) {
         fprintf(stderr, "roundhouse serve: %s can not be read: %s\n", path, strerror(-result));
@@ -129,6 +129,7 @@ static int config_file(struct config *config, const char *path) {
     } else if (mistakes->count > 0) {
         status = mistakes_print(path, mistakes);
     }
+    free(whole);
     free(mistakes);
     return status;
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,7 +109,7 @@ static void journal_keep_logs(struct config *wanted, const struct config *runnin
 }
 
 static void origins_name(struct serve_wish *wish) {
-    bool of_start = wish->wish.path != NULL && strcmp(wish->wish.path, wish->serve->path) == 0;
+    bool of_start = wish->wish.path != NULL && config_file_same(wish->wish.path, wish->serve->path);
     for (uint32_t i = 0; i < CONFIG_KEYS_MAX && !of_start; i++)
         if (wish->wanted.origins[i].line != 0)
             wish->wanted.origins[i].from = CONFIG_FROM_APPLIED;
@@ -427,6 +428,7 @@ static void file_reread(struct serve_config *serve) {
 
 static struct serve_wish *wish_take(struct serve_config *serve) {
     struct serve_wish *wish = serve->first;
+    serve->waiting--;
     serve->first = wish->next;
     if (serve->first == NULL)
         serve->last = NULL;
@@ -500,8 +502,10 @@ static int on_want(void *user, const struct admin_wish *asked,
     wish->done = done;
     wish->answer = answer;
     pthread_mutex_lock(&serve->mutex);
-    int result = serve->stopping ? -ESHUTDOWN : serve->applying && !asked->dry_run ? -EBUSY : 0;
+    bool busy = serve->waiting >= SERVE_WISHES_MAX || (serve->applying && !asked->dry_run);
+    int result = serve->stopping ? -ESHUTDOWN : busy ? -EBUSY : 0;
     if (result == 0) {
+        serve->waiting++;
         serve->applying |= !asked->dry_run;
         if (serve->last != NULL)
             serve->last->next = wish;
@@ -540,13 +544,22 @@ static int thread_start(struct serve_config *serve) {
     return error;
 }
 
+/* It was read, and may be gone meanwhile: a pipe, or a file that was removed. */
+static void path_keep(struct serve_config *serve, const char *path) {
+    struct stat file;
+    char *whole = path != NULL ? config_file_absolute(path) : NULL;
+    if (whole != NULL && strlen(whole) < sizeof serve->path && stat(whole, &file) == 0 &&
+        S_ISREG(file.st_mode))
+        (void)snprintf(serve->path, sizeof serve->path, "%s", whole);
+    free(whole);
+}
+
 int serve_config_start(struct serve_config *serve, const struct serve_config_parts *parts) {
     serve->parts = *parts;
     serve->asked = *parts->asked;
     serve->running = *parts->config;
     (void)snprintf(serve->native, sizeof serve->native, "%s", parts->native);
-    if (parts->asked->path != NULL && realpath(parts->asked->path, serve->path) == NULL)
-        serve->path[0] = '\0'; /* it was read, and is gone meanwhile: a pipe, or a file that was removed */
+    path_keep(serve, parts->asked->path);
     serve->admin = (struct admin_configs){.user = serve, .show = on_show, .want = on_want};
     CHECK(pthread_mutex_init(&serve->mutex, NULL) == 0 && pthread_cond_init(&serve->work, NULL) == 0);
     int error = thread_start(serve);

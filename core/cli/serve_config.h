@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #define SERVE_OVERRIDES_MAX 16u
+#define SERVE_WISHES_MAX    8u /* that wait to be looked at */
 
 /* What the command line says. */
 struct serve_asked {
@@ -59,7 +60,8 @@ struct serve_config {
     bool changing;            /* the sharding; when it is over: */
     int change_error;
     const char *change_why;          /* static */
-    struct serve_wish *first, *last; /* owns; what is to be looked at */
+    struct serve_wish *first, *last; /* owns; what is to be looked at, */
+    uint32_t waiting;                /* ... and how many that are */
 };
 
 /* When all else runs. */

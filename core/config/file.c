@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_FIRST_BYTES 4096u
@@ -64,4 +65,22 @@ bool config_file_resolve(const char *file, char **path) {
     free(*path);
     *path = joined;
     return joined != NULL;
+}
+
+char *config_file_absolute(const char *path) {
+    char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    if (folder == NULL)
+        return strdup(path);
+    size_t size = strlen(folder) + strlen(path) + 2;
+    char *whole = malloc(size);
+    if (whole != NULL)
+        (void)snprintf(whole, size, "%s/%s", folder, path);
+    free(folder);
+    return whole;
+}
+
+bool config_file_same(const char *one, const char *other) {
+    struct stat first, second;
+    return strcmp(one, other) == 0 || (stat(one, &first) == 0 && stat(other, &second) == 0 &&
+                                       first.st_dev == second.st_dev && first.st_ino == second.st_ino);
 }

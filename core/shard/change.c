@@ -138,7 +138,13 @@ static bool worker_add(struct change *change, uint32_t number) {
     published_set(&shards->worker_count, number + 1);
     result = shards->begin != NULL ? shards->begin(shards->begin_user, shards->workers[number])
                                    : worker_start(shards->workers[number]);
-    return result == 0 || fails(change, result, "the thread of a shard can not be started");
+    if (result == 0)
+        return true;
+    /* Nobody may wait for it. Its memory stays: who looked meanwhile may still read it. */
+    published_set(&shards->worker_count, number);
+    published_set(&shards->log_count, log);
+    shards->log_homes[log] = 0;
+    return fails(change, result, "the thread of a shard can not be started");
 }
 
 static bool worker_add_locked(struct change *change, uint32_t number) {

@@ -61,10 +61,16 @@ packages_need() {
 
 # Installs what drives the browser of tests/e2e/dashboard_test.py below build/, as its lock file says, if it is not there.
 browser_driver_need() {
-    local root from to
+    local root from to lock
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
     from=$root/tests/e2e/dashboard to=$root/build/playwright
-    cmp -s "$from/package-lock.json" "$to/installed.json" && return 0
+    mkdir -p "$root/build"
+    exec {lock}>"$root/build/playwright.lock"
+    flock "$lock"
+    if cmp -s "$from/package-lock.json" "$to/installed.json"; then
+        exec {lock}>&-
+        return 0
+    fi
     packages_say "packages: installing what drives the browser (log: $to/npm.log)"
     rm -rf "$to"
     mkdir -p "$to"
@@ -72,7 +78,9 @@ browser_driver_need() {
     if ! (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline) </dev/null >"$to/npm.log" 2>&1; then
         tail -n 20 "$to/npm.log" >&2
         packages_say "packages: npm could not install playwright-core; the whole log is $to/npm.log"
+        exec {lock}>&-
         return 1
     fi
     cp "$from/package-lock.json" "$to/installed.json"
+    exec {lock}>&-
 }

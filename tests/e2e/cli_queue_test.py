@@ -366,8 +366,8 @@ MISTAKES = {
     ("reply",): "a mailbox @NAME or a PATTERN", ("reply", "a"): "say how to answer", ("reply", "a", "--echo", "--data", "x"): "by one of",
     ("reply", "a..b", "--echo"): "is no pattern", ("reply", "@a", "--exec", "x", "--window", "9"): "leave --window out",
     ("reply", "a", "--echo", "--count", "0"): "--count is",
-    ("queue",): "rm is missing", ("queue", "rm"): "the name of a QUEUE", ("queue", "mv", "q"): "not 'mv'",
-    ("queue", "rm", "--force", "q"): "--force",
+    ("queue",): "ls or rm is missing", ("queue", "rm"): "the name of a QUEUE", ("queue", "mv", "q"): "not 'mv'",
+    ("queue", "rm", "--force", "q"): "--force", ("queue", "ls", "q"): "'q' is one argument too many", ("queue", "ls", "--server", "x"): "--server",
     ("dlq",): "ls, show, retry or drop is missing", ("dlq", "ls"): "the name of a QUEUE", ("dlq", "look", "q"): "not 'look'",
     ("dlq", "ls", "a b"): "is no name of a queue", ("dlq", "ls", "--to", "x", "q"): "--to goes with retry",
     ("dlq", "retry", "--to", "a..b", "q"): "is no topic", ("dlq", "ls", "q", "r"): "'r' is one argument too many",
@@ -404,3 +404,16 @@ def test_a_queue_of_an_old_server_is_not_taken_for_a_subscription(spawn):
             peer.sendall(wire.frame(subscribed=pb.Subscribed(id=1)) + wire.event_frame("a", wire.cloud_event(b"x", id="1")))
             out, errors = program.communicate(timeout=wire.WAIT_SECONDS)
     assert program.returncode == 69 and out == b"" and b"without its Context" in errors
+
+
+def test_what_waits_in_queues_is_listed(router, run, spawn):
+    made = router()
+    holds = spawn("sub", "--server", made.address, "--queue", "billing", "--volatile", "--exec", "sleep 30", "invoices.>")
+    assert any(b"subscribed" in line for line in iter(holds.stderr.readline, b""))
+    run("pub", "--server", made.address, "--count", "3", "invoices.new", "x")
+    done = run("queue", "ls", "--admin", made.admin)
+    head, row = done.stdout.splitlines()
+    assert head.split()[:3] == ["QUEUE", "KIND", "KEPT"] and row.split()[:4] == ["billing", "queue", "volatile", "1"]
+    shown = json.loads(run("queue", "ls", "--json", "--admin", made.admin).stdout)["queues"]
+    assert [(queue["queue"], queue["patterns"]) for queue in shown] == [("billing", ["invoices.>"])]
+    assert run("queue", "ls", "--admin", "127.0.0.1:1").returncode == 69

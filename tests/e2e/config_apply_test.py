@@ -460,3 +460,28 @@ def test_nobody_answers_is_69_and_wrong_usage_is_64(run, tmp_path):
     for wrong in (["apply"], ["diff"], ["show", "x"], ["apply", "--nonsense", file], ["apply", file, file], ["mend"]):
         done = run("config", *wrong)
         assert done.returncode == 64 and done.stdout == "" and done.stderr, wrong
+
+
+def test_a_file_behind_a_link_is_followed_when_the_link_is_turned_over(body, tmp_path):
+    """As volumes of containers do it; and with a relative name, and relative paths in the file, nothing differs from what runs."""
+    for number, idle in ((1, "1h"), (2, "2h")):
+        (tmp_path / f"v{number}").mkdir()
+        (tmp_path / f"v{number}" / "rh.yaml").write_text(LISTEN + BASE + f"limits: {{ idle: {idle} }}\nroutes: rules\n")
+        (tmp_path / f"v{number}" / "rules").mkdir()
+    link = tmp_path / "current"
+    link.symlink_to("v1")
+    process = subprocess.Popen([BINARY, "serve", "--io", body, "--config", "current/rh.yaml"], cwd=tmp_path, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, text=True)
+    try:
+        admin = re.search(r"admin=(\S+)", process.stdout.readline())[1]
+        made = type("Made", (), {"admin": admin})
+        same = subprocess.run([BINARY, "config", "diff", "--admin", admin, "current/rh.yaml"], cwd=tmp_path, text=True, capture_output=True, timeout=60)
+        assert same.returncode == 0 and "restart" not in same.stdout + same.stderr, same
+        (tmp_path / "next").symlink_to("v2")
+        os.replace(tmp_path / "next", link)
+        process.send_signal(signal.SIGHUP)
+        await_value(made, "limits.idle", "2h")
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+        process.stdout.close()

@@ -73,6 +73,7 @@ def drive(made, scene, stop):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("body", ["epoll"])
 def test_it_shows_what_the_router_does(router, run, spawn):
+    assert os.path.isdir(os.path.join(MODULES, "node_modules", "playwright-core")), "./check installs it: `npm ci` has failed"
     made = router(shards=2, config_text="logs: { data: 8MiB, grace: 20ms }\n")
     _clients, scene = scene_of(made, run, spawn)
     feed = Feed(made)

@@ -9,6 +9,8 @@ const EVENTS_MAX = 200; // shown of a stream
 const TIMEOUT_MS = 10000;
 const SEARCH_MS = 5000;
 const FOUND_MS = 300;
+const AGAIN_MS = 2000; // until a stream that broke is asked for again
+const ROWS_MAX = 200, COLUMNS_MAX = 40, DEPTH_MAX = 6, TEXT_MAX = 2000; // of what an event says
 
 // ---- making elements ----
 
@@ -28,7 +30,7 @@ const draw = (name, attributes, children) => fill(document.createElementNS(SVG, 
 // Replaces the content of a place, unless somebody is reading it with the keyboard or has marked text in it.
 function put(place, ...nodes) {
   const selection = document.getSelection();
-  if (place.contains(document.activeElement) && place.contains(document.activeElement.closest('table, svg'))) return;
+  if (place.contains(document.activeElement) && place.contains(document.activeElement.closest('.scroll, table, svg'))) return;
   if (selection && !selection.isCollapsed && place.contains(selection.anchorNode)) return;
   place.replaceChildren(...nodes);
 }
@@ -250,13 +252,15 @@ const words = (name) => name.replace(/([a-z])([A-Z])/g, (_, a, b) => a + ' ' + b
 // Names and values become rows, lists of like things tables.
 function readable(value, depth = 0) {
   if (value === null || typeof value !== 'object') return document.createTextNode(String(value));
+  if (depth > DEPTH_MAX) return document.createTextNode(JSON.stringify(value).slice(0, TEXT_MAX));
   if (Array.isArray(value)) {
     if (value.every((v) => v === null || typeof v !== 'object')) return document.createTextNode(value.join(', '));
-    const names = [...new Set(value.flatMap((v) => Object.keys(v || {})))];
-    return table(`${value.length} entries`, names.map((n) => [words(n), (v) => v && v[n] !== undefined ? readable(v[n], depth + 1) : '']), value, 'none', true);
+    const rows = value.slice(0, ROWS_MAX), names = [...new Set(rows.flatMap((v) => Object.keys(v || {})))].slice(0, COLUMNS_MAX);
+    const caption = rows.length < value.length ? `the first ${rows.length} of ${value.length} entries` : `${value.length} entries`;
+    return table(caption, names.map((n) => [words(n), (v) => v && v[n] !== undefined ? readable(v[n], depth + 1) : '']), rows, 'none', true);
   }
-  return make('table', {}, make('tbody', {}, Object.entries(value).map(([name, v]) =>
-    make('tr', {}, [make('th', { scope: 'row' }, words(name)), make('td', {}, depth > 6 ? JSON.stringify(v) : readable(v, depth + 1))]))));
+  return make('table', {}, make('tbody', {}, Object.entries(value).slice(0, ROWS_MAX).map(([name, v]) =>
+    make('tr', {}, [make('th', { scope: 'row' }, words(name)), make('td', {}, readable(v, depth + 1))]))));
 }
 
 function decoded(event) {
@@ -378,8 +382,7 @@ function graphOf(topics, subscriptions) {
 
 function shardsTold(told) {
   const now = rates(told.shards);
-  const first = told.router || {};
-  $('what').textContent = [first.version, first.io, `${told.shards.length} shard${told.shards.length === 1 ? '' : 's'}`].filter(Boolean).join(' · ');
+  $('what').textContent = `${told.shards.length} shard${told.shards.length === 1 ? '' : 's'}`;
   return now;
 }
 
@@ -426,17 +429,18 @@ const views = {
 // ---- streams ----
 
 let listening = null; // of the live view
-let watching = null;  // of the dead letters, or of the graph
+let watching = null;  // of the dead letters, or of the graph,
+let again = 0;        // ... or the timer until it is asked for again
 
-function listen(path, take, told) {
+function listen(path, take, told, ended) {
   const ends = new AbortController();
   stream(path, ends.signal, (kind, data) => {
-    if (kind === 'gap') told('some events were lost on the way here: this page is slower than they come');
+    if (kind === 'gap') told('some events were left out: they come faster than this page is given them');
     else if (kind === 'cloudevent') take(JSON.parse(data));
     else if (kind === 'error') told(JSON.parse(data).message);
-  }).then(() => told('the router has ended the stream')).catch((error) => {
+  }).then(() => ended('the router has ended the stream')).catch((error) => {
     if (ends.signal.aborted) return;
-    told(error.message || 'the stream broke');
+    ended(error.message || 'the stream broke');
     if (error.status === 401) failed(error);
   });
   return ends;
@@ -459,19 +463,34 @@ function liveToggle() {
   $('live').replaceChildren();
   $('live-said').textContent = 'listening to ' + $('live-match').value;
   $('live-go').textContent = 'Stop';
-  listening = listen('/v1/events?' + query, (item) => prepend($('live'), eventButton(item)), (text) => { $('live-said').textContent = text; liveStop(); });
+  listening = listen('/v1/events?' + query, (item) => prepend($('live'), eventButton(item)), (text) => { $('live-said').textContent = text; },
+    (text) => { $('live-said').textContent = text; liveStop(); });
 }
 
-function lettersOpen() {
-  $('letters').replaceChildren();
-  const take = (item) => prepend($('letters'), eventButton(item));
-  return listen('/v1/events?' + new URLSearchParams({ match: '$dlq.>', from: 'oldest' }), take, (text) => {
-    if ($('letters').childElementCount === 0) $('letters').replaceChildren(make('p', { class: 'soft' }, text));
-  });
+// The streams that views have by themselves: open while the view is looked at, and asked for again when they break.
+const watched = {
+  letters() {
+    $('letters').replaceChildren();
+    const said = (text) => { if ($('letters').childElementCount === 0) $('letters').replaceChildren(make('p', { class: 'soft' }, text)); };
+    return ['/v1/events?' + new URLSearchParams({ match: '$dlq.>', from: 'oldest' }), (item) => prepend($('letters'), eventButton(item)), said];
+  },
+  graph() {
+    fed.clear();
+    return ['/v1/events?' + new URLSearchParams({ match: '>' }), fedBy, () => {}];
+  },
+};
+
+function unwatch() {
+  clearTimeout(again);
+  if (watching) watching.abort();
+  watching = null;
 }
 
-function graphOpen() {
-  return listen('/v1/events?' + new URLSearchParams({ match: '>' }), fedBy, () => {});
+function watch() {
+  unwatch();
+  if (held || document.hidden || !watched[view]) return;
+  const [path, take, said] = watched[view]();
+  watching = listen(path, take, said, (text) => { said(text); again = setTimeout(watch, AGAIN_MS); });
 }
 
 // The router looks through what it keeps, oldest first: only what has the source and the id passes the filter. It does not say
@@ -512,8 +531,7 @@ function viewShow(name) {
     if (link.hash === '#' + view) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
   document.title = $('h-' + view).textContent + ' – Roundhouse';
-  if (watching) watching.abort();
-  watching = view === 'letters' ? lettersOpen() : view === 'graph' ? graphOpen() : null;
+  watch();
   if (view !== 'live') liveStop();
 }
 
@@ -534,6 +552,7 @@ async function round() {
 function hold() {
   held = !held;
   $('hold').setAttribute('aria-pressed', held);
+  watch();
   if (held) say('held: nothing is asked', '');
   else round();
 }
@@ -553,13 +572,14 @@ function begin() {
     e.preventDefault();
     token = $('token').value.trim();
     sessionStorage.setItem('token', token);
+    watch();
     round();
   });
   $('topics-ask').addEventListener('submit', (e) => { e.preventDefault(); round(); });
   $('find-ask').addEventListener('submit', (e) => { e.preventDefault(); find(); });
   $('live-ask').addEventListener('submit', (e) => { e.preventDefault(); liveToggle(); });
   window.addEventListener('hashchange', () => { viewShow(location.hash.slice(1)); round(); $('main').focus(); });
-  document.addEventListener('visibilitychange', round);
+  document.addEventListener('visibilitychange', () => { watch(); round(); });
   viewShow(location.hash.slice(1) || 'overview');
   round();
   setInterval(round, PERIOD_MS);

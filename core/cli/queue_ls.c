@@ -1,0 +1,68 @@
+#include "core/cli/queue_ls.h"
+
+#include "core/cli/args.h"
+#include "core/cli/ask.h"
+#include "core/cli/cli.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#define PATH_ALL "/v1/queues?limit=10000"
+
+static long long number_of(const json_t *queue, const char *key) {
+    return (long long)json_integer_value(json_object_get(queue, key));
+}
+
+static const char *text_of(const json_t *queue, const char *key) {
+    const char *text = json_string_value(json_object_get(queue, key));
+    return text != NULL ? text : "-";
+}
+
+static void queue_print(const json_t *queue) {
+    printf("%-24s %-8s %-8s %7lld %9lld %11lld %9lld %9lld %9lld  %s\n", text_of(queue, "queue"),
+           text_of(queue, "kind"), json_is_true(json_object_get(queue, "durable")) ? "durable" : "volatile",
+           number_of(queue, "members"), number_of(queue, "behind"), number_of(queue, "outstanding"),
+           number_of(queue, "held"), number_of(queue, "done_total"), number_of(queue, "dead_letters_total"),
+           text_of(queue, "oldest"));
+}
+
+static void queues_print(const json_t *answer) {
+    const json_t *queues = json_object_get(answer, "queues");
+    printf("%-24s %-8s %-8s %7s %9s %11s %9s %9s %9s  %s\n", "QUEUE", "KIND", "KEPT", "MEMBERS", "BEHIND",
+           "OUTSTANDING", "HELD", "DONE", "DEAD", "OLDEST");
+    for (size_t i = 0; i < json_array_size(queues); i++)
+        queue_print(json_array_get(queues, i));
+    if (json_is_true(json_object_get(answer, "more")))
+        fputs("roundhouse queue: there are more; those with most to do are shown\n", stderr);
+}
+
+static int options_read(struct ask *ask, int argc, char **argv) {
+    static const struct option options[] = {ASK_OPTIONS, {NULL, 0, NULL, 0}};
+    int option;
+    opterr = 0;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1)
+        if (option == '?' || option == ':' || !ask_option(ask, option, optarg))
+            return args_option_mistake("queue", option, argv);
+    if (optind < argc)
+        return args_mistake("queue", "'%s' is one argument too many; see roundhouse queue --help",
+                            argv[optind]);
+    return CLI_OK;
+}
+
+int queue_ls(int argc, char **argv) {
+    struct ask ask = {.command = "queue", .address = ASK_ADDRESS};
+    int answered, status = options_read(&ask, argc, argv);
+    if (status != CLI_OK)
+        return status;
+    json_t *answer = ask_get(&ask, PATH_ALL, &answered);
+    if (answer == NULL || answered != 200) {
+        json_decref(answer);
+        return CLI_UNAVAILABLE;
+    }
+    if (!ask.json)
+        queues_print(answer);
+    json_decref(answer);
+    return CLI_OK;
+}
