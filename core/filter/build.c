@@ -189,8 +189,8 @@ static uint16_t node_link(struct filter_build *build, uint16_t at, uint16_t yes,
 
 /* Names that are fields of their own come first, so that only the others are held against the map's. */
 static void names_sort(struct filter_build *build) {
-    uint8_t to[FILTER_ATTRIBUTES_MAX];
-    struct filter_name sorted[FILTER_ATTRIBUTES_MAX];
+    uint8_t to[FILTER_ATTRIBUTES_MAX] = {0};
+    struct filter_name sorted[FILTER_ATTRIBUTES_MAX] = {0};
     uint32_t count = 0;
     for (int others = 0; others <= 1; others++)
         for (uint32_t i = 0; i < build->name_count; i++)

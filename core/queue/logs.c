@@ -101,3 +101,11 @@ void queue_forget_below(struct queue *queue, uint32_t number) {
         queue->logs[i - gone] = queue->logs[i];
     queue->log_count -= gone;
 }
+
+void queue_forget_from(struct queue *queue, uint32_t number) {
+    uint32_t kept = log_place(queue, number);
+    CHECK(queue->work->outstanding == 0);
+    for (uint32_t i = kept; i < queue->log_count; i++)
+        heap_give(queue->logs[i].runs);
+    queue->log_count = kept;
+}

@@ -220,8 +220,9 @@ size_t queue_save(const struct queue *queue, uint8_t *p, size_t most);
  * `fault`. */
 int queue_restore(struct queue **out, const uint8_t *p, size_t n, struct fault *fault) MUST_USE;
 
-/* Right behind queue_restore: the logs below this number are of an earlier run, and their positions mean
- * nothing any more. */
+/* Right behind queue_restore: the logs below this number, and those from the other one on, are of an earlier
+ * run, and their positions mean nothing any more. */
 void queue_forget_below(struct queue *queue, uint32_t log);
+void queue_forget_from(struct queue *queue, uint32_t log);
 
 void queue_check(const struct queue *queue);

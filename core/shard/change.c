@@ -123,7 +123,7 @@ static bool cuts_prepare(struct change *change) {
 static bool worker_add(struct change *change, uint32_t number) {
     struct shards *shards = change->shards;
     uint32_t log = shard_log(shards, number);
-    char error[200];
+    char error[200] = "no memory";
     shards->log_homes[log] = (uint8_t)(number + 1);
     int result = worker_create(&shards->workers[number], shards, number, error);
     if (result != 0) {

@@ -152,6 +152,7 @@ static bool kept_begin(struct worker *worker, const struct kept *kept, bool olde
 /* What it got of memory logs went with the run before. */
 static bool restored_begin(const struct shards *shards, const struct kept *kept) {
     queue_forget_below(kept->queue, LOG_NUMBER_DISK);
+    queue_forget_from(kept->queue, LOG_NUMBER_ADDED);
     for (uint32_t i = 0; i < published_get(&shards->log_count); i++)
         if ((kept->logs >> i & 1u) != 0 &&
             queue_begin(kept->queue, log_number(shards->logs[i]), log_oldest(shards->logs[i])) != 0)
@@ -219,6 +220,12 @@ static bool cursors_begin(struct worker *worker, struct kept *kept) {
             return false;
         if (queue_cursor(kept->queue, number) >= reader->cursor)
             kept->live |= UINT64_C(1) << i;
+    }
+    /* Where slots have come from a log that it has not seen to the end, it waits for that one. */
+    for (uint64_t left = kept->live; left != 0; left &= left - 1) {
+        uint32_t log = (uint32_t)__builtin_ctzll(left);
+        if (keeper_bound(worker, kept, log) != UINT64_MAX)
+            kept->live &= ~(UINT64_C(1) << log);
     }
     return true;
 }

@@ -221,7 +221,6 @@ bool states_durable(const struct kept *kept);
 bool states_gone(const struct kept *kept);
 /* Something has changed that its state says. */
 void states_changed(struct worker *worker, struct kept *kept);
-void states_forget(struct kept *kept);
 /* Writes what is due; behind all that changes queues in a turn. */
 void states_turn(struct worker *worker);
 uint64_t states_due_ns(const struct worker *worker);

@@ -176,7 +176,8 @@ static uint32_t topic_of(struct worker *worker, const struct subscription *sub, 
     struct remembered *remembered =
         &search->ids[entry->topic * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (IDS_REMEMBERED - 1)];
     if (remembered->id == entry->topic) {
-        bool later = remembered->last != 0 && search->lasts[remembered->last - 1].position < position;
+        const struct last *known = remembered->last != 0 ? &search->lasts[remembered->last - 1] : NULL;
+        bool later = known != NULL && (known->log != log || known->position < position);
         return later && passes(worker, sub, log, view, position, work) ? remembered->last : 0;
     }
     const uint8_t *record = log_view_bytes(view, entry->offset);

@@ -7,9 +7,10 @@
 static uint64_t behind(const struct worker *worker, const struct kept *kept) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < worker->log_count; i++) {
-        if ((kept->logs >> i & 1u) == 0 || queue_reached(kept->queue, i) == 0)
+        const struct log *log = worker->readers[i].log;
+        if ((kept->logs >> i & 1u) == 0 || queue_reached(kept->queue, log_number(log)) == 0)
             continue;
-        uint64_t end = log_visible(worker->readers[i].log), cursor = queue_cursor(kept->queue, i);
+        uint64_t end = log_visible(log), cursor = queue_cursor(kept->queue, log_number(log));
         bool live = (kept->live >> i & 1u) != 0;
         sum += !live && cursor < end ? end - cursor : 0;
     }

@@ -356,7 +356,7 @@ struct passing {
 
 static bool queue_filters(struct worker *worker, route_member member, uint32_t log, uint64_t position) {
     const struct kept *kept = worker->keeper.of_member[member];
-    return kept->filter != NULL && !keeper_wants(worker, kept, log, worker->views[log], position);
+    return kept->filter != NULL && !filters_pass(worker, kept->filter, log, worker->views[log], position);
 }
 
 static void event_passed(struct worker *worker, const struct trace_slot *slot,

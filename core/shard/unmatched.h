@@ -58,7 +58,6 @@ struct unmatched_topic {
 struct unmatched_question {
     struct worker *asker; /* NULL = free */
     uint64_t left;        /* one bit for each worker that is still to be asked */
-    uint32_t at;          /* the worker that has it, or is about to */
     bool answered, wanted;
     struct list held; /* its way on was full: in unmatched->held of the one who has it */
     struct unmatched_sample sample;

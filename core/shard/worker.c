@@ -485,7 +485,7 @@ void worker_pin(struct worker *worker, int cpu) {
         CPU_SET((unsigned)cpu, &set);
     else if (sched_getaffinity(getpid(), sizeof set, &set) != 0) /* the main thread never is */
         return;
-    counter_set(&worker->pinned, (uint64_t)(cpu + 1));
+    counter_set(&worker->pinned, (uint64_t)cpu + 1u);
     if (sched_setaffinity(0, sizeof set, &set) == 0)
         return;
     counter_set(&worker->pinned, 0);

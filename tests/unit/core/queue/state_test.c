@@ -89,10 +89,14 @@ Test(state, forgets_the_logs_of_an_earlier_run) {
     struct fault fault;
     uint8_t bytes[1024];
     cr_assert_eq(queue_begin(world.queue, 64, 5), 0);
+    cr_assert_eq(queue_begin(world.queue, 130, 1000), 0); /* of a shard that came later */
     size_t n = save(&world, bytes, sizeof bytes);
     cr_assert_eq(queue_restore(&again, bytes, n, &fault), 0);
     queue_forget_below(again, 64);
+    queue_forget_from(again, 128);
     cr_assert_eq(queue_cursor(again, 64), 5);
+    cr_assert_eq(queue_begin(again, 130, 1), 0);
+    cr_assert_eq(queue_cursor(again, 130), 1);
     cr_assert_eq(queue_counts(again).restored, 0);
     cr_assert_eq(queue_begin(again, 0, 77), 0);
     cr_assert_eq(queue_cursor(again, 0), 77);

@@ -420,6 +420,41 @@ Test(moving, takes_along_what_is_known_of_events_that_may_come_again) {
     LEAKS_NONE();
 }
 
+/* Nobody was there when the slot moved: what waits in the old log comes before what comes to the new one. */
+Test(moving, gives_a_member_that_comes_later_what_waited_first) {
+    for (uint8_t to = 0; to < 2; to++) {
+        struct scene scene = {.seed = to,
+                              .world = world_new(&(struct world_config){.shards = 2, .log_data = MIB})};
+        struct world_client *publisher = client_new(scene.world, 0, true);
+        scene.member = client_new(scene.world, 0, false);
+        scene.member_next[0] = 1;
+        client_join(scene.member, QUEUE_SUB, "work", "t0", 4);
+        world_turns(scene.world, 20);
+        member_read(&scene, 64 * KIB);
+        client_leave(scene.member, false);
+        world_turns(scene.world, 20);
+        for (uint64_t number = 1; number <= 20; number++)
+            client_publish(publisher, "t0", number, 10);
+        world_turns(scene.world, 20);
+        move_all(scene.world, 2, to); /* one of the two times it is another shard */
+        scene.member = client_new(scene.world, 0, false);
+        scene.member_delivery = 0;
+        client_join(scene.member, QUEUE_SUB, "work", "t0", 4);
+        for (uint64_t number = 21; number <= 40; number++) {
+            client_publish(publisher, "t0", number, 10);
+            world_turns(scene.world, 1);
+            member_read(&scene, 64 * KIB);
+        }
+        for (uint32_t i = 0; i < 200 && scene.member_count < 40; i++) {
+            world_turns(scene.world, 1);
+            member_read(&scene, 64 * KIB);
+        }
+        cr_assert_eq(scene.member_count, 40, "%llu came", (unsigned long long)scene.member_count);
+        world_free(scene.world);
+    }
+    LEAKS_NONE();
+}
+
 /* A map that names shards that are not there, or too many, is refused, and nothing is changed. */
 Test(moving, refuses_what_can_not_be) {
     struct world *world = world_new(&(struct world_config){.shards = 2, .disks = 5});
