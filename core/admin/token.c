@@ -3,28 +3,13 @@
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/base/logfmt.h"
+#include "core/base/read.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* The whole file, and one byte more where it is too long. */
-static ssize_t read_all(int fd, char *text, size_t most) {
-    size_t length = 0;
-    while (length < most) {
-        ssize_t n = read(fd, text + length, most - length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        length += (size_t)n;
-    }
-    return (ssize_t)length;
-}
 
 static const char *file_wrong(const struct stat *seen) {
     if (!S_ISREG(seen->st_mode))
@@ -60,7 +45,7 @@ static const char *reread(struct token *token, const char *path) {
     if (fd < 0)
         return strerror(errno);
     const char *wrong = fstat(fd, &seen) != 0 ? strerror(errno) : file_wrong(&seen);
-    ssize_t n = wrong == NULL ? read_all(fd, text, sizeof text) : 0;
+    ssize_t n = wrong == NULL ? read_to_end(fd, text, sizeof text) : 0;
     size_t length = n > 0 ? (size_t)n : 0;
     if (n < 0)
         wrong = strerror((int)-n);

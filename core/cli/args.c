@@ -44,6 +44,23 @@ int args_option_mistake(const char *command, int result, char *const *argv) {
                         option, command);
 }
 
+int args_options(const char *command, const char *usage, const struct option *options, int argc, char **argv,
+                 args_take *take, void *run) {
+    int option, status = CLI_OK;
+    opterr = 0;
+    optind = 1;
+    while (status == CLI_OK && (option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+        if (option == '?' || option == ':')
+            return args_option_mistake(command, option, argv);
+        if (option == 'h') {
+            fputs(usage, stdout);
+            return -1;
+        }
+        status = take(run, option, optarg);
+    }
+    return status;
+}
+
 int args_no_client(const char *command, const char *server, const char *error) {
     if (errno != EINVAL) {
         (void)args_mistake(command, "%s", error);

@@ -16,6 +16,15 @@ int args_mistake(const char *command, const char *format, ...) __attribute__((fo
  * that is unknown or lacks its value. */
 int args_option_mistake(const char *command, int result, char *const *argv);
 
+struct option;
+/* What a command does with an option and its value (NULL: it has none): CLI_OK, or the exit status after it
+ * was told. */
+typedef int args_take(void *run, int option, const char *value);
+/* Reads the options of a command; `usage` is printed for --help (the option 'h', which also is -h). CLI_OK:
+ * go on, the arguments begin at optind. -1: the help was printed. Else the exit status, which was told. */
+int args_options(const char *command, const char *usage, const struct option *options, int argc, char **argv,
+                 args_take *take, void *run);
+
 /* After rh_client_new has failed: says why, and returns the exit status. `server` NULL = the default. */
 int args_no_client(const char *command, const char *server, const char *error);
 

@@ -213,6 +213,16 @@ int config_partial_apply(const struct ask *ask, const char *text, size_t length)
 
 /* ---- the command ---- */
 
+static int option_take(void *of, int option, const char *value) {
+    struct config_run *run = of;
+    if (ask_option(&run->ask, option, value))
+        return CLI_OK;
+    run->dry_run |= option == CONFIG_DRY_RUN;
+    run->partial |= option == CONFIG_PARTIAL;
+    run->strict |= option == CONFIG_STRICT;
+    return CLI_OK;
+}
+
 static int options_read(struct config_run *run, int argc, char **argv) {
     static const struct option options[] = {ASK_OPTIONS,
                                             {"dry-run", no_argument, NULL, CONFIG_DRY_RUN},
@@ -220,23 +230,7 @@ static int options_read(struct config_run *run, int argc, char **argv) {
                                             {"strict", no_argument, NULL, CONFIG_STRICT},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (option == '?' || option == ':')
-            return args_option_mistake("config", option, argv);
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return -1;
-        }
-        if (ask_option(&run->ask, option, optarg))
-            continue;
-        run->dry_run |= option == CONFIG_DRY_RUN;
-        run->partial |= option == CONFIG_PARTIAL;
-        run->strict |= option == CONFIG_STRICT;
-    }
-    return CLI_OK;
+    return args_options("config", usage, options, argc, argv, option_take, run);
 }
 
 static int ask_command(bool show, bool dry_run, int argc, char **argv) {

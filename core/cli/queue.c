@@ -167,7 +167,7 @@ static int queue_work(struct queue_run *run) {
 int queue_command(int argc, char **argv) {
     struct queue_run run = {.status = CLI_OK};
     if (argc > 1 && strcmp(argv[1], "ls") == 0)
-        return queue_ls(argc - 1, argv + 1);
+        return queue_ls(queue_usage, argc - 1, argv + 1);
     int status = queue_read(&run, argc, argv);
     if (status != CLI_OK || run.help)
         return status;

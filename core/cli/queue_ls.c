@@ -37,25 +37,25 @@ static void queues_print(const json_t *answer) {
         fputs("roundhouse queue: there are more; those with most to do are shown\n", stderr);
 }
 
-static int options_read(struct ask *ask, int argc, char **argv) {
-    static const struct option options[] = {ASK_OPTIONS, {NULL, 0, NULL, 0}};
-    int option;
-    opterr = 0;
-    optind = 1;
-    while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1)
-        if (option == '?' || option == ':' || !ask_option(ask, option, optarg))
-            return args_option_mistake("queue", option, argv);
-    if (optind < argc)
-        return args_mistake("queue", "'%s' is one argument too many; see roundhouse queue --help",
-                            argv[optind]);
-    return CLI_OK;
+static int option_take(void *ask, int option, const char *value) {
+    return ask_option(ask, option, value) ? CLI_OK : CLI_INTERNAL; /* there are no others */
 }
 
-int queue_ls(int argc, char **argv) {
+static int options_read(struct ask *ask, const char *usage, int argc, char **argv) {
+    static const struct option options[] = {
+        ASK_OPTIONS, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    int status = args_options("queue", usage, options, argc, argv, option_take, ask);
+    if (status == CLI_OK && optind < argc)
+        return args_mistake("queue", "'%s' is one argument too many; see roundhouse queue --help",
+                            argv[optind]);
+    return status;
+}
+
+int queue_ls(const char *usage, int argc, char **argv) {
     struct ask ask = {.command = "queue", .address = ASK_ADDRESS};
-    int answered, status = options_read(&ask, argc, argv);
+    int answered, status = options_read(&ask, usage, argc, argv);
     if (status != CLI_OK)
-        return status;
+        return status < 0 ? CLI_OK : status;
     json_t *answer = ask_get(&ask, PATH_ALL, &answered);
     if (answer == NULL || answered != 200) {
         json_decref(answer);

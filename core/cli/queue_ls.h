@@ -5,5 +5,5 @@
  * Fails by an exit status, after standard error was told. */
 #pragma once
 
-/* `argv[0]` is "ls"; --help is the command's own. */
-int queue_ls(int argc, char **argv);
+/* `argv[0]` is "ls"; `usage` is that of the command. */
+int queue_ls(const char *usage, int argc, char **argv);

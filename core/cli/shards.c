@@ -298,7 +298,8 @@ static int plan_run(const struct shards_run *run) {
 
 /* ---- the command ---- */
 
-static int option_take(struct shards_run *run, int option, const char *value) {
+static int option_take(void *of, int option, const char *value) {
+    struct shards_run *run = of;
     if (ask_option(&run->ask, option, value))
         return CLI_OK;
     if (option == SHARDS_FOR && !args_duration(value, &run->sample_ns))
@@ -319,19 +320,7 @@ static int options_read(struct shards_run *run, int argc, char **argv) {
                                             {"apply", no_argument, NULL, SHARDS_APPLY},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    int option, status = CLI_OK;
-    opterr = 0;
-    optind = 1;
-    while (status == CLI_OK && (option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (option == '?' || option == ':')
-            return args_option_mistake("shards", option, argv);
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return -1;
-        }
-        status = option_take(run, option, optarg);
-    }
-    return status;
+    return args_options("shards", usage, options, argc, argv, option_take, run);
 }
 
 int shards_command(int argc, char **argv) {

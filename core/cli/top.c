@@ -229,7 +229,8 @@ static int once_run(struct top *top) {
 
 /* ---- the command ---- */
 
-static int option_take(struct top *top, int option, const char *value) {
+static int option_take(void *of, int option, const char *value) {
+    struct top *top = of;
     if (ask_option(&top->ask, option, value))
         return CLI_OK;
     top->once |= option == TOP_ONCE;
@@ -251,18 +252,7 @@ static int options_read(struct top *top, int argc, char **argv) {
                                             {"sort", required_argument, NULL, TOP_SORT},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    int option, status = CLI_OK;
-    opterr = 0;
-    optind = 1;
-    while (status == CLI_OK && (option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (option == '?' || option == ':')
-            return args_option_mistake("top", option, argv);
-        if (option == 'h') {
-            fputs(usage, stdout);
-            return -1;
-        }
-        status = option_take(top, option, optarg);
-    }
+    int status = args_options("top", usage, options, argc, argv, option_take, top);
     if (status == CLI_OK && optind < argc)
         return args_mistake("top", "'%s' is not expected here; see roundhouse top --help", argv[optind]);
     return status;

@@ -39,7 +39,7 @@ struct trace_run {
     struct ask ask;
     const char *topic;
     uint64_t count, timeout_ns;
-    bool json, help;
+    bool json;
     uint64_t seen;
 };
 
@@ -166,14 +166,14 @@ static int trace_go(struct trace_run *run) {
 
 /* ---- the command ---- */
 
-static int option_take(struct trace_run *run, int option, const char *value) {
+static int option_take(void *of, int option, const char *value) {
+    struct trace_run *run = of;
     if (option == TRACE_COUNT && !args_number(value, 1, 100, &run->count))
         return args_mistake("trace", "--count is a number from 1 to 100, not '%s'", value);
     if (option == TRACE_TIMEOUT && (!args_duration(value, &run->timeout_ns) || run->timeout_ns < NS_PER_MS ||
                                     run->timeout_ns > TRACE_TIMEOUT_MOST))
         return args_mistake("trace", "--timeout is a time from 1ms to 1h, such as 30s, not '%s'", value);
     run->json |= option == ASK_JSON;
-    run->help |= option == 'h';
     if (option != ASK_JSON)
         (void)ask_option(&run->ask, option, value);
     return CLI_OK;
@@ -185,15 +185,8 @@ static int trace_options(struct trace_run *run, int argc, char **argv) {
                                             {"timeout", required_argument, NULL, TRACE_TIMEOUT},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    int option, status = CLI_OK;
-    opterr = 0;
-    optind = 1;
-    while (status == CLI_OK && (option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-        if (option == '?' || option == ':')
-            return args_option_mistake("trace", option, argv);
-        status = option_take(run, option, optarg);
-    }
-    if (status != CLI_OK || run->help)
+    int status = args_options("trace", trace_usage, options, argc, argv, option_take, run);
+    if (status != CLI_OK)
         return status;
     if (optind == argc)
         return args_mistake("trace", "the TOPIC is missing; see roundhouse trace --help");
@@ -210,11 +203,5 @@ int trace_command(int argc, char **argv) {
                             .count = 10,
                             .timeout_ns = 60 * NS_PER_S};
     int status = trace_options(&run, argc, argv);
-    if (status != CLI_OK)
-        return status;
-    if (run.help) {
-        fputs(trace_usage, stdout);
-        return CLI_OK;
-    }
-    return trace_go(&run);
+    return status == CLI_OK ? trace_go(&run) : status < 0 ? CLI_OK : status;
 }

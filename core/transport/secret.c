@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/base/heap.h"
 #include "core/base/logfmt.h"
+#include "core/base/read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,22 +19,6 @@
 static bool same_file(const struct stat *a, const struct stat *b) {
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
-/* The whole file, and one byte more where it is too long. */
-static ssize_t read_all(int fd, char *text, size_t most) {
-    size_t length = 0;
-    while (length < most) {
-        ssize_t n = read(fd, text + length, most - length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        length += (size_t)n;
-    }
-    return (ssize_t)length;
 }
 
 /* NULL, or what is wrong with it. */
@@ -61,7 +46,7 @@ static const char *reread(struct secret *secret) {
     int fd = open(secret->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return strerror(errno);
-    ssize_t n = fstat(fd, &seen) != 0 ? -errno : read_all(fd, text, sizeof text);
+    ssize_t n = fstat(fd, &seen) != 0 ? -errno : read_to_end(fd, text, sizeof text);
     size_t length = n > 0 ? (size_t)n : 0;
     if (n < 0)
         wrong = strerror((int)-n);

@@ -417,3 +417,4 @@ def test_what_waits_in_queues_is_listed(router, run, spawn):
     shown = json.loads(run("queue", "ls", "--json", "--admin", made.admin).stdout)["queues"]
     assert [(queue["queue"], queue["patterns"]) for queue in shown] == [("billing", ["invoices.>"])]
     assert run("queue", "ls", "--admin", "127.0.0.1:1").returncode == 69
+    assert run("queue", "ls", "--help").stdout == run("queue", "--help").stdout != ""
