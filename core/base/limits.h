@@ -114,16 +114,18 @@ static_assert(2 * FILTER_DEPTH_MAX + 8 < CONTROL_DEPTH_MAX, "what is too deep fo
 #define PRIVATE_BYTES_MAX    (64u * KIB) /* replies a client has not read; above it we stop reading from it */
 #define PRIVATE_STALL_NS     (30u * NS_PER_S) /* ... and after this long we close it */
 #define RECEIVE_BULK_BYTES                                                                                   \
-    (512u * KIB) /* one non-waiting receive of a bulk connection; one buffer per worker */
+    MIB /* one non-waiting receive of a bulk connection, one buffer per worker; see docs/decisions/0014 */
 #define RECEIVE_LIGHT_BYTES (8u * KIB) /* one provided buffer of a light connection */
 #define RECEIVE_LIGHT_COUNT 256u       /* provided buffers per worker: 2 MiB, the cache working set */
 #define LANDING_EVENTS_MIN  8u         /* records in a row before bytes are received straight into the log */
 #define LANDING_BYTES_MIN                                                                                    \
     (64u * KIB) /* less room than this in the log is not worth it: small receives cost more */
-#define SEND_BYTES_MAX      (512u * KIB)       /* one gathered send per connection and turn */
-#define SEND_IOV_MAX        64u                /* pieces of one gathered send */
-#define SEND_COPY_MAX       (1u * KIB)         /* smaller slices are copied together; see docs/decisions */
-#define SENDS_PER_FLUSH_MAX 256u               /* connections sent to by one flush; 1 KiB of pieces each */
+#define SEND_BYTES_MAX                                                                                       \
+    (RECEIVE_BULK_BYTES + 64u * KIB)   /* one gathered send per connection and turn: also the event that was \
+                                          begun by the receive before, or it would be a packet of its own */
+#define SEND_IOV_MAX        64u        /* pieces of one gathered send */
+#define SEND_COPY_MAX       (1u * KIB) /* smaller slices are copied together; see docs/decisions */
+#define SENDS_PER_FLUSH_MAX 256u       /* connections sent to by one flush; 1 KiB of pieces each */
 #define LINGER_NS           (500u * NS_PER_MS) /* after a fatal Error: for the client to read it */
 #define REFUSED_CONNECTIONS_MAX                                                                              \
     64u /* above limits.connections: told so by an Error; more are just closed                               \
@@ -132,7 +134,8 @@ static_assert(2 * FILTER_DEPTH_MAX + 8 < CONTROL_DEPTH_MAX, "what is too deep fo
 #define CATCHUP_RECORDS_MAX 4096u              /* records routed in one catch-up step */
 #define HISTORY_STRETCHES   8u /* of disk logs, behind their rings, that a worker has at a time; see below */
 #define HISTORY_RECORDS                                                                                      \
-    8192u /* entries of one, a power of two: 256 KiB, and at most SEND_BYTES_MAX of frames or one record */
+    8192u /* entries of one, a power of two: 256 KiB, and at most HISTORY_BYTES of frames or one record */
+#define HISTORY_BYTES      (512u * KIB)
 #define HISTORY_PICK_BYTES (4u * KIB) /* for who only needs single records of it */
 #define HISTORY_SEARCHES   2u         /* the same for searches of where subscriptions begin */
 #define HISTORY_QUEUES     4u         /* the same for queues */

@@ -174,7 +174,7 @@ static int answer_records(struct journal_history *history, struct history_reques
     bool near = journal_reader_has(&place->reader, log, request->from);
     if (!near)
         ahead_take(history, place, log, request->from);
-    place->reader.in_order = request->bytes_max >= SEND_BYTES_MAX;
+    place->reader.in_order = request->bytes_max >= HISTORY_BYTES;
     int result = journal_scan(history->journal, log, request->from, &place->reader, record_take, request);
     if (result == 0 && !near && place->reader.in_order)
         ahead_ask(history, place); /* it is answered from another piece than before */

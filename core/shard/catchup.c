@@ -476,7 +476,7 @@ static bool peer_asks(struct peer *peer, uint32_t log) {
     if (spare == NULL)
         return false;
     history_ask(worker, spare, log, HISTORY_READ, peer->at[log],
-                peer->picking ? HISTORY_PICK_BYTES : SEND_BYTES_MAX);
+                peer->picking ? HISTORY_PICK_BYTES : HISTORY_BYTES);
     list_remove(&peer->lagging);
     list_add(&worker->lagging, &peer->lagging);
     return true;
@@ -504,12 +504,12 @@ static bool peers_ask(struct worker *worker, const struct reader *reader) {
 static void stretch_ahead(struct worker *worker, const struct reader *reader, const struct behind *behind) {
     uint64_t end = behind->request.end;
     if (behind->state != BEHIND_THERE || behind->log != reader->index || end >= reader->cursor ||
-        end >= log_oldest(reader->log) || behind->request.bytes_max < SEND_BYTES_MAX ||
+        end >= log_oldest(reader->log) || behind->request.bytes_max < HISTORY_BYTES ||
         behind->used != counter_get(&worker->stats.turns) || history_at(worker, behind->log, end) != NULL)
         return;
     struct behind *spare = stretch_spare(worker);
     if (spare != NULL && spare != behind)
-        history_ask(worker, spare, behind->log, HISTORY_READ, end, SEND_BYTES_MAX);
+        history_ask(worker, spare, behind->log, HISTORY_READ, end, HISTORY_BYTES);
 }
 
 static bool step_behind(struct worker *worker, struct reader *reader) {

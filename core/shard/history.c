@@ -144,7 +144,7 @@ void history_ask(struct worker *worker, struct behind *behind, uint32_t log, enu
                  uint64_t from, uint32_t bytes_max) {
     const struct history *history = worker->shards->config.history;
     struct history_request *request = &behind->request;
-    if (request->frames_room > SEND_BYTES_MAX + 1) /* a record that was longer */
+    if (request->frames_room > HISTORY_BYTES + 1) /* a record that was longer */
         history_free(request);
     request->kind = kind;
     request->disk = log - worker->shards->config.count;
@@ -247,6 +247,6 @@ struct behind *history_queue(struct worker *worker, uint32_t log, uint64_t posit
             spare = behind;
     }
     if (spare != NULL)
-        history_ask(worker, spare, log, HISTORY_READ, position, SEND_BYTES_MAX);
+        history_ask(worker, spare, log, HISTORY_READ, position, HISTORY_BYTES);
     return NULL;
 }

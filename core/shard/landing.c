@@ -39,7 +39,7 @@ uint8_t *landing_place(void *owner, void *user, size_t *size) {
     if (peer->landed != NULL && peer->landed != home)
         return NULL; /* a frame's beginning lies elsewhere; received beside it, it is copied */
     size_t kept = input_length(&peer->conn.in);
-    if (!peer->conn.in.borrowed && kept > RECEIVE_BULK_BYTES)
+    if (!peer->conn.in.borrowed && kept > RECEIVE_BULK_BYTES / 2)
         return NULL; /* publishers in turn would copy a long frame's beginning again with each receive */
     size_t room = kept + *size;
     uint8_t *at = log_writer_ahead(home->log, &room, worker->now_ns);

@@ -261,7 +261,7 @@ static const struct history_request *behind_answer(struct worker *worker, struct
         return NULL; /* one log behind the other */
     if (search->asking == 0 && stretch->state != BEHIND_ASKED) {
         search->asking = log + 1;
-        history_ask(worker, stretch, log, kind, from, SEND_BYTES_MAX);
+        history_ask(worker, stretch, log, kind, from, HISTORY_BYTES);
     }
     search->waits = stretch->state == BEHIND_ASKED;
     return search->waits ? NULL : &stretch->request;
