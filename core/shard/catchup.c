@@ -107,6 +107,16 @@ static uint64_t gap_end(const struct reader *reader) {
     return oldest >= reader->cursor ? reader->cursor : oldest + (reader->cursor - oldest) / 16;
 }
 
+/* ... but who has begun where a slot came in gets all that is left here: it is the hole that he is told of. */
+static uint64_t fallen_end(const struct peer *peer, const struct reader *reader) {
+    uint32_t log = reader->index;
+    uint64_t end = gap_end(reader), bound = cuts_bound(peer->worker, log, peer->logs, peer->at);
+    uint64_t oldest = log_oldest(reader->log);
+    if (peer->resuming && oldest < end && cuts_open_at(peer->worker, log, peer->at[log]))
+        end = oldest;
+    return bound < end ? bound : end; /* what is gone behind that is told when it comes to it */
+}
+
 static void gap_tell(struct peer *peer, uint32_t log, uint64_t from, uint64_t to, bool expired) {
     struct worker *worker = peer->worker;
     struct position position;
@@ -134,8 +144,7 @@ static void fell_off(struct peer *peer, const struct reader *reader) {
         slow_disconnect(peer);
         return;
     }
-    uint64_t end = gap_end(reader), bound = cuts_bound(peer->worker, log, peer->logs, peer->at);
-    peer->at[log] = bound < end ? bound : end; /* what is gone behind that is told when it comes to it */
+    peer->at[log] = fallen_end(peer, reader);
     if (needed < peer->at[log])
         gap_tell(peer, log, needed, peer->at[log], peer->resuming);
 }

@@ -11,6 +11,10 @@
  * log by its epoch. tests/models/slots.pml, docs/decisions/0028-moving-slots.md */
 #include "core/shard/moves.h"
 
+#include "core/base/topic.h"
+
+#include <string.h>
+
 /* ---- who passes what ---- */
 
 void cuts_meet(struct worker *worker) {
@@ -61,11 +65,50 @@ void cuts_housekeeping(struct worker *worker) {
     }
 }
 
-uint64_t cuts_oldest(const struct worker *worker, uint32_t log) {
-    uint64_t oldest = log_kept(worker, log);
+bool cuts_open_at(const struct worker *worker, uint32_t log, uint64_t position) {
     for (uint32_t i = worker->cuts_first; i < worker->cuts_seen; i++) {
         const struct cut *cut = cut_at(worker->shards, i);
-        if (cut->to == log && cut->open < oldest && log_oldest(worker->readers[cut->from].log) < cut->close)
+        if (cut->to == log && cut->open == position)
+            return true;
+    }
+    return false;
+}
+
+/* The slots of what it asks for, as far as they move; one bit each. */
+static void slots_of(const struct worker *worker, const struct subscription *sub,
+                     uint64_t slots[SLOT_COUNT / 64]) {
+    const uint8_t *pattern = sub->pattern;
+    memset(slots, 0, SLOT_COUNT / 8);
+    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
+        if (pattern_wild(pattern + 1, pattern[0])) {
+            memset(slots, 0xff, SLOT_COUNT / 8);
+            return;
+        }
+        uint64_t hash = topic_hash(pattern + 1, pattern[0], worker->shards->config.slot_seed);
+        uint32_t slot = topic_slot(hash);
+        if (topic_place(worker, pattern + 1, pattern[0], hash).moves)
+            slots[slot / 64] |= UINT64_C(1) << slot % 64;
+    }
+}
+
+static bool cut_has_any(const struct cut *cut, const uint64_t slots[SLOT_COUNT / 64]) {
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < SLOT_COUNT / 64; i++)
+        any |= cut->slots[i] & slots[i];
+    return any != 0;
+}
+
+uint64_t cuts_oldest(const struct worker *worker, const struct subscription *sub, uint32_t log) {
+    uint64_t oldest = log_kept(worker, log), slots[SLOT_COUNT / 64];
+    bool known = false;
+    for (uint32_t i = worker->cuts_first; i < worker->cuts_seen; i++) {
+        const struct cut *cut = cut_at(worker->shards, i);
+        if (cut->to != log || cut->open >= oldest || log_oldest(worker->readers[cut->from].log) >= cut->close)
+            continue;
+        if (!known)
+            slots_of(worker, sub, slots);
+        known = true;
+        if (cut_has_any(cut, slots))
             oldest = cut->open;
     }
     return oldest;

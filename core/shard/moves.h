@@ -77,9 +77,11 @@ uint16_t cuts_epoch(const struct shards *shards, uint32_t slot);
 uint64_t cuts_start(const struct shards *shards, uint32_t slot, uint64_t sequence, uint32_t log);
 /* The log that `sequence` is of. */
 uint32_t cuts_log(const struct shards *shards, uint32_t slot, uint64_t sequence);
-/* Where who wants all that is kept begins in a log: below its oldest record where a slot came in of which the
- * log before has still something, so that the hole between the two is told. */
-uint64_t cuts_oldest(const struct worker *worker, uint32_t log);
+/* Where a subscription that wants all that is kept begins in a log: below its oldest record where a slot that
+ * it reads came in of which the log before has still something, so that the hole between the two is told. */
+uint64_t cuts_oldest(const struct worker *worker, const struct subscription *sub, uint32_t log);
+/* Whether a slot came in at that very position of a log. */
+bool cuts_open_at(const struct worker *worker, uint32_t log, uint64_t position);
 void cuts_housekeeping(struct worker *worker);
 
 /* known.c: what a home knows of these slots goes where they go */

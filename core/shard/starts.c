@@ -310,7 +310,7 @@ static uint64_t begins(const struct worker *worker, const struct subscription *s
     uint64_t named = start == NULL ? 0 : start_position(worker, sub, log);
     bool anew = start != NULL && (!start->resumes || sub_strange(sub, log));
     if (named == 0 && anew && start->kind == START_OLDEST)
-        named = cuts_oldest(worker, log);
+        named = cuts_oldest(worker, sub, log);
     if (named == 0 && anew && start->kind == START_TIME)
         named = search_found(sub, log);
     return named != 0 && named < live ? named : live;

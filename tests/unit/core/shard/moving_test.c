@@ -2,6 +2,7 @@
  * workers over the simulated I/O body, in an order that a seed says. Every subscriber gets each topic's
  * events in their order, each once and none left out, wherever it begins; sequences grow; publishers are told
  * all of theirs. */
+#include "core/base/topic.h"
 #include "tests/unit/core/route/random.h"
 #include "tests/unit/core/shard/shard_world.h"
 #include "tests/unit/leaks.h"
@@ -452,6 +453,113 @@ Test(moving, gives_a_member_that_comes_later_what_waited_first) {
         cr_assert_eq(scene.member_count, 40, "%llu came", (unsigned long long)scene.member_count);
         world_free(scene.world);
     }
+    LEAKS_NONE();
+}
+
+/* ---- who begins with the oldest event ---- */
+
+static void move_slot(struct world *world, const char *topic, uint8_t to) {
+    uint8_t slots[SLOT_COUNT];
+    memcpy(slots, world->slots, sizeof slots);
+    slots[topic_slot(topic_hash((const uint8_t *)topic, strlen(topic), 0))] = to;
+    struct change *change = world_change(world, world->shards->config.count, slots);
+    while (!world_changed(world, change))
+        world_turns(world, 1);
+}
+
+static void publish_some(struct world_client *publisher, const char *topic, uint64_t first, uint64_t last) {
+    for (uint64_t number = first; number <= last; number++) {
+        client_publish(publisher, topic, number, 10);
+        world_turns(publisher->world, 1);
+    }
+}
+
+/* What a subscriber to all that is kept of a pattern gets. */
+struct kept_told {
+    uint64_t numbers[1000];
+    uint64_t gap_first, gap_last; /* positions, of the only Gap */
+    uint32_t count, gaps, before; /* events; ... in front of the Gap */
+};
+
+static struct kept_told *oldest_read(struct world *world, uint32_t shard, const char *pattern) {
+    struct kept_told *told = calloc(1, sizeof *told);
+    struct world_client *client = client_new(world, shard, false);
+    Roundhouse__V1__Subscribe subscribe;
+    Roundhouse__V1__Start start;
+    struct world_frame frame;
+    struct fault fault;
+    roundhouse__v1__subscribe__init(&subscribe);
+    roundhouse__v1__start__init(&start);
+    subscribe.id = SUB;
+    subscribe.start = &start;
+    start.from_case = ROUNDHOUSE__V1__START__FROM_OLDEST;
+    start.oldest = 1;
+    client_subscribe_from(client, &subscribe, pattern);
+    for (uint32_t quiet = 0; quiet < 20; quiet++) {
+        world_turns(world, 1);
+        if (client_pull(client, 64 * KIB) > 0)
+            quiet = 0;
+        while (client_next(client, &frame)) {
+            cr_assert_neq(frame.kind, WIRE_ERROR);
+            if (frame.kind == WIRE_EVENT)
+                told->numbers[told->count++] = frame.number;
+            if (frame.kind != WIRE_GAP)
+                continue;
+            Roundhouse__V1__Frame *read = control_unpack(&frame.wire, &fault);
+            told->gaps++;
+            told->before = told->count;
+            told->gap_first = read->gap->from;
+            told->gap_last = read->gap->to;
+            control_free(read);
+        }
+    }
+    return told;
+}
+
+/* A slot has come to the log of another topic, of which that tells nothing. */
+Test(moving, tells_who_does_not_read_a_slot_of_no_hole_where_it_came_in) {
+    struct world *world = world_new(&(struct world_config){.shards = 2, .log_records = 256});
+    struct world_client *publisher = client_new(world, 0, false);
+    char moved[16], topic[16];
+    (void)world_topic(world, 0, moved);
+    (void)world_topic(world, 1, topic);
+    publish_some(publisher, moved, 1, 3);
+    move_slot(world, moved, 1);
+    publish_some(publisher, topic, 1001, 1600);
+    uint64_t oldest = log_oldest(world->shards->logs[1]);
+    cr_assert_gt(oldest, 1);
+    for (uint32_t shard = 0; shard < 2; shard++) {
+        struct kept_told *told = oldest_read(world, shard, topic);
+        cr_assert_eq(told->gaps, 0);
+        cr_assert_eq(told->count, 601 - oldest);
+        cr_assert_eq(told->numbers[0], 1000 + oldest);
+        free(told);
+    }
+    world_free(world);
+    LEAKS_NONE();
+}
+
+/* The Gap is over what is gone, and over nothing that is still kept. */
+Test(moving, tells_of_the_hole_behind_a_move_and_goes_on_with_all_that_is_kept) {
+    struct world *world = world_new(&(struct world_config){.shards = 2, .log_records = 256});
+    struct world_client *publisher = client_new(world, 0, false);
+    char topic[16];
+    (void)world_topic(world, 0, topic);
+    publish_some(publisher, topic, 1, 3);
+    move_slot(world, topic, 1);
+    publish_some(publisher, topic, 4, 603);
+    uint64_t oldest = log_oldest(world->shards->logs[1]);
+    cr_assert_gt(oldest, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct kept_told *told = oldest_read(world, i, i == 0 ? topic : ">");
+        cr_assert(told->gaps == 1 && told->before == 3 && told->numbers[2] == 3);
+        cr_assert_eq(told->gap_first, 1);
+        cr_assert_eq(told->gap_last, oldest - 1);
+        cr_assert_eq(told->numbers[3], 3 + oldest);
+        cr_assert_eq(told->count, 3 + 601 - oldest);
+        free(told);
+    }
+    world_free(world);
     LEAKS_NONE();
 }
 
