@@ -107,7 +107,8 @@ static uint64_t gap_end(const struct reader *reader) {
     return oldest >= reader->cursor ? reader->cursor : oldest + (reader->cursor - oldest) / 16;
 }
 
-/* ... but who has begun where a slot came in gets all that is left here: it is the hole that he is told of. */
+/* ... but who has begun where a slot came in gets all that is left here: it is the hole that he is told of.
+ */
 static uint64_t fallen_end(const struct peer *peer, const struct reader *reader) {
     uint32_t log = reader->index;
     uint64_t end = gap_end(reader), bound = cuts_bound(peer->worker, log, peer->logs, peer->at);

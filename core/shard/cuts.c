@@ -116,25 +116,6 @@ uint64_t cuts_oldest(const struct worker *worker, const struct subscription *sub
 
 /* ---- the history of a slot ---- */
 
-/* The last cut by which it had come to where the position is, from 1 on; 0 = it was there at the start. */
-static uint32_t stay_of(const struct shards *shards, uint32_t slot, uint32_t log, uint64_t position) {
-    uint32_t stay = 0;
-    for (uint32_t i = 0; i < published_get(&shards->cuts_count); i++) {
-        const struct cut *cut = cut_at(shards, i);
-        if (cut->to == log && cut->open <= position && cut_has(cut, slot))
-            stay = i + 1;
-    }
-    return stay;
-}
-
-bool cuts_before(const struct worker *worker, uint32_t slot, uint32_t log, uint64_t position,
-                 uint32_t other_log, uint64_t other_position) {
-    if (log == other_log)
-        return position < other_position;
-    return stay_of(worker->shards, slot, log, position) <
-           stay_of(worker->shards, slot, other_log, other_position);
-}
-
 /* The last cut that the slot had gone through when it had that epoch; NULL = none. */
 static const struct cut *cut_of(const struct shards *shards, uint32_t slot, uint16_t epoch) {
     const struct cut *found = NULL;

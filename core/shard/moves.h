@@ -67,9 +67,6 @@ static inline void cuts_look(struct worker *worker) {
 /* Who reads `logs` and stands in them at `at` must not go beyond this position of `log` before he has gone on
  * in another one; UINT64_MAX: he may. Of what the worker has met. */
 uint64_t cuts_bound(const struct worker *worker, uint32_t log, uint64_t logs, const uint64_t *at);
-/* Of two positions in memory logs of events of one slot: whether the first comes first. */
-bool cuts_before(const struct worker *worker, uint32_t slot, uint32_t log, uint64_t position,
-                 uint32_t other_log, uint64_t other_position);
 /* The epoch of what comes to a slot now, as far as anybody can know. */
 uint16_t cuts_epoch(const struct shards *shards, uint32_t slot);
 /* Where who wants a slot from `sequence` on, which is of this run, begins in a memory log: 0 = it has nothing

@@ -8,7 +8,9 @@
  * What is appended meanwhile is looked at in the turn in which it comes (the turn routes it, too), so that at
  * the end everything below the cursors is known, and the subscription begins exactly there. A topic is
  * compared by its name: one that the log's writer has forgotten has a new id when it comes again. What was
- * learnt of the last ids is remembered, so that the name is read once per topic and not per record.
+ * learnt of the last ids is remembered, so that the name is read once per topic and not per record. A topic
+ * that has moved with its slot is met in several logs: its last event is the one with the highest sequence,
+ * which grows with each move.
  *
  * The step works under the gate of catch-up steps, for its own time only. Whatever the writer overtakes
  * meanwhile is gone, for a search as for everybody: it goes on with what is left.
@@ -18,6 +20,7 @@
  * by stretches, and the ring behind it: that costs as long as the disk takes, and no more memory. */
 #include "core/shard/moves.h"
 
+#include "codecs/wire/scan.h"
 #include "core/base/topic.h"
 
 #include <errno.h>
@@ -30,6 +33,7 @@
 
 struct last {
     uint64_t position;
+    uint64_t sequence; /* by which events of one topic in several logs are told apart */
     uint64_t hash;
     uint32_t name; /* where it begins in `names` */
     uint8_t length;
@@ -159,6 +163,17 @@ static uint32_t topic_find(const struct worker *worker, struct search *search, s
     return known != 0 ? known : topic_add(search, last, name);
 }
 
+/* A topic that is kept on disk stays in its log, where nothing more has to be read for it. */
+static uint64_t sequence_of(const struct worker *worker, uint32_t log, const struct log_view *view,
+                            uint64_t position) {
+    uint64_t sequence = position;
+    if (log_is_disk(worker->shards, log))
+        return sequence;
+    const uint8_t *record = log_view_bytes(view, log_view_entry(view, position)->offset);
+    memcpy(&sequence, record + wire_record_sequence_at(record), sizeof sequence);
+    return sequence;
+}
+
 static bool passes(struct worker *worker, const struct subscription *sub, uint32_t log,
                    const struct log_view *view, uint64_t position, uint32_t *work) {
     if (sub->filter == NULL)
@@ -181,8 +196,10 @@ static uint32_t topic_of(struct worker *worker, const struct subscription *sub, 
         return later && passes(worker, sub, log, view, position, work) ? remembered->last : 0;
     }
     const uint8_t *record = log_view_bytes(view, entry->offset);
-    struct last last = {
-        .position = position, .length = (uint8_t)log_flags_topic_length(entry->flags), .log = (uint8_t)log};
+    struct last last = {.position = position,
+                        .sequence = sequence_of(worker, log, view, position),
+                        .length = (uint8_t)log_flags_topic_length(entry->flags),
+                        .log = (uint8_t)log};
     const uint8_t *name = record + log_flags_topic_at(entry->flags);
     uint32_t found = 0;
     *work -= *work < sub->patterns ? *work : sub->patterns;
@@ -195,14 +212,6 @@ static uint32_t topic_of(struct worker *worker, const struct subscription *sub, 
     return found;
 }
 
-/* A topic may have moved with its slot from one memory log to another, also back. */
-static bool comes_before(const struct worker *worker, const struct last *last, uint32_t log,
-                         uint64_t position, const struct log_entry *entry) {
-    if (last->log == log)
-        return last->position < position;
-    return cuts_before(worker, log_flags_slot(entry->flags), last->log, last->position, log, position);
-}
-
 static void last_look(struct worker *worker, const struct subscription *sub, uint32_t log,
                       const struct log_view *view, uint64_t position, uint32_t *work) {
     struct search *search = sub->begin->search;
@@ -210,8 +219,10 @@ static void last_look(struct worker *worker, const struct subscription *sub, uin
         return;
     uint32_t found = topic_of(worker, sub, log, view, position, work);
     struct last *last = found != 0 ? &search->lasts[found - 1] : NULL;
-    if (last == NULL || !comes_before(worker, last, log, position, log_view_entry(view, position)))
+    uint64_t sequence = last != NULL ? sequence_of(worker, log, view, position) : 0;
+    if (last == NULL || sequence <= last->sequence)
         return;
+    last->sequence = sequence;
     last->position = position;
     last->log = (uint8_t)log;
 }

@@ -474,14 +474,14 @@ static void publish_some(struct world_client *publisher, const char *topic, uint
     }
 }
 
-/* What a subscriber to all that is kept of a pattern gets. */
+/* What a subscriber that begins in the past gets. */
 struct kept_told {
     uint64_t numbers[1000];
     uint64_t gap_first, gap_last; /* positions, of the only Gap */
     uint32_t count, gaps, before; /* events; ... in front of the Gap */
 };
 
-static struct kept_told *oldest_read(struct world *world, uint32_t shard, const char *pattern) {
+static struct kept_told *kept_read(struct world *world, uint32_t shard, const char *pattern, bool last) {
     struct kept_told *told = calloc(1, sizeof *told);
     struct world_client *client = client_new(world, shard, false);
     Roundhouse__V1__Subscribe subscribe;
@@ -492,8 +492,8 @@ static struct kept_told *oldest_read(struct world *world, uint32_t shard, const 
     roundhouse__v1__start__init(&start);
     subscribe.id = SUB;
     subscribe.start = &start;
-    start.from_case = ROUNDHOUSE__V1__START__FROM_OLDEST;
-    start.oldest = 1;
+    start.from_case = last ? ROUNDHOUSE__V1__START__FROM_LAST_PER_TOPIC : ROUNDHOUSE__V1__START__FROM_OLDEST;
+    start.oldest = start.last_per_topic = 1; /* one place */
     client_subscribe_from(client, &subscribe, pattern);
     for (uint32_t quiet = 0; quiet < 20; quiet++) {
         world_turns(world, 1);
@@ -529,7 +529,7 @@ Test(moving, tells_who_does_not_read_a_slot_of_no_hole_where_it_came_in) {
     uint64_t oldest = log_oldest(world->shards->logs[1]);
     cr_assert_gt(oldest, 1);
     for (uint32_t shard = 0; shard < 2; shard++) {
-        struct kept_told *told = oldest_read(world, shard, topic);
+        struct kept_told *told = kept_read(world, shard, topic, false);
         cr_assert_eq(told->gaps, 0);
         cr_assert_eq(told->count, 601 - oldest);
         cr_assert_eq(told->numbers[0], 1000 + oldest);
@@ -551,13 +551,35 @@ Test(moving, tells_of_the_hole_behind_a_move_and_goes_on_with_all_that_is_kept) 
     uint64_t oldest = log_oldest(world->shards->logs[1]);
     cr_assert_gt(oldest, 1);
     for (uint32_t i = 0; i < 2; i++) {
-        struct kept_told *told = oldest_read(world, i, i == 0 ? topic : ">");
+        struct kept_told *told = kept_read(world, i, i == 0 ? topic : ">", false);
         cr_assert(told->gaps == 1 && told->before == 3 && told->numbers[2] == 3);
         cr_assert_eq(told->gap_first, 1);
         cr_assert_eq(told->gap_last, oldest - 1);
         cr_assert_eq(told->numbers[3], 3 + oldest);
         cr_assert_eq(told->count, 3 + 601 - oldest);
         free(told);
+    }
+    world_free(world);
+    LEAKS_NONE();
+}
+
+/* Its events lie in both logs, from several stays in each. */
+Test(moving, gives_the_last_event_of_a_topic_that_went_to_and_fro) {
+    struct world *world = world_new(&(struct world_config){.shards = 2});
+    struct world_client *publisher = client_new(world, 0, false);
+    char topic[16];
+    uint64_t number = 0;
+    (void)world_topic(world, 0, topic);
+    for (uint8_t stay = 0; stay < 6; stay++) {
+        publish_some(publisher, topic, number + 1, number + 5);
+        number += 5;
+        for (uint32_t shard = 0; shard < 2; shard++) {
+            struct kept_told *told = kept_read(world, shard, shard == 0 ? ">" : topic, true);
+            cr_assert(told->count == 1 && told->gaps == 0);
+            cr_assert_eq(told->numbers[0], number);
+            free(told);
+        }
+        move_slot(world, topic, (uint8_t)((stay + 1) % 2));
     }
     world_free(world);
     LEAKS_NONE();
