@@ -204,11 +204,13 @@ enum session_verdict subs_unsubscribe(void *user, const Roundhouse__V1__Unsubscr
 
 void reader_want(struct worker *worker, uint32_t log) {
     struct reader *reader = &worker->readers[log];
-    if (reader->interest == 0)
-        audience_reads(worker, log, true);
-    while (reader->interest == 0 && !delivery_attach(reader))
+    if (reader->interest++ > 0)
+        return;
+    audience_reads(worker, log, true);
+    while (!delivery_attach(reader))
         ; /* the ring has lapped within the call */
-    reader->interest++;
+    if (UNLIKELY(worker->traces.count > 0))
+        trace_attached(worker, log);
 }
 
 void reader_unwant(struct worker *worker, uint32_t log) {

@@ -3,8 +3,8 @@
  * A trace is made of one part for each worker, which that worker alone writes. The home of a log finds the
  * events: before it commits a record it looks at the topic, and when that matches it puts the event into its
  * part. Publishing the log publishes the part: a reader who sees the position sees the event, and marks at
- * its own place what it does with it. The asker reads the counters, and the rest of an event only when it
- * has seen that its position is published. */
+ * its own place what it does with it. The asker reads what the part publishes, and tells of an event only
+ * when it has seen that its position is published, too. */
 #include "core/shard/traces.h"
 
 #include "codecs/event/attributes.h"
@@ -118,7 +118,7 @@ static const struct trace_event *event_of(const struct trace *trace, uint32_t pa
 /* Its position is published: so is all that was written before. */
 static bool event_there(const struct trace *trace, uint32_t part, uint32_t event) {
     const struct trace_event *found = event_of(trace, part, event);
-    if (counter_get(&trace->parts[part].found) <= event)
+    if (published_get(&trace->parts[part].found) <= event)
         return false;
     const struct log *log = trace->shards->logs[counter_get(&found->log)];
     return log_produced(log) > counter_get(&found->position);
@@ -179,8 +179,9 @@ static void fate_add(struct trace_fate *fate, const struct trace_mark *mark) {
 
 static bool all_passed(const struct trace *trace, const struct trace_event *event, uint32_t log) {
     for (uint32_t i = 0; i < trace->workers; i++) {
+        const struct trace_mark *mark = &event->marks[i];
         bool reads = (counter_get(&trace->shards->workers[i]->audience.reading) >> log & 1u) != 0;
-        if (reads && counter_get(&event->marks[i].routed_ns) == 0)
+        if (reads && counter_get(&mark->routed_ns) == 0 && counter_get(&mark->behind_it) == 0)
             return false;
     }
     return true;
@@ -244,8 +245,9 @@ void trace_take(struct worker *worker, struct trace *trace) {
     for (uint32_t i = 0; i < TRACES_MAX; i++) {
         if (traces->slots[i].trace != NULL)
             continue;
-        traces->slots[i] = (struct trace_slot){trace, &trace->parts[worker->number]};
+        traces->slots[i] = (struct trace_slot){.trace = trace, .part = &trace->parts[worker->number]};
         traces->count++;
+        published_set(&trace->parts[worker->number].known, 1);
         return;
     }
 }
@@ -267,7 +269,7 @@ static uint8_t text_take(uint8_t out[TRACE_TEXT_BYTES], const struct wire_event 
 
 static void event_found(struct worker *worker, const struct home *home, const struct forward *forward,
                         struct trace_part *part, uint32_t ahead) {
-    uint32_t number = (uint32_t)counter_get(&part->found);
+    uint32_t number = (uint32_t)published_get(&part->found);
     struct trace_event *event = &part->events[number];
     const uint8_t *record =
         log_bytes_at(home->log, log_writer_offset(home->log) + (uint64_t)ahead * forward->length);
@@ -287,7 +289,15 @@ static void event_found(struct worker *worker, const struct home *home, const st
     counter_set(&event->log, home->index);
     counter_set(&event->position, position);
     part->unsynced += home->journalled;
-    counter_set(&part->found, number + 1);
+    published_set(&part->found, number + 1);
+}
+
+static bool all_know(struct trace_slot *slot) {
+    for (uint32_t i = 0; !slot->all_know && i < slot->trace->workers; i++)
+        if (published_get(&slot->trace->parts[i].known) == 0)
+            return false;
+    slot->all_know = true;
+    return true;
 }
 
 void trace_append(struct worker *worker, struct home *home, const struct forward *forward) {
@@ -295,17 +305,19 @@ void trace_append(struct worker *worker, struct home *home, const struct forward
     for (uint32_t i = 0; i < TRACES_MAX; i++) {
         const struct trace *trace = worker->traces.slots[i].trace;
         struct trace_part *part = worker->traces.slots[i].part;
-        if (trace == NULL || counter_get(&part->found) == trace->count ||
+        if (trace == NULL || published_get(&part->found) == trace->count ||
             !pattern_matches((const uint8_t *)trace->pattern, trace->pattern_length, topic,
-                             forward->topic_length))
+                             forward->topic_length) ||
+            !all_know(&worker->traces.slots[i]))
             continue;
-        for (uint32_t ahead = 0; ahead < forward->count && counter_get(&part->found) < trace->count; ahead++)
+        for (uint32_t ahead = 0; ahead < forward->count && published_get(&part->found) < trace->count;
+             ahead++)
             event_found(worker, home, forward, part, ahead);
     }
 }
 
 static void part_turn(struct worker *worker, struct trace_part *part) {
-    uint64_t found = counter_get(&part->found);
+    uint64_t found = published_get(&part->found);
     for (uint64_t i = 0; i < found && part->unsynced > 0; i++) {
         struct trace_event *event = &part->events[i];
         const struct home *home = worker->home_of[counter_get(&event->log)];
@@ -323,22 +335,21 @@ void trace_turn(struct worker *worker) {
             part_turn(worker, worker->traces.slots[i].part);
 }
 
-/* Calls for each traced event in a run, at this worker's mark of it. */
+/* Calls for each traced event in a stretch of a log, at this worker's mark of it. */
 typedef void each_event(struct worker *worker, const struct trace_slot *slot, const struct trace_event *event,
                         const void *context);
-static bool events_in(struct worker *worker, uint32_t log, const struct run *run, each_event *call,
-                      const void *context) {
+static bool events_between(struct worker *worker, uint32_t log, uint64_t from, uint64_t to, each_event *call,
+                           const void *context) {
     bool any = false;
     for (uint32_t i = 0; i < TRACES_MAX; i++) {
         const struct trace_slot *slot = &worker->traces.slots[i];
         for (uint32_t p = 0; slot->trace != NULL && p < slot->trace->workers; p++) {
             const struct trace_part *part = &slot->trace->parts[p];
-            uint64_t found = counter_get(&part->found);
+            uint64_t found = published_get(&part->found);
             for (uint64_t k = 0; k < found; k++) {
                 const struct trace_event *event = &part->events[k];
                 uint64_t position = counter_get(&event->position);
-                if (counter_get(&event->log) != log || position < run->first ||
-                    position >= run->first + run->records)
+                if (counter_get(&event->log) != log || position < from || position >= to)
                     continue;
                 call(worker, slot, event, context);
                 any = true;
@@ -346,6 +357,22 @@ static bool events_in(struct worker *worker, uint32_t log, const struct run *run
         }
     }
     return any;
+}
+
+static bool events_in(struct worker *worker, uint32_t log, const struct run *run, each_event *call,
+                      const void *context) {
+    return events_between(worker, log, run->first, run->first + run->records, call, context);
+}
+
+static void event_behind(struct worker *worker, const struct trace_slot *slot,
+                         const struct trace_event *event, const void *context) {
+    (void)slot;
+    (void)context;
+    counter_set(&event->marks[worker->number].behind_it, 1);
+}
+
+void trace_attached(struct worker *worker, uint32_t log) {
+    (void)events_between(worker, log, 0, worker->readers[log].cursor, event_behind, NULL);
 }
 
 struct passing {

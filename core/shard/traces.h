@@ -2,13 +2,15 @@
  * Owner: each part of a trace belongs to its worker, but for the counters, which anyone may read; a worker
  * knows a trace from COMMAND_TRACE until COMMAND_UNTRACE, which it answers.
  * Private to core/shard; the worker's thread. Nothing blocks, nothing allocates.
- * An event is in its part before it is published, so whoever sees its position finds it there.
+ * An event is in its part before it is published, so whoever sees its position finds it there. None is taken
+ * before all workers know of the trace.
  * Fails by following less, which is counted. */
 #pragma once
 
 #include "core/base/list.h"
 #include "core/shard/trace.h"
 #include "ring/counter.h"
+#include "ring/published.h"
 
 struct worker;
 struct peer;
@@ -20,6 +22,7 @@ struct route;
 struct trace_mark { /* written by one worker */
     struct counter connections, sent, behind, lost, unfollowed, lagging, queues, filtered, expired;
     struct counter routed_ns, first_ns, last_ns;
+    struct counter behind_it; /* 1: the worker began to read the log behind it, and will not pass it */
 };
 
 struct trace_event {
@@ -47,7 +50,8 @@ struct trace_follow {
 
 /* Of one worker. */
 struct trace_part {
-    struct counter found;         /* events of logs of this worker */
+    struct published found;       /* events of logs of this worker */
+    struct published known;       /* 1: this worker follows what is found */
     struct trace_event *events;   /* owns; trace->count */
     uint32_t unsynced;            /* of them */
     struct trace_follow *follows; /* owns; TRACE_FOLLOWS_MAX */
@@ -57,6 +61,7 @@ struct trace_part {
 struct trace_slot {          /* where a worker has a trace */
     struct trace *trace;     /* NULL = free */
     struct trace_part *part; /* its own */
+    bool all_know;           /* all workers follow what is found */
 };
 
 struct traces {
@@ -68,6 +73,8 @@ void trace_take(struct worker *worker, struct trace *trace); /* COMMAND_TRACE */
 void trace_drop(struct worker *worker, struct trace *trace); /* COMMAND_UNTRACE */
 /* Before the record at the log's next position is committed, or forward->count records in a row. */
 void trace_append(struct worker *worker, struct home *home, const struct forward *forward);
+/* The worker reads a log from its cursor on, and will not pass what lies before. */
+void trace_attached(struct worker *worker, uint32_t log);
 /* Once a turn: what has become durable. */
 void trace_turn(struct worker *worker);
 /* A run is passed over, before it is given to its subscribers. Whether a traced event is in it. */

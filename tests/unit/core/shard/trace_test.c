@@ -167,6 +167,58 @@ Test(trace, waits_for_the_disk) {
     over(world);
 }
 
+/* Who comes later begins behind the event, and does not keep it waiting. */
+Test(trace, is_over_also_when_a_reader_comes_later) {
+    struct world *world = world_new(&(struct world_config){.shards = 2});
+    struct world_client *publisher = client_new(world, 0, false);
+    char topic[16];
+    (void)world_topic(world, 1, topic);
+    struct world_client *reader = subscriber(world, 0, topic);
+    struct trace *trace = begin(world, topic, 2);
+    client_publish(publisher, topic, 7, 10);
+    world_turns(world, 6);
+    subscriber(world, 1, topic);
+    cr_assert(seen(trace, 0).over && seen(trace, 0).fate.sent == 1);
+    struct world_frame frame;
+    client_unsubscribe(reader, 1);
+    client_expect(reader, WIRE_UNSUBSCRIBED, &frame);
+    client_publish(publisher, topic, 8, 10);
+    world_turns(world, 6);
+    client_subscribe(reader, 2, topic, true);
+    client_expect(reader, WIRE_SUBSCRIBED, &frame);
+    for (uint32_t i = 0; i < 2; i++)
+        cr_assert(seen(trace, i).over && seen(trace, i).fate.sent == 1);
+    end(world, trace);
+    over(world);
+}
+
+/* One of the workers has not heard of it yet: what it does with an event could not be told. */
+Test(trace, takes_no_event_before_all_workers_know) {
+    struct world *world = world_new(&(struct world_config){.shards = 2});
+    struct world_client *publisher = client_new(world, 0, false);
+    char topic[16];
+    (void)world_topic(world, 0, topic);
+    subscriber(world, 1, topic);
+    const struct mpsc_command filler = {.kind = COMMAND_NOTES}; /* none: it says nothing */
+    uint32_t fillers = 0;
+    while (mpsc_push(world_worker(world, 1)->mailbox, &filler) == RING_OK)
+        fillers++;
+    cr_assert_gt(fillers, 0);
+    struct trace *trace;
+    cr_assert_eq(trace_begin(&trace, world->shards, topic, 4), 0);
+    world_turn(world, 0);
+    client_publish(publisher, topic, 1, 10);
+    world_turn(world, 0);
+    world_turns(world, 4);
+    cr_assert_eq(trace_serve(trace), 0); /* tells the other one */
+    world_turns(world, 1);
+    client_publish(publisher, topic, 2, 10);
+    world_turns(world, 4);
+    cr_assert(seen(trace, 0).over && seen(trace, 0).fate.sent == 1);
+    end(world, trace);
+    over(world);
+}
+
 Test(trace, can_be_one_of_several) {
     struct world *world = world_new(&(struct world_config){.shards = 2});
     struct world_client *publisher = client_new(world, 1, false);
