@@ -244,7 +244,7 @@ void delivery_walk(struct worker *worker) {
         const struct reader *reader = &worker->readers[i];
         if (!reader->attached) {
             if (worker->home_of[i] != NULL)
-                unmatched_look(worker, i);
+                unmatched_look(worker, i, log_visible(reader->log));
             continue;
         }
         uint64_t visible = log_visible(reader->log);

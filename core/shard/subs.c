@@ -208,7 +208,9 @@ void reader_want(struct worker *worker, uint32_t log) {
         return;
     audience_reads(worker, log, true);
     while (!delivery_attach(reader))
-        ; /* the ring has lapped within the call */
+        ;                             /* the ring has lapped within the call */
+    if (worker->home_of[log] != NULL) /* what has become visible in this turn, where a disk says when */
+        unmatched_look(worker, log, reader->cursor);
     if (UNLIKELY(worker->traces.count > 0))
         trace_attached(worker, log);
 }

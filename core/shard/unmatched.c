@@ -328,18 +328,17 @@ void unmatched_run(struct worker *worker, uint32_t log, const struct run *run) {
 }
 
 /* Its home writes the log, so nothing is overwritten meanwhile; but it may have been since the last look. */
-void unmatched_look(struct worker *worker, uint32_t log) {
+void unmatched_look(struct worker *worker, uint32_t log, uint64_t to) {
     struct reader *reader = &worker->readers[log];
-    uint64_t visible = log_visible(reader->log);
     uint64_t from = reader->judged, oldest = log_oldest(reader->log);
-    if (from == visible)
+    if (from >= to)
         return;
-    reader->judged = visible;
+    reader->judged = to;
     if ((others_look(worker)->reading >> log & 1u) != 0)
         return;
     if (from < oldest) {
         counter_add(&worker->stats.events_unjudged, oldest - from);
         from = oldest;
     }
-    stretch_judge(worker, log, from, visible);
+    stretch_judge(worker, log, from, to);
 }

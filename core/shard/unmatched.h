@@ -80,8 +80,8 @@ struct unmatched {
 void unmatched_init(struct unmatched *unmatched);
 /* A run that nobody here wants, as the log is walked. */
 void unmatched_run(struct worker *worker, uint32_t log, const struct run *run);
-/* A log of this worker that it does not read itself: perhaps nobody does. */
-void unmatched_look(struct worker *worker, uint32_t log);
+/* A log of this worker, which it has not read itself below this position: perhaps nobody has. */
+void unmatched_look(struct worker *worker, uint32_t log, uint64_t to);
 /* A question that came by the mailbox. */
 void unmatched_question(struct worker *worker, struct unmatched_question *question);
 /* What had no room goes on its way; once a turn. */

@@ -232,6 +232,20 @@ Test(unmatched, waits_for_the_disk_as_subscribers_do) {
     world_over(world);
 }
 
+/* The disk goes on between the walk of a turn and its subscriptions. */
+Test(unmatched, counts_what_became_durable_as_its_home_begins_to_read) {
+    struct world *world = world_make(1, 1);
+    struct world_client *publisher = client_new(world, 0, false);
+    char topic[16];
+    publish(publisher, topic_in(world, 1, 0, topic), 4);
+    world_journal(world);
+    reader_want(world_worker(world, 0), 1);
+    world_turns(world, 2);
+    cr_assert_eq(unmatched(world), 4);
+    reader_unwant(world_worker(world, 0), 1);
+    world_over(world);
+}
+
 Test(unmatched, keeps_a_sample_of_topics_and_sources) {
     struct world *world = world_make(1, 0);
     struct world_client *publisher = client_new(world, 0, false);
