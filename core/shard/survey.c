@@ -45,8 +45,8 @@ static void sift_up(struct survey_kept *kept, uint32_t at) {
     }
 }
 
-static void sift_down(struct survey_kept *kept, uint32_t count) {
-    for (uint32_t at = 0, below = 1; below < count; at = below, below = 2 * at + 1) {
+static void sift_down(struct survey_kept *kept, uint32_t at, uint32_t count) {
+    for (uint32_t below = 2 * at + 1; below < count; at = below, below = 2 * at + 1) {
         if (below + 1 < count && kept[below + 1].key < kept[below].key)
             below++;
         if (kept[at].key <= kept[below].key)
@@ -70,11 +70,20 @@ void *survey_offer(struct survey *survey, uint64_t key) {
             return NULL;
         row = kept[0].row;
         kept[0].key = key;
-        sift_down(kept, answer->count);
+        sift_down(kept, 0, answer->count);
     }
     void *place = (char *)answer->rows + row * answer->row_size;
     memset(place, 0, answer->row_size);
     return place;
+}
+
+void survey_raise(struct survey *survey, uint32_t row, uint64_t key) {
+    struct survey_kept *kept = survey->answer.kept;
+    uint32_t at = 0;
+    while (kept[at].row != row)
+        at++;
+    kept[at].key = key;
+    sift_down(kept, at, survey->answer.count);
 }
 
 /* The worst first; those with one key as they came. */

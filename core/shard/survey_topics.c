@@ -3,6 +3,10 @@
  * SURVEY_WALK_MAX. Who has many events is met early: where there are more topics than places, those that are
  * left out are the rare ones. docs/decisions/0034-topics-are-counted-when-asked.md
  *
+ * A topic that has moved with its slot may be in several logs. Then it has one row, which is found by its
+ * name and grows with each log that has something of it. What fell out of a full answer before that is not in
+ * it.
+ *
  * The worker is the only writer of its logs, so what it reads stays for the length of a turn; between two
  * turns the old end may have gone. Names are copied when a topic is met: later its records may be gone, too.
  */
@@ -13,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TABLE_SIZE (2u * SURVEY_TOPICS_MAX)
-#define TOPIC_COST (SURVEY_ENTRIES / SURVEY_ITEMS_TURN) /* entries that a new topic counts for */
+#define TABLE_SIZE   (2u * SURVEY_TOPICS_MAX)
+#define ROWS_OF_COST 64u /* so many rows are looked through for the cost of an entry */
+#define TOPIC_COST   (SURVEY_ENTRIES / SURVEY_ITEMS_TURN) /* entries that a new topic counts for */
 static_assert((TABLE_SIZE & (TABLE_SIZE - 1)) == 0, "a power of two");
 static_assert(SURVEY_TOPICS_MAX <= 1u << 16 && LOGS_MAX < 1u << 16, "a round and a place are one word");
 
@@ -30,6 +35,15 @@ struct tally {
     bool wanted; /* it matches */
 };
 
+/* Rows of topics that have moved, by the hash of the name: index from 1 on. */
+#define MOVED_BUCKETS 16384u
+static_assert(SURVEY_ROWS_MAX < UINT16_MAX && (MOVED_BUCKETS & (MOVED_BUCKETS - 1)) == 0, "they fit");
+struct moved_rows {
+    uint16_t first[MOVED_BUCKETS];
+    uint16_t next[SURVEY_ROWS_MAX];
+    uint16_t bucket[SURVEY_ROWS_MAX]; /* of a row, from 1 on; 0 = its topic has not moved */
+};
+
 struct survey_tallies {
     uint32_t table[TABLE_SIZE]; /* round:16 | place:16; of an earlier round = free */
     struct tally tallies[SURVEY_TOPICS_MAX];
@@ -41,6 +55,7 @@ struct survey_tallies {
     uint64_t begun_ns;  /* wall clock */
     uint64_t oldest_ns; /* time of the last entry looked at */
     bool whole;         /* nothing that the log ever had lies below `low` */
+    struct moved_rows moved;
 };
 
 struct survey_tallies *survey_tallies_new(void) {
@@ -141,29 +156,103 @@ static double rate_seconds(const struct survey_tallies *all) {
     return seen_ns < NS_PER_MS ? 0.001 : (double)seen_ns / (double)NS_PER_S;
 }
 
-static void tally_offer(struct survey *survey, const struct home *home, const struct tally *tally) {
-    const struct survey_tallies *all = survey->tallies;
-    double rate = tally->recent / rate_seconds(all);
-    survey->answer.looked_at++;
-    struct survey_topic *row = survey_offer(survey, (uint64_t)(rate * 1000) << 20 | (tally->kept & 0xfffffu));
-    if (row == NULL)
-        return;
-    memcpy(row->name, all->names + tally->name_at, tally->name_length);
-    row->slot = tally->slot;
-    row->shard = survey->shard;
-    row->disk = home->journalled;
-    row->kept = tally->kept;
-    row->rate = rate;
-    row->bytes = (double)tally->bytes / rate_seconds(all);
-    row->last_ns = tally->last_ns;
+/* ---- topics that have moved ---- */
+
+static bool has_moved(const struct worker *worker, const struct home *home, const struct tally *tally,
+                      const uint8_t *name) {
+    const struct shards *shards = worker->shards;
+    return !home->journalled && name[0] != '@' && /* mailboxes stay where they are */
+           worker->places[tally->slot].epoch != log_epoch(shards, shards->slots[tally->slot]);
 }
 
-static void tell(struct survey *survey, const struct home *home, uint32_t *work) {
+static uint32_t moved_bucket(const struct worker *worker, const struct tally *tally, const uint8_t *name) {
+    return (uint32_t)topic_hash(name, tally->name_length, worker->shards->table_seed) & (MOVED_BUCKETS - 1);
+}
+
+/* Its row, or NULL. */
+static struct survey_topic *moved_find(const struct survey *survey, uint32_t bucket,
+                                       const struct tally *tally, const uint8_t *name) {
+    const struct moved_rows *moved = &survey->tallies->moved;
+    struct survey_topic *rows = survey->answer.rows;
+    for (uint32_t at = moved->first[bucket]; at != 0; at = moved->next[at - 1]) {
+        struct survey_topic *row = &rows[at - 1];
+        if (memcmp(row->name, name, tally->name_length) == 0 && row->name[tally->name_length] == '\0')
+            return row;
+    }
+    return NULL;
+}
+
+static void moved_remove(struct moved_rows *moved, uint32_t row) {
+    if (moved->bucket[row] == 0)
+        return;
+    uint16_t *at = &moved->first[moved->bucket[row] - 1];
+    while (*at != row + 1)
+        at = &moved->next[*at - 1];
+    *at = moved->next[row];
+    moved->bucket[row] = 0;
+}
+
+static void moved_add(struct moved_rows *moved, uint32_t row, uint32_t bucket) {
+    moved->next[row] = moved->first[bucket];
+    moved->first[bucket] = (uint16_t)(row + 1);
+    moved->bucket[row] = (uint16_t)(bucket + 1);
+}
+
+/* ---- rows ---- */
+
+static uint64_t row_key(double rate, uint64_t kept) {
+    return (uint64_t)(rate * 1000) << 20 | (kept & 0xfffffu);
+}
+
+static void row_fill(const struct survey *survey, struct survey_topic *row, const struct tally *tally,
+                     double rate) {
+    const struct survey_tallies *all = survey->tallies;
+    row->kept += tally->kept;
+    row->rate += rate;
+    row->bytes += (double)tally->bytes / rate_seconds(all);
+    row->last_ns = tally->last_ns > row->last_ns ? tally->last_ns : row->last_ns;
+}
+
+static uint32_t row_number(const struct survey *survey, const struct survey_topic *row) {
+    return (uint32_t)(row - (const struct survey_topic *)survey->answer.rows);
+}
+
+/* What that costs more than others. */
+static uint32_t tally_offer(const struct worker *worker, struct survey *survey, const struct home *home,
+                            const struct tally *tally) {
+    struct survey_tallies *all = survey->tallies;
+    const uint8_t *name = all->names + tally->name_at;
+    double rate = tally->recent / rate_seconds(all);
+    bool moved = has_moved(worker, home, tally, name);
+    uint32_t bucket = moved ? moved_bucket(worker, tally, name) : 0;
+    struct survey_topic *row = moved ? moved_find(survey, bucket, tally, name) : NULL;
+    if (row != NULL) {
+        row_fill(survey, row, tally, rate);
+        survey_raise(survey, row_number(survey, row), row_key(row->rate, row->kept));
+        return survey->answer.count / ROWS_OF_COST;
+    }
+    survey->answer.looked_at++;
+    row = survey_offer(survey, row_key(rate, tally->kept));
+    if (row == NULL)
+        return 0;
+    moved_remove(&all->moved, row_number(survey, row)); /* whose place it has got */
+    if (moved)
+        moved_add(&all->moved, row_number(survey, row), bucket);
+    memcpy(row->name, name, tally->name_length);
+    row->slot = tally->slot;
+    row->shard = moved ? log_home(worker->shards, worker->places[tally->slot].log) : survey->shard;
+    row->disk = home->journalled;
+    row_fill(survey, row, tally, rate);
+    return 0;
+}
+
+static void tell(const struct worker *worker, struct survey *survey, const struct home *home,
+                 uint32_t *work) {
     struct survey_tallies *all = survey->tallies;
     for (; all->offered < all->count && *work < SURVEY_ENTRIES; *work += TOPIC_COST) {
         const struct tally *tally = &all->tallies[all->offered++];
         if (tally->wanted)
-            tally_offer(survey, home, tally);
+            *work += tally_offer(worker, survey, home, tally);
     }
 }
 
@@ -179,7 +268,7 @@ bool survey_topics(struct worker *worker, struct survey *survey) {
         place->inside = true;
         walk(survey, home->log, &work);
         if (all->next <= all->low)
-            tell(survey, home, &work);
+            tell(worker, survey, home, &work);
         if (all->next > all->low || all->offered < all->count)
             continue;
         place->inside = false;

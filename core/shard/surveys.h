@@ -43,6 +43,8 @@ survey_visit survey_connections, survey_subscriptions, survey_laggards, survey_t
 
 /* Where a thing of this key is to be written, zeroed; NULL: the answer is full of worse ones. */
 void *survey_offer(struct survey *survey, uint64_t key);
+/* A row that is there is worse than it was. */
+void survey_raise(struct survey *survey, uint32_t row, uint64_t key);
 
 /* What the visits of peers have in common (survey_peers.c). */
 void survey_client_fill(const struct peer *peer, struct survey_client *client);

@@ -117,6 +117,44 @@ Test(survey_topics, are_told_by_their_homes_with_what_the_logs_have_of_them) {
     LEAKS_NONE();
 }
 
+static void move_all(struct world *world, uint8_t to) {
+    uint8_t slots[SLOT_COUNT];
+    memset(slots, to, sizeof slots);
+    struct change *change = world_change(world, world->shards->config.count, slots);
+    while (!world_changed(world, change))
+        world_turns(world, 1);
+}
+
+/* It lies in several logs, and is one topic. */
+Test(survey_topics, have_one_row_wherever_they_have_been) {
+    struct world *world = world_timed(3, 1024);
+    struct world_client *publisher = client_new(world, 0, false);
+    char topics[3][16];
+    for (uint32_t log = 0; log < 3; log++)
+        published(publisher, world_topic(world, log, topics[log]), 10 * (log + 1));
+    for (uint8_t to = 0; to < 2; to++) {
+        move_all(world, to);
+        published(publisher, topics[0], 5);
+        published(publisher, topics[2], 7);
+    }
+    struct told told = told_of(world, "", 100);
+    cr_assert_eq(told.count, 3);
+    const struct survey_topic *first = topic_of(&told, topics[0]), *last = topic_of(&told, topics[2]);
+    cr_assert(first != NULL && topic_of(&told, topics[1]) != NULL && last != NULL);
+    cr_assert(first->kept == 20 && topic_of(&told, topics[1])->kept == 20 && last->kept == 44);
+    cr_assert(first->shard == 1 && last->shard == 1, "where they are now");
+    cr_assert_float_eq(last->rate, 4.4, 1e-6);
+    cr_assert_str_eq(told.rows[0].name, topics[2]);
+    for (uint32_t limit = 1; limit < 3; limit++) { /* rows give their places to others */
+        told = told_of(world, "", limit);
+        cr_assert(told.count == limit && told.more);
+        cr_assert_str_eq(told.rows[0].name, topics[2]);
+        cr_assert(told.rows[0].kept >= 30 && told.rows[0].kept <= 44);
+    }
+    world_free(world);
+    LEAKS_NONE();
+}
+
 Test(survey_topics, have_rates_of_the_last_ten_seconds) {
     struct world *world = world_timed(1, 1024);
     struct world_client *publisher = client_new(world, 0, false);
