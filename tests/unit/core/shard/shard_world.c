@@ -362,17 +362,6 @@ void client_subscribe(struct world_client *client, uint64_t id, const char *patt
     client_send(client, &made);
 }
 
-void client_subscribe_from(struct world_client *client, Roundhouse__V1__Subscribe *subscribe,
-                           const char *pattern) {
-    char copy[TOPIC_BYTES_MAX + 1];
-    char *patterns[] = {copy};
-    (void)snprintf(copy, sizeof copy, "%s", pattern);
-    subscribe->n_patterns = 1;
-    subscribe->patterns = patterns;
-    FRAME_MAKE(made, *subscribe, subscribe, SUBSCRIBE);
-    client_send(client, &made);
-}
-
 static Roundhouse__V1__Filters *filters_of(const char *json) {
     struct filter *filter;
     struct fault fault;
@@ -383,6 +372,22 @@ static Roundhouse__V1__Filters *filters_of(const char *json) {
     cr_assert_not_null(filters);
     filter_free(filter);
     return filters;
+}
+
+void client_subscribe_from(struct world_client *client, Roundhouse__V1__Subscribe *subscribe,
+                           const char *pattern) {
+    char copy[TOPIC_BYTES_MAX + 1];
+    char *patterns[] = {copy};
+    (void)snprintf(copy, sizeof copy, "%s", pattern);
+    subscribe->n_patterns = 1;
+    subscribe->patterns = patterns;
+    Roundhouse__V1__Filters *filters = client->filters == NULL ? NULL : filters_of(client->filters);
+    subscribe->n_filters = filters == NULL ? 0 : filters->n_filters;
+    subscribe->filters = filters == NULL ? NULL : filters->filters;
+    FRAME_MAKE(made, *subscribe, subscribe, SUBSCRIBE);
+    client_send(client, &made);
+    if (filters != NULL)
+        roundhouse__v1__filters__free_unpacked(filters, NULL);
 }
 
 static void join(struct world_client *client, uint64_t id, const char *name, const char *pattern,

@@ -61,7 +61,7 @@ struct world_client {
     uint8_t *in; /* owns; what it has received and not looked at */
     size_t in_begin, in_length;
     int64_t error;       /* of its last read: 0 = ended in order, -EAGAIN = open */
-    const char *filters; /* of queues that it joins, as JSON; NULL = none */
+    const char *filters; /* of queues that it joins, and of client_subscribe_from, as JSON; NULL = none */
 };
 
 struct world *world_new(const struct world_config *config);
