@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whatever waits in vain is told as the test that does, before the program as a whole is given up. */
+TestSuite(inbound, .timeout = 100);
+
 #define UNB "UNB+UNOC:3+S:14+R:14+260901:0605+REF1'"
 #define ORDER_OF(n, count)                                                                                   \
     "UNH+" #n "+ORDERS:D:03A:UN'BGM+220+PO" #n "+9'DTM+137:20260101:102'NAD+BY+BUYER123::91'"                \

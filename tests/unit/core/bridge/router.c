@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,10 +51,17 @@ static void router_exec(const struct router *router, bool journal, int out) {
 }
 
 static void ready_read(struct router *router, int in) {
+    uint64_t end = clock_mono_ns() + ROUTER_NS;
     char line[512];
     size_t n = 0;
-    while (n < sizeof line - 1 && read(in, line + n, 1) == 1 && line[n] != '\n')
-        n++;
+    do {
+        struct pollfd ready = {.fd = in, .events = POLLIN};
+        uint64_t now = clock_mono_ns();
+        int ms = now < end ? (int)((end - now) / NS_PER_MS) : 0;
+        cr_assert(poll(&ready, 1, ms) == 1, "the router does not become ready");
+    } while (n < sizeof line - 1 && read(in, line + n, 1) == 1 && line[n++] != '\n');
+    if (n > 0 && line[n - 1] == '\n')
+        n--;
     line[n] = '\0';
     cr_assert(sscanf(line, "ready native=%63s", router->address) == 1, "the router said '%s'", line);
 }

@@ -1,7 +1,7 @@
 /* router.h: a router of this very build for tests of what is a client of it.
  * Owner: the test; the router ends with router_stop, or with the test's process.
  * Thread: the test's. It runs as a program of its own, on a free port of the loopback, in a new directory.
- * Blocks until it is ready, or has ended.
+ * Blocks until it is ready, or has ended; a minute at most, then the test fails.
  * Fails the running Criterion test. */
 #pragma once
 
