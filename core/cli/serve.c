@@ -28,6 +28,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +105,8 @@ struct serve {
     struct watchdog *watchdog;           /* NULL: nobody asks for it */
     char native[CONFIG_ADDRESS_MAX + 8]; /* where the admin plane reaches the native listener */
     uint64_t started_wall_ns;
+    pthread_mutex_t telling; /* held while the service manager is told of our state, */
+    bool ending;             /* ... which is not READY any more; under it */
 };
 
 /* ---- options ---- */
@@ -378,8 +381,22 @@ static void reloading_notify(const char *status) {
                       (unsigned long long)(clock_mono_ns() / NS_PER_US), status);
 }
 
-static void ready_notify(void) {
-    (void)notify_send("READY=1\nSTATUS=ready");
+/* Not once it was told that we stop: the files of a SIGHUP may take longer than that. */
+static void ready_notify(struct serve *serve) {
+    pthread_mutex_lock(&serve->telling);
+    if (!serve->ending)
+        (void)notify_send("READY=1\nSTATUS=ready");
+    pthread_mutex_unlock(&serve->telling);
+}
+
+static void ending_notify(struct serve *serve, int signal_number) {
+    pthread_mutex_lock(&serve->telling);
+    serve->ending = true;
+    if (signal_number == SIGUSR2)
+        reloading_notify("restarting in place");
+    else
+        (void)notify_send("STOPPING=1\nSTATUS=delivering what is owed");
+    pthread_mutex_unlock(&serve->telling);
 }
 
 /* On the thread for changes of the config. */
@@ -388,7 +405,7 @@ static void on_files(void *user) {
     serve_routes_apply(&serve->routes);
     if (serve_spokes_admin(&serve->spokes) != NULL)
         serve_spokes_apply(&serve->spokes);
-    ready_notify();
+    ready_notify(serve);
 }
 
 static void on_moved(void *user, int listener) {
@@ -528,10 +545,7 @@ static int serve_stop(struct serve *serve, int signal_number) {
     uint64_t begin_ns = clock_mono_ns();
     uint64_t cut;
     const char *name = sigabbrev_np(signal_number);
-    if (signal_number == SIGUSR2)
-        reloading_notify("restarting in place");
-    else
-        (void)notify_send("STOPPING=1\nSTATUS=delivering what is owed");
+    ending_notify(serve, signal_number);
     logfmt(LOGFMT_INFO, "stopping", "signal=%s drain_max=5s", name != NULL ? name : "none");
     int status = serve_end(serve, &cut);
     logfmt(cut == 0 ? LOGFMT_INFO : LOGFMT_WARN,
@@ -599,7 +613,7 @@ static int serve_run(struct serve *serve, const sigset_t *signals, bool outlive)
            io_body_name(serve->body), serve->io_reason,
            config_journalled(&serve->config) ? "; disk means synced in the journal" : "");
     ready_print(serve);
-    ready_notify();
+    ready_notify(serve);
     int signal_number = serve_wait(serve, signals, outlive);
     int status = serve_stop(serve, signal_number);
     if (signal_number != SIGUSR2 || status != CLI_OK)
@@ -616,6 +630,7 @@ int serve_command(int argc, char **argv) {
         return CLI_INTERNAL;
     serve->started_wall_ns = clock_wall_ns();
     serve->ingest_fd = -1;
+    CHECK(pthread_mutex_init(&serve->telling, NULL) == 0);
     serve_restart_init(&serve->restart, argc, argv);
     int status = options_read(argc, argv, &serve->config, &serve->asked);
     if (status != CLI_OK) {

@@ -1,5 +1,6 @@
 """What a router tells the service manager, and when it tells nothing: sd_notify(3), with a manager of the test's own."""
 
+import errno
 import os
 import signal
 import socket
@@ -56,6 +57,37 @@ def test_sighup_is_a_reload_with_a_beginning_and_an_end(supervised, made, tmp_pa
     assert before <= int(told["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
     assert made.until("READY")["READY"] == "1"
     running.stop()
+
+
+@pytest.mark.parametrize("number, last", [(signal.SIGTERM, "STOPPING"), (signal.SIGUSR2, "RELOADING")], ids=["stop", "restart"])
+def test_a_reload_that_is_overtaken_by_the_end_is_not_told_as_ready(supervised, made, number, last):
+    """The config is a pipe, so that the reload goes on as long as the test wants."""
+    running = supervised()
+    made.until("READY")
+    text = running.config.read_bytes()
+    running.config.unlink()
+    os.mkfifo(running.config)
+    running.signal(signal.SIGHUP)
+    made.until("RELOADING")
+    end, pipe = time.monotonic() + 30, None
+    while pipe is None:
+        assert time.monotonic() < end, "the file is not read"
+        try:
+            pipe = os.open(running.config, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO  # nobody has opened it yet
+    running.config.unlink()
+    running.config.write_bytes(text)
+    running.signal(number)
+    made.until(last)
+    made.all()
+    os.write(pipe, text)
+    os.close(pipe)
+    if number == signal.SIGUSR2:
+        running.await_ready()
+        assert [message["READY"] for message in made.all() if "READY" in message] == ["1"], "the one that has taken its place"
+    running.stop()
+    assert all("READY" not in message for message in made.all())
 
 
 def test_the_watchdog_is_told_again_and_again_although_nothing_happens(supervised, made):
