@@ -436,13 +436,14 @@ static struct serve_wish *wish_take(struct serve_config *serve) {
 }
 
 static void wish_answer(struct serve_config *serve, struct serve_wish *wish) {
-    bool dry = wish->wish.dry_run;
     pthread_mutex_unlock(&serve->mutex);
     wish_run(wish);
+    pthread_mutex_lock(&serve->mutex);
+    serve->applying = serve->applying && wish->wish.dry_run; /* first: who is answered may want another one */
+    pthread_mutex_unlock(&serve->mutex);
     wish->done(wish->answer, &wish->outcome);
     wish_free(wish);
     pthread_mutex_lock(&serve->mutex);
-    serve->applying = serve->applying && dry;
 }
 
 /* Until there is something to do. A storm of SIGHUP is one every REREAD_NS. */

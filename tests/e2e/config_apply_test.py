@@ -386,6 +386,13 @@ def test_of_concurrent_applies_each_is_done_or_told_to_come_again(started):
         f"{number}s", f"{99 + number}ms"), "what holds is one of them as a whole"
 
 
+def test_who_has_been_answered_may_apply_the_next_one_at_once(started):
+    made = started()
+    for number in range(200):
+        status, answer = post(made, f"limits: {{ idle: {1 + number % 50}m }}\n".encode(), "?partial=true")
+        assert status == 200, answer
+
+
 def test_a_storm_of_sighup_is_read_a_few_times_and_the_last_file_holds(started):
     made = started()
     with made.client() as subscriber, made.client(ack=ROUTED) as publisher:
