@@ -237,16 +237,23 @@ static void limits_move(const struct serve_wish *wish) {
                        wish->merged.journal_retain_ns);
 }
 
-/* Where equal values are from now; those that need a restart keep their origin. */
+static bool waits_for_restart(const struct serve_wish *wish, const struct config_row *row) {
+    const struct config_changes *changes = &wish->outcome.changes;
+    for (uint32_t i = 0; i < changes->count; i++)
+        if (changes->list[i].row == row)
+            return !changes->list[i].live;
+    return false;
+}
+
+/* Where equal values are from now; those that need a restart, and what a part leaves out, keep their origin.
+ */
 static void running_set(struct serve_wish *wish) {
     struct serve_config *serve = wish->serve;
     for (uint32_t i = 0; i < config_rows_count; i++) {
-        bool waits = false;
-        for (uint32_t k = 0; k < wish->outcome.changes.count; k++)
-            waits |=
-                wish->outcome.changes.list[k].row == &config_rows[i] && !wish->outcome.changes.list[k].live;
-        if (!waits)
-            wish->merged.origins[i] = wish->wanted.origins[i];
+        const struct config_row *row = &config_rows[i];
+        bool left = wish->wish.partial && config_left_out(&wish->wanted, row);
+        wish->merged.origins[i] =
+            left || waits_for_restart(wish, row) ? serve->running.origins[i] : wish->wanted.origins[i];
     }
     pthread_mutex_lock(&serve->mutex);
     serve->running = wish->merged;

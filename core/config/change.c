@@ -23,6 +23,13 @@ struct config_origin config_origin_of(const struct config *config, const struct 
     return both && origin.from != CONFIG_FROM_OPTION && other.line > origin.line ? other : origin;
 }
 
+bool config_left_out(const struct config *config, const struct config_row *row) {
+    const struct config_row *whole = config_row_find("shards");
+    bool under = strcmp(row->path, "shards.count") == 0;
+    return config->origins[row - config_rows].line == 0 &&
+           (!under || config->origins[whole - config_rows].line == 0);
+}
+
 const char *config_from_name(enum config_from from) {
     static const char *const names[] = {[CONFIG_FROM_DEFAULT] = "default",
                                         [CONFIG_FROM_FILE] = "file",

@@ -18,6 +18,8 @@ bool config_row_shown(const struct config_row *row);
 bool config_row_live(const struct config_row *row);
 /* Where a row's value is from; of both names of `shards`. */
 struct config_origin config_origin_of(const struct config *config, const struct config_row *row);
+/* Whether the text that was parsed last says nothing of a row, by neither of its names. */
+bool config_left_out(const struct config *config, const struct config_row *row);
 const char *config_from_name(enum config_from from); /* "default", "file", "option", "applied" */
 
 /* The value of a row that is shown; NULL: no memory. */

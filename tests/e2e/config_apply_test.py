@@ -127,6 +127,20 @@ def test_apply_changes_what_is_live_and_names_what_needs_a_restart(started, tmp_
     assert again.stdout == "limits.frame          1MiB -> 512KiB  (needs a restart)\n", "it still waits for the restart"
 
 
+def test_keys_that_a_part_leaves_out_keep_the_line_that_they_have_in_the_file(started):
+    made = started(BASE + "limits: { block: 7s }\nshards: 2\n")
+    before = shown(made)
+    for text in ("limits: { idle: 5m }\n", "shards: 1\n"):
+        done = config(made, "apply", "--partial", "-", text=text)
+        assert done.returncode == 0, done.stderr
+    keys = shown(made)
+    changed = {"limits.idle", "shards", "slots"}
+    assert {key: row for key, row in keys.items() if key not in changed} == {key: row for key, row in before.items() if key not in changed}
+    assert (keys["limits.block"]["from"], keys["limits.block"]["line"]) == ("file", 3)
+    assert (keys["shards"]["from"], keys["shards"]["value"], keys["limits.idle"]["from"]) == ("applied", "1", "applied")
+    assert ["limits.block", "live", "file:3", "7s"] in [line.split() for line in config(made, "show").stdout.splitlines()]
+
+
 def test_strict_refuses_what_needs_a_restart(started):
     made = started()
     before = shown(made)
