@@ -182,14 +182,21 @@ static bool wish_look(struct serve_wish *wish) {
 
 /* ---- carrying it out ---- */
 
+/* Beside the one that there is. */
 static bool listener_open(struct serve_wish *wish) {
     char text[CONFIG_WHY_BYTES];
     const char *address = wish->merged.listen_native;
     if (strcmp(address, wish->serve->running.listen_native) == 0)
         return true;
     wish->listener = io_listen_socket(address, &wish->port);
-    if (wish->listener >= 0)
-        return true;
+    if (wish->listener >= 0) {
+        if (shards_listen(wish->serve->parts.shards, wish->listener) == 0)
+            return true;
+        close(wish->listener);
+        wish->listener = -1;
+        refuse(wish, "listen.native", "there is no memory left to listen there");
+        return false;
+    }
     snprintf(text, sizeof text, "%s can not be listened on: %s%s", address, strerror(-wish->listener),
              wish->listener == -EADDRINUSE ? "; it may be the router's own: choose another port" : "");
     wish->listener = -1;
@@ -197,20 +204,15 @@ static bool listener_open(struct serve_wish *wish) {
     return false;
 }
 
-static bool listener_move(struct serve_wish *wish) {
+static void listener_move(struct serve_wish *wish) {
     char address[CONFIG_ADDRESS_MAX + 8];
     if (wish->listener < 0)
-        return true;
-    if (shards_listen(wish->serve->parts.shards, wish->listener) != 0) {
-        close(wish->listener);
-        refuse(wish, "listen.native", "there is no memory left to listen there");
-        return false;
-    }
+        return;
+    shards_listen_end(wish->serve->parts.shards, true);
     wish->serve->parts.moved(wish->serve->parts.user, wish->listener);
     serve_native_address(wish->merged.listen_native, wish->port, address);
     dial_moved(wish->serve->native, address); /* rules, spokes and HTTP in are clients, too */
     logfmt(LOGFMT_INFO, "the native listener has moved", "native=%s", address);
-    return true;
 }
 
 static struct shards_limits limits_of(const struct config *config) {
@@ -311,17 +313,17 @@ static bool sharding_move(struct serve_wish *wish) {
     return why == NULL;
 }
 
-/* What others can stand in the way of comes first, and what can not be taken back last. */
+/* All or nothing: a listener beside the other one can be taken back, so it comes first; the sharding can not,
+ * and nothing fails behind it. */
 static bool wish_carry_out(struct serve_wish *wish) {
     if (!listener_open(wish))
         return false;
     if (!sharding_move(wish)) {
         if (wish->listener >= 0)
-            close(wish->listener);
+            shards_listen_end(wish->serve->parts.shards, false);
         return false;
     }
-    if (!listener_move(wish))
-        return false;
+    listener_move(wish);
     limits_move(wish);
     running_set(wish);
     return true;

@@ -56,16 +56,28 @@ static void grace_take(struct worker *worker, uint64_t grace_ns) {
         log_writer_grace(worker->homes[i].log, grace_ns);
 }
 
-/* The new one first: without it, all stays. */
-static bool listener_take(struct worker *worker, int fd) {
-    io_handle listener = io_listen(worker->io, fd, NULL);
-    if (listener == 0)
+static bool listener_add(struct worker *worker, int fd) {
+    worker->listener_next = io_listen(worker->io, fd, NULL);
+    if (worker->listener_next == 0)
         return false;
     worker->listeners++;
-    if (worker->listener != 0)
-        io_close(worker->io, worker->listener, false);
-    worker->listener = listener;
     return true;
+}
+
+void worker_listener_close(struct worker *worker, io_handle *listener) {
+    if (*listener != 0)
+        io_close(worker->io, *listener, false);
+    *listener = 0;
+}
+
+/* Where the worker drains meanwhile, both are closed already. */
+static void listener_choose(struct worker *worker, bool moved) {
+    if (moved && worker->listener_next != 0) {
+        worker_listener_close(worker, &worker->listener);
+        worker->listener = worker->listener_next;
+        worker->listener_next = 0;
+    }
+    worker_listener_close(worker, &worker->listener_next);
 }
 
 void limits_obey(struct worker *worker, const struct mpsc_command *command) {
@@ -76,8 +88,10 @@ void limits_obey(struct worker *worker, const struct mpsc_command *command) {
     }
     if (command->kind == COMMAND_GRACE)
         grace_take(worker, command->word[0]);
+    else if (command->kind == COMMAND_LISTEN_END)
+        listener_choose(worker, command->small != 0);
     else
-        done = !worker->draining && listener_take(worker, (int)command->small);
+        done = !worker->draining && listener_add(worker, (int)command->small);
     counter_set(&worker->obeyed, command->word[1] << 1 | (done ? 0 : 1));
 }
 
@@ -122,13 +136,18 @@ void shards_limit(struct shards *shards, const struct shards_limits *limits) {
     changes_unlock(shards);
 }
 
-int shards_listen(struct shards *shards, int listener) {
+/* To the worker that accepts. */
+static bool acceptor_order(struct shards *shards, enum command_kind kind, uint32_t value) {
     uint64_t number = ++shards->orders;
-    const struct mpsc_command command = {
-        .kind = COMMAND_LISTEN, .small = (uint32_t)listener, .word = {0, number}};
+    const struct mpsc_command command = {.kind = kind, .small = value, .word = {0, number}};
     tell(shards->workers[0], &command);
-    if (!await(shards->workers[0], number))
-        return -ENOMEM;
-    shards->listener = listener;
-    return 0;
+    return await(shards->workers[0], number);
+}
+
+int shards_listen(struct shards *shards, int listener) {
+    return acceptor_order(shards, COMMAND_LISTEN, (uint32_t)listener) ? 0 : -ENOMEM;
+}
+
+void shards_listen_end(struct shards *shards, bool moved) {
+    (void)acceptor_order(shards, COMMAND_LISTEN_END, moved);
 }

@@ -95,10 +95,13 @@ struct shards_limits {
  * limit that is lower now; connections keep the longest idle_ns that they may have been told. One thread at a
  * time, which is no worker; between shards_start and shards_stop. */
 void shards_limit(struct shards *shards, const struct shards_limits *limits);
-/* Listens on another socket, made by io_listen_socket, instead of the one before, which is closed;
- * connections stay. Blocks and is called as shards_limit. -ENOMEM: all is as it was, and the socket is still
- * the caller's. */
+/* Listens on another socket, made by io_listen_socket, beside the one before. Blocks and is called as
+ * shards_limit. -ENOMEM: all is as it was, and the socket is still the caller's. After 0: shards_listen_end.
+ */
 int shards_listen(struct shards *shards, int listener) MUST_USE;
+/* One of the two is closed: the one before when `moved`, else the new one. Connections of both stay. This can
+ * not fail. */
+void shards_listen_end(struct shards *shards, bool moved);
 
 /* For the admin plane, any thread. The number of shards, and of logs, may grow (core/shard/change.h); what
  * there is stays until the end. */

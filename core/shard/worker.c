@@ -145,9 +145,8 @@ void worker_destroy(struct worker *worker) {
 
 static void drain(struct worker *worker) {
     worker->draining = true;
-    if (worker->listener != 0)
-        io_close(worker->io, worker->listener, false);
-    worker->listener = 0;
+    worker_listener_close(worker, &worker->listener);
+    worker_listener_close(worker, &worker->listener_next);
     for (struct list *node = worker->all.next; node != &worker->all; node = node->next)
         conn_pause(&LIST_OF(node, struct peer, all)->conn, CONN_PAUSE_DRAIN);
 }
@@ -224,6 +223,7 @@ static void mailbox_read(struct worker *worker) {
         case COMMAND_LIMITS:
         case COMMAND_GRACE:
         case COMMAND_LISTEN:
+        case COMMAND_LISTEN_END:
             limits_obey(worker, &command);
             break;
         case COMMAND_WANTED:

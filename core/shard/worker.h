@@ -62,11 +62,12 @@ enum command_kind {
     COMMAND_SURVEY,  /* word[0] = struct survey *, which is the receiver's from now on */
     COMMAND_LIMITS,  /* small = connections; words: subscriptions, handshake, block, idle, private */
     COMMAND_GRACE,   /* word[0] = grace, word[1] = the number of the order */
-    COMMAND_LISTEN,  /* small = a listening socket; word[1] = the number of the order */
-    COMMAND_WANTED,  /* word[0] = struct unmatched_question * */
-    COMMAND_TRACE,   /* word[0] = struct trace *: events are to be followed */
-    COMMAND_UNTRACE, /* ... and not any more */
-    COMMAND_CHANGE,  /* word[0] = struct change *, word[1] = number of the step, small = which it is */
+    COMMAND_LISTEN,  /* small = a listening socket; word[1] = the number of the order, as it is of: */
+    COMMAND_LISTEN_END, /* small = the new one stays, else the one before */
+    COMMAND_WANTED,     /* word[0] = struct unmatched_question * */
+    COMMAND_TRACE,      /* word[0] = struct trace *: events are to be followed */
+    COMMAND_UNTRACE,    /* ... and not any more */
+    COMMAND_CHANGE,     /* word[0] = struct change *, word[1] = number of the step, small = which it is */
 };
 
 /* ---- subscriptions of one peer ---- */
@@ -414,6 +415,7 @@ struct worker {
     bool held_told[SLOT_COUNT];      /* its home counts this worker */
     bool held_changed;               /* what the homes have been told is not true any more */
     io_handle listener;
+    io_handle listener_next;      /* the one that may take its place, or 0 */
     uint32_t listeners;           /* that are not closed yet */
     uint64_t (*clock_ns)(void);   /* clock_mono_ns; a simulation has a clock of its own */
     uint64_t (*clock_wall)(void); /* clock_wall_ns; the same */
@@ -538,7 +540,8 @@ void lag_gone(struct peer *peer);        /* it goes; accepts one that does not l
 void lags_deinit(struct worker *worker);
 /* limits.c: what changes while the worker runs */
 void limits_init(struct worker *worker);
-void limits_obey(struct worker *worker, const struct mpsc_command *command); /* one of these three */
+void limits_obey(struct worker *worker, const struct mpsc_command *command); /* one of these four */
+void worker_listener_close(struct worker *worker, io_handle *listener); /* if it has one; then it has none */
 /* How long a connection may be silent; 0 = for ever. */
 static inline uint64_t limits_idle_ns(const struct worker *worker, const struct peer *peer) {
     return worker->idle_ns[peer->idle];
