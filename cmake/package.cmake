@@ -30,8 +30,15 @@ add_custom_command(
     COMMAND gzip -9nkf ${pack_dir}/changelog
     DEPENDS ${pack_source}/changelog.in
     COMMENT "changelog of the package" VERBATIM)
+file(GLOB documents CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md ${CMAKE_SOURCE_DIR}/docs/decisions/*.md)
+add_custom_command(
+    OUTPUT ${pack_dir}/documents/README.md
+    COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${pack_dir}/documents -P ${pack_source}/documents.cmake
+    DEPENDS ${CMAKE_SOURCE_DIR}/README.md ${documents} ${pack_source}/documents.cmake
+    COMMENT "documents of the package" VERBATIM)
 add_custom_target(package_files ALL
-    DEPENDS ${pack_dir}/roundhouse.1.gz ${pack_dir}/roundhouse.yaml.5.gz ${pack_dir}/roundhouse.yaml ${pack_dir}/changelog.gz)
+    DEPENDS ${pack_dir}/roundhouse.1.gz ${pack_dir}/roundhouse.yaml.5.gz ${pack_dir}/roundhouse.yaml ${pack_dir}/changelog.gz
+            ${pack_dir}/documents/README.md)
 
 # The unit of the examples, for a program in /usr.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/examples/systemd/roundhouse.service)
@@ -50,10 +57,12 @@ install(FILES ${pack_dir}/roundhouse.yaml.5.gz DESTINATION share/man/man5 ${pack
 install(FILES ${pack_dir}/roundhouse.yaml DESTINATION /etc/roundhouse ${pack_install})
 install(FILES ${pack_dir}/roundhouse.service DESTINATION /lib/systemd/system ${pack_install})
 install(FILES ${pack_source}/copyright ${pack_dir}/changelog.gz DESTINATION ${pack_doc} ${pack_install})
-file(GLOB documents CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md ${CMAKE_SOURCE_DIR}/docs/*.svg)
-# In the folders of the tree, so that links from one to the other lead somewhere.
-install(FILES ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${pack_doc} ${pack_install})
-install(FILES ${documents} DESTINATION ${pack_doc}/docs ${pack_install})
+# With what they show and link to; the headers and .proto files lie where compilers look for them.
+install(DIRECTORY ${pack_dir}/documents/ DESTINATION ${pack_doc} ${pack_install})
+install(DIRECTORY docs/ DESTINATION ${pack_doc}/docs ${pack_install}
+        FILES_MATCHING PATTERN *.svg PATTERN *.png PATTERN openapi.json PATTERN decisions EXCLUDE)
+file(CREATE_LINK ../../../include ${pack_dir}/include SYMBOLIC)
+install(FILES ${pack_dir}/include DESTINATION ${pack_doc} ${pack_install})
 install(DIRECTORY examples/ DESTINATION ${pack_doc}/examples ${pack_install}
         PATTERN demo EXCLUDE PATTERN __pycache__ EXCLUDE)
 

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 import seccomp
+from docs import LINK
 from harness import BUILD, CORES, ROOT, run
 
 PACK_SECONDS = 600
@@ -83,6 +84,18 @@ def contents(check, deb, tree):
     check.add("the manual names the libraries that it needs", not untold, why=f"{untold}")
     check.add("it says what it needs", not lacks and re.search(r"^Recommends: libcurl\S*, ca-certificates$", control, re.M),
               why=f"lacks {lacks}:\n{control}")
+
+
+def links(check, tree):
+    """A document that is installed leads nowhere but to what is installed with it."""
+    found, dead = 0, []
+    for path in sorted((tree / "usr/share/doc/roundhouse").rglob("*.md")):
+        for target, _ in LINK.findall(path.read_text()):
+            if not re.match(r"[a-z]+:", target):
+                found += 1
+                if not (path.parent / target).exists():
+                    dead.append(f"{path.relative_to(tree)}: {target}")
+    check.add("every link of a document of the package leads somewhere", found > 100 and not dead, why=f"of {found}: {'; '.join(dead)[:500]}")
 
 
 def names_of(library, *flags):
@@ -249,6 +262,7 @@ def stage(check):
     tree = pathlib.Path(work) / "tree"
     subprocess.run(["dpkg-deb", "-x", deb, tree], check=True)
     contents(check, deb, tree)
+    links(check, tree)
     symbols(check, tree)
     library(check, tree, work)
     manual_pages(check, tree)
