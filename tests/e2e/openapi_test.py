@@ -25,6 +25,12 @@ OPERATIONS = {(method.upper(), path): operation for path, methods in DOCUMENT["p
 EVENT = {"specversion": "1.0", "id": "explained", "source": "/test", "type": "test.event", "data": {"a": 1}}
 
 
+with open(os.path.join(wire.ROOT, "docs", "ADMIN.md"), encoding="utf-8") as file:
+    MANUAL = file.read()
+# (status, the word for programs), as the manual has them.
+ERRORS = {(int(status), word) for status, words in re.findall(r"^\| ([45]\d\d) \| (`[^|]*`) \|", MANUAL, re.M) for word in re.findall(r"`(\w+)`", words)}
+
+
 def resolved(part):
     while "$ref" in part:
         found = DOCUMENT
@@ -62,6 +68,7 @@ def fits(method, path, status, headers, text):
                                                 format_checker=jsonschema.FormatChecker())
     wrong = [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}" for error in validator.iter_errors(value)]
     assert not wrong, f"{method} {path} {status}: {wrong}"
+    assert status < 400 or "error" not in value or (status, value["error"]) in ERRORS, f"{status} {value['error']} is not in ADMIN.md"
     return value
 
 
@@ -276,6 +283,19 @@ def test_no_documented_error_is_only_written_down():
     tokens = {wanted for wanted in documented_errors() if wanted[2] == 401}  # the test above
     others = {("GET", "/readyz", 503), ("POST", "/v1/spokes/apply", 422), ("GET", "/v1/trace", 409), ("GET", "/v1/trace", 503)}  # below
     assert documented_errors() - tokens - others == set(PROVOKED)
+
+
+def test_the_manual_has_the_words_of_the_source():
+    said = set()
+    folder = os.path.join(wire.ROOT, "core", "admin")
+    for name in os.listdir(folder):
+        if name.endswith(".c"):
+            with open(os.path.join(folder, name), encoding="utf-8") as source:
+                text = source.read()
+            for call in re.findall(r'\b(?:api_(?:reply|later)_error|refuse)\(((?:[^;{"]|"(?:[^"\\]|\\.)*")*)\);', text):
+                said |= set(re.findall(r'"([a-z_]+)"', call))
+            said |= set(re.findall(r'"error", "([a-z_]+)"', text))
+    assert len(said) > 20 and {word for _, word in ERRORS} == said
 
 
 def test_a_router_that_stops_says_so(router, tmp_path):
