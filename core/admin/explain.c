@@ -84,9 +84,6 @@ static const char *outcome_text(const struct explain *explain) {
     }
 }
 
-static const char *const kinds[] = {
-    [SURVEY_LIVE] = "live", [SURVEY_QUEUE] = "queue", [SURVEY_MAILBOX] = "mailbox"};
-
 /* Why it gets the event, or does not. */
 static const char *row_why(const struct explain *explain, const struct explain_row *row) {
     if (row->group == EXPLAIN_OTHER)
@@ -97,9 +94,9 @@ static const char *row_why(const struct explain *explain, const struct explain_r
 }
 
 static json_t *row_object(const struct explain *explain, const struct explain_row *row) {
-    json_t *value =
-        json_pack("{s:s, s:s, s:o, s:i}", "kind", kinds[row->kind], "why", row_why(explain, row), "pattern",
-                  surveys_text(row->pattern, strlen(row->pattern)), "patterns_total", (int)row->patterns);
+    json_t *value = json_pack(
+        "{s:s, s:s, s:o, s:i}", "kind", surveys_kind(row->kind), "why", row_why(explain, row), "pattern",
+        surveys_text(row->pattern, strlen(row->pattern)), "patterns_total", (int)row->patterns);
     json_t *who =
         row->kind == SURVEY_LIVE
             ? json_pack("{s:o, s:o, s:s, s:I, s:b}", "connection", surveys_connection(&row->client), "client",

@@ -39,26 +39,6 @@ void on_connections(struct admin *admin, struct api_call *call) {
 
 /* ---- subscriptions ---- */
 
-static json_t *patterns_list(const char *text, size_t length) {
-    json_t *list = json_array();
-    for (size_t at = 0; list != NULL && at < length;) {
-        size_t one = strlen(text + at);
-        (void)json_array_append_new(list, surveys_text(text + at, one));
-        at += one + 1;
-    }
-    return list;
-}
-
-static const char *const kinds[] = {
-    [SURVEY_LIVE] = "live", [SURVEY_QUEUE] = "queue", [SURVEY_MAILBOX] = "mailbox"};
-
-/* True: it has one, which is too long to be listed. */
-static json_t *filter_value(const struct survey_subscription *found) {
-    if (!found->filtered)
-        return json_null();
-    return found->filter[0] == '\0' ? json_true() : json_loads(found->filter, 0, NULL);
-}
-
 static json_t *subscription_row(const void *row) {
     const struct survey_subscription *found = row;
     const struct survey_lag *lag = &found->lag;
@@ -66,13 +46,13 @@ static json_t *subscription_row(const void *row) {
     size_t length = found->text_length;
     return json_pack("{s:o, s:o, s:I, s:s, s:o*, s:o, s:i, s:o, s:I, s:I, s:o, s:o, s:o, s:b}", "connection",
                      surveys_connection(&found->client), "client", client_name(&found->client), "id",
-                     (json_int_t)found->id, "kind", kinds[found->kind], "queue",
+                     (json_int_t)found->id, "kind", surveys_kind(found->kind), "queue",
                      live ? NULL : surveys_text(found->text, strlen(found->text)), "patterns",
-                     patterns_list(found->text, live ? length : 0), "patterns_total", (int)found->patterns,
-                     "filter", filter_value(found), "lag_events", (json_int_t)lag->events, "lag_bytes",
-                     (json_int_t)lag->bytes, "lag_ms", surveys_ms(lag->ns), "drain_per_s",
-                     surveys_real(lag->drain), "last_write_ms", surveys_ms(lag->silent_ns), "lagging",
-                     lag->catches_up);
+                     surveys_patterns(found->text, live ? length : 0), "patterns_total", (int)found->patterns,
+                     "filter", surveys_filter(found->filtered, found->filter), "lag_events",
+                     (json_int_t)lag->events, "lag_bytes", (json_int_t)lag->bytes, "lag_ms",
+                     surveys_ms(lag->ns), "drain_per_s", surveys_real(lag->drain), "last_write_ms",
+                     surveys_ms(lag->silent_ns), "lagging", lag->catches_up);
 }
 
 static json_t *subscriptions_make(const struct survey_answer *answer,
@@ -95,9 +75,9 @@ static json_t *laggard_row(const void *row) {
     json_t *value = json_pack(
         "{s:o, s:o, s:s, s:I, s:s, s:o*, s:o, s:i, s:i, s:b, s:o, s:o, s:o}", "connection",
         surveys_connection(&found->client), "client", client_name(&found->client), "address",
-        found->client.address, "id", (json_int_t)found->id, "kind", kinds[found->kind], "queue",
+        found->client.address, "id", (json_int_t)found->id, "kind", surveys_kind(found->kind), "queue",
         live ? NULL : surveys_text(found->text, strlen(found->text)), "patterns",
-        patterns_list(found->text, live ? found->text_length : 0), "patterns_total", (int)found->patterns,
+        surveys_patterns(found->text, live ? found->text_length : 0), "patterns_total", (int)found->patterns,
         "subscriptions", (int)found->subscriptions, "gone", gone, "gone_at", surveys_time(found->gone_ns),
         "reason", gone ? json_string(found->reason) : json_null(), "since", surveys_time(found->since_ns));
     json_t *numbers = json_pack(

@@ -3,19 +3,13 @@
 
 #include <string.h>
 
-static json_t *patterns_list(const char *text, size_t length) {
-    json_t *list = json_array();
-    for (size_t at = 0; list != NULL && at < length; at += strlen(text + at) + 1)
-        (void)json_array_append_new(list, surveys_text(text + at, strlen(text + at)));
-    return list;
-}
-
 static json_t *queue_row(const void *row) {
     const struct survey_queue *found = row;
-    return json_pack("{s:o, s:i, s:s, s:b, s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "queue",
+    return json_pack("{s:o, s:i, s:s, s:b, s:o, s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "queue",
                      surveys_text(found->name, strlen(found->name)), "shard", (int)found->shard, "kind",
                      found->mailbox ? "mailbox" : "queue", "durable", found->durable, "patterns",
-                     patterns_list(found->text, found->text_length), "patterns_total", (int)found->patterns,
+                     surveys_patterns(found->text, found->text_length), "patterns_total",
+                     (int)found->patterns, "filter", surveys_filter(found->filtered, found->filter),
                      "members", (int)found->members, "outstanding", (json_int_t)found->outstanding, "held",
                      (json_int_t)found->held, "behind", (json_int_t)found->behind, "delivered_total",
                      (json_int_t)found->delivered, "done_total", (json_int_t)found->done,

@@ -41,6 +41,25 @@ json_t *surveys_ms(uint64_t ns) {
     return json_integer((json_int_t)(ns / NS_PER_MS));
 }
 
+const char *surveys_kind(enum survey_subscribed kind) {
+    static const char *const names[] = {
+        [SURVEY_LIVE] = "live", [SURVEY_QUEUE] = "queue", [SURVEY_MAILBOX] = "mailbox"};
+    return names[kind];
+}
+
+json_t *surveys_patterns(const char *text, size_t length) {
+    json_t *list = json_array();
+    for (size_t at = 0; list != NULL && at < length; at += strlen(text + at) + 1)
+        (void)json_array_append_new(list, surveys_text(text + at, strlen(text + at)));
+    return list;
+}
+
+json_t *surveys_filter(bool filtered, const char *filter) {
+    if (!filtered)
+        return json_null();
+    return filter[0] == '\0' ? json_true() : json_loads(filter, 0, NULL);
+}
+
 json_t *surveys_list(const struct survey_answer *answer, const char *name, json_t *(*row)(const void *row)) {
     json_t *list = json_array();
     bool whole = list != NULL;

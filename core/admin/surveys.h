@@ -29,6 +29,10 @@ json_t *surveys_time(uint64_t wall_ns); /* RFC 3339; null for 0 */
 json_t *surveys_real(double value);     /* with two digits of fraction */
 json_t *surveys_ms(uint64_t ns);
 json_t *surveys_connection(const struct survey_client *client); /* "SHARD.SERIAL" */
+const char *surveys_kind(enum survey_subscribed kind);
+json_t *surveys_patterns(const char *text, size_t length); /* of texts, each with a NUL behind it */
+/* An array of filters; true: there are some, which are too long to be listed. */
+json_t *surveys_filter(bool filtered, const char *filter);
 /* A list of the answer's rows in an object of its own: {NAME: [..], "more": .., "complete": ..}. */
 json_t *surveys_list(const struct survey_answer *answer, const char *name, json_t *(*row)(const void *row));
 

@@ -63,8 +63,8 @@ struct survey_subscription {
     uint32_t patterns;
     uint16_t text_length;
     char text[SURVEY_TEXT_BYTES];     /* its first patterns, each with a NUL behind it; of a queue its name */
-    char filter[SURVEY_FILTER_BYTES]; /* its filters as JSON; "" = none, or they do not fit. A queue's are not
-                                         told */
+    char filter[SURVEY_FILTER_BYTES]; /* its filters as JSON; "" = none, or they do not fit. A queue's are
+                                         told with the queue */
     bool filtered;                    /* it has some */
     struct survey_lag lag;
 };
@@ -123,9 +123,11 @@ struct survey_queue {
     uint32_t members;
     uint32_t patterns;
     uint16_t text_length;
-    char text[SURVEY_TEXT_BYTES]; /* its first patterns, each with a NUL behind it */
-    uint64_t outstanding;         /* events that it has seen and that are not done */
-    uint64_t held;                /* of a mailbox: what counts against its capacity */
+    char text[SURVEY_TEXT_BYTES];     /* its first patterns, each with a NUL behind it */
+    char filter[SURVEY_FILTER_BYTES]; /* as of a subscription */
+    bool filtered;
+    uint64_t outstanding; /* events that it has seen and that are not done */
+    uint64_t held;        /* of a mailbox: what counts against its capacity */
     uint64_t behind; /* positions of its logs that it has not seen; an upper bound: not all need be for it */
     uint64_t delivered, done, dead; /* since it was made or restored */
     uint64_t oldest_ns;             /* wall clock: when the oldest outstanding one was received; 0 = none */

@@ -88,23 +88,22 @@ bool survey_connections(struct worker *worker, struct survey *survey) {
 
 /* ---- subscriptions ---- */
 
-static void patterns_fill(const struct subscription *sub, struct survey_subscription *row) {
-    const uint8_t *pattern = sub->pattern;
-    row->patterns = sub->patterns;
-    for (uint32_t i = 0; i < sub->patterns; i++, pattern = pattern_next(pattern)) {
-        if (row->text_length + pattern[0] + 1u > sizeof row->text)
-            return;
-        memcpy(row->text + row->text_length, pattern + 1, pattern[0]);
-        row->text_length = (uint16_t)(row->text_length + pattern[0] + 1u);
+uint16_t survey_patterns_fill(const uint8_t *pattern, uint32_t count, char text[static SURVEY_TEXT_BYTES]) {
+    uint32_t length = 0;
+    for (uint32_t i = 0; i < count && length + pattern[0] + 1u <= SURVEY_TEXT_BYTES; i++) {
+        memcpy(text + length, pattern + 1, pattern[0]);
+        length += pattern[0] + 1u;
+        pattern = pattern_next(pattern);
     }
+    return (uint16_t)length;
 }
 
-static void filter_fill(const struct subscription *sub, struct survey_subscription *row) {
-    row->filtered = sub->filter != NULL;
-    char *json = row->filtered ? filter_to_json(sub->filter->filter) : NULL;
-    if (json != NULL && strlen(json) < sizeof row->filter)
-        memcpy(row->filter, json, strlen(json) + 1);
+bool survey_filter_fill(const struct shared_filter *filter, char out[static SURVEY_FILTER_BYTES]) {
+    char *json = filter != NULL ? filter_to_json(filter->filter) : NULL;
+    if (json != NULL && strlen(json) < SURVEY_FILTER_BYTES)
+        memcpy(out, json, strlen(json) + 1);
     free(json);
+    return filter != NULL;
 }
 
 static bool subscription_offer(struct survey *survey, const struct peer *peer,
@@ -118,8 +117,9 @@ static bool subscription_offer(struct survey *survey, const struct peer *peer,
     row->id = sub->id;
     row->kind = SURVEY_LIVE;
     row->lag = lag;
-    patterns_fill(sub, row);
-    filter_fill(sub, row);
+    row->patterns = sub->patterns;
+    row->text_length = survey_patterns_fill(sub->pattern, sub->patterns, row->text);
+    row->filtered = survey_filter_fill(sub->filter, row->filter);
     return true;
 }
 
@@ -217,7 +217,8 @@ void survey_first_fill(const struct peer *peer, struct survey_laggard *row) {
     if (!list_empty(&peer->subscriptions)) {
         const struct subscription *sub = LIST_OF(peer->subscriptions.next, struct subscription, node);
         first.id = sub->id;
-        patterns_fill(sub, &first);
+        first.patterns = sub->patterns;
+        first.text_length = survey_patterns_fill(sub->pattern, sub->patterns, first.text);
     } else if (peer->memberships != NULL && !list_empty(&peer->memberships->all)) {
         membership_fill(LIST_OF(peer->memberships->all.next, struct membership, node), &first);
     }

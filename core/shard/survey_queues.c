@@ -17,17 +17,6 @@ static uint64_t behind(const struct worker *worker, const struct kept *kept) {
     return sum;
 }
 
-static void patterns_fill(const struct queue_terms *terms, struct survey_queue *row) {
-    const uint8_t *pattern = terms->patterns.p;
-    row->patterns = terms->pattern_count;
-    for (uint32_t i = 0; i < terms->pattern_count; i++, pattern = pattern_next(pattern)) {
-        if (row->text_length + pattern[0] + 1u > sizeof row->text)
-            return;
-        memcpy(row->text + row->text_length, pattern + 1, pattern[0]);
-        row->text_length = (uint16_t)(row->text_length + pattern[0] + 1u);
-    }
-}
-
 static bool offer(struct survey *survey, const struct worker *worker, const struct kept *kept) {
     const struct queue_terms *terms = queue_terms(kept->queue);
     struct queue_counts counts = queue_counts(kept->queue);
@@ -38,7 +27,9 @@ static bool offer(struct survey *survey, const struct worker *worker, const stru
     if (row == NULL)
         return false;
     memcpy(row->name, terms->name.p, terms->name.n < sizeof row->name ? terms->name.n : sizeof row->name - 1);
-    patterns_fill(terms, row);
+    row->patterns = terms->pattern_count;
+    row->text_length = survey_patterns_fill(terms->patterns.p, terms->pattern_count, row->text);
+    row->filtered = survey_filter_fill(kept->filter, row->filter);
     row->shard = worker->number;
     row->mailbox = terms_mailbox(terms);
     row->durable = kept->home != NULL;

@@ -48,6 +48,11 @@ void survey_raise(struct survey *survey, uint32_t row, uint64_t key);
 
 /* What the visits of peers have in common (survey_peers.c). */
 void survey_client_fill(const struct peer *peer, struct survey_client *client);
+/* The first of them, as many as there is room for, into zeroed memory; a NUL stands behind each. How many
+ * bytes that are. */
+uint16_t survey_patterns_fill(const uint8_t *pattern, uint32_t count, char text[static SURVEY_TEXT_BYTES]);
+/* As JSON, "" when it is longer; NULL = none. Returns whether there is one. */
+bool survey_filter_fill(const struct shared_filter *filter, char out[static SURVEY_FILTER_BYTES]);
 /* A step through all that peers have. True: it is over. Each says whether it was written down. */
 struct membership;
 typedef bool survey_of_sub(struct survey *survey, const struct peer *peer, const struct subscription *sub);

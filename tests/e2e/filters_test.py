@@ -336,8 +336,14 @@ def test_the_admin_plane_lists_filters(router):
         subscribe(client, "a", id=1, filters=[EVEN, no(compared(prefix={"id": "1", "type": "t."}))])
         subscribe(client, "a", id=2, filters=[long])
         subscribe(client, "a", id=3)
+        for id, filters in ((4, [EVEN]), (5, [long]), (6, [])):
+            subscribe(client, "a", id=id, filters=filters, queue=pb.Queue(name=f"q{id}", volatile=True))
         rows = {row["id"]: row["filter"] for row in json.loads(made.http("/v1/subscriptions"))["subscriptions"]}
-    assert rows == {1: [{"exact": {"parity": "even"}}, {"not": {"prefix": {"id": "1", "type": "t."}}}], 2: True, 3: None}
+        queues = {row["queue"]: row["filter"] for row in json.loads(made.http("/v1/queues"))["queues"]}
+    assert {id: rows[id] for id in (1, 2, 3)} == {1: [{"exact": {"parity": "even"}}, {"not": {"prefix": {"id": "1", "type": "t."}}}],
+                                                  2: True, 3: None}
+    assert queues == {"q4": [{"exact": {"parity": "even"}}], "q5": True, "q6": None}
+    assert {rows[id] for id in (4, 5, 6)} == {None}, "they are the queue's"
 
 
 # --- The command line ---
