@@ -10,6 +10,7 @@
 #include "core/admin/trace.h"
 
 const struct api_endpoint api_table[] = {
+    {"GET", "/v1/router", on_router, "which version runs, since when, and how it reaches the network", "", 0},
     {"GET", "/v1/shards", on_shards, "what each shard has and does", "", 0},
     {"GET", "/v1/slots", slots_run, "which shard has each slot, and how many records came there", "", 0},
     {"GET", "/v1/queues", on_queues, "queues and mailboxes, the one with most to do first", "limit", 0},

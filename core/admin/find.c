@@ -1,11 +1,11 @@
 #include "core/admin/find.h"
 
 #include "codecs/event/fields.h"
-#include "codecs/event/json.h"
+#include "codecs/event/rfc3339.h"
 #include "codecs/proto/field.h"
 #include "codecs/wire/scan.h"
 #include "core/admin/admin_private.h"
-#include "core/admin/surveys.h"
+#include "core/admin/shown.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 
@@ -32,8 +32,9 @@ struct find {
     uint64_t high;    /* positions below it are still to be looked at */
     uint64_t records; /* looked at */
     uint64_t end_ns;
-    bool cut;       /* something was not looked at */
-    json_t *events; /* owns */
+    bool cut;            /* something was not looked at */
+    uint32_t count;      /* of what was found: */
+    struct bytes events; /* owns; JSON, with commas between */
 };
 
 struct finds {
@@ -67,28 +68,21 @@ static bool event_is(const struct find *find, const uint8_t *event, size_t lengt
     return same == 2;
 }
 
-static json_t *event_json(const uint8_t *event, size_t length) {
-    struct fault fault;
-    char *text;
-    size_t text_length;
-    if (length > ADMIN_STREAM_EVENT_BYTES_MAX || !event_to_json(event, length, &text, &text_length, &fault))
-        return json_null();
-    json_error_t error;
-    json_t *value = json_loadb(text, text_length, 0, &error);
-    free(text);
-    return value != NULL ? value : json_null();
-}
-
 static void found(struct find *find, const struct log_entry *entry, const struct field *topic,
                   const struct field *event, uint64_t sequence) {
-    char text[24];
-    (void)snprintf(text, sizeof text, "%" PRIu64, sequence);
-    (void)json_array_append_new(
-        find->events,
-        json_pack("{s:o, s:s, s:i, s:o, s:o, s:i}", "topic",
-                  surveys_text((const char *)topic->data, topic->length), "sequence", text, "log",
-                  (int)log_number(find->log), "received_at", surveys_time(entry->time), "event",
-                  event_json(event->data, event->length), "bytes", (int)event->length));
+    const struct shown shown = {.topic = (const char *)topic->data,
+                                .topic_length = topic->length,
+                                .sequence = sequence,
+                                .event = event->data,
+                                .event_length = event->length};
+    uint64_t ms = entry->time / NS_PER_MS; /* nobody reads more digits */
+    char time[RFC3339_BYTES], text[80];
+    size_t length = rfc3339_write((int64_t)(ms / 1000), (uint32_t)(ms % 1000 * NS_PER_MS), time);
+    bytes_text(&find->events, find->count++ > 0 ? ",{" : "{");
+    shown_write(&find->events, &shown);
+    (void)snprintf(text, sizeof text, ",\"log\":%u,\"received_at\":\"%.*s\"}", log_number(find->log),
+                   (int)length, time);
+    bytes_text(&find->events, text);
 }
 
 static void record_look(struct find *find, const struct log_entry *entry, const uint8_t *record) {
@@ -166,7 +160,7 @@ static bool stretch_look(struct finds *finds, struct find *find) {
     if (count == 0)
         return false;
     uint64_t from = finds->entries[0].offset;
-    for (uint32_t i = count; i-- > 0 && json_array_size(find->events) < FIND_EVENTS;)
+    for (uint32_t i = count; i-- > 0 && find->count < FIND_EVENTS;)
         record_look(find, &finds->entries[i], finds->bytes + (finds->entries[i].offset - from));
     find->records += count;
     find->high = low;
@@ -204,21 +198,25 @@ static void find_free(struct find *find) {
     log_leave(find);
     free(find->source);
     free(find->id);
-    json_decref(find->events);
+    bytes_free(&find->events);
     *find = (struct find){0};
 }
 
 static void find_answer(struct find *find) {
     struct api_later *later = find->later;
-    if (json_array_size(find->events) == 0) {
+    if (find->count == 0) {
         api_later_error(later, HTTP_NOTFOUND, "no_event",
                         find->cut ? "No such event was found in what was searched; not all was."
                                   : "No log keeps an event with this source and id in memory.");
     } else {
-        json_t *value = json_pack("{s:O, s:b, s:I}", "events", find->events, "complete", !find->cut,
-                                  "records_searched", (json_int_t)find->records);
-        api_later_json(later, HTTP_OK, value != NULL ? json_dumps(value, JSON_COMPACT) : NULL);
-        json_decref(value);
+        char *json = NULL;
+        const struct bytes *events = &find->events;
+        if (events->failed ||
+            asprintf(&json, "{\"events\":[%.*s],\"complete\":%s,\"records_searched\":%" PRIu64 "}",
+                     (int)events->length, (const char *)events->data, find->cut ? "false" : "true",
+                     find->records) < 0)
+            json = NULL;
+        api_later_json(later, HTTP_OK, json);
     }
     find_free(find);
 }
@@ -226,8 +224,7 @@ static void find_answer(struct find *find) {
 static void find_step(struct finds *finds, struct find *find) {
     bool late = clock_mono_ns() >= find->end_ns || shards_stopping(finds->admin->config.shards);
     find->cut |= late;
-    if (late || json_array_size(find->events) >= FIND_EVENTS ||
-        (find->log == NULL && !log_begin(finds, find)))
+    if (late || find->count >= FIND_EVENTS || (find->log == NULL && !log_begin(finds, find)))
         find_answer(find);
     else if (find->log != NULL && !stretch_look(finds, find))
         log_leave(find);
@@ -293,9 +290,8 @@ static bool find_begin(struct find *find, const char *source, const char *id) {
                           .id = strdup(id),
                           .source_length = strlen(source),
                           .id_length = strlen(id),
-                          .end_ns = clock_mono_ns() + FIND_NS_MAX,
-                          .events = json_array()};
-    return find->source != NULL && find->id != NULL && find->events != NULL;
+                          .end_ns = clock_mono_ns() + FIND_NS_MAX};
+    return find->source != NULL && find->id != NULL;
 }
 
 void on_find(struct admin *admin, struct api_call *call) {

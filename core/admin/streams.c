@@ -2,11 +2,8 @@
 
 #include "codecs/event/base64.h"
 #include "codecs/event/bytes.h"
-#include "codecs/erp/json.h"
-#include "codecs/event/json.h"
-#include "codecs/event/json_text.h"
-#include "core/bridge/remake.h"
 #include "core/admin/admin_private.h"
+#include "core/admin/shown.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/number.h"
@@ -108,38 +105,15 @@ static void say_gap(struct stream *stream, const rh_gap *gap) {
         say_text(stream, "event: gap\ndata: {\"reason\":\"behind\",\"at_most\":0}\n\n");
 }
 
-/* What a canonical message says, for people: in the event it is protobuf. */
-static void message_write(struct bytes *out, const rh_event *event) {
-    ProtobufCMessage *message = remake_message(event->event, event->event_length);
-    if (message == NULL)
-        return;
-    bytes_text(out, ",\"message\":");
-    erp_json_write(message, out);
-    protobuf_c_message_free_unpacked(message, NULL);
-}
-
-/* The sequence is a string: many readers of JSON round numbers above 2^53. An event that is too large to be
- * shown, or can not be, is null. */
 static bool event_write(struct bytes *out, const rh_event *event) {
-    char *text = NULL, number[64];
-    size_t length = 0;
-    struct fault fault;
-    bool shown = event->event_length <= ADMIN_STREAM_EVENT_BYTES_MAX &&
-                 event_to_json(event->event, event->event_length, &text, &length, &fault);
-    bytes_text(out, "data: {\"topic\":");
-    json_string_add(out, event->topic, event->topic_length);
-    (void)snprintf(number, sizeof number, ",\"sequence\":\"%" PRIu64 "\",\"event\":", event->sequence);
-    bytes_text(out, number);
-    if (shown)
-        bytes_add(out, text, length);
-    else
-        bytes_text(out, "null");
-    (void)snprintf(number, sizeof number, ",\"bytes\":%zu", event->event_length);
-    bytes_text(out, number);
-    if (shown)
-        message_write(out, event);
+    const struct shown shown = {.topic = event->topic,
+                                .topic_length = event->topic_length,
+                                .sequence = event->sequence,
+                                .event = event->event,
+                                .event_length = event->event_length};
+    bytes_text(out, "data: {");
+    shown_write(out, &shown);
     bytes_text(out, "}\n\n");
-    free(text);
     return !out->failed;
 }
 

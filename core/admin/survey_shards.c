@@ -1,7 +1,9 @@
-/* survey_shards.c: /v1/shards: what counters say, without asking anybody. */
+/* survey_shards.c: /v1/router and /v1/shards: what is known, and what counters say, without asking anybody.
+ */
 #include "core/admin/admin.h"
 #include "core/admin/surveys.h"
 #include "core/shard/change.h"
+#include "rh_build.h"
 
 #include <stdio.h>
 
@@ -57,6 +59,15 @@ static json_t *disk_objects(const struct admin_config *config) {
         (void)json_array_append_new(list, one);
     }
     return list;
+}
+
+void on_router(struct admin *admin, struct api_call *call) {
+    const struct admin_config *config = api_config(admin);
+    api_reply_json(
+        call, 200,
+        json_pack("{s:s, s:s, s:o, s:s, s:s, s:b}", "version", RH_VERSION, "commit", RH_COMMIT, "started_at",
+                  surveys_time(config->started_wall_ns), "io", io_body_name(config->body), "io_reason",
+                  config->io_reason != NULL ? config->io_reason : "", "journal", config->journal != NULL));
 }
 
 void on_shards(struct admin *admin, struct api_call *call) {

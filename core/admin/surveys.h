@@ -38,4 +38,4 @@ json_t *surveys_list(const struct survey_answer *answer, const char *name, json_
 
 /* ---- endpoints ---- */
 
-api_handler on_shards, on_connections, on_subscriptions, on_laggards, on_topics, on_queues;
+api_handler on_router, on_shards, on_connections, on_subscriptions, on_laggards, on_topics, on_queues;

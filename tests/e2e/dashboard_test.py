@@ -50,7 +50,8 @@ def scene_of(made, run, spawn):
     lines = run("convert", "--to", "events", ORDER).stdout
     run("pub", "--server", made.address, "--format", "ndjson", input=lines)
     event = json.loads(lines.splitlines()[0])["event"]
-    return (slow, evil), {"topic": TOPIC, "evil": EVIL, "slow": "warehouse", "filtered": "prefix", "letter": "billing", "source": event["source"],
+    version = run("version").stdout.split()[1]
+    return (slow, evil), {"topic": TOPIC, "version": version, "evil": EVIL, "slow": "warehouse", "filtered": "prefix", "letter": "billing", "source": event["source"],
             "id": event["id"], "readable": ["PO77001", "ITEM-A", "BUYER123"]}
 
 

@@ -1,6 +1,7 @@
 """GET /v1/event: an event by its source and id, while others are published."""
 
 import json
+import os
 import threading
 import urllib.error
 from urllib.parse import urlencode
@@ -8,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 import wire
+from sse import Stream
 
 
 def find(made, **query):
@@ -45,6 +47,18 @@ def test_the_same_source_and_id_on_several_topics_are_all_shown(router):
     publish(made, *(wire.numbered(f"t.{n}", 7) for n in range(30)))
     found = find(made, source="/test", id="7")["events"]
     assert len(found) == 10 and len({one["topic"] for one in found}) == 10
+
+
+def test_a_business_document_is_shown_as_a_stream_shows_it(router, run):
+    made = router()
+    document = os.path.join(wire.ROOT, "tests", "data", "edifact", "ballerina__orders-ext1.edi")
+    assert run("pub", "--server", made.address, "--format", "ndjson", input=run("convert", "--to", "events", document).stdout).returncode == 0
+    with Stream(made.admin, match="erp.>", from_="oldest") as stream:
+        assert stream.head() == 200
+        streamed, = stream.events(1)
+    found, = find(made, source=streamed["event"]["source"], id=streamed["event"]["id"])["events"]
+    assert "PO77001" in json.dumps(found["message"]) and {"log", "received_at"} == set(found) - set(streamed)
+    assert {name: found[name] for name in streamed} == streamed
 
 
 def test_large_events_do_not_hide_others(router):

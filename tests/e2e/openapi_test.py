@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from urllib.parse import quote, urlencode
@@ -16,7 +17,7 @@ import pytest
 
 import wire
 from admin_test import token_file
-from conftest import Router
+from conftest import BINARY, Router
 from sse import Stream
 
 with open(os.path.join(wire.ROOT, "docs", "openapi.json"), encoding="utf-8") as file:
@@ -136,6 +137,9 @@ def test_every_answer_is_as_documented(busy_router):
         assert right(made, "GET", path)
     assert right(made, "GET", "/v1/spokes") == {"spokes": []}
     assert right(made, "POST", "/v1/spokes/apply")["applied"]
+    told = right(made, "GET", "/v1/router")
+    assert told["version"] in subprocess.run([BINARY, "version"], capture_output=True, text=True, check=True).stdout
+    assert (told["io"], told["journal"]) == (made.io, False)
     assert [shard["shard"] for shard in right(made, "GET", "/v1/shards")["shards"]] == [0, 1]
     slots = right(made, "GET", "/v1/slots")
     assert len(slots["shard_of_slot"]) == 4096 and sum(slots["records_total"]) == 4

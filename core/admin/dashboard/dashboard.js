@@ -7,8 +7,7 @@ const PERIOD_MS = 1000;
 const HISTORY = 60; // points of a small curve
 const EVENTS_MAX = 200; // shown of a stream
 const TIMEOUT_MS = 10000;
-const SEARCH_MS = 5000;
-const FOUND_MS = 300;
+const SEARCH_MS = 15000;
 const AGAIN_MS = 2000; // until a stream that broke is asked for again
 const ROWS_MAX = 200, COLUMNS_MAX = 40, DEPTH_MAX = 6, TEXT_MAX = 2000; // of what an event says
 
@@ -95,8 +94,8 @@ async function refusal(response) {
   try { return new Refused(response.status, JSON.parse(text).message || text); } catch { return new Refused(response.status, text.slice(0, 300)); }
 }
 
-async function ask(path) {
-  const response = await fetch(path, { headers: headers(), signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store' });
+async function ask(path, timeout = TIMEOUT_MS) {
+  const response = await fetch(path, { headers: headers(), signal: AbortSignal.timeout(timeout), cache: 'no-store' });
   if (!response.ok) throw await refusal(response);
   return response.json();
 }
@@ -229,7 +228,8 @@ const connectionColumns = [
   ['Delivered', (c) => count(c.delivered_total), 'n'], ['Behind', (c) => count(c.lag_events), 'n'], ['Last write', (c) => time(c.last_write_ms), 'n'],
 ];
 const subscriptionColumns = [
-  ['Client', (s) => s.client || '(no name)'], ['Patterns', (s) => (s.patterns || []).join(' ')], ['Filter', (s) => s.filter ? JSON.stringify(s.filter) : 'none'],
+  ['Client', (s) => s.client || '(no name)'], ['Patterns', (s) => s.queue || (s.patterns || []).join(' ')],
+  ['Filter', (s) => s.filter ? JSON.stringify(s.filter) : s.queue ? 'of its queue' : 'none'],
   ['Kind', (s) => s.kind], ['Behind', (s) => count(s.lag_events), 'n'], ['in bytes', (s) => bytes(s.lag_bytes), 'n'],
   ['in time', (s) => time(s.lag_ms), 'n'], ['Drains/s', (s) => count(s.drain_per_s), 'n'], ['Last write', (s) => time(s.last_write_ms), 'n'],
 ];
@@ -382,7 +382,8 @@ function graphOf(topics, subscriptions) {
 
 function shardsTold(told) {
   const now = rates(told.shards);
-  $('what').textContent = `${told.shards.length} shard${told.shards.length === 1 ? '' : 's'}`;
+  $('what').textContent = `${router ? router.version + ', ' : ''}${told.shards.length} shard${told.shards.length === 1 ? '' : 's'}`;
+  if (router) $('what').title = `commit ${router.commit}, running since ${new Date(router.started_at).toLocaleString()}`;
   return now;
 }
 
@@ -493,34 +494,23 @@ function watch() {
   watching = listen(path, take, said, (text) => { said(text); again = setTimeout(watch, AGAIN_MS); });
 }
 
-// The router looks through what it keeps, oldest first: only what has the source and the id passes the filter. It does not say
-// when it has looked at all of it, so the search ends when nothing has been found for a while.
 async function find() {
-  const filter = [{ exact: { source: $('find-source').value, id: $('find-id').value } }], found = [], ends = new AbortController();
-  let timer = setTimeout(() => ends.abort(), SEARCH_MS);
   $('found').replaceChildren('searching …');
   try {
-    await stream('/v1/events?' + new URLSearchParams({ match: $('find-match').value, from: 'oldest', filter: JSON.stringify(filter) }), ends.signal, (kind, data) => {
-      if (kind !== 'cloudevent') return;
-      found.push(JSON.parse(data));
-      clearTimeout(timer);
-      timer = setTimeout(() => ends.abort(), FOUND_MS); // there may be more of them
-    });
+    const told = await ask('/v1/event?' + new URLSearchParams({ source: $('find-source').value, id: $('find-id').value }), SEARCH_MS);
+    const rest = told.complete ? [] : [make('p', { class: 'soft' }, 'Not all that is kept was searched.')];
+    $('found').replaceChildren(make('div', { class: 'events' }, told.events.map(eventButton)), ...rest);
+    if (told.events.length === 1) show(told.events[0]);
   } catch (error) {
-    if (!ends.signal.aborted) {
-      $('found').replaceChildren(make('p', {}, error.message));
-      if (error.status === 401) failed(error);
-      return;
-    }
+    $('found').replaceChildren(make('p', {}, error instanceof Refused ? error.message : 'The router does not answer.'));
+    if (error.status === 401) failed(error);
   }
-  $('found').replaceChildren(found.length === 0 ? make('p', {}, `No such event was found in ${SEARCH_MS / 1000} seconds of search.`)
-    : make('div', { class: 'events' }, found.map(eventButton)));
-  if (found.length === 1) show(found[0]);
 }
 
 // ---- going round ----
 
 let view = 'overview';
+let router = null; // what runs
 let held = false;
 let asking = false;
 
@@ -539,10 +529,12 @@ async function round() {
   if (asking || document.hidden || held) return;
   asking = true;
   try {
+    router ??= await ask('/v1/router');
     const lagging = views[view] ? await views[view]() : (await ask('/v1/laggards')).laggards.filter((l) => !l.gone).length;
     $('token-form').hidden = true;
     say(lagging > 0 ? `running; ${lagging} subscription${lagging === 1 ? ' lags' : 's lag'}` : 'running', lagging > 0 ? 'bad' : 'good');
   } catch (error) {
+    router = null; // another one may answer next
     failed(error);
   } finally {
     asking = false;
