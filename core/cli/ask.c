@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool ask_option(struct ask *ask, int option, const char *value) {
     if (option == ASK_ADMIN)
@@ -15,6 +16,17 @@ bool ask_option(struct ask *ask, int option, const char *value) {
     else
         return false;
     return true;
+}
+
+void ask_query_add(char *path, size_t size, const char *name, const char *value) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+    size_t begin = strlen(path);
+    size_t used = begin + (size_t)snprintf(path + begin, size - begin, "%s", name);
+    for (; *value != '\0' && used < size; value++)
+        used += (size_t)snprintf(path + used, size - used, strchr(plain, *value) != NULL ? "%c" : "%%%02X",
+                                 (unsigned char)*value);
+    if (used >= size)
+        path[begin] = '\0';
 }
 
 /* What is about the asking, and not about what was asked for. */
@@ -67,4 +79,13 @@ json_t *ask_post(const struct ask *ask, const char *path, const char *content_ty
     struct admin_request request = {
         .post = true, .path = path, .content_type = content_type, .body = body, .body_length = length};
     return asked(ask, &request, status);
+}
+
+const char *ask_text(const json_t *object, const char *key) {
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+long long ask_number(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
 }

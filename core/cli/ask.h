@@ -38,9 +38,16 @@ enum { ASK_ADMIN = 1024, ASK_TOKEN_FILE, ASK_JSON };
 /* False: it is another option. */
 bool ask_option(struct ask *ask, int option, const char *value);
 
+/* Adds a parameter to a path in `size` bytes, its value escaped; without room for it, nothing. */
+void ask_query_add(char *path, size_t size, const char *name, const char *value);
+
 /* GET, or POST with `body` (NULL: none) of `length` bytes. The answer, which the caller gives back, of any
  * status; NULL after it was told: nobody answers, it is no JSON, or it is an error of the admin plane itself
  * (401, 403, 404, 405, 413, 415, 503), whose message was printed. */
 json_t *ask_get(const struct ask *ask, const char *path, int *status) MUST_USE;
 json_t *ask_post(const struct ask *ask, const char *path, const char *content_type, const void *body,
                  size_t length, int *status) MUST_USE;
+
+/* Of an answer's object; "" and 0 when it has none. */
+const char *ask_text(const json_t *object, const char *key);
+long long ask_number(const json_t *object, const char *key);

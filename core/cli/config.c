@@ -55,24 +55,16 @@ struct config_run {
     const char *file; /* as it was given */
 };
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key) {
-    return json_integer_value(json_object_get(object, key));
-}
-
 /* ---- show ---- */
 
 static void key_print(const json_t *key) {
     char from[64];
-    if (number_of(key, "line") != 0)
-        snprintf(from, sizeof from, "%s:%lld", text_of(key, "from"), number_of(key, "line"));
+    if (ask_number(key, "line") != 0)
+        snprintf(from, sizeof from, "%s:%lld", ask_text(key, "from"), ask_number(key, "line"));
     else
-        snprintf(from, sizeof from, "%s", text_of(key, "from"));
-    printf("%-21s %-8s %-12s %s\n", text_of(key, "key"), text_of(key, "change"), from, text_of(key, "value"));
+        snprintf(from, sizeof from, "%s", ask_text(key, "from"));
+    printf("%-21s %-8s %-12s %s\n", ask_text(key, "key"), ask_text(key, "change"), from,
+           ask_text(key, "value"));
 }
 
 static int show_run(const struct config_run *run) {
@@ -97,29 +89,14 @@ static int file_read(const struct config_run *run, char **text, size_t *length) 
     return config_file_text(path, CONFIG_FILE_BYTES_MAX, text, length);
 }
 
-static bool query_escape(char *out, size_t size, const char *text) {
-    size_t used = 0;
-    for (; *text != '\0'; text++) {
-        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
-                     (*text >= '0' && *text <= '9') || strchr("/._-", *text) != NULL;
-        int n = plain ? snprintf(out + used, size - used, "%c", *text)
-                      : snprintf(out + used, size - used, "%%%02X", (unsigned char)*text);
-        used += (size_t)n;
-        if (used >= size)
-            return false;
-    }
-    return true;
-}
-
 /* Paths in the file are as seen from it, so the router is told where it is. */
 static void path_make(const struct config_run *run, char *out, size_t size) {
-    char escaped[3 * PATH_MAX] = "";
     char *whole = strcmp(run->file, "-") != 0 ? config_file_absolute(run->file) : NULL;
-    bool named = whole != NULL && query_escape(escaped, sizeof escaped, whole);
+    (void)snprintf(out, size, "/v1/config?dry_run=%s&partial=%s&strict=%s", run->dry_run ? "true" : "false",
+                   run->partial ? "true" : "false", run->strict ? "true" : "false");
+    if (whole != NULL)
+        ask_query_add(out, size, "&file=", whole);
     free(whole);
-    snprintf(out, size, "/v1/config?dry_run=%s&partial=%s&strict=%s%s%s", run->dry_run ? "true" : "false",
-             run->partial ? "true" : "false", run->strict ? "true" : "false", named ? "&file=" : "",
-             named ? escaped : "");
 }
 
 static void mistakes_print(const struct config_run *run, const json_t *answer) {
@@ -127,18 +104,18 @@ static void mistakes_print(const struct config_run *run, const json_t *answer) {
     const char *file = strcmp(run->file, "-") == 0 ? "(standard input)" : run->file;
     for (size_t i = 0; i < json_array_size(mistakes); i++) {
         const json_t *mistake = json_array_get(mistakes, i);
-        if (number_of(mistake, "line") != 0)
-            fprintf(stderr, "%s:%lld:%lld: %s\n", file, number_of(mistake, "line"),
-                    number_of(mistake, "column"), text_of(mistake, "text"));
+        if (ask_number(mistake, "line") != 0)
+            fprintf(stderr, "%s:%lld:%lld: %s\n", file, ask_number(mistake, "line"),
+                    ask_number(mistake, "column"), ask_text(mistake, "text"));
         else
-            fprintf(stderr, "%s: %s\n", file, text_of(mistake, "text"));
+            fprintf(stderr, "%s: %s\n", file, ask_text(mistake, "text"));
     }
     fprintf(stderr, "roundhouse config: nothing was changed\n");
 }
 
 static void change_print(const json_t *change) {
-    const char *from = text_of(change, "from"), *to = text_of(change, "to");
-    printf("%-21s %.*s%s -> %.*s%s%s\n", text_of(change, "key"), VALUE_SHOWN_MAX, from,
+    const char *from = ask_text(change, "from"), *to = ask_text(change, "to");
+    printf("%-21s %.*s%s -> %.*s%s%s\n", ask_text(change, "key"), VALUE_SHOWN_MAX, from,
            strlen(from) > VALUE_SHOWN_MAX ? "..." : "", VALUE_SHOWN_MAX, to,
            strlen(to) > VALUE_SHOWN_MAX ? "..." : "",
            json_is_true(json_object_get(change, "live")) ? "" : "  (needs a restart)");
@@ -146,7 +123,7 @@ static void change_print(const json_t *change) {
 
 static void warnings_print(const struct config_run *run, const json_t *answer) {
     const json_t *options = json_object_get(answer, "options");
-    long long restart = number_of(answer, "needs_restart");
+    long long restart = ask_number(answer, "needs_restart");
     for (size_t i = 0; i < json_array_size(options); i++)
         fprintf(stderr,
                 "roundhouse config: %s of the file has no effect: the router's command line says otherwise\n",
@@ -166,8 +143,8 @@ static void outcome_print(const struct config_run *run, const json_t *answer) {
     const json_t *changes = json_object_get(answer, "changes");
     for (size_t i = 0; i < json_array_size(changes); i++)
         change_print(json_array_get(changes, i));
-    if (number_of(answer, "slots_moved") != 0)
-        printf("%lld of %u slots %s their shard\n", number_of(answer, "slots_moved"), SLOT_COUNT,
+    if (ask_number(answer, "slots_moved") != 0)
+        printf("%lld of %u slots %s their shard\n", ask_number(answer, "slots_moved"), SLOT_COUNT,
                run->dry_run ? "would change" : "have changed");
     if (json_array_size(changes) == 0)
         printf("no difference\n");
@@ -188,7 +165,7 @@ static int want_send(const struct config_run *run, const char *text, size_t leng
     else if (status == 422)
         mistakes_print(run, answer);
     else
-        fprintf(stderr, "roundhouse config: %s\n", text_of(answer, "message"));
+        fprintf(stderr, "roundhouse config: %s\n", ask_text(answer, "message"));
     json_decref(answer);
     return status == 200 ? CLI_OK : status == 422 ? CLI_CONFIG : CLI_UNAVAILABLE;
 }

@@ -44,49 +44,42 @@ enum { EXPLAIN_TOPIC = 256, EXPLAIN_LIMIT };
 
 /* ---- the answer ---- */
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key) {
-    return json_integer_value(json_object_get(object, key));
-}
-
 static void where_print(const json_t *answer) {
     const json_t *rule = json_object_get(answer, "rule"), *expiry = json_object_get(answer, "expiry");
-    printf("%s  source=%s id=%s type=%s\n", text_of(answer, "topic"), text_of(answer, "source"),
-           text_of(answer, "id"), text_of(answer, "type"));
-    printf("  goes to      slot %lld (hash %s) of shard %lld, log %lld, kept %s\n", number_of(answer, "slot"),
-           text_of(answer, "hash"), number_of(answer, "shard"), number_of(answer, "log"),
-           strcmp(text_of(answer, "class"), "disk") == 0 ? "on disk" : "in memory");
+    printf("%s  source=%s id=%s type=%s\n", ask_text(answer, "topic"), ask_text(answer, "source"),
+           ask_text(answer, "id"), ask_text(answer, "type"));
+    printf("  goes to      slot %lld (hash %s) of shard %lld, log %lld, kept %s\n",
+           ask_number(answer, "slot"), ask_text(answer, "hash"), ask_number(answer, "shard"),
+           ask_number(answer, "log"),
+           strcmp(ask_text(answer, "class"), "disk") == 0 ? "on disk" : "in memory");
     if (json_is_object(rule))
-        printf("  rule         item %lld of topics: %s\n", number_of(rule, "number"), text_of(rule, "match"));
+        printf("  rule         item %lld of topics: %s\n", ask_number(rule, "number"),
+               ask_text(rule, "match"));
     else
         printf("  rule         no item of topics matches: the default\n");
     if (json_is_string(json_object_get(expiry, "by")))
-        printf("  expires      %s, by the %s%s\n", text_of(expiry, "at"),
-               strcmp(text_of(expiry, "by"), "rule") == 0 ? "rule, if it came now" : "event's expirytime",
+        printf("  expires      %s, by the %s%s\n", ask_text(expiry, "at"),
+               strcmp(ask_text(expiry, "by"), "rule") == 0 ? "rule, if it came now" : "event's expirytime",
                json_is_true(json_object_get(expiry, "over")) ? ": that is over" : "");
     else
         printf("  expires      never\n");
-    if (number_of(rule, "duplicates_window_ms") == 0)
+    if (ask_number(rule, "duplicates_window_ms") == 0)
         printf("  duplicates   are not looked for\n");
     else if (json_is_string(json_object_get(answer, "duplicate_of")))
-        printf("  duplicates   it is one of the event with sequence %s\n", text_of(answer, "duplicate_of"));
+        printf("  duplicates   it is one of the event with sequence %s\n", ask_text(answer, "duplicate_of"));
     else
         printf("  duplicates   none known in a window of %lld s\n",
-               number_of(rule, "duplicates_window_ms") / 1000);
-    printf("  outcome      %s: %s\n", text_of(answer, "outcome"), text_of(answer, "message"));
+               ask_number(rule, "duplicates_window_ms") / 1000);
+    printf("  outcome      %s: %s\n", ask_text(answer, "outcome"), ask_text(answer, "message"));
 }
 
 static void why_print(const json_t *row) {
-    const char *why = text_of(row, "why"), *pattern = text_of(row, "pattern");
-    long long more = number_of(row, "patterns_total") - 1;
+    const char *why = ask_text(row, "why"), *pattern = ask_text(row, "pattern");
+    long long more = ask_number(row, "patterns_total") - 1;
     if (strcmp(why, "matches") == 0)
         printf("%s matches", pattern);
     else if (strcmp(why, "filter") == 0)
-        printf("%s matches, and its filter turns it away: %s", pattern, text_of(row, "filter"));
+        printf("%s matches, and its filter turns it away: %s", pattern, ask_text(row, "filter"));
     else if (strcmp(why, "pattern") == 0 && more > 0)
         printf("no pattern matches: %s and %lld more", pattern, more);
     else if (strcmp(why, "pattern") == 0)
@@ -96,22 +89,22 @@ static void why_print(const json_t *row) {
 }
 
 static void row_print(const json_t *row) {
-    bool live = strcmp(text_of(row, "kind"), "live") == 0;
-    printf("  %-7s ", text_of(row, "kind"));
+    bool live = strcmp(ask_text(row, "kind"), "live") == 0;
+    printf("  %-7s ", ask_text(row, "kind"));
     if (live)
-        printf("%s %s (connection %s, subscription %lld): ", text_of(row, "client"), text_of(row, "address"),
-               text_of(row, "connection"), number_of(row, "id"));
+        printf("%s %s (connection %s, subscription %lld): ", ask_text(row, "client"),
+               ask_text(row, "address"), ask_text(row, "connection"), ask_number(row, "id"));
     else
-        printf("%s: ", text_of(row, "queue"));
+        printf("%s: ", ask_text(row, "queue"));
     why_print(row);
     if (live && json_is_true(json_object_get(row, "behind")))
         printf("; it is behind, and comes to it later");
-    if (!live && strcmp(text_of(row, "why"), "matches") == 0) {
-        if (number_of(row, "members") == 0)
+    if (!live && strcmp(ask_text(row, "why"), "matches") == 0) {
+        if (ask_number(row, "members") == 0)
             printf("; it has no member now: it waits there");
         else
-            printf("; one of its %lld member%s", number_of(row, "members"),
-                   number_of(row, "members") == 1 ? "" : "s");
+            printf("; one of its %lld member%s", ask_number(row, "members"),
+                   ask_number(row, "members") == 1 ? "" : "s");
     }
     printf("\n");
 }
@@ -126,8 +119,9 @@ static void rows_print(const json_t *answer, const char *key, long long total) {
 
 static void answer_print(const struct explain_run *run, const json_t *answer) {
     const json_t *totals = json_object_get(answer, "totals");
-    long long gets = number_of(totals, "gets");
-    long long not = number_of(totals, "stopped") + number_of(totals, "filter") + number_of(totals, "pattern");
+    long long gets = ask_number(totals, "gets");
+    long long not =
+        ask_number(totals, "stopped") + ask_number(totals, "filter") + ask_number(totals, "pattern");
     if (run->quiet) {
         printf("%lld\n", gets);
         return;
@@ -183,7 +177,7 @@ static int explain_ask(const struct explain_run *run, const char *body) {
     if (answer == NULL)
         return CLI_UNAVAILABLE;
     if (status != 200)
-        fprintf(stderr, "roundhouse explain: %s\n", text_of(answer, "message"));
+        fprintf(stderr, "roundhouse explain: %s\n", ask_text(answer, "message"));
     else if (!run->ask.json)
         answer_print(run, answer);
     else

@@ -10,21 +10,13 @@
 
 #define PATH_ALL "/v1/queues?limit=10000"
 
-static long long number_of(const json_t *queue, const char *key) {
-    return (long long)json_integer_value(json_object_get(queue, key));
-}
-
-static const char *text_of(const json_t *queue, const char *key) {
-    const char *text = json_string_value(json_object_get(queue, key));
-    return text != NULL ? text : "-";
-}
-
 static void queue_print(const json_t *queue) {
-    printf("%-24s %-8s %-8s %7lld %9lld %11lld %9lld %9lld %9lld  %s\n", text_of(queue, "queue"),
-           text_of(queue, "kind"), json_is_true(json_object_get(queue, "durable")) ? "durable" : "volatile",
-           number_of(queue, "members"), number_of(queue, "behind"), number_of(queue, "outstanding"),
-           number_of(queue, "held"), number_of(queue, "done_total"), number_of(queue, "dead_letters_total"),
-           text_of(queue, "oldest"));
+    const json_t *oldest = json_object_get(queue, "oldest");
+    printf("%-24s %-8s %-8s %7lld %9lld %11lld %9lld %9lld %9lld  %s\n", ask_text(queue, "queue"),
+           ask_text(queue, "kind"), json_is_true(json_object_get(queue, "durable")) ? "durable" : "volatile",
+           ask_number(queue, "members"), ask_number(queue, "behind"), ask_number(queue, "outstanding"),
+           ask_number(queue, "held"), ask_number(queue, "done_total"),
+           ask_number(queue, "dead_letters_total"), json_is_string(oldest) ? json_string_value(oldest) : "-");
 }
 
 static void queues_print(const json_t *answer) {

@@ -50,15 +50,6 @@ struct spokes_run {
 
 /* ---- what needs a router ---- */
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key) {
-    return json_integer_value(json_object_get(object, key));
-}
-
 static void names_print(const json_t *answer, const char *fate) {
     const json_t *names = json_object_get(answer, fate);
     for (size_t i = 0; i < json_array_size(names); i++)
@@ -69,8 +60,8 @@ static void answer_mistakes(const json_t *answer) {
     const json_t *mistakes = json_object_get(answer, "mistakes");
     for (size_t i = 0; i < json_array_size(mistakes); i++) {
         const json_t *mistake = json_array_get(mistakes, i);
-        fprintf(stderr, "%s:%lld:%lld: %s\n", text_of(mistake, "file"), number_of(mistake, "line"),
-                number_of(mistake, "column"), text_of(mistake, "text"));
+        fprintf(stderr, "%s:%lld:%lld: %s\n", ask_text(mistake, "file"), ask_number(mistake, "line"),
+                ask_number(mistake, "column"), ask_text(mistake, "text"));
     }
 }
 
@@ -94,12 +85,12 @@ static int spokes_apply_run(const struct spokes_run *run) {
 }
 
 static void spoke_print(const json_t *spoke) {
-    printf("%-20s %-10s %-9s %9lld %9lld %9lld %9lld %9lld\n", text_of(spoke, "name"),
-           text_of(spoke, "transport"), text_of(spoke, "state"), number_of(spoke, "documents"),
-           number_of(spoke, "published"), number_of(spoke, "delivered"), number_of(spoke, "retried"),
-           number_of(spoke, "refused"));
-    if (text_of(spoke, "error")[0] != '\0')
-        printf("  %s\n", text_of(spoke, "error"));
+    printf("%-20s %-10s %-9s %9lld %9lld %9lld %9lld %9lld\n", ask_text(spoke, "name"),
+           ask_text(spoke, "transport"), ask_text(spoke, "state"), ask_number(spoke, "documents"),
+           ask_number(spoke, "published"), ask_number(spoke, "delivered"), ask_number(spoke, "retried"),
+           ask_number(spoke, "refused"));
+    if (ask_text(spoke, "error")[0] != '\0')
+        printf("  %s\n", ask_text(spoke, "error"));
 }
 
 static int spokes_list_run(const struct spokes_run *run) {

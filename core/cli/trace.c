@@ -47,15 +47,6 @@ enum { TRACE_COUNT = 256, TRACE_TIMEOUT };
 
 /* ---- an event ---- */
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key) {
-    return json_integer_value(json_object_get(object, key));
-}
-
 /* "+12.5 us", "+3.21 ms"; "-" when it has not come to that. */
 static const char *step_of(const json_t *event, const char *key, char out[32]) {
     const json_t *step = json_object_get(event, key);
@@ -72,13 +63,13 @@ static const char *step_of(const json_t *event, const char *key, char out[32]) {
 }
 
 static void aside_print(const json_t *event, const char *key, const char *text) {
-    if (number_of(event, key) > 0)
-        printf("             %lld %s\n", number_of(event, key), text);
+    if (ask_number(event, key) > 0)
+        printf("             %lld %s\n", ask_number(event, key), text);
 }
 
 static void sent_print(const json_t *event) {
     char first[32], last[32];
-    long long all = number_of(event, "connections"), sent = number_of(event, "sent");
+    long long all = ask_number(event, "connections"), sent = ask_number(event, "sent");
     if (all == 0)
         printf("  sent       to no connection at once\n");
     else if (sent == 0)
@@ -97,13 +88,13 @@ static void sent_print(const json_t *event) {
 
 static void event_print(const json_t *event) {
     char step[32];
-    bool disk = strcmp(text_of(event, "class"), "disk") == 0;
-    printf("%s  source=%s id=%s type=%s\n", text_of(event, "topic"), text_of(event, "source"),
-           text_of(event, "id"), text_of(event, "type"));
-    printf("  received   %s\n", text_of(event, "received_at"));
+    bool disk = strcmp(ask_text(event, "class"), "disk") == 0;
+    printf("%s  source=%s id=%s type=%s\n", ask_text(event, "topic"), ask_text(event, "source"),
+           ask_text(event, "id"), ask_text(event, "type"));
+    printf("  received   %s\n", ask_text(event, "received_at"));
     printf("  appended   %s: log %lld of shard %lld, slot %lld, sequence %s, %lld bytes\n",
-           step_of(event, "appended_us", step), number_of(event, "log"), number_of(event, "shard"),
-           number_of(event, "slot"), text_of(event, "sequence"), number_of(event, "bytes"));
+           step_of(event, "appended_us", step), ask_number(event, "log"), ask_number(event, "shard"),
+           ask_number(event, "slot"), ask_text(event, "sequence"), ask_number(event, "bytes"));
     if (disk)
         printf("  on disk    %s\n", step_of(event, "synced_us", step));
     printf("  passed on  %s\n", step_of(event, "routed_us", step));
@@ -127,20 +118,12 @@ static bool events_print(struct trace_run *run, const json_t *events) {
 
 /* ---- asking ---- */
 
-/* A topic in a query: all but what stands for itself is written by its bytes. */
-static void query_add(char *to, const char *text) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-    to += strlen(to);
-    for (; *text != '\0'; text++)
-        to += sprintf(to, strchr(plain, *text) != NULL ? "%c" : "%%%02X", (unsigned char)*text);
-}
-
 static int trace_go(struct trace_run *run) {
-    char path[3 * TOPIC_BYTES_MAX + 128] = "/v1/trace?topic=";
+    char path[3 * TOPIC_BYTES_MAX + 128] = "/v1/trace";
     bool over = false;
     if (strlen(run->topic) > TOPIC_BYTES_MAX)
         return args_mistake("trace", "a topic or a pattern has at most %u bytes", TOPIC_BYTES_MAX);
-    query_add(path, run->topic);
+    ask_query_add(path, sizeof path, "?topic=", run->topic);
     (void)snprintf(path + strlen(path), sizeof path - strlen(path), "&count=%" PRIu64 "&timeout_ms=%" PRIu64,
                    run->count, run->timeout_ns / NS_PER_MS);
     while (!over) {
@@ -149,13 +132,13 @@ static int trace_go(struct trace_run *run) {
         if (answer == NULL)
             return CLI_UNAVAILABLE;
         if (status != 200) {
-            fprintf(stderr, "roundhouse trace: %s\n", text_of(answer, "message"));
+            fprintf(stderr, "roundhouse trace: %s\n", ask_text(answer, "message"));
             json_decref(answer);
             return CLI_DATA;
         }
         over = json_is_true(json_object_get(answer, "over"));
         over |= !events_print(run, json_object_get(answer, "events"));
-        (void)snprintf(path, sizeof path, "/v1/trace?trace=%.16s", text_of(answer, "trace"));
+        (void)snprintf(path, sizeof path, "/v1/trace?trace=%.16s", ask_text(answer, "trace"));
         json_decref(answer);
     }
     if (run->seen < run->count)
