@@ -5,9 +5,9 @@
 #include "core/admin/find.h"
 #include "core/admin/streams.h"
 #include "core/base/logfmt.h"
+#include "core/base/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -92,18 +92,6 @@ static int events_open(struct admin *admin) {
                : -ENOMEM;
 }
 
-/* Signals are for the main thread; SIGPIPE of a reader that left is for nobody. */
-static int thread_start(struct admin *admin) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&admin->thread, NULL, admin_run, admin);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0)
-        pthread_setname_np(admin->thread, "rh-admin");
-    return -error;
-}
-
 static void admin_free(struct admin *admin) {
     if (admin->http)
         evhttp_free(admin->http);
@@ -151,7 +139,7 @@ int admin_start(struct admin **out, const struct admin_config *config, int liste
     if (result == 0)
         result = http_open(admin, &listener);
     if (result == 0)
-        result = thread_start(admin);
+        result = thread_start(&admin->thread, "rh-admin", admin_run, admin);
     if (result == 0) {
         *out = admin;
         return 0;

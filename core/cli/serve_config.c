@@ -2,6 +2,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/logfmt.h"
+#include "core/base/thread.h"
 #include "core/cli/cli.h"
 #include "core/client/dial.h"
 #include "core/config/file.h"
@@ -12,7 +13,6 @@
 #include "core/transport/ingest.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -543,17 +543,6 @@ void serve_config_reread(struct serve_config *serve) {
 
 /* ---- start and stop ---- */
 
-static int thread_start(struct serve_config *serve) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&serve->thread, NULL, config_main, serve);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0)
-        pthread_setname_np(serve->thread, "rh-config");
-    return error;
-}
-
 /* It was read, and may be gone meanwhile: a pipe, or a file that was removed. */
 static void path_keep(struct serve_config *serve, const char *path) {
     struct stat file;
@@ -572,12 +561,12 @@ int serve_config_start(struct serve_config *serve, const struct serve_config_par
     path_keep(serve, parts->asked->path);
     serve->admin = (struct admin_configs){.user = serve, .show = on_show, .want = on_want};
     CHECK(pthread_mutex_init(&serve->mutex, NULL) == 0 && pthread_cond_init(&serve->work, NULL) == 0);
-    int error = thread_start(serve);
-    serve->started = error == 0;
+    int result = thread_start(&serve->thread, "rh-config", config_main, serve);
+    serve->started = result == 0;
     if (serve->started)
         return CLI_OK;
     fprintf(stderr, "roundhouse serve: the thread for changes of the config can not be started: %s\n",
-            strerror(error));
+            strerror(-result));
     pthread_mutex_destroy(&serve->mutex);
     pthread_cond_destroy(&serve->work);
     return CLI_INTERNAL;

@@ -4,12 +4,12 @@
 #include "core/base/limits.h"
 #include "core/base/logfmt.h"
 #include "core/base/notify.h"
+#include "core/base/thread.h"
 #include "core/cli/args.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -125,22 +125,14 @@ static uint64_t interval_asked_ns(void) {
     return us * NS_PER_US / WATCHDOG_PROOFS;
 }
 
-/* Signals are for the main thread. */
-static int thread_start(struct watchdog *watchdog) {
+/* It is waited for by the monotonic clock. */
+static void lock_init(struct watchdog *watchdog) {
     pthread_condattr_t attributes;
-    sigset_t all, before;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&watchdog->lock, NULL);
     pthread_cond_init(&watchdog->end, &attributes);
     pthread_condattr_destroy(&attributes);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int result = pthread_create(&watchdog->thread, NULL, watchdog_main, watchdog);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (result == 0)
-        pthread_setname_np(watchdog->thread, "rh-watchdog");
-    return -result;
 }
 
 static void watchdog_free(struct watchdog *watchdog) {
@@ -160,7 +152,8 @@ int watchdog_start(struct watchdog **out, const struct shards *shards) {
     watchdog->shards = shards;
     watchdog->interval_ns = interval_ns;
     watchdog->proved_ns = clock_mono_ns();
-    int result = thread_start(watchdog);
+    lock_init(watchdog);
+    int result = thread_start(&watchdog->thread, "rh-watchdog", watchdog_main, watchdog);
     if (result == 0)
         *out = watchdog;
     else

@@ -14,6 +14,7 @@
 #include "core/journal/history.h"
 
 #include "core/base/clock.h"
+#include "core/base/thread.h"
 #include "ring/mpsc.h"
 #include "ring/wake.h"
 
@@ -292,14 +293,6 @@ static void history_deinit(struct journal_history *history) {
     if (history->waking)
         wake_deinit(&history->wake);
     free(history);
-}
-
-static int thread_start(pthread_t *thread, const char *name, void *(*body)(void *),
-                        struct journal_history *history) {
-    if (pthread_create(thread, NULL, body, history) != 0)
-        return -EAGAIN;
-    pthread_setname_np(*thread, name);
-    return 0;
 }
 
 static int loader_start(struct journal_history *history) {

@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/logfmt.h"
+#include "core/base/thread.h"
 #include "core/bridge/port.h"
 #include "core/bridge/transport.h"
 #include "core/spoke/jobs.h"
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -520,20 +520,6 @@ void spoke_free(struct spoke *spoke) {
     free(spoke);
 }
 
-/* Signals are for the main thread. */
-static int thread_start(struct spoke *spoke) {
-    sigset_t all, before;
-    char name[16];
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&spoke->thread, NULL, spoke_run, spoke);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)snprintf(name, sizeof name, "rh-%.12s", spoke->spec->name);
-    if (error == 0)
-        (void)pthread_setname_np(spoke->thread, name);
-    return error;
-}
-
 struct spoke *spoke_start(const struct spoke_spec *spec, const struct spoke_world *world,
                           struct inbound_counters *in) {
     struct spoke *spoke = calloc(1, sizeof *spoke);
@@ -544,11 +530,13 @@ struct spoke *spoke_start(const struct spoke_spec *spec, const struct spoke_worl
     spoke->in = in;
     spoke->command_fd = -1;
     (void)pthread_mutex_init(&spoke->mutex, NULL);
-    int error = events_open(spoke) ? thread_start(spoke) : ENOMEM;
-    if (error == 0)
+    char name[16];
+    (void)snprintf(name, sizeof name, "rh-%.12s", spec->name);
+    int result = events_open(spoke) ? thread_start(&spoke->thread, name, spoke_run, spoke) : -ENOMEM;
+    if (result == 0)
         return spoke;
     spoke_free(spoke);
-    errno = error;
+    errno = -result;
     return NULL;
 }
 

@@ -2,12 +2,12 @@
 
 #include "core/base/clock.h"
 #include "core/base/logfmt.h"
+#include "core/base/thread.h"
 #include "core/spoke/roster.h"
 #include "core/transport/ingest.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -476,18 +476,6 @@ void spokes_numbers(struct spokes *spokes, spokes_on_numbers *on_numbers, void *
 
 /* ---- start and stop ---- */
 
-/* Signals are for the main thread. */
-static bool thread_start(struct spokes *spokes) {
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    spokes->started = pthread_create(&spokes->thread, NULL, spokes_run, spokes) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (spokes->started)
-        (void)pthread_setname_np(spokes->thread, "rh-spokes");
-    return spokes->started;
-}
-
 /* It is waited for by the monotonic clock. */
 static void wake_init(pthread_cond_t *wake) {
     pthread_condattr_t attributes;
@@ -513,8 +501,10 @@ struct spokes *spokes_start(const struct spokes_options *options, char *why, siz
                        json_is_string(text) ? json_string_value(text) : "out of memory");
         json_decref(told);
     }
-    if (read && thread_start(spokes))
+    if (read && thread_start(&spokes->thread, "rh-spokes", spokes_run, spokes) == 0) {
+        spokes->started = true;
         return spokes;
+    }
     if (read)
         (void)snprintf(why, why_bytes, "no thread can be started");
     spokes_stop(spokes);

@@ -4,12 +4,12 @@
 #include "core/base/clock.h"
 #include "core/base/limits.h"
 #include "core/base/logfmt.h"
+#include "core/base/thread.h"
 #include "core/transport/ingest_private.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/util.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,18 +238,6 @@ static bool loop_open(struct ingest *ingest) {
            event_add(ingest->told, NULL) == 0;
 }
 
-/* Signals are for the main thread. */
-static bool thread_start(struct ingest *ingest) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    ingest->started = pthread_create(&ingest->thread, NULL, ingest_run, ingest) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (ingest->started)
-        pthread_setname_np(ingest->thread, "rh-ingest");
-    return ingest->started;
-}
-
 static void defaults(struct ingest_options *options) {
     options->body_bytes = options->body_bytes != 0 ? options->body_bytes : INGEST_BODY_BYTES_DEFAULT;
     options->event_bytes = options->event_bytes != 0 ? options->event_bytes : FRAME_BYTES_DEFAULT;
@@ -317,7 +305,7 @@ struct ingest *ingest_start(const struct ingest_options *options, char *why, siz
         auth_open(&ingest->auth, "ingest", options->auth, why, why_bytes) && loop_open(ingest) &&
         outlet_open(&ingest->routed, ingest, false, why, why_bytes) &&
         (!options->journal || outlet_open(&ingest->disk, ingest, true, why, why_bytes)) &&
-        daemon_open(ingest, &listener) && thread_start(ingest))
+        daemon_open(ingest, &listener) && thread_start(&ingest->thread, "rh-ingest", ingest_run, ingest) == 0)
         return ingest;
     if (ingest != NULL)
         ingest_free(ingest);

@@ -118,7 +118,6 @@ struct ingest {
     struct event *ready, *timer, *tick, *told;
     int told_fd;
     pthread_t thread;
-    bool started;
     struct outlet routed, disk;
     bool again; /* the daemon is to be run once more */
     struct list clients, waiting, doors, batches;
