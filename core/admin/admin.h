@@ -18,6 +18,7 @@ struct admin_configs;
 
 struct api_endpoint;
 struct embedded_file;
+struct json_t;
 struct metrics_spoke;
 struct survey_desk;
 struct ingest_counters;
@@ -32,6 +33,26 @@ struct admin_spokes {
     bool (*apply)(void *user, void (*done)(void *answer, bool applied, const char *json), void *answer);
     /* Numbers of each; the admin plane frees the list. */
     uint32_t (*numbers)(void *user, struct metrics_spoke **list);
+};
+
+/* An event that nobody publishes, and that is asked about; borrowed until that is answered. */
+struct admin_offer {
+    const char *topic;
+    const uint8_t *event; /* checked */
+    size_t length;
+    bool tried; /* false: only patterns are looked at */
+};
+
+/* What takes events from queues of its own: spokes and files of rules; called on the admin plane's thread. */
+struct admin_takers {
+    void *user;
+    /* {"spokes": [...], "rules": [...]}, as core/spoke/takes.h and core/routes/takes.h have them. NULL: no
+     * memory. */
+    struct json_t *(*routing)(void *user);
+    /* Whether they would take the event: `done` is called once, on any thread, with the same object, which it
+     * takes over; NULL: no memory. False: not now. */
+    bool (*ask)(void *user, const struct admin_offer *offer, void (*done)(void *answer, struct json_t *told),
+                void *answer);
 };
 
 /* Something that the admin plane's thread looks after beside its requests: `ready` when `fd` is readable. */
@@ -52,6 +73,7 @@ struct admin_config {
     const char *server; /* where clients connect, as it is reached from here; NULL = there are no streams */
     const char *token_file; /* NULL = nobody is asked for a token; else it outlives the admin plane */
     const struct admin_spokes *spokes; /* NULL = there are none; outlives the admin plane */
+    const struct admin_takers *takers; /* NULL = there are none; outlives the admin plane */
     struct survey_desk *desk;        /* where workers are asked; NULL = nowhere. Outlives the admin plane, */
     const struct admin_watch *watch; /* ... as does what serves it; NULL = nothing */
     const struct embedded_file *files;   /* served beside them; NULL = none */

@@ -19,7 +19,9 @@
 #define TEXT_BYTES           300u
 
 struct explaining {
+    const struct admin_takers *takers; /* NULL = there are none */
     struct api_later *later;
+    json_t *value;          /* owns: what workers have said */
     struct explain explain; /* borrows the following */
     char *topic;            /* owns */
     uint8_t *event;         /* owns */
@@ -28,6 +30,7 @@ struct explaining {
 static void explaining_free(struct explaining *asked) {
     if (asked == NULL)
         return;
+    json_decref(asked->value);
     free(asked->topic);
     free(asked->event);
     free(asked);
@@ -167,16 +170,65 @@ static json_t *answer_object(const struct explain *explain, const struct survey_
     return value;
 }
 
-static void on_answer(void *user, const struct survey_answer *answer) {
-    struct explaining *asked = user;
-    if (answer == NULL || (answer->cut && !asked->explain.judged)) {
-        api_later_error(asked->later, 503, "stopping", "The router stops.");
-    } else {
-        json_t *value = answer_object(&asked->explain, answer);
-        api_later_json(asked->later, 200, value != NULL ? json_dumps(value, JSON_COMPACT) : NULL);
-        json_decref(value);
-    }
+/* ---- spokes and rules ---- */
+
+static void answer(struct explaining *asked) {
+    api_later_json(asked->later, 200, asked->value != NULL ? json_dumps(asked->value, JSON_COMPACT) : NULL);
     explaining_free(asked);
+}
+
+/* What a pattern of it matches was not tried where nobody gets the event: that is why. */
+static void why_settle(const struct explain *explain, const json_t *list) {
+    size_t i;
+    json_t *row;
+    json_array_foreach(list, i, row) {
+        const char *why = json_string_value(json_object_get(row, "why"));
+        if (explain->outcome != EXPLAIN_ROUTED && why != NULL && strcmp(why, "not_tried") == 0)
+            (void)json_object_set_new(row, "why", json_string(outcomes[explain->outcome]));
+    }
+}
+
+/* On the thread of whoever has tried them. */
+static void on_takers(void *user, json_t *told) {
+    struct explaining *asked = user;
+    if (told == NULL) {
+        api_later_error(asked->later, 503, "stopping", "The router stops, or has no memory left for this.");
+        explaining_free(asked);
+        return;
+    }
+    why_settle(&asked->explain, json_object_get(told, "spokes"));
+    why_settle(&asked->explain, json_object_get(told, "rules"));
+    bool whole = asked->value != NULL && json_object_update(asked->value, told) == 0;
+    json_decref(told);
+    if (!whole) {
+        json_decref(asked->value);
+        asked->value = NULL;
+    }
+    answer(asked);
+}
+
+static void on_answer(void *user, const struct survey_answer *surveyed) {
+    struct explaining *asked = user;
+    if (surveyed == NULL || (surveyed->cut && !asked->explain.judged)) {
+        api_later_error(asked->later, 503, "stopping", "The router stops.");
+        explaining_free(asked);
+        return;
+    }
+    asked->value = answer_object(&asked->explain, surveyed);
+    const struct admin_takers *takers = asked->takers;
+    const struct admin_offer offer = {.topic = asked->topic,
+                                      .event = asked->event,
+                                      .length = asked->explain.event_length,
+                                      .tried = asked->explain.outcome == EXPLAIN_ROUTED};
+    if (asked->value == NULL) {
+        answer(asked);
+    } else if (takers == NULL || !takers->ask(takers->user, &offer, on_takers, asked)) {
+        (void)json_object_set_new(asked->value, "spokes", json_array());
+        (void)json_object_set_new(asked->value, "rules", json_array());
+        if (takers != NULL) /* it stops */
+            (void)json_object_set_new(asked->value, "complete", json_false());
+        answer(asked);
+    }
 }
 
 /* ---- the question ---- */
@@ -263,6 +315,7 @@ void on_explain(struct admin *admin, struct api_call *call) {
         api_reply_json(call, 503, NULL);
         return;
     }
+    asked->takers = api_config(admin)->takers;
     if (!question_read(call, asked) || (asked->later = api_later(call)) == NULL) {
         explaining_free(asked);
         return;

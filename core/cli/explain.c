@@ -18,7 +18,8 @@ static const char explain_usage[] =
     "Says what a running router would do with an event, and delivers it to nobody: where it goes, what is "
     "against\n"
     "it, which subscriptions, queues and mailboxes would get it and by which pattern, and which would not, "
-    "and why.\n"
+    "and why;\n"
+    "and what the filters, mappings and rules of spokes and files of rules make of it.\n"
     "FILE has one event as CloudEvents JSON, or a line as `sub` prints it: {\"topic\": ..., \"event\": "
     "{...}}.\n"
     "\n"
@@ -117,6 +118,64 @@ static void rows_print(const json_t *answer, const char *key, long long total) {
         printf("  ... and %lld more; --limit lists more of them\n", total - (long long)json_array_size(rows));
 }
 
+/* ---- spokes and rules ---- */
+
+static void taker_print(const json_t *row, const char *kind, const char *name) {
+    const char *why = text_of(row, "why"), *pattern = text_of(row, "pattern");
+    printf("  %-7s %s: ", kind, text_of(row, name));
+    if (strcmp(why, "only_in") == 0)
+        printf("nothing goes out to it");
+    else if (strcmp(why, "pattern") == 0 && number_of(row, "patterns_total") > 1)
+        printf("no pattern matches: %s and %lld more", pattern, number_of(row, "patterns_total") - 1);
+    else if (strcmp(why, "pattern") == 0)
+        printf("the pattern does not match: %s", pattern);
+    else if (strcmp(why, "filter") == 0)
+        printf("%s matches, and its filter turns it away", pattern);
+    else if (strcmp(why, "mapping") == 0)
+        printf("%s matches, and its mapping makes nothing of it", pattern);
+    else if (strcmp(why, "no_rule") == 0)
+        printf("%s matches, and no rule does", pattern);
+    else if (strcmp(why, "fails") == 0)
+        printf("%s matches, and it would become a dead letter: %s", pattern, text_of(row, "message"));
+    else if (strcmp(why, "not_tried") == 0)
+        printf("%s matches; whether it is taken could not be tried", pattern);
+    else if (strcmp(why, "taken") != 0)
+        printf("%s matches, but the event is %s", pattern, why);
+    else if (json_is_array(json_object_get(row, "rules")))
+        printf("takes it by %s", pattern);
+    else
+        printf("takes it by %s, as %lld document%s", pattern, number_of(row, "documents"),
+               number_of(row, "documents") == 1 ? "" : "s");
+    printf("\n");
+}
+
+static void rule_print(const json_t *rule) {
+    const char *matched = text_of(rule, "matched");
+    const json_t *topics = json_object_get(rule, "topics");
+    printf("            %s: %s", text_of(rule, "rule"),
+           strcmp(matched, "yes") == 0  ? "matches, on"
+           : strcmp(matched, "no") == 0 ? "does not match"
+                                        : "is not asked");
+    for (size_t i = 0; strcmp(matched, "yes") == 0 && i < json_array_size(topics); i++)
+        printf(" %s", json_string_value(json_array_get(topics, i)));
+    printf("\n");
+}
+
+static void takers_print(const json_t *answer) {
+    const json_t *spokes = json_object_get(answer, "spokes"), *files = json_object_get(answer, "rules");
+    if (json_array_size(spokes) + json_array_size(files) == 0)
+        return;
+    printf("\nWhat spokes and rules make of it:\n");
+    for (size_t i = 0; i < json_array_size(spokes); i++)
+        taker_print(json_array_get(spokes, i), "spoke", "spoke");
+    for (size_t i = 0; i < json_array_size(files); i++) {
+        const json_t *rules = json_object_get(json_array_get(files, i), "rules");
+        taker_print(json_array_get(files, i), "rules", "file");
+        for (size_t k = 0; k < json_array_size(rules); k++)
+            rule_print(json_array_get(rules, k));
+    }
+}
+
 static void answer_print(const struct explain_run *run, const json_t *answer) {
     const json_t *totals = json_object_get(answer, "totals");
     long long gets = ask_number(totals, "gets");
@@ -131,6 +190,7 @@ static void answer_print(const struct explain_run *run, const json_t *answer) {
     rows_print(answer, "gets", gets);
     printf("\n%lld would not%s\n", not, not > 0 ? ":" : ".");
     rows_print(answer, "not", not );
+    takers_print(answer);
     if (!json_is_true(json_object_get(answer, "complete")))
         printf("\nThe router is stopping: not all of its shards have answered.\n");
 }

@@ -16,6 +16,7 @@
 #include "core/cli/serve_restart.h"
 #include "core/cli/serve_routes.h"
 #include "core/cli/serve_spokes.h"
+#include "core/cli/serve_takers.h"
 #include "core/cli/watchdog.h"
 #include "core/config/config.h"
 #include "core/config/file.h"
@@ -94,6 +95,7 @@ struct serve {
     struct serve_journal journal;
     struct serve_routes routes;
     struct serve_spokes spokes;
+    struct serve_takers takers;
     struct serve_asked asked;
     struct serve_config changes;
     struct shards *shards;
@@ -319,6 +321,7 @@ static int admin_begin(struct serve *serve) {
                                  .ingest = serve->ingest != NULL ? &serve->ingest_counters : NULL,
                                  .journal_dir = serve->config.journal_dir,
                                  .spokes = serve_spokes_admin(&serve->spokes),
+                                 .takers = serve_takers_start(&serve->takers, &serve->spokes, &serve->routes),
                                  .desk = serve->desk,
                                  .watch = &serve->watch,
                                  .endpoints = api_table,
@@ -523,6 +526,7 @@ static int serve_start(struct serve *serve) {
 
 /* Also what a start that failed has made. */
 static int serve_end(struct serve *serve, uint64_t *cut) {
+    serve_takers_stop(&serve->takers); /* nobody looks at what ends now */
     serve_config_stop(&serve->changes);
     serve_spokes_stop(&serve->spokes); /* clients of the shards, as is what follows */
     serve_routes_stop(&serve->routes);

@@ -31,20 +31,44 @@ void serve_routes_apply(struct serve_routes *serve) {
         routes_free(routes);
         return;
     }
+    (void)pthread_mutex_lock(&serve->mutex);
     serve->routes = routes;
+    (void)pthread_mutex_unlock(&serve->mutex);
     logfmt(LOGFMT_INFO, "rules applied", "files=%zu", routes_count(routes));
 }
 
 void serve_routes_start(struct serve_routes *serve, const struct config *config, const char *server) {
     serve->config = config;
+    (void)pthread_mutex_init(&serve->mutex, NULL);
+    (void)pthread_cond_init(&serve->let_go, NULL);
     (void)snprintf(serve->server, sizeof serve->server, "%s", server);
     serve_routes_apply(serve);
 }
 
+const struct routes *serve_routes_look(struct serve_routes *serve) {
+    (void)pthread_mutex_lock(&serve->mutex);
+    const struct routes *routes = serve->routes;
+    serve->lookers += routes != NULL;
+    (void)pthread_mutex_unlock(&serve->mutex);
+    return routes;
+}
+
+void serve_routes_look_away(struct serve_routes *serve) {
+    (void)pthread_mutex_lock(&serve->mutex);
+    if (--serve->lookers == 0)
+        (void)pthread_cond_signal(&serve->let_go);
+    (void)pthread_mutex_unlock(&serve->mutex);
+}
+
 void serve_routes_stop(struct serve_routes *serve) {
-    if (serve->routes == NULL)
+    struct routes *routes = serve->routes;
+    if (routes == NULL)
         return;
-    routes_stop(serve->routes);
-    routes_free(serve->routes);
+    routes_stop(routes);
+    (void)pthread_mutex_lock(&serve->mutex);
     serve->routes = NULL;
+    while (serve->lookers > 0)
+        (void)pthread_cond_wait(&serve->let_go, &serve->mutex);
+    (void)pthread_mutex_unlock(&serve->mutex);
+    routes_free(routes);
 }

@@ -125,6 +125,10 @@ const char *routes_name(const struct routes *routes, size_t index) {
     return routes->sets[index]->name;
 }
 
+const struct ruleset *routes_set(const struct routes *routes, size_t index) {
+    return routes->sets[index];
+}
+
 const struct flow_counters *routes_counters(const struct routes *routes, size_t index) {
     return &routes->counters[index];
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct routes;
+struct ruleset;
 struct flow_counters;
 
 typedef void routes_on_mistake(void *user, const char *path, const struct config_mistake *mistake);
@@ -30,5 +31,7 @@ void routes_stop(struct routes *routes);
 
 size_t routes_count(const struct routes *routes);
 const char *routes_name(const struct routes *routes, size_t index);
+/* Any thread may look at it, as long as the routes live. */
+const struct ruleset *routes_set(const struct routes *routes, size_t index);
 /* Any thread may read them, as long as the routes live. */
 const struct flow_counters *routes_counters(const struct routes *routes, size_t index);

@@ -40,6 +40,8 @@ struct spokes {
     bool started;
     pthread_mutex_t mutex; /* of all below */
     pthread_cond_t wake;
+    pthread_cond_t let_go; /* nobody looks at specs any more */
+    uint32_t lookers;
     struct request *first, **last;
     bool stopping;
     struct logfmt_limit said; /* of the manager's thread: applying is asked for over HTTP, too */
@@ -267,6 +269,12 @@ static void doors_name(struct spokes *spokes, const struct roster *roster) {
     free(names);
 }
 
+/* With the mutex. Who comes now looks at what is there now. */
+static void lookers_await(struct spokes *spokes) {
+    while (spokes->lookers > 0)
+        (void)pthread_cond_wait(&spokes->let_go, &spokes->mutex);
+}
+
 static void roster_apply(struct spokes *spokes, struct roster *roster) {
     uint32_t count;
     struct member *gone = calloc(spokes->count + 1, sizeof *gone);
@@ -286,6 +294,7 @@ static void roster_apply(struct spokes *spokes, struct roster *roster) {
     struct member *before = spokes->members;
     spokes->members = members;
     spokes->count = count;
+    lookers_await(spokes);
     (void)pthread_mutex_unlock(&spokes->mutex);
     for (uint32_t i = 0; i < gone_count; i++)
         member_free(&gone[i]);
@@ -474,6 +483,23 @@ void spokes_numbers(struct spokes *spokes, spokes_on_numbers *on_numbers, void *
     (void)pthread_mutex_unlock(&spokes->mutex);
 }
 
+void spokes_specs(struct spokes *spokes, spokes_on_spec *on_spec, void *user) {
+    (void)pthread_mutex_lock(&spokes->mutex);
+    uint32_t count = spokes->count;
+    const struct spoke_spec **specs = calloc(count + 1, sizeof *specs);
+    for (uint32_t i = 0; specs != NULL && i < count; i++)
+        specs[i] = spokes->members[i].spec;
+    spokes->lookers++;
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    for (uint32_t i = 0; specs != NULL && i < count; i++)
+        on_spec(user, specs[i]);
+    (void)pthread_mutex_lock(&spokes->mutex);
+    if (--spokes->lookers == 0)
+        (void)pthread_cond_signal(&spokes->let_go);
+    (void)pthread_mutex_unlock(&spokes->mutex);
+    free(specs);
+}
+
 /* ---- start and stop ---- */
 
 /* It is waited for by the monotonic clock. */
@@ -494,6 +520,7 @@ struct spokes *spokes_start(const struct spokes_options *options, char *why, siz
         spokes->last = &spokes->first;
         (void)pthread_mutex_init(&spokes->mutex, NULL);
         wake_init(&spokes->wake);
+        (void)pthread_cond_init(&spokes->let_go, NULL);
         spokes->dir = strdup(options->dir);
         json_t *told = spokes->dir != NULL ? spokes_read(spokes, false, &read) : NULL;
         const json_t *text = json_object_get(json_array_get(json_object_get(told, "mistakes"), 0), "text");
@@ -530,6 +557,7 @@ void spokes_stop(struct spokes *spokes) {
     struct roster nobody = {0};
     leavers_stop(spokes, &nobody);
     (void)pthread_mutex_lock(&spokes->mutex);
+    lookers_await(spokes);
     for (uint32_t i = 0; i < spokes->count; i++)
         member_free(&spokes->members[i]);
     spokes->count = 0;
@@ -540,6 +568,7 @@ void spokes_free(struct spokes *spokes) {
     if (spokes == NULL)
         return;
     free(spokes->members);
+    (void)pthread_cond_destroy(&spokes->let_go);
     (void)pthread_cond_destroy(&spokes->wake);
     (void)pthread_mutex_destroy(&spokes->mutex);
     free(spokes->dir);

@@ -47,6 +47,11 @@ typedef void spokes_on_numbers(void *user, const char *name, const struct spoke_
                                const struct inbound_counters *in);
 void spokes_numbers(struct spokes *spokes, spokes_on_numbers *on_numbers, void *user);
 
+/* Calls for the spec of each spoke that was applied, also of one that waits. The specs stay meanwhile: who
+ * applies the directory waits for this to return, so it is no place to be slow without a bound. */
+typedef void spokes_on_spec(void *user, const struct spoke_spec *spec);
+void spokes_specs(struct spokes *spokes, spokes_on_spec *on_spec, void *user);
+
 /* ---- without a router ---- */
 
 /* Reads one file and tries it, with `pairs` also its golden pairs. The spec, or NULL when there are mistakes.

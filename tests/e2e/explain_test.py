@@ -212,6 +212,102 @@ def test_the_command_prints_the_answer(router, run, tmp_path):
     assert run("explain", "--help").stdout.startswith("usage: roundhouse explain")
 
 
+# ---- what spokes and rules make of it ----
+
+SPOKES = {
+    "shop": "transport: tcp\noutbound: { topics: [erp.order.*, erp.item.*], filter: .n > 5, mapping: '{number: .n}' }\n",
+    "split": "transport: tcp\noutbound: { topics: erp.>, mapping: '.lines[]?' }\n",
+    "broken": "transport: tcp\noutbound: { topics: erp.order.*, mapping: '.n | ltrimstr(1) | error(\"no such customer\")' }\n",
+    "plain": "transport: tcp\noutbound: { topics: other.> }\n",
+}
+RULES = """on: [erp.order.>]
+rules:
+  - { name: large, when: .n > 100, then: { topics: [approval.orders, approval.log] } }
+  - { name: odd, when: .n % 2 == 1, split: '.lines[]', then: { topics: odd.lines } }
+  - { name: never, when: 'false', then: { topics: nothing.here } }
+"""
+
+
+@pytest.fixture
+def hub(router, tmp_path):
+    for folder, files in (("spokes.d", SPOKES), ("routes.d", {"orders": RULES})):
+        (tmp_path / folder).mkdir()
+        for name, text in files.items():
+            (tmp_path / folder / f"{name}.yaml").write_text(text)
+    return router(shards=2, config_text=f"spokes: {tmp_path}/spokes.d\nroutes: {tmp_path}/routes.d\nlogs: {{ data: 8MiB }}\n"
+                  "topics:\n  - { match: 'erp.order.once', class: memory, duplicates: { window: 1m } }\n")
+
+
+def takers(made, data, topic, **more):
+    """What each spoke, and the file of rules, makes of an event."""
+    answer = ask(made, {**EVENT, "datacontenttype": "application/json", "data": data, **more}, topic)
+    assert answer["complete"]
+    return {row["spoke"]: row for row in answer["spokes"]}, answer["rules"][0]
+
+
+def test_spokes_say_whether_pattern_filter_or_mapping_decides(hub):
+    spokes, _ = takers(hub, {"n": 7, "lines": [1, 2, 3]}, "erp.order.created")
+    assert sorted(spokes) == sorted(SPOKES)
+    assert {name: (row["why"], row["documents"]) for name, row in spokes.items()} == {
+        "shop": ("taken", 1), "split": ("taken", 3), "broken": ("fails", 0), "plain": ("pattern", 0)}
+    assert spokes["shop"]["pattern"] == "erp.order.*" and spokes["shop"]["queue"] == "spoke.shop"
+    assert spokes["shop"]["patterns_total"] == 2 and spokes["plain"]["pattern"] == "other.>"
+    assert "no such customer" in spokes["broken"]["message"]
+    spokes, _ = takers(hub, {"n": 5, "lines": []}, "erp.item.created")
+    assert {name: row["why"] for name, row in spokes.items()} == {
+        "shop": "filter", "split": "mapping", "broken": "pattern", "plain": "pattern"}
+
+
+def test_rules_say_which_of_them_match(hub):
+    _, rules = takers(hub, {"n": 7, "lines": ["a", "b"]}, "erp.order.created")
+    assert (rules["file"], rules["queue"], rules["why"], rules["pattern"]) == ("orders", "route.orders", "taken", "erp.order.>")
+    assert [(rule["rule"], rule["matched"], rule["events"]) for rule in rules["rules"]] == [
+        ("large", "no", 0), ("odd", "yes", 2), ("never", "not_asked", 0)]
+    _, rules = takers(hub, {"n": 700}, "erp.order.created")
+    assert rules["rules"][0] == {"rule": "large", "matched": "yes", "events": 2, "topics": ["approval.orders", "approval.log"]}
+    _, rules = takers(hub, {"n": 8}, "erp.order.created")
+    assert rules["why"] == "no_rule" and [rule["matched"] for rule in rules["rules"]] == ["no", "no", "no"]
+    _, rules = takers(hub, {"n": 7, "lines": 3}, "erp.order.created")
+    assert rules["why"] == "fails" and "odd" in rules["message"] and rules["rules"] == []
+    _, rules = takers(hub, {"n": 7}, "erp.item.created")
+    assert rules["why"] == "pattern" and rules["message"] == ""
+
+
+def test_what_nobody_gets_is_not_tried_and_what_is_tried_is_not_published(hub):
+    with hub.client(ack=ROUTED) as publisher:
+        publisher.publish("erp.order.once", wire.cloud_event(b"{}", id="1", source="/test"))
+        assert publisher.settle(1) == {}
+    before = hub.metric("roundhouse_events_appended_total")
+    spokes, rules = takers(hub, {"n": 7, "lines": [1]}, "erp.order.once")
+    assert spokes["shop"]["why"] == spokes["broken"]["why"] == rules["why"] == "duplicate" and spokes["plain"]["why"] == "pattern"
+    spokes, rules = takers(hub, {"n": 7, "lines": [1]}, "erp.order.x", expirytime="2020-01-01T00:00:00Z")
+    assert spokes["split"]["why"] == rules["why"] == "expired"
+    for _ in range(3):
+        takers(hub, {"n": 7, "lines": [1]}, "erp.order.created")
+    assert hub.metric("roundhouse_events_appended_total") <= before + 1, "at most the dead letter of the one that was published"
+
+
+def test_spokes_and_rules_are_those_that_run_now(hub, run, tmp_path):
+    file = tmp_path / "spokes.d" / "shop.yaml"
+    file.write_text(SPOKES["shop"].replace("> 5", "> 50"))
+    assert takers(hub, {"n": 7}, "erp.order.created")[0]["shop"]["why"] == "taken", "a file that nobody applied says nothing"
+    assert run("spokes", "apply", "--admin", hub.admin).returncode == 0
+    assert takers(hub, {"n": 7}, "erp.order.created")[0]["shop"]["why"] == "filter"
+    (tmp_path / "spokes.d" / "plain.yaml").unlink()
+    assert run("spokes", "apply", "--admin", hub.admin).returncode == 0
+    assert "plain" not in takers(hub, {"n": 7}, "erp.order.created")[0]
+
+
+def test_the_command_prints_what_spokes_and_rules_make_of_it(hub, run):
+    event = json.dumps({"topic": "erp.order.created", "event": {**EVENT, "data": {"n": 7, "lines": [1, 2]}}})
+    said = run("explain", "--admin", hub.admin, "-", input=event).stdout
+    assert "What spokes and rules make of it:\n" in said
+    assert "  spoke   shop: takes it by erp.order.*, as 1 document\n" in said and "as 2 documents" in said
+    assert "it would become a dead letter: " in said and "  spoke   plain: " in said
+    assert "  rules   orders: takes it by erp.order.>\n" in said
+    assert "            odd: matches, on odd.lines\n" in said and "            never: is not asked\n" in said
+
+
 # ---- what matched nobody ----
 
 
