@@ -3,6 +3,7 @@
 #include "core/admin/admin_private.h"
 #include "core/admin/trace.h"
 #include "core/admin/find.h"
+#include "core/admin/graph.h"
 #include "core/admin/streams.h"
 #include "core/base/logfmt.h"
 #include "core/base/thread.h"
@@ -98,6 +99,7 @@ static void admin_free(struct admin *admin) {
     admin_traces_free(admin->traces);
     streams_free(admin->streams);
     finds_free(admin->finds);
+    graphs_free(admin->graphs);
     clients_free(admin);
     if (admin->answers_event)
         event_free(admin->answers_event);

@@ -47,6 +47,7 @@ struct api_answers {
 
 struct streams;
 struct finds;
+struct graphs;
 
 struct admin {
     struct admin_config config;
@@ -61,7 +62,8 @@ struct admin {
     struct api_answers *answers;
     struct admin_traces *traces; /* owns; NULL until somebody traces */
     struct streams *streams;
-    struct finds *finds; /* owns; NULL until somebody searches */
+    struct finds *finds;   /* owns; NULL until somebody searches */
+    struct graphs *graphs; /* owns; NULL until somebody asks for one */
     pthread_t thread;
     struct admin_client clients[ADMIN_CONNECTIONS_MAX];
     struct token token; /* with config.token_file */

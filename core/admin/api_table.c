@@ -3,6 +3,7 @@
 #include "core/admin/config.h"
 #include "core/admin/explain.h"
 #include "core/admin/find.h"
+#include "core/admin/graph.h"
 #include "core/admin/openapi.h"
 #include "core/admin/slots.h"
 #include "core/admin/streams.h"
@@ -14,6 +15,7 @@ const struct api_endpoint api_table[] = {
     {"GET", "/v1/shards", on_shards, "what each shard has and does", "", 0},
     {"GET", "/v1/slots", slots_run, "which shard has each slot, and how many records came there", "", 0},
     {"GET", "/v1/queues", on_queues, "queues and mailboxes, the one with most to do first", "limit", 0},
+    {"GET", "/v1/graph", on_graph, "which sources feed which topics, and who takes them", "limit", 0},
     {"GET", "/v1/connections", on_connections, "who is connected, the furthest behind first", "limit", 0},
     {"GET", "/v1/subscriptions", on_subscriptions, "what is subscribed to, the furthest behind first",
      "limit", 0},

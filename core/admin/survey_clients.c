@@ -55,15 +55,15 @@ static json_t *subscription_row(const void *row) {
                      surveys_ms(lag->silent_ns), "lagging", lag->catches_up);
 }
 
-static json_t *subscriptions_make(const struct survey_answer *answer,
-                                  const struct survey_question *question) {
+json_t *surveys_subscriptions_make(const struct survey_answer *answer,
+                                   const struct survey_question *question) {
     (void)question;
     return surveys_list(answer, "subscriptions", subscription_row);
 }
 
 void on_subscriptions(struct admin *admin, struct api_call *call) {
     surveys_ask_limited(admin, call, (struct survey_question){.kind = SURVEY_SUBSCRIPTIONS},
-                        subscriptions_make);
+                        surveys_subscriptions_make);
 }
 
 /* ---- laggards ---- */

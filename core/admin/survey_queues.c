@@ -16,11 +16,11 @@ static json_t *queue_row(const void *row) {
                      "dead_letters_total", (json_int_t)found->dead, "oldest", surveys_time(found->oldest_ns));
 }
 
-static json_t *queues_make(const struct survey_answer *answer, const struct survey_question *question) {
+json_t *surveys_queues_make(const struct survey_answer *answer, const struct survey_question *question) {
     (void)question;
     return surveys_list(answer, "queues", queue_row);
 }
 
 void on_queues(struct admin *admin, struct api_call *call) {
-    surveys_ask_limited(admin, call, (struct survey_question){.kind = SURVEY_QUEUES}, queues_make);
+    surveys_ask_limited(admin, call, (struct survey_question){.kind = SURVEY_QUEUES}, surveys_queues_make);
 }

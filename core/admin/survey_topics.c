@@ -36,7 +36,7 @@ static json_t *sorted(json_t *list) {
     return out;
 }
 
-static json_t *topics_make(const struct survey_answer *answer, const struct survey_question *question) {
+json_t *surveys_topics_make(const struct survey_answer *answer, const struct survey_question *question) {
     json_t *value = surveys_list(answer, "topics", topic_row);
     if (value != NULL && question->by_name)
         (void)json_object_set_new(value, "topics", sorted(json_object_get(value, "topics")));
@@ -68,5 +68,5 @@ static bool question_read(struct api_call *call, struct survey_question *questio
 void on_topics(struct admin *admin, struct api_call *call) {
     struct survey_question question = {.kind = SURVEY_TOPICS};
     if (question_read(call, &question))
-        surveys_ask_limited(admin, call, question, topics_make);
+        surveys_ask_limited(admin, call, question, surveys_topics_make);
 }

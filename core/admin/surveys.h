@@ -36,6 +36,9 @@ json_t *surveys_filter(bool filtered, const char *filter);
 /* A list of the answer's rows in an object of its own: {NAME: [..], "more": .., "complete": ..}. */
 json_t *surveys_list(const struct survey_answer *answer, const char *name, json_t *(*row)(const void *row));
 
+/* The bodies of /v1/topics, /v1/subscriptions and /v1/queues. */
+surveys_make surveys_topics_make, surveys_subscriptions_make, surveys_queues_make;
+
 /* ---- endpoints ---- */
 
 api_handler on_router, on_shards, on_connections, on_subscriptions, on_laggards, on_topics, on_queues;

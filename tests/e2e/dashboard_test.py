@@ -71,11 +71,21 @@ def drive(made, scene, stop):
             program.kill()
 
 
+def files_of(folder):
+    """A spoke that takes nearly nothing, and rules that take carts and publish none of them."""
+    for name, text in (("spokes.d/depot.yaml", "transport: tcp\noutbound: { topics: [depot.>] }\n"),
+                       ("routes.d/carts.yaml", "on: [shop.>]\nrules:\n  - { name: large, when: '$event.type == \"large\"', then: { topics: large.carts } }\n")):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return f"spokes: {folder}/spokes.d\nroutes: {folder}/routes.d\n"
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("body", ["epoll"])
-def test_it_shows_what_the_router_does(router, run, spawn):
+def test_it_shows_what_the_router_does(router, run, spawn, tmp_path):
     assert os.path.isdir(os.path.join(MODULES, "node_modules", "playwright-core")), "./check installs it: `npm ci` has failed"
-    made = router(shards=2, config_text="logs: { data: 8MiB, grace: 20ms }\n")
+    made = router(shards=2, config_text="logs: { data: 8MiB, grace: 20ms }\n" + files_of(tmp_path))
     _clients, scene = scene_of(made, run, spawn)
     feed = Feed(made)
     feed.start()

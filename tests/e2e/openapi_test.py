@@ -153,6 +153,9 @@ def test_every_answer_is_as_documented(busy_router):
     assert right(made, "GET", "/v1/laggards")["laggards"] == []
     queues = sorted(one["queue"] for one in right(made, "GET", "/v1/queues")["queues"])
     assert queues == ["q", "route.carts", "spoke.depot"]
+    graph = right(made, "GET", "/v1/graph")
+    assert {node["kind"] for node in graph["nodes"]} == {"source", "topic", "pattern", "queue", "client", "spoke", "rules"}
+    assert {edge["kind"] for edge in graph["edges"]} == {"publishes", "subscribes", "member"}
     topics = right(made, "GET", "/v1/topics", match="*.*", sort="name")["topics"]
     assert [one["topic"] for one in topics] == ["a.b", "t.x", "t.y"]
     assert [one["topic"] for one in right(made, "GET", "/v1/unmatched")["unmatched"]] == ["nobody"]
@@ -257,7 +260,7 @@ PROVOKED = {
     **{(method, path, 403): lambda made, method=method, path=path: ask(made, method, path, headers={"Origin": "http://evil.example"})
        for method, path in OPERATIONS if "403" in OPERATIONS[method, path]["responses"]},
     **{("GET", path, 503): lambda made, path=path: at_once(made, "GET", path, 503, 40) for path in
-       ("/v1/connections", "/v1/subscriptions", "/v1/topics", "/v1/queues", "/v1/laggards",
+       ("/v1/connections", "/v1/subscriptions", "/v1/topics", "/v1/queues", "/v1/graph", "/v1/laggards",
         "/v1/unmatched")},
     ("POST", "/v1/explain", 503): lambda made: at_once(made, "POST", "/v1/explain", 503, 40, json.dumps(EVENT), topic="a"),
 }

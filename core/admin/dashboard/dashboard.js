@@ -294,88 +294,73 @@ function prepend(place, node) {
 
 // ---- the routing graph ----
 
-const NODE = { width: 250, height: 26, gap: 8 };
+const NODE = { width: 205, height: 26, gap: 8 };
+const COLUMNS = [['From', 0], ['Topics and patterns', 265], ['Queues and mailboxes', 530], ['To', 795]];
+const GRAPH_NODES = 30; // of a kind
+const KINDS = { source: 'source', topic: 'topic', pattern: 'pattern without events', queue: 'queue', mailbox: 'mailbox', client: 'client', spoke: 'spoke', rules: 'rules' };
+const COLUMN_OF = { source: 0, topic: 1, pattern: 1, queue: 2, mailbox: 2, client: 3, spoke: 3, rules: 3 };
 
-function columnOf(nodes, x) {
-  return nodes.map((node, i) => ({ ...node, x, y: 30 + i * (NODE.height + NODE.gap) }));
-}
+// Spokes and rules stand on both sides: they take events, and publish some.
+const feeder = (graph, edge) => edge.kind === 'publishes' ? 'from ' + edge.from : edge.from;
 
 function graphNodes(graph) {
-  const columns = [['publishers', 0], ['topics', 375], ['subscribers', 750]];
-  return columns.flatMap(([name, x]) => columnOf(graph[name], x));
+  const feeds = new Set(graph.edges.filter((e) => e.kind === 'publishes').map((e) => e.from)), takes = new Set(graph.edges.map((e) => e.to));
+  const columns = COLUMNS.map(() => []);
+  for (const node of graph.nodes) {
+    const both = node.kind === 'spoke' || node.kind === 'rules';
+    if (feeds.has(node.id)) columns[0].push({ ...node, id: 'from ' + node.id });
+    if (node.kind !== 'source' && (!both || takes.has(node.id) || !feeds.has(node.id))) columns[COLUMN_OF[node.kind]].push(node);
+  }
+  return columns.flatMap((nodes, column) => nodes.map((node, i) => ({ ...node, x: COLUMNS[column][1], y: 30 + i * (NODE.height + NODE.gap) })));
 }
 
-const short = (text) => (text.length > 30 ? text.slice(0, 14) + '…' + text.slice(-15) : text);
+const short = (text) => (text.length > 26 ? text.slice(0, 12) + '…' + text.slice(-13) : text);
 
 function graphPath(edge, from, to, most) {
-  const x1 = from.x + NODE.width, y1 = from.y + NODE.height / 2, y2 = to.y + NODE.height / 2, x = (x1 + to.x) / 2;
+  const x1 = from.x + NODE.width, y1 = from.y + NODE.height / 2, y2 = to.y + NODE.height / 2;
+  const back = to.x < x1, x2 = back ? to.x + NODE.width : to.x, bend = back ? x1 + 40 : (x1 + x2) / 2; // dead letters go back to a topic
   const width = 1 + 7 * Math.sqrt((edge.rate_per_s || 0) / most);
-  return draw('path', { d: `M${x1} ${y1}C${x} ${y1} ${x} ${y2} ${to.x} ${y2}`, 'stroke-width': width.toFixed(1), 'data-from': edge.from, 'data-to': edge.to });
+  return draw('path', { d: `M${x1} ${y1}C${bend} ${y1} ${bend} ${y2} ${x2} ${y2}`, 'stroke-width': width.toFixed(1), class: edge.kind === 'dead_letters' ? 'dead' : null,
+    'data-from': from.id, 'data-to': to.id });
 }
 
 function graphMark(svg, id) {
   for (const path of svg.querySelectorAll('path')) path.classList.toggle('on', id !== null && (path.dataset.from === id || path.dataset.to === id));
 }
 
+// What a screen reader says of a node: its kind and name, and whom it is connected to.
+function graphSaid(node, graph, names) {
+  const id = node.id.replace(/^from /, ''), some = (edges, of) => [...new Set(edges.map((e) => names.get(of(e))))];
+  const list = (word, found) => (found.length === 0 ? '' : `; ${word} ${found.slice(0, 8).join(', ')}${found.length > 8 ? ` and ${found.length - 8} more` : ''}`);
+  const figures = [node.rate_per_s === null ? '' : `, ${count(node.rate_per_s)} events per second`, node.waiting === null ? '' : `, ${count(node.waiting)} waiting`];
+  return `${KINDS[node.kind]} ${node.name}${figures.join('')}${list('from', some(graph.edges.filter((e) => e.to === id), (e) => e.from))}${list('to', some(graph.edges.filter((e) => e.from === id), (e) => e.to))}`;
+}
+
 function graphDraw(graph) {
-  const nodes = graphNodes(graph), at = new Map(nodes.map((n) => [n.id, n]));
-  const most = Math.max(1, ...graph.edges.map((e) => e.rate_per_s || 0));
+  const nodes = graphNodes(graph), at = new Map(nodes.map((n) => [n.id, n])), names = new Map(graph.nodes.map((n) => [n.id, n.name]));
+  const edges = graph.edges.map((e) => [e, at.get(feeder(graph, e)), at.get(e.to)]).filter(([, from, to]) => from && to);
+  const rates = new Map(graph.nodes.map((n) => [n.id, n.rate_per_s])), rate = (e) => (e.kind === 'subscribes' ? rates.get(e.from) : e.rate_per_s) || 0;
+  const most = Math.max(1, ...graph.edges.map(rate));
   const height = 40 + Math.max(1, ...nodes.map((n) => n.y + NODE.height));
-  const svg = draw('svg', { viewBox: `0 0 1000 ${height}`, role: 'group', 'aria-label': 'Routing: publishers, topics, subscribers' });
-  svg.append(...[['Publishers', 0], ['Topics', 375], ['Subscribers', 750]].map(([t, x]) => draw('text', { x, y: 18, class: 'soft' }, t)));
-  svg.append(...graph.edges.filter((e) => at.has(e.from) && at.has(e.to)).map((e) => graphPath(e, at.get(e.from), at.get(e.to), most)));
+  const svg = draw('svg', { viewBox: `0 0 1000 ${height}`, role: 'group', 'aria-label': 'Routing: who publishes, topics, queues, who takes them; the table below says the same' });
+  svg.append(...COLUMNS.map(([t, x]) => draw('text', { x, y: 18, class: 'soft' }, t)));
+  svg.append(...edges.map(([e, from, to]) => graphPath({ ...e, rate_per_s: rate(e) }, from, to, most)));
   for (const n of nodes) {
-    const mark = () => graphMark(svg, n.id), unmark = () => graphMark(svg, null);
-    svg.append(draw('g', { class: 'node', tabindex: 0, role: 'img', 'aria-label': n.name, onfocus: mark, onblur: unmark, onmouseenter: mark, onmouseleave: unmark }, [
-      draw('title', {}, n.name), draw('rect', { x: n.x, y: n.y, width: NODE.width, height: NODE.height, rx: 4 }),
+    const mark = () => graphMark(svg, n.id), unmark = () => graphMark(svg, null), said = graphSaid(n, graph, names);
+    svg.append(draw('g', { class: 'node ' + n.kind, tabindex: 0, role: 'img', 'aria-label': said, onfocus: mark, onblur: unmark, onmouseenter: mark, onmouseleave: unmark }, [
+      draw('title', {}, said), draw('rect', { x: n.x, y: n.y, width: NODE.width, height: NODE.height, rx: 4 }),
       draw('text', { x: n.x + 8, y: n.y + 18 }, short(n.name))]));
   }
   return svg;
 }
 
+const EDGES = { publishes: 'publishes on', subscribes: 'is subscribed to by', member: 'is taken by', dead_letters: 'puts dead letters on' };
+
 function graphTable(graph) {
-  const names = new Map(['publishers', 'topics', 'subscribers'].flatMap((k) => graph[k].map((n) => [n.id, n.name])));
-  return table('Who is connected to what', [['From', (e) => names.get(e.from)], ['To', (e) => names.get(e.to)], ['Events/s', (e) => count(e.rate_per_s), 'n']],
-    graph.edges, 'nothing');
-}
-
-// Which sources publish on which topics is told by the events themselves: some of them are watched while the view is open.
-const GRAPH_NODES = 30; // of a kind
-const fed = new Map();  // topic -> Map of source -> events seen
-
-function fedBy(item) {
-  const sources = fed.get(item.topic) || new Map();
-  const source = (item.event || {}).source || '(too large to be shown)';
-  if (sources.size < GRAPH_NODES || sources.has(source)) sources.set(source, (sources.get(source) || 0) + 1);
-  if (fed.size < 10000 || fed.has(item.topic)) fed.set(item.topic, sources);
-}
-
-function matches(pattern, topic) {
-  const want = pattern.split('.'), have = topic.split('.');
-  if (/^[$@]/.test(topic) && /^[*>]/.test(pattern)) return false;
-  if (want.at(-1) === '>' ? have.length < want.length : have.length !== want.length) return false;
-  return want.every((token, i) => token === '>' || token === '*' || token === have[i]);
-}
-
-function graphOf(topics, subscriptions) {
-  const node = (kind) => (name) => ({ id: kind + name, name });
-  const edges = [], publishers = new Set(), subscribers = new Set();
-  for (const { topic, rate_per_s: rate } of topics) {
-    const sources = fed.get(topic) || new Map(), all = sum([...sources.values()], (n) => n);
-    for (const [source, n] of sources) {
-      publishers.add(source);
-      edges.push({ from: 'p' + source, to: 't' + topic, rate_per_s: rate * n / all });
-    }
-    const reads = (s) => s.client !== 'admin events' && (s.patterns || []).some((p) => matches(p, topic)); // not this page itself
-    for (const name of new Set(subscriptions.filter(reads).map((s) => s.client || '(no name)'))) {
-      subscribers.add(name);
-      edges.push({ from: 't' + topic, to: 's' + name, rate_per_s: rate });
-    }
-  }
-  return {
-    publishers: [...publishers].slice(0, GRAPH_NODES).map(node('p')), topics: topics.map((t) => node('t')(t.topic)),
-    subscribers: [...subscribers].slice(0, GRAPH_NODES).map(node('s')), edges,
-  };
+  const nodes = new Map(graph.nodes.map((n) => [n.id, `${n.name} (${KINDS[n.kind]})`]));
+  const how = (e) => [EDGES[e.kind], e.rule && `by the rule ${e.rule}`, e.pattern && `as ${e.pattern}`, e.filtered && 'with filters'].filter(Boolean).join(' ');
+  return table('Who is connected to what', [['From', (e) => nodes.get(e.from)], ['How', how], ['To', (e) => nodes.get(e.to)], ['Events/s', (e) => count(e.rate_per_s), 'n']],
+    graph.edges, 'Nobody has published or subscribed yet.');
 }
 
 // ---- views: what each asks, and how it shows it ----
@@ -420,17 +405,17 @@ const views = {
     put($('laggards'), table('Laggards', laggardColumns, told.laggards, 'Nobody lags, and nobody has in the last hour.'));
   },
   async graph() {
-    const [topics, subscriptions] = await Promise.all([ask('/v1/topics?sort=rate&limit=' + GRAPH_NODES), ask('/v1/subscriptions')]);
-    const graph = graphOf(topics.topics, subscriptions.subscriptions);
+    const graph = await ask('/v1/graph?limit=' + GRAPH_NODES);
     put($('graph'), graphDraw(graph));
     put($('graph-table'), graphTable(graph));
+    $('graph-said').textContent = graph.truncated ? `There is more than is shown: ${GRAPH_NODES} of each kind at most, and the first patterns of each subscriber.` : '';
   },
 };
 
 // ---- streams ----
 
 let listening = null; // of the live view
-let watching = null;  // of the dead letters, or of the graph,
+let watching = null;  // of the dead letters,
 let again = 0;        // ... or the timer until it is asked for again
 
 function listen(path, take, told, ended) {
@@ -474,10 +459,6 @@ const watched = {
     $('letters').replaceChildren();
     const said = (text) => { if ($('letters').childElementCount === 0) $('letters').replaceChildren(make('p', { class: 'soft' }, text)); };
     return ['/v1/events?' + new URLSearchParams({ match: '$dlq.>', from: 'oldest' }), (item) => prepend($('letters'), eventButton(item)), said];
-  },
-  graph() {
-    fed.clear();
-    return ['/v1/events?' + new URLSearchParams({ match: '>' }), fedBy, () => {}];
   },
 };
 

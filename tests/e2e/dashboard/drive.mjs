@@ -134,7 +134,13 @@ await check('routing', async () => {
   want(await page.locator('#graph path').count() >= 2, 'no lines are drawn');
   await page.locator('#graph g.node', { hasText: scene.topic }).first().focus();
   want(await page.locator('#graph path.on').count() >= 1, 'what a topic is connected to is not marked');
+  const queue = page.locator('#graph g.queue', { hasText: scene.letter }).first();
+  want(/queue billing.*from invoices\.(new|>); to \$dlq\.billing/.test(await queue.getAttribute('aria-label')), 'a queue does not say where its events are from: ' + (await queue.getAttribute('aria-label')));
+  want(await page.locator('#graph g.spoke', { hasText: 'depot' }).count() === 1 && await page.locator('#graph g.rules', { hasText: 'carts' }).count() === 2,
+    'spokes and rules are not drawn where they take and where they publish');
   await page.locator('details > summary', { hasText: 'As a table' }).click();
+  await shows('#graph-table tbody tr', 'carts (rules)publishes on by the rule largelarge.carts (topic)');
+  await shows('#graph-table tbody tr', 'is subscribed to by as shop.>');
   await shots('graph');
 });
 
