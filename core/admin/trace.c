@@ -48,7 +48,31 @@ static json_t *step_us(const struct trace_seen *seen, uint64_t ns) {
     return surveys_real(ns > seen->received_ns ? (double)(ns - seen->received_ns) / 1000 : 0);
 }
 
-static json_t *seen_object(const struct trace_seen *seen) {
+static const char *const outcomes[] = {
+    [TRACE_HELD] = "held",       [TRACE_DONE] = "done", [TRACE_RETRIED] = "retried",
+    [TRACE_REFUSED] = "refused", [TRACE_LEFT] = "left", [TRACE_LEASE_ENDED] = "lease_ended"};
+
+static json_t *given_object(const struct trace_seen *seen, const struct trace_given *given) {
+    struct survey_client client = {.shard = given->shard, .serial = given->serial};
+    return json_pack("{s:o, s:o, s:o, s:i, s:o, s:i, s:o, s:o, s:s, s:o}", "queue",
+                     surveys_text(given->queue, strlen(given->queue)), "connection",
+                     given->known ? surveys_connection(&client) : json_null(), "client",
+                     given->known ? surveys_text(given->client, strlen(given->client)) : json_null(),
+                     "attempt", (int)given->attempt, "lease_ms", surveys_ms(given->lease_ns), "extended",
+                     (int)given->extended, "given_us", step_us(seen, given->given_ns), "sent_us",
+                     step_us(seen, given->sent_ns), "outcome", outcomes[given->outcome], "ended_us",
+                     step_us(seen, given->ended_ns));
+}
+
+static json_t *deliveries_list(const struct trace *trace, uint32_t number, const struct trace_seen *seen) {
+    json_t *list = json_array();
+    struct trace_given given;
+    for (uint32_t at = 0; list != NULL && trace_delivery(trace, number, &at, &given);)
+        (void)json_array_append_new(list, given_object(seen, &given));
+    return list;
+}
+
+static json_t *seen_object(const struct trace *trace, uint32_t number, const struct trace_seen *seen) {
     const struct trace_fate *fate = &seen->fate;
     char sequence[24];
     (void)snprintf(sequence, sizeof sequence, "%" PRIu64, seen->sequence);
@@ -59,15 +83,16 @@ static json_t *seen_object(const struct trace_seen *seen) {
         "type", surveys_text(seen->type, strlen(seen->type)), "sequence", sequence, "slot", (int)seen->slot,
         "shard", (int)seen->shard, "log", (int)seen->log, "class", seen->disk ? "disk" : "memory", "bytes",
         (int)seen->bytes, "received_at", surveys_time(seen->received_ns), "complete", seen->over);
-    json_t *way =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "appended_us",
-                  step_us(seen, seen->appended_ns), "synced_us", step_us(seen, seen->synced_ns), "routed_us",
-                  step_us(seen, fate->routed_ns), "first_sent_us", step_us(seen, fate->first_ns),
-                  "last_sent_us", step_us(seen, fate->last_ns), "connections", (json_int_t)fate->connections,
-                  "sent", (json_int_t)fate->sent, "behind", (json_int_t)fate->behind, "lost",
-                  (json_int_t)fate->lost, "unfollowed", (json_int_t)fate->unfollowed, "lagging",
-                  (json_int_t)fate->lagging, "queues", (json_int_t)fate->queues, "filtered",
-                  (json_int_t)fate->filtered, "expired", (json_int_t)fate->expired);
+    json_t *way = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+        "appended_us", step_us(seen, seen->appended_ns), "synced_us", step_us(seen, seen->synced_ns),
+        "routed_us", step_us(seen, fate->routed_ns), "first_sent_us", step_us(seen, fate->first_ns),
+        "last_sent_us", step_us(seen, fate->last_ns), "connections", (json_int_t)fate->connections, "sent",
+        (json_int_t)fate->sent, "behind", (json_int_t)fate->behind, "lost", (json_int_t)fate->lost,
+        "unfollowed", (json_int_t)fate->unfollowed, "lagging", (json_int_t)fate->lagging, "queues",
+        (json_int_t)fate->queues, "filtered", (json_int_t)fate->filtered, "expired",
+        (json_int_t)fate->expired, "settled", (json_int_t)fate->settled, "untold", (json_int_t)fate->untold,
+        "deliveries", deliveries_list(trace, number, seen));
     if (value != NULL && json_object_update(value, way) != 0) {
         json_decref(value);
         value = NULL;
@@ -97,7 +122,7 @@ static json_t *events_next(struct admin_trace *one, uint32_t found) {
     struct trace_seen seen;
     for (; events != NULL && one->told < ready; one->told++) {
         trace_read(one->trace, one->told, &seen);
-        (void)json_array_append_new(events, seen_object(&seen));
+        (void)json_array_append_new(events, seen_object(one->trace, one->told, &seen));
     }
     one->settled = now;
     return events;

@@ -161,6 +161,8 @@ static_assert(2 * FILTER_DEPTH_MAX + 8 < CONTROL_DEPTH_MAX, "what is too deep fo
     100u /* events of one trace; 1 KiB each for each shard, and 88 bytes for its square */
 #define TRACE_LAPSE_NS    (10u * NS_PER_S) /* a trace that nobody asks about ends by itself */
 #define TRACE_FOLLOWS_MAX 1024u            /* sends that one worker follows for a trace; 24 bytes each */
+#define TRACE_DELIVERIES_MAX                                                                                 \
+    256u /* deliveries to members of queues that one worker follows for a trace; 0.5 KiB each */
 #define UNMATCHED_TOPICS                                                                                     \
     1024u /* topics of which a worker knows whether others want them; a power of two, 32 bytes each */
 #define UNMATCHED_QUESTIONS  64u   /* ... that it asks others about at once; 0.8 KiB each */

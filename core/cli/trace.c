@@ -19,7 +19,9 @@ static const char trace_usage[] =
     "was\n"
     "received, appended to its log, on disk, passed on, and taken by the sockets of its subscribers, the "
     "first and the\n"
-    "last of how many. Times are counted from the receipt. Nobody gets anything more or less because of it.\n"
+    "last of how many; and of each queue to which member it was given, and when that had done with it. Times "
+    "are counted\n"
+    "from the receipt. Nobody gets anything more or less because of it.\n"
     "\n"
     "  --count N          ends after so many events, at most 100 (default 10)\n"
     "  --timeout TIME     ... or after that time: 30s, 5m (default 60s)\n" ASK_HELP "\n"
@@ -67,6 +69,30 @@ static void aside_print(const json_t *event, const char *key, const char *text) 
         printf("             %lld %s\n", ask_number(event, key), text);
 }
 
+static void delivery_print(const json_t *one) {
+    char given[32], sent[32], ended[32];
+    const char *client = text_of(one, "client"), *connection = text_of(one, "connection");
+    const char *outcome = text_of(one, "outcome");
+    printf("  queue      %s to %s%s%s, attempt %lld, lease %lld ms: given %s, sent %s, ",
+           text_of(one, "queue"), client, *client != '\0' ? " " : "",
+           *connection != '\0' ? connection : "a member", number_of(one, "attempt"),
+           number_of(one, "lease_ms"), step_of(one, "given_us", given), step_of(one, "sent_us", sent));
+    if (strcmp(outcome, "held") == 0)
+        printf("not acknowledged so far");
+    else
+        printf("%s %s", strcmp(outcome, "lease_ended") == 0 ? "its lease ended" : outcome,
+               step_of(one, "ended_us", ended));
+    if (number_of(one, "extended") > 0)
+        printf(", extended %lld times", number_of(one, "extended"));
+    printf("\n");
+}
+
+static void deliveries_print(const json_t *event) {
+    const json_t *deliveries = json_object_get(event, "deliveries");
+    for (size_t i = 0; i < json_array_size(deliveries); i++)
+        delivery_print(json_array_get(deliveries, i));
+}
+
 static void sent_print(const json_t *event) {
     char first[32], last[32];
     long long all = ask_number(event, "connections"), sent = ask_number(event, "sent");
@@ -82,6 +108,8 @@ static void sent_print(const json_t *event) {
     aside_print(event, "unfollowed", "were too many to be followed");
     aside_print(event, "lagging", "were behind already: they come to it later");
     aside_print(event, "queues", "queues or mailboxes have it for their members");
+    deliveries_print(event);
+    aside_print(event, "untold", "deliveries were too many to be followed");
     aside_print(event, "filtered", "do not get it: their filters turn it away");
     aside_print(event, "expired", "do not get it: its time was over");
 }

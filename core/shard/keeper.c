@@ -8,7 +8,6 @@
  * durable of it is in states.c. */
 #include "core/shard/moves.h"
 
-#include "codecs/event/attributes.h"
 #include "core/base/heap.h"
 #include "core/base/topic.h"
 
@@ -284,38 +283,12 @@ void keeper_deliver(struct worker *worker, const struct kept *kept, const struct
         note_new(NOTE_DELIVER, delivery->owner, log_view_bytes(view, entry->offset), entry->length);
     if (note == NULL)
         return;
+    note->as.deliver.traced = trace_delivered(worker, kept, delivery);
     note->as.deliver.delivery = delivery->delivery;
     note->as.deliver.attempt = delivery->attempt;
     note->as.deliver.replay = delivery->replay;
     note->as.deliver.lease_ns = queue_terms(kept->queue)->lease_ns;
     talk_send(worker, owner_shard(delivery->owner), note);
-}
-
-/* Of the value of the attribute that keeps the order; 0 = the event has none. */
-static uint64_t key_of(const struct worker *worker, const struct kept *kept, const uint8_t *record,
-                       uint32_t length) {
-    struct wire_event event;
-    struct attribute found;
-    uint64_t sequence;
-    wire_record_read(record, length, &sequence, &event);
-    const char *key = (const char *)queue_terms(kept->queue)->key.p; /* a NUL follows */
-    if (!attribute_find(event.event, event.event_length, key, &found))
-        return 0;
-    const void *value = found.data != NULL ? (const void *)found.data : &found.number;
-    uint64_t hash = topic_hash(value, found.data != NULL ? found.length : sizeof found.number,
-                               worker->shards->config.slot_seed);
-    return hash == 0 ? 1 : hash;
-}
-
-struct queue_event keeper_event(const struct worker *worker, const struct kept *kept,
-                                const struct reader *reader, const struct log_view *view, uint64_t position) {
-    const struct log_entry *entry = log_view_entry(view, position);
-    const uint8_t *record = log_view_bytes(view, entry->offset);
-    return (struct queue_event){.position = position,
-                                .key = key_of(worker, kept, record, entry->length),
-                                .time_ns = entry->time,
-                                .log = log_number(reader->log),
-                                .size = entry->length};
 }
 
 static bool kept_passes(struct worker *worker, const struct kept *kept, uint32_t log,
@@ -573,6 +546,7 @@ static void expire(struct worker *worker) {
         while (queue_expire(kept->queue, keeper_now(worker), &expired)) {
             struct note *note = note_new(NOTE_EXPIRED, expired.owner, NULL, 0);
             counter_add(&worker->stats.queue_leases_ended, 1);
+            trace_ended(worker, expired.owner, expired.delivery, TRACE_LEASE_ENDED);
             if (note != NULL)
                 note->as.delivery = expired.delivery;
             talk_send(worker, owner_shard(expired.owner), note);
@@ -712,7 +686,7 @@ static void join(struct worker *worker, struct note *note) {
         return;
     }
     if (lost != 0)
-        keeper_fault(worker, lost, NOTE_OUT, taken);
+        trace_ended(worker, lost, 0, TRACE_LEFT), keeper_fault(worker, lost, NOTE_OUT, taken);
     struct note *answer = note_new(NOTE_JOINED, note->owner, NULL, 0);
     talk_send(worker, owner_shard(note->owner), answer);
     keeper_pump(worker, kept);
@@ -776,6 +750,7 @@ static void leave(struct worker *worker, uint64_t owner) {
     if (replays_leave(worker, kept, owner))
         return;
     queue_leave(kept->queue, owner);
+    trace_ended(worker, owner, 0, TRACE_LEFT);
     keeper_pump(worker, kept);
     if (queue_members(kept->queue) > 0)
         return;
@@ -794,6 +769,7 @@ void keeper_put_out(struct worker *worker, struct kept *kept, const struct fault
             continue;
         lookup_drop(&worker->keeper.owners, owner);
         queue_leave(kept->queue, owner);
+        trace_ended(worker, owner, 0, TRACE_LEFT);
         keeper_fault(worker, owner, NOTE_OUT, *why);
     }
     if (kept->attached)
@@ -819,7 +795,7 @@ static void acked(struct worker *worker, const struct note *note) {
     if (answer != QUEUE_OK)
         keeper_fault(worker, note->owner, NOTE_ANSWER, queue_fault(answer));
     else
-        states_changed(worker, kept), keeper_pump(worker, kept);
+        trace_acked(worker, &ack), states_changed(worker, kept), keeper_pump(worker, kept);
 }
 
 void keeper_note(struct worker *worker, struct note *note) {

@@ -87,6 +87,7 @@ struct note {
             uint64_t lease_ns;
             uint32_t attempt;
             bool replay;
+            bool traced;
         } deliver;
         struct {
             uint64_t from, to; /* the first and the last position */

@@ -1,6 +1,9 @@
 /* Where a queue finds what lies at a position: in the ring, or, behind it, in what the journal gives. */
 #include "core/shard/worker.h"
 
+#include "codecs/event/attributes.h"
+#include "core/base/topic.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -50,4 +53,31 @@ enum look look_begin(struct worker *worker, struct reader *reader, uint64_t posi
 void look_end(struct look_at *at) {
     if (at->reader != NULL)
         log_reader_idle(at->reader->log, at->reader->past);
+}
+
+/* Of the value of the attribute that keeps the order; 0 = the event has none. */
+static uint64_t key_of(const struct worker *worker, const struct kept *kept, const uint8_t *record,
+                       uint32_t length) {
+    struct wire_event event;
+    struct attribute found;
+    uint64_t sequence;
+    wire_record_read(record, length, &sequence, &event);
+    const char *key = (const char *)queue_terms(kept->queue)->key.p; /* a NUL follows */
+    if (!attribute_find(event.event, event.event_length, key, &found))
+        return 0;
+    const void *value = found.data != NULL ? (const void *)found.data : &found.number;
+    uint64_t hash = topic_hash(value, found.data != NULL ? found.length : sizeof found.number,
+                               worker->shards->config.slot_seed);
+    return hash == 0 ? 1 : hash;
+}
+
+struct queue_event keeper_event(const struct worker *worker, const struct kept *kept,
+                                const struct reader *reader, const struct log_view *view, uint64_t position) {
+    const struct log_entry *entry = log_view_entry(view, position);
+    const uint8_t *record = log_view_bytes(view, entry->offset);
+    return (struct queue_event){.position = position,
+                                .key = key_of(worker, kept, record, entry->length),
+                                .time_ns = entry->time,
+                                .log = log_number(reader->log),
+                                .size = entry->length};
 }

@@ -404,6 +404,8 @@ static void deliver(struct peer *peer, const struct membership *membership, cons
     counter_add(&peer->worker->stats.deliveries, 1);
     peer->given++;
     list_add(&peer->worker->told, &peer->memberships->telling);
+    if (UNLIKELY(note->as.deliver.traced))
+        trace_handed(peer, membership->owner, note->as.deliver.delivery);
     peer_touch(peer);
 }
 

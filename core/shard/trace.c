@@ -12,6 +12,7 @@
 #include "core/shard/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,11 +26,13 @@ struct trace {
     uint32_t count;   /* events wanted, and room for them in each part */
     char pattern[TOPIC_BYTES_MAX + 1];
     uint32_t pattern_length;
-    struct trace_part *parts;     /* owns; by worker */
-    struct trace_event *events;   /* owns; of all parts */
-    struct trace_mark *marks;     /* owns; the same, by worker */
-    struct trace_follow *follows; /* owns */
-    struct mpsc *answers;         /* owns: of workers that have let go */
+    struct trace_part *parts;          /* owns; by worker */
+    struct trace_event *events;        /* owns; of all parts */
+    struct trace_mark *marks;          /* owns; the same, by worker */
+    struct trace_follow *follows;      /* owns */
+    struct trace_delivery *deliveries; /* owns */
+    struct trace_handed *hands;        /* owns */
+    struct mpsc *answers;              /* owns: of workers that have let go */
     /* the asker's */
     uint64_t known;  /* one bit for each worker that has been told of it, and has not let go */
     uint64_t untold; /* ... that is still to be told: of its begin, or of its end */
@@ -55,14 +58,18 @@ static int trace_room(struct trace *trace) {
     trace->marks = calloc(workers * count * workers, sizeof *trace->marks);
     trace->follows = calloc(workers * TRACE_FOLLOWS_MAX, sizeof *trace->follows);
     trace->told = calloc(count, sizeof *trace->told);
+    trace->deliveries = calloc(workers * TRACE_DELIVERIES_MAX, sizeof *trace->deliveries);
+    trace->hands = calloc(workers * TRACE_DELIVERIES_MAX, sizeof *trace->hands);
     if (trace->parts == NULL || trace->events == NULL || trace->marks == NULL || trace->follows == NULL ||
-        trace->told == NULL)
+        trace->told == NULL || trace->deliveries == NULL || trace->hands == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < workers * count; i++)
         trace->events[i].marks = trace->marks + i * workers;
     for (size_t i = 0; i < workers; i++)
         trace->parts[i] = (struct trace_part){.events = trace->events + i * count,
-                                              .follows = trace->follows + i * TRACE_FOLLOWS_MAX};
+                                              .follows = trace->follows + i * TRACE_FOLLOWS_MAX,
+                                              .deliveries = trace->deliveries + i * TRACE_DELIVERIES_MAX,
+                                              .hands = trace->hands + i * TRACE_DELIVERIES_MAX};
     return mpsc_create(&trace->answers, power_of_two((uint32_t)workers));
 }
 
@@ -165,6 +172,8 @@ static void fate_add(struct trace_fate *fate, const struct trace_mark *mark) {
     fate->lost += counter_get(&mark->lost);
     fate->unfollowed += counter_get(&mark->unfollowed);
     fate->lagging += counter_get(&mark->lagging);
+    fate->settled += counter_get(&mark->settled);
+    fate->untold += counter_get(&mark->untold);
     fate->queues += counter_get(&mark->queues);
     fate->filtered += counter_get(&mark->filtered);
     fate->expired += counter_get(&mark->expired);
@@ -211,7 +220,54 @@ void trace_read(const struct trace *trace, uint32_t number, struct trace_seen *o
         fate_add(&out->fate, &event->marks[i]);
     const struct trace_fate *fate = &out->fate;
     out->over = passed && (!out->disk || out->synced_ns != 0) &&
-                fate->sent + fate->behind + fate->lost + fate->unfollowed == fate->connections;
+                fate->sent + fate->behind + fate->lost + fate->unfollowed == fate->connections &&
+                fate->settled >= fate->queues;
+}
+
+/* What the worker of the member has said of a delivery. */
+static void handed_read(const struct trace *trace, const struct trace_delivery *delivery,
+                        struct trace_given *out) {
+    out->shard = owner_shard(delivery->owner);
+    if (out->shard >= trace->workers)
+        return; /* a worker that came later */
+    const struct trace_part *part = &trace->parts[out->shard];
+    uint64_t handed = published_get(&part->handed);
+    for (uint64_t i = 0; i < handed && !out->known; i++) {
+        const struct trace_handed *hand = &part->hands[i];
+        if (hand->owner != delivery->owner || hand->delivery != delivery->delivery)
+            continue;
+        out->known = true;
+        out->serial = hand->serial;
+        out->sent_ns = counter_get(&hand->sent_ns);
+        memcpy(out->client, hand->client, sizeof out->client);
+    }
+}
+
+static void delivery_read(const struct trace *trace, const struct trace_delivery *delivery,
+                          struct trace_given *out) {
+    *out = (struct trace_given){.outcome = (enum trace_outcome)published_get(&delivery->outcome),
+                                .ended_ns = counter_get(&delivery->ended_ns),
+                                .extended = (uint32_t)counter_get(&delivery->extended),
+                                .attempt = delivery->attempt,
+                                .lease_ns = delivery->lease_ns,
+                                .given_ns = delivery->given_ns};
+    memcpy(out->queue, delivery->queue, sizeof out->queue);
+    handed_read(trace, delivery, out);
+}
+
+bool trace_delivery(const struct trace *trace, uint32_t number, uint32_t *at, struct trace_given *out) {
+    CHECK(number < trace->told_count);
+    const struct trace_event *event = event_of(trace, trace->told[number].part, trace->told[number].event);
+    for (; *at < trace->workers * TRACE_DELIVERIES_MAX; ++*at) {
+        const struct trace_part *part = &trace->parts[*at / TRACE_DELIVERIES_MAX];
+        uint32_t place = *at % TRACE_DELIVERIES_MAX;
+        if (place >= published_get(&part->delivered) || part->deliveries[place].event != event)
+            continue;
+        delivery_read(trace, &part->deliveries[place], out);
+        ++*at;
+        return true;
+    }
+    return false;
 }
 
 void trace_end(struct trace *trace) {
@@ -234,6 +290,8 @@ void trace_destroy(struct trace *trace) {
     free(trace->events);
     free(trace->marks);
     free(trace->follows);
+    free(trace->deliveries);
+    free(trace->hands);
     free(trace->told);
     free(trace);
 }
@@ -475,6 +533,10 @@ static bool follow_sent(struct trace_follow *follow, uint64_t bytes, uint64_t no
     follow->left -= bytes < follow->left ? bytes : follow->left;
     if (follow->left > 0)
         return false;
+    if (follow->handed != NULL) {
+        counter_set(&follow->handed->sent_ns, now_ns);
+        return true;
+    }
     if (counter_get(&follow->mark->first_ns) == 0)
         counter_set(&follow->mark->first_ns, now_ns);
     counter_set(&follow->mark->last_ns, now_ns);
@@ -485,14 +547,16 @@ static bool follow_sent(struct trace_follow *follow, uint64_t bytes, uint64_t no
 static bool follow_behind(struct trace_follow *follow, uint64_t bytes, uint64_t now_ns) {
     (void)bytes;
     (void)now_ns;
-    counter_add(&follow->mark->behind, 1);
+    if (follow->handed == NULL) /* else it is not seen when that is sent: what was in front has changed */
+        counter_add(&follow->mark->behind, 1);
     return true;
 }
 
 static bool follow_closed(struct trace_follow *follow, uint64_t bytes, uint64_t now_ns) {
     (void)bytes;
     (void)now_ns;
-    counter_add(&follow->mark->lost, 1);
+    if (follow->handed == NULL)
+        counter_add(&follow->mark->lost, 1);
     return true;
 }
 
@@ -502,4 +566,121 @@ void trace_sent(struct worker *worker, const struct peer *peer, uint64_t bytes) 
 
 void trace_lost(struct worker *worker, const struct peer *peer, bool closed) {
     follows_each(worker, peer, closed ? follow_closed : follow_behind, 0);
+}
+
+/* ---- queues ---- */
+
+/* The traced event that lies there, or NULL; whoever has read it from its log finds it. */
+static const struct trace_event *event_at(const struct worker *worker, const struct trace *trace,
+                                          uint32_t log, uint64_t position) {
+    for (uint32_t p = 0; p < trace->workers; p++) {
+        const struct trace_part *part = &trace->parts[p];
+        uint64_t found = counter_get(&part->found);
+        for (uint64_t k = 0; k < found; k++) {
+            const struct trace_event *event = &part->events[k];
+            if (counter_get(&event->position) == position &&
+                log_number(worker->shards->logs[counter_get(&event->log)]) == log)
+                return event;
+        }
+    }
+    return NULL;
+}
+
+static void delivery_add(struct worker *worker, struct trace_part *part, const struct kept *kept,
+                         const struct queue_delivery *from, const struct trace_event *event) {
+    const struct queue_terms *terms = queue_terms(kept->queue);
+    uint64_t count = published_get(&part->delivered);
+    if (count == TRACE_DELIVERIES_MAX) {
+        counter_add(&event->marks[worker->number].untold, 1);
+        return;
+    }
+    struct trace_delivery *delivery = &part->deliveries[count];
+    delivery->event = event;
+    delivery->owner = from->owner;
+    delivery->delivery = from->delivery;
+    delivery->attempt = from->attempt;
+    delivery->lease_ns = terms->lease_ns;
+    delivery->given_ns = worker->clock_wall();
+    memcpy(delivery->queue, terms->name.p,
+           terms->name.n < sizeof delivery->queue ? terms->name.n : sizeof delivery->queue - 1);
+    published_set(&part->delivered, count + 1);
+}
+
+bool trace_delivered(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery) {
+    bool any = false;
+    if (LIKELY(worker->traces.count == 0) || delivery->replay)
+        return false;
+    for (uint32_t i = 0; i < TRACES_MAX; i++) {
+        const struct trace_slot *slot = &worker->traces.slots[i];
+        const struct trace_event *event =
+            slot->trace != NULL ? event_at(worker, slot->trace, delivery->log, delivery->position) : NULL;
+        if (event == NULL)
+            continue;
+        delivery_add(worker, slot->part, kept, delivery, event);
+        any = true;
+    }
+    return any;
+}
+
+/* Of what a member holds. */
+enum which { WHICH_ONE, WHICH_THROUGH, WHICH_ALL };
+
+static void deliveries_end(struct worker *worker, uint64_t owner, uint64_t number, enum which which,
+                           enum trace_outcome outcome) {
+    for (uint32_t i = 0; i < TRACES_MAX; i++) {
+        const struct trace_part *part = worker->traces.slots[i].part;
+        uint64_t count = part != NULL ? published_get(&part->delivered) : 0;
+        for (uint64_t k = 0; k < count; k++) {
+            struct trace_delivery *delivery = &part->deliveries[k];
+            bool meant = which == WHICH_ALL || delivery->delivery == number ||
+                         (which == WHICH_THROUGH && delivery->delivery < number);
+            if (delivery->owner != owner || !meant || published_get(&delivery->outcome) != TRACE_HELD)
+                continue;
+            if (outcome == TRACE_HELD) {
+                counter_add(&delivery->extended, 1);
+                continue;
+            }
+            counter_set(&delivery->ended_ns, worker->clock_wall());
+            published_set(&delivery->outcome, outcome);
+            if (outcome == TRACE_DONE || outcome == TRACE_REFUSED)
+                counter_add(&delivery->event->marks[worker->number].settled, 1);
+        }
+    }
+}
+
+void trace_acked(struct worker *worker, const struct queue_ack *ack) {
+    static const enum trace_outcome outcomes[] = {[QUEUE_ACK_DONE] = TRACE_DONE,
+                                                  [QUEUE_ACK_DONE_THROUGH] = TRACE_DONE,
+                                                  [QUEUE_ACK_RETRY] = TRACE_RETRIED,
+                                                  [QUEUE_ACK_REFUSE] = TRACE_REFUSED,
+                                                  [QUEUE_ACK_EXTEND] = TRACE_HELD};
+    if (LIKELY(worker->traces.count == 0))
+        return;
+    deliveries_end(worker, ack->owner, ack->delivery,
+                   ack->kind == QUEUE_ACK_DONE_THROUGH ? WHICH_THROUGH : WHICH_ONE, outcomes[ack->kind]);
+}
+
+void trace_ended(struct worker *worker, uint64_t owner, uint64_t delivery, enum trace_outcome outcome) {
+    if (UNLIKELY(worker->traces.count > 0))
+        deliveries_end(worker, owner, delivery, delivery == 0 ? WHICH_ALL : WHICH_ONE, outcome);
+}
+
+void trace_handed(struct peer *peer, uint64_t owner, uint64_t delivery) {
+    struct worker *worker = peer->worker;
+    for (uint32_t i = 0; i < TRACES_MAX; i++) {
+        struct trace_part *part = worker->traces.slots[i].part;
+        uint64_t count = part != NULL ? published_get(&part->handed) : TRACE_DELIVERIES_MAX;
+        if (count == TRACE_DELIVERIES_MAX)
+            continue;
+        struct trace_handed *hand = &part->hands[count];
+        hand->owner = owner;
+        hand->delivery = delivery;
+        hand->serial = peer->serial;
+        if (peer->session.name != NULL)
+            (void)snprintf(hand->client, sizeof hand->client, "%s", peer->session.name);
+        published_set(&part->handed, count + 1);
+        if (part->follows_count < TRACE_FOLLOWS_MAX)
+            part->follows[part->follows_count++] =
+                (struct trace_follow){.peer = peer, .handed = hand, .left = peer->conn.out.bytes};
+    }
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "core/base/list.h"
+#include "core/queue/queue.h"
 #include "core/shard/trace.h"
 #include "ring/counter.h"
 #include "ring/published.h"
@@ -15,12 +16,14 @@
 struct worker;
 struct peer;
 struct home;
+struct kept;
 struct forward;
 struct run;
 struct route;
 
 struct trace_mark { /* written by one worker */
     struct counter connections, sent, behind, lost, unfollowed, lagging, queues, filtered, expired;
+    struct counter settled, untold; /* of queues */
     struct counter routed_ns, first_ns, last_ns;
     struct counter behind_it; /* 1: the worker began to read the log behind it, and will not pass it */
 };
@@ -41,11 +44,32 @@ struct trace_event {
     struct trace_mark *marks; /* borrows: by worker */
 };
 
+/* A delivery, as the keeper of its queue knows it. */
+struct trace_delivery {
+    struct published outcome; /* behind ended_ns */
+    struct counter ended_ns, extended;
+    /* written before `delivered` counts it */
+    const struct trace_event *event; /* borrows */
+    uint64_t owner, delivery, lease_ns, given_ns;
+    uint32_t attempt;
+    char queue[QUEUE_NAME_BYTES_MAX + 1];
+};
+
+/* The same, as the worker of the member knows it: also of what other traces follow. */
+struct trace_handed {
+    struct counter sent_ns;
+    /* written before `handed` counts it */
+    uint64_t owner, delivery;
+    uint32_t serial;
+    char client[CLIENT_NAME_BYTES_MAX + 1];
+};
+
 /* A send that is not over. */
 struct trace_follow {
     struct peer *peer; /* borrows until it is closed */
     struct trace_mark *mark;
-    uint64_t left; /* bytes up to the event's end */
+    struct trace_handed *handed; /* instead of a mark: of a queue */
+    uint64_t left;               /* bytes up to the event's end */
 };
 
 /* Of one worker. */
@@ -56,6 +80,10 @@ struct trace_part {
     uint32_t unsynced;            /* of them */
     struct trace_follow *follows; /* owns; TRACE_FOLLOWS_MAX */
     uint32_t follows_count;
+    struct published delivered;
+    struct trace_delivery *deliveries; /* owns; TRACE_DELIVERIES_MAX */
+    struct published handed;
+    struct trace_handed *hands; /* owns; TRACE_DELIVERIES_MAX */
 } __attribute__((aligned(64)));
 
 struct trace_slot {          /* where a worker has a trace */
@@ -87,3 +115,14 @@ void trace_given(struct worker *worker, const struct peer *peer, uint32_t log, c
 void trace_sent(struct worker *worker, const struct peer *peer, uint64_t bytes);
 /* Its slices are taken out of its output: it has fallen behind, or is closed. */
 void trace_lost(struct worker *worker, const struct peer *peer, bool closed);
+
+/* ---- queues: at the keeper, and at the worker of the member ---- */
+
+/* The queue has given an event to a member; of any event. True: the member's worker is to tell, too. */
+bool trace_delivered(struct worker *worker, const struct kept *kept, const struct queue_delivery *delivery);
+/* What the member says of it was taken. */
+void trace_acked(struct worker *worker, const struct queue_ack *ack);
+/* It ended otherwise; delivery 0: all that the member holds. */
+void trace_ended(struct worker *worker, uint64_t owner, uint64_t delivery, enum trace_outcome outcome);
+/* It is the last thing in the output of the member's connection. */
+void trace_handed(struct peer *peer, uint64_t owner, uint64_t delivery);

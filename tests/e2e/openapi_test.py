@@ -333,6 +333,9 @@ def test_a_spoke_that_is_wrong_is_told_as_documented(router, tmp_path):
 
 def test_one_asks_for_the_next_events_of_a_trace(router):
     made = router()
+    member = made.client(name="member")
+    member.send(subscribe=wire.pb.Subscribe(id=1, patterns=["a.*"], queue=wire.pb.Queue(name="q", volatile=True)))
+    member.expect("subscribed")
     waits = http.client.HTTPConnection(made.admin, timeout=60)
     waits.request("GET", f"/v1/trace?topic={quote('a.>')}&count=1&timeout_ms=60000")
     end, answer = time.monotonic() + wire.WAIT_SECONDS, (404,)
@@ -346,5 +349,6 @@ def test_one_asks_for_the_next_events_of_a_trace(router):
         client.settle(1)
     found = waits.getresponse()
     text = found.read().decode()
-    assert len(fits("GET", "/v1/trace", found.status, found.headers, text)["events"]) == 1
+    event, = fits("GET", "/v1/trace", found.status, found.headers, text)["events"]
+    assert [(one["queue"], one["client"], one["outcome"]) for one in event["deliveries"]] == [("q", "member", "held")]
     waits.close()

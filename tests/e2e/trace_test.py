@@ -76,11 +76,119 @@ def test_an_event_is_followed_to_the_last_subscriber(router):
     sequences = [int(event["sequence"]) for event in events]
     assert sequences == list(range(sequences[0], sequences[0] + 5)), "one after the other, and none left out"
     for event in events:
-        assert event["connections"] == event["sent"] == 5 and event["queues"] == 1 and event["complete"]
+        assert event["connections"] == event["sent"] == 5 and event["queues"] == 1
+        assert not event["complete"] and event["settled"] == 0, "a member has it, and says nothing of it"
         assert event["class"] == "memory" and event["synced_us"] is None and event["source"] == "/test"
         assert 0 <= event["appended_us"] <= event["first_sent_us"] <= event["last_sent_us"]
         assert event["appended_us"] <= event["routed_us"] and event["received_at"].endswith("Z")
         assert event["lagging"] == event["behind"] == event["lost"] == event["expired"] == 0
+
+
+class Member:
+    """A member of a queue that does with each delivery what `answer` says of its attempt, until it is closed."""
+
+    def __init__(self, made, name, queue, answer, pattern="a.>"):
+        self.client, self.answer, self.over, self.got = made.client(name=name), answer, threading.Event(), 0
+        self.client.send(subscribe=pb.Subscribe(id=1, patterns=[pattern] if pattern else [], queue=queue))
+        self.client.expect("subscribed")
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        delivery = attempt = 0
+        while not self.over.is_set():
+            frame = self.client.poll(0.05)
+            if frame is None:
+                continue
+            kind = frame.WhichOneof("body")
+            if kind == "context" and frame.context.delivery:
+                delivery, attempt = frame.context.delivery, frame.context.attempt
+            elif kind == "event":
+                self.got += 1
+                ack = self.answer(attempt)
+                if ack is not None:
+                    self.client.send(ack=pb.Ack(subscription=1, delivery=delivery, **ack))
+                delivery += 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        self.client.close()
+
+
+DONE = {"kind": pb.Ack.KIND_DONE}
+
+
+def group(name, **more):
+    return pb.Queue(name=name, group=True, volatile=True, **more)
+
+
+def test_queues_are_followed_to_their_members_and_what_those_say(router):
+    made = router(shards=3)
+    with Member(made, "one", group("q", lease_ms=7000), lambda _: DONE), Member(made, "two", group("q", lease_ms=7000), lambda _: DONE), \
+            Member(made, "other", group("r"), lambda _: DONE), Publishing(made, "a.b"):
+        events = trace(made, "topic=a.*&count=6")
+    seen = set()
+    for event in events:
+        assert event["queues"] == event["settled"] == 2 and event["complete"] and event["untold"] == 0
+        deliveries = {one["queue"]: one for one in event["deliveries"]}
+        assert sorted(deliveries) == ["q", "r"] and len(event["deliveries"]) == 2
+        assert deliveries["q"]["client"] in ("one", "two") and deliveries["r"]["client"] == "other"
+        assert deliveries["q"]["lease_ms"] == 7000 and deliveries["r"]["lease_ms"] == 30000
+        for one in event["deliveries"]:
+            assert (one["attempt"], one["extended"], one["outcome"]) == (1, 0, "done")
+            shard, serial = one["connection"].split(".")
+            assert 0 <= int(shard) < 3 and serial.isdecimal()
+            assert 0 <= one["given_us"] <= one["ended_us"] and one["given_us"] <= one["sent_us"]
+            seen.add((one["client"], one["connection"]))
+    assert len({client for client, _ in seen}) == len(seen) == len({connection for _, connection in seen}), "each has one"
+
+
+def test_each_attempt_of_an_event_is_told_with_its_end(router):
+    made = router(shards=2)
+    answers = {1: {"kind": pb.Ack.KIND_RETRY, "after_ms": 20}, 2: None, 3: {"kind": pb.Ack.KIND_REFUSE, "reason": "no"}}
+    with Member(made, "worker", group("q", lease_ms=200, backoff_ms=10), answers.get), Publishing(made, "a.b", pause=0.3):
+        events = trace(made, "topic=a.b&count=3")
+    ends = [(1, "retried"), (2, "lease_ended"), (3, "refused")]
+    whole = [event for event in events if [(one["attempt"], one["outcome"]) for one in event["deliveries"]] == ends]
+    assert whole and all(event["settled"] == 1 and event["complete"] for event in whole), events
+
+
+def test_a_member_that_leaves_and_one_that_asks_for_time_are_told_of(router):
+    made = router(shards=2)
+    with Publishing(made, "a.b", pause=0.02):
+        with Member(made, "slow", group("q"), lambda _: {"kind": pb.Ack.KIND_EXTEND}):
+            held = trace(made, "topic=a.b&count=2")
+        for event in held:
+            one, = event["deliveries"]
+            assert (one["outcome"], one["ended_us"]) == ("held", None) and one["extended"] >= 1 and not event["complete"]
+        rest = []
+        with Member(made, "leaver", group("s"), lambda _: None) as leaver:
+            thread = threading.Thread(target=lambda: rest.extend(trace(made, "topic=a.b&count=100&timeout_ms=3000")))
+            thread.start()
+            end = time.monotonic() + wire.WAIT_SECONDS
+            while refused(made, "trace=2")[0] != 409:  # it has not come yet
+                assert time.monotonic() < end
+            begun = leaver.got
+            while leaver.got < begun + 10:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+        thread.join(wire.WAIT_SECONDS)
+    assert any(one["outcome"] == "left" and one["queue"] == "s" for event in rest for one in event["deliveries"])
+
+
+def test_durable_queues_and_mailboxes_are_followed_too(router, tmp_path):
+    made = router(shards=2, arguments=("--journal", tmp_path / "journal"))
+    with Member(made, "durable", pb.Queue(name="d"), lambda _: DONE), \
+            Member(made, "box", pb.Queue(name="@box"), lambda _: DONE, pattern=None), Publishing(made, "a.b", "@box", ack=DISK):
+        for topic, queue in (("a.b", "d"), ("@box", "@box")):
+            for event in trace(made, f"topic={topic}&count=2"):
+                one, = event["deliveries"]
+                assert one["queue"] == queue and one["outcome"] == "done" and event["complete"]
+                assert event["synced_us"] <= one["ended_us"] + 1000
 
 
 def test_events_on_disk_are_synced_before_they_are_sent(router, tmp_path):
@@ -216,6 +324,9 @@ def test_the_command_prints_a_block_or_a_line_for_each_event(router, run):
     assert "us first, +" in done.stdout and ": 1 of 1\n" in done.stdout
     rows = [json.loads(line) for line in lines.stdout.splitlines()]
     assert len(rows) == 3 and all(row["sent"] == 1 for row in rows)
+    with Member(made, "worker", group("q"), lambda _: DONE, pattern="erp.>"), Publishing(made, "erp.order.created"):
+        done = run("trace", "--admin", made.admin, "--count", "1", "erp.order.*")
+    assert "  queue      q to worker " in done.stdout and ", attempt 1, lease 30000 ms: given +" in done.stdout and ", done +" in done.stdout
     done = run("trace", "--admin", made.admin, "--timeout", "50ms", "nothing")
     assert done.returncode == 0 and "the time is over, 0 of 10 events came" in done.stderr
     done = run("trace", "--admin", made.admin, "a..b")
