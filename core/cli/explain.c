@@ -121,12 +121,12 @@ static void rows_print(const json_t *answer, const char *key, long long total) {
 /* ---- spokes and rules ---- */
 
 static void taker_print(const json_t *row, const char *kind, const char *name) {
-    const char *why = text_of(row, "why"), *pattern = text_of(row, "pattern");
-    printf("  %-7s %s: ", kind, text_of(row, name));
+    const char *why = ask_text(row, "why"), *pattern = ask_text(row, "pattern");
+    printf("  %-7s %s: ", kind, ask_text(row, name));
     if (strcmp(why, "only_in") == 0)
         printf("nothing goes out to it");
-    else if (strcmp(why, "pattern") == 0 && number_of(row, "patterns_total") > 1)
-        printf("no pattern matches: %s and %lld more", pattern, number_of(row, "patterns_total") - 1);
+    else if (strcmp(why, "pattern") == 0 && ask_number(row, "patterns_total") > 1)
+        printf("no pattern matches: %s and %lld more", pattern, ask_number(row, "patterns_total") - 1);
     else if (strcmp(why, "pattern") == 0)
         printf("the pattern does not match: %s", pattern);
     else if (strcmp(why, "filter") == 0)
@@ -136,7 +136,7 @@ static void taker_print(const json_t *row, const char *kind, const char *name) {
     else if (strcmp(why, "no_rule") == 0)
         printf("%s matches, and no rule does", pattern);
     else if (strcmp(why, "fails") == 0)
-        printf("%s matches, and it would become a dead letter: %s", pattern, text_of(row, "message"));
+        printf("%s matches, and it would become a dead letter: %s", pattern, ask_text(row, "message"));
     else if (strcmp(why, "not_tried") == 0)
         printf("%s matches; whether it is taken could not be tried", pattern);
     else if (strcmp(why, "taken") != 0)
@@ -144,15 +144,15 @@ static void taker_print(const json_t *row, const char *kind, const char *name) {
     else if (json_is_array(json_object_get(row, "rules")))
         printf("takes it by %s", pattern);
     else
-        printf("takes it by %s, as %lld document%s", pattern, number_of(row, "documents"),
-               number_of(row, "documents") == 1 ? "" : "s");
+        printf("takes it by %s, as %lld document%s", pattern, ask_number(row, "documents"),
+               ask_number(row, "documents") == 1 ? "" : "s");
     printf("\n");
 }
 
 static void rule_print(const json_t *rule) {
-    const char *matched = text_of(rule, "matched");
+    const char *matched = ask_text(rule, "matched");
     const json_t *topics = json_object_get(rule, "topics");
-    printf("            %s: %s", text_of(rule, "rule"),
+    printf("            %s: %s", ask_text(rule, "rule"),
            strcmp(matched, "yes") == 0  ? "matches, on"
            : strcmp(matched, "no") == 0 ? "does not match"
                                         : "is not asked");

@@ -71,19 +71,19 @@ static void aside_print(const json_t *event, const char *key, const char *text) 
 
 static void delivery_print(const json_t *one) {
     char given[32], sent[32], ended[32];
-    const char *client = text_of(one, "client"), *connection = text_of(one, "connection");
-    const char *outcome = text_of(one, "outcome");
+    const char *client = ask_text(one, "client"), *connection = ask_text(one, "connection");
+    const char *outcome = ask_text(one, "outcome");
     printf("  queue      %s to %s%s%s, attempt %lld, lease %lld ms: given %s, sent %s, ",
-           text_of(one, "queue"), client, *client != '\0' ? " " : "",
-           *connection != '\0' ? connection : "a member", number_of(one, "attempt"),
-           number_of(one, "lease_ms"), step_of(one, "given_us", given), step_of(one, "sent_us", sent));
+           ask_text(one, "queue"), client, *client != '\0' ? " " : "",
+           *connection != '\0' ? connection : "a member", ask_number(one, "attempt"),
+           ask_number(one, "lease_ms"), step_of(one, "given_us", given), step_of(one, "sent_us", sent));
     if (strcmp(outcome, "held") == 0)
         printf("not acknowledged so far");
     else
         printf("%s %s", strcmp(outcome, "lease_ended") == 0 ? "its lease ended" : outcome,
                step_of(one, "ended_us", ended));
-    if (number_of(one, "extended") > 0)
-        printf(", extended %lld times", number_of(one, "extended"));
+    if (ask_number(one, "extended") > 0)
+        printf(", extended %lld times", ask_number(one, "extended"));
     printf("\n");
 }
 

@@ -575,7 +575,7 @@ static const struct trace_event *event_at(const struct worker *worker, const str
                                           uint32_t log, uint64_t position) {
     for (uint32_t p = 0; p < trace->workers; p++) {
         const struct trace_part *part = &trace->parts[p];
-        uint64_t found = counter_get(&part->found);
+        uint64_t found = published_get(&part->found);
         for (uint64_t k = 0; k < found; k++) {
             const struct trace_event *event = &part->events[k];
             if (counter_get(&event->position) == position &&
