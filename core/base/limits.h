@@ -164,7 +164,7 @@ static_assert(2 * FILTER_DEPTH_MAX + 8 < CONTROL_DEPTH_MAX, "what is too deep fo
 #define TRACE_DELIVERIES_MAX                                                                                 \
     256u /* deliveries to members of queues that one worker follows for a trace; 0.5 KiB each */
 #define UNMATCHED_TOPICS                                                                                     \
-    1024u /* topics of which a worker knows whether others want them; a power of two, 32 bytes each */
+    32768u /* topics of which a worker knows whether others want them; a power of two, 16 bytes each */
 #define UNMATCHED_QUESTIONS  64u   /* ... that it asks others about at once; 0.8 KiB each */
 #define UNMATCHED_SAMPLES    16u   /* topics that matched nobody, kept to be shown; 0.7 KiB each */
 #define UNMATCHED_QUEUES_MAX 1024u /* queues without members whose patterns are looked at for one topic */

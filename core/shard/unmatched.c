@@ -17,15 +17,27 @@
 #include "core/base/topic.h"
 #include "core/shard/worker.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#define BUCKETS         (UNMATCHED_TOPICS / UNMATCHED_BUCKET)
+#define BUCKETS_BYTES   (BUCKETS * sizeof(struct unmatched_bucket))
 #define SAMPLE_EVERY_NS (100u * NS_PER_MS)
 #define LINE_EVERY_NS   (10u * NS_PER_S)
 
-void unmatched_init(struct unmatched *unmatched) {
+int unmatched_init(struct unmatched *unmatched) {
     list_init(&unmatched->held);
     for (uint32_t i = 0; i < UNMATCHED_QUESTIONS; i++)
         list_init(&unmatched->questions[i].held);
+    void *memory = mmap(NULL, BUCKETS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unmatched->buckets = memory == MAP_FAILED ? NULL : memory;
+    return memory == MAP_FAILED ? -ENOMEM : 0;
+}
+
+void unmatched_deinit(struct unmatched *unmatched) {
+    if (unmatched->buckets != NULL)
+        munmap(unmatched->buckets, BUCKETS_BYTES);
 }
 
 /* ---- what others know of a worker ---- */
@@ -219,17 +231,40 @@ void unmatched_turn(struct worker *worker) {
         question_pass(worker, LIST_OF(node, struct unmatched_question, held));
 }
 
-static struct unmatched_topic *topic_slot_of(struct unmatched *own, uint64_t id) {
-    return &own->topics[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (UNMATCHED_TOPICS - 1)];
+/* NULL: it is not there. */
+static struct unmatched_topic *topic_find(const struct unmatched *own, uint64_t id) {
+    struct unmatched_bucket *bucket =
+        &own->buckets[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (BUCKETS - 1)];
+    for (uint32_t i = 0; i < UNMATCHED_BUCKET; i++)
+        if (bucket->topics[i].id == id)
+            return &bucket->topics[i];
+    return NULL;
+}
+
+/* One to be given up, the first in turn that does not wait for an answer. NULL: all do. */
+static struct unmatched_topic *topic_room(struct unmatched *own, uint64_t id) {
+    struct unmatched_bucket *bucket =
+        &own->buckets[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (BUCKETS - 1)];
+    for (uint32_t i = 0; i < UNMATCHED_BUCKET; i++) {
+        struct unmatched_topic *topic = &bucket->topics[(own->given_up + i) % UNMATCHED_BUCKET];
+        if (topic->id == 0)
+            return topic;
+    }
+    for (uint32_t i = 0; i < UNMATCHED_BUCKET; i++) {
+        struct unmatched_topic *topic = &bucket->topics[own->given_up++ % UNMATCHED_BUCKET];
+        if (topic->verdict != UNMATCHED_ASKED)
+            return topic;
+    }
+    return NULL;
 }
 
 static void question_settle(struct worker *worker, struct unmatched_question *question) {
-    struct unmatched_topic *topic = topic_slot_of(&worker->unmatched, question->sample.topic_id);
-    CHECK(topic->id == question->sample.topic_id && topic->verdict == UNMATCHED_ASKED);
+    struct unmatched_topic *topic = topic_find(&worker->unmatched, question->sample.topic_id);
+    CHECK(topic != NULL && topic->verdict == UNMATCHED_ASKED);
     topic->verdict = question->wanted ? UNMATCHED_WANTED : UNMATCHED_NOBODY;
     question->asker = NULL;
     if (!question->wanted)
-        question_count(worker, question, topic->count);
+        question_count(worker, question, question->count);
 }
 
 void unmatched_question(struct worker *worker, struct unmatched_question *question) {
@@ -256,10 +291,13 @@ static uint64_t to_be_asked(const struct worker *worker, uint32_t log) {
     return asked;
 }
 
-static enum unmatched_verdict ask(struct worker *worker, uint32_t log, const struct log_entry *entry) {
+static enum unmatched_verdict ask(struct worker *worker, uint32_t log, const struct log_entry *entry,
+                                  uint8_t *number) {
     struct unmatched *own = &worker->unmatched;
     const struct log_view *view = worker->views[log];
     const uint8_t *topic = log_view_bytes(view, entry->offset) + log_flags_topic_at(entry->flags);
+    if (topic[0] == '$' || topic[0] == '@') /* of the router itself; and no mailbox, no event */
+        return UNMATCHED_WANTED;
     if (queues_want(worker, topic, log_flags_topic_length(entry->flags)))
         return UNMATCHED_WANTED;
     uint64_t left = (own->reading >> log & 1u) != 0 || own->waiting ? to_be_asked(worker, log) : 0;
@@ -273,31 +311,32 @@ static enum unmatched_verdict ask(struct worker *worker, uint32_t log, const str
     question->asker = worker;
     question->left = left;
     question->answered = question->wanted = false;
+    question->count = 0;
     sample_take(&question->sample, log, view, entry);
+    *number = (uint8_t)(question - own->questions);
     question_pass(worker, question);
     return UNMATCHED_ASKED;
 }
 
 /* ---- judging ---- */
 
-/* `count` records of one topic, the last of which is at `entry`. */
+/* `count` records of one topic, the last of which is at `entry`. The record itself is only looked at when
+ * nothing is known of its topic: it lies in another worker's memory. */
 static void topic_judge(struct worker *worker, uint32_t log, const struct log_entry *entry, uint64_t count) {
     struct unmatched *own = &worker->unmatched;
-    struct unmatched_topic *topic = topic_slot_of(own, entry->topic);
-    const uint8_t *name =
-        log_view_bytes(worker->views[log], entry->offset) + log_flags_topic_at(entry->flags);
-    if (name[0] == '$' || name[0] == '@') /* of the router itself; and no mailbox, no event */
-        return;
-    bool busy = topic->verdict == UNMATCHED_ASKED;
-    bool same = topic->id == entry->topic;
-    if (!busy && (!same || topic->changes != own->changes || topic->verdict == UNMATCHED_OPEN)) {
-        *topic = (struct unmatched_topic){.id = entry->topic, .changes = own->changes};
-        topic->verdict = ask(worker, log, entry);
+    uint32_t changes = (uint32_t)own->changes;
+    struct unmatched_topic *topic = topic_find(own, entry->topic);
+    if (topic == NULL && (topic = topic_room(own, entry->topic)) != NULL)
+        *topic = (struct unmatched_topic){.id = entry->topic};
+    if (topic != NULL && topic->verdict != UNMATCHED_ASKED &&
+        (topic->changes != changes || topic->verdict == UNMATCHED_OPEN)) {
+        topic->changes = changes;
+        topic->verdict = (uint8_t)ask(worker, log, entry, &topic->question);
     }
-    if (topic->verdict == UNMATCHED_OPEN || (busy && !same))
+    if (topic == NULL || topic->verdict == UNMATCHED_OPEN)
         counter_add(&worker->stats.events_unjudged, count);
     else if (topic->verdict == UNMATCHED_ASKED)
-        topic->count += count;
+        own->questions[topic->question].count += count;
     else if (topic->verdict == UNMATCHED_NOBODY)
         record_count(worker, log, entry, count);
 }

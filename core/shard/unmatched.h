@@ -3,9 +3,10 @@
  * An event is unmatched when no subscription and no queue of any worker had a pattern for its topic as it was
  * passed over. Filters and lags play no part; topics with `$` and `@` in front are left out.
  * Nothing blocks and nothing allocates. An event that somebody here wants costs nothing, one that nobody here
- * wants a probe. What can not be asked for want of room is counted as not judged. */
+ * wants a probe of one line. What can not be asked for want of room is counted as not judged. */
 #pragma once
 
+#include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/base/list.h"
 #include "ring/counter.h"
@@ -49,35 +50,45 @@ struct unmatched_sample {
 enum unmatched_verdict { UNMATCHED_OPEN, UNMATCHED_ASKED, UNMATCHED_WANTED, UNMATCHED_NOBODY };
 struct unmatched_topic {
     uint64_t id;
-    uint64_t changes; /* of all workers when it was found out */
-    uint64_t count;   /* ASKED: events that wait for the answer */
-    enum unmatched_verdict verdict;
+    uint32_t changes; /* of all workers when it was found out, their low half */
+    uint8_t verdict;  /* enum unmatched_verdict */
+    uint8_t question; /* ASKED: its index */
 };
+
+/* Those whose ids have the same bucket: a line of the cache. */
+#define UNMATCHED_BUCKET 4u
+struct unmatched_bucket {
+    struct unmatched_topic topics[UNMATCHED_BUCKET];
+} __attribute__((aligned(64)));
+static_assert(sizeof(struct unmatched_bucket) == 64, "one line");
 
 /* Goes from worker to worker, and back with the answer. */
 struct unmatched_question {
     struct worker *asker; /* NULL = free */
     uint64_t left;        /* one bit for each worker that is still to be asked */
+    uint64_t count;       /* events that wait for the answer */
     bool answered, wanted;
     struct list held; /* its way on was full: in unmatched->held of the one who has it */
     struct unmatched_sample sample;
 };
 
 struct unmatched {
-    struct unmatched_topic topics[UNMATCHED_TOPICS];
+    struct unmatched_bucket *buckets; /* owns; UNMATCHED_TOPICS / UNMATCHED_BUCKET, touched as used */
     struct unmatched_question questions[UNMATCHED_QUESTIONS];
     struct unmatched_sample samples[UNMATCHED_SAMPLES];
-    struct list held; /* questions of any asker */
-    uint64_t turn;    /* in which the following were looked up */
-    uint64_t lower;   /* logs that a worker with a lower number reads */
-    uint64_t reading; /* logs that any other worker reads */
+    struct list held;  /* questions of any asker */
+    uint32_t given_up; /* topics so far: whose turn it is */
+    uint64_t turn;     /* in which the following were looked up */
+    uint64_t lower;    /* logs that a worker with a lower number reads */
+    uint64_t reading;  /* logs that any other worker reads */
     uint64_t changes;
     bool waiting;                /* some other worker has queues without members */
     uint64_t sample_ns, line_ns; /* not before then: the next new sample, the next log line */
     uint64_t since_line;         /* events since the last log line */
 };
 
-void unmatched_init(struct unmatched *unmatched);
+int unmatched_init(struct unmatched *unmatched) MUST_USE; /* -ENOMEM; it may be freed all the same */
+void unmatched_deinit(struct unmatched *unmatched);
 /* A run that nobody here wants, as the log is walked. */
 void unmatched_run(struct worker *worker, uint32_t log, const struct run *run);
 /* A log of this worker, which it has not read itself below this position: perhaps nobody has. */

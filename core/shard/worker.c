@@ -108,9 +108,10 @@ int worker_create(struct worker **out, struct shards *shards, uint32_t number, c
     limits_init(worker);
     worker_lists_init(worker);
     keeper_init(&worker->keeper);
-    unmatched_init(&worker->unmatched);
-    const char *what = "wake";
-    int result = wake_init(&worker->wake);
+    const char *what = "tables";
+    int result = unmatched_init(&worker->unmatched);
+    if (result == 0)
+        what = "wake", result = wake_init(&worker->wake);
     if (result == 0 && (result = homes_make(worker, &what)) == 0 &&
         (what = "tables", result = worker_make_tables(worker)) == 0)
         what = io_name(worker), result = worker_make_io(worker);
@@ -126,6 +127,7 @@ void worker_destroy(struct worker *worker) {
     talk_deinit(worker);
     lags_deinit(worker);
     keeper_deinit(worker);
+    unmatched_deinit(&worker->unmatched);
     io_destroy(worker->io);
     mpsc_destroy(worker->mailbox);
     filters_deinit(worker);
