@@ -9,7 +9,7 @@ static io_handle listen_maybe(struct io *io, int fd, void *user) {
 }
 
 #define io_listen listen_maybe
-#include "core/shard/limits.c"
+#include "core/shard/limits.c" /* NOLINT */
 #undef io_listen
 
 #include "core/cli/serve_config.h"
