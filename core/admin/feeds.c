@@ -194,7 +194,9 @@ void feeds_free(struct feeds *feeds) {
 json_t *feeds_told(const struct feeds *feeds) {
     json_t *list = json_array(), *pair;
     const char *key;
-    json_object_foreach(feeds->pairs, key, pair)(void) json_array_append(list, pair);
+    json_object_foreach(feeds->pairs, key, pair) {
+        (void)json_array_append(list, pair);
+    }
     return json_pack("{s:o, s:I, s:I, s:b}", "feeds", list, "events", (json_int_t)feeds->events, "unread",
                      (json_int_t)feeds->unread, "more", feeds->more);
 }

@@ -114,7 +114,9 @@ static void pattern_add(struct graph *graph, const char *pattern, const json_t *
 static void patterns_add(struct graph *graph, const json_t *patterns, const json_t *to, bool filtered) {
     size_t i;
     json_t *pattern;
-    json_array_foreach(patterns, i, pattern) pattern_add(graph, json_string_value(pattern), to, filtered);
+    json_array_foreach(patterns, i, pattern) {
+        pattern_add(graph, json_string_value(pattern), to, filtered);
+    }
 }
 
 /* ---- what is known ---- */
@@ -137,10 +139,11 @@ static void queue_take(struct graph *graph, const json_t *queue, const json_t *t
 static void targets_add(struct graph *graph, const json_t *file, const json_t *rules) {
     size_t i, k;
     json_t *rule, *topic;
-    json_array_foreach(json_object_get(rules, "rules"), i, rule)
+    json_array_foreach(json_object_get(rules, "rules"), i, rule) {
         json_array_foreach(json_object_get(rule, "topics"), k, topic) {
-        json_t *to = topic_of(graph, json_string_value(topic));
-        edge_set(edge_of(graph, file, to, "publishes"), "rule", json_string(text_of(rule, "rule")));
+            json_t *to = topic_of(graph, json_string_value(topic));
+            edge_set(edge_of(graph, file, to, "publishes"), "rule", json_string(text_of(rule, "rule")));
+        }
     }
 }
 
@@ -239,7 +242,9 @@ static void queues_add(struct graph *graph, const json_t *queues) {
     json_t *row;
     const char *name;
     json_t *taker;
-    json_array_foreach(json_object_get(queues, "queues"), i, row) queue_add(graph, row);
+    json_array_foreach(json_object_get(queues, "queues"), i, row) {
+        queue_add(graph, row);
+    }
     json_object_foreach(graph->taken, name, taker) {
         const json_t *to = json_object_get(graph->nodes, json_string_value(taker));
         (void)edge_of(graph, queue_of(graph, name), to, "member");
@@ -278,7 +283,9 @@ static void subscription_add(struct graph *graph, const json_t *row) {
 static void subscriptions_add(struct graph *graph, const json_t *subscriptions) {
     size_t i;
     json_t *row;
-    json_array_foreach(json_object_get(subscriptions, "subscriptions"), i, row) subscription_add(graph, row);
+    json_array_foreach(json_object_get(subscriptions, "subscriptions"), i, row) {
+        subscription_add(graph, row);
+    }
 }
 
 /* ---- the answer ---- */
