@@ -5,7 +5,7 @@
  *
  * A connection begins with four bytes, P or S and the number of its group (16 bits, low byte first) and a
  * newline, and is answered with '!'. What a publisher sends goes to all subscribers of its group, of which it
- * is the only publisher. One receive of up to BYTES (1 MiB), then one send to each subscriber, all
+ * is the only publisher. One receive of up to BYTES (768 KiB), then one send to each subscriber, all
  * submitted at once; the buffer is used again when the last of them is done. --plain does the same with poll,
  * recv and send, where io_uring is forbidden. */
 #include <liburing.h>
@@ -37,7 +37,7 @@ struct group {
 
 static struct group groups[GROUPS_MAX];
 static uint32_t groups_count;
-static size_t buffer_bytes = 1u << 20;
+static size_t buffer_bytes = 768u << 10;
 static struct io_uring ring;
 
 static _Noreturn void die(const char *what, int error) {

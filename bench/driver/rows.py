@@ -224,9 +224,9 @@ def ack_rows():
 
 
 def buffer_rows():
-    """The relay with receive buffers of several sizes: what a bulk receive of 1 MiB is worth, and why not more."""
+    """The relay with receive buffers of several sizes: what a bulk receive of 768 KiB is worth, and why not more."""
     rows = []
-    for kib in (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048):
+    for kib in (4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 2048):
         rows.append(Row(f"scaling/buffer/{kib}", f"relay, 1 → 1, buffer of {kib} KiB", "the relay limit, receiving into buffers of "
                         "this size", {}, ["relay"], CPU, [CPU, RATE], server={"buffer": kib * 1024}, full_only=True,
                         curve={"name": "scaling/buffer", "axis": "receive buffer, KiB", "value": kib, "scale": "log"}))

@@ -114,7 +114,7 @@ static_assert(2 * FILTER_DEPTH_MAX + 8 < CONTROL_DEPTH_MAX, "what is too deep fo
 #define PRIVATE_BYTES_MAX    (64u * KIB) /* replies a client has not read; above it we stop reading from it */
 #define PRIVATE_STALL_NS     (30u * NS_PER_S) /* ... and after this long we close it */
 #define RECEIVE_BULK_BYTES                                                                                   \
-    MIB /* one non-waiting receive of a bulk connection, one buffer per worker; see docs/decisions/0014 */
+    (768u * KIB) /* one non-waiting receive of a bulk connection, one buffer per worker; see decision 14 */
 #define RECEIVE_LIGHT_BYTES (8u * KIB) /* one provided buffer of a light connection */
 #define RECEIVE_LIGHT_COUNT 256u       /* provided buffers per worker: 2 MiB, the cache working set */
 #define LANDING_EVENTS_MIN  8u         /* records in a row before bytes are received straight into the log */
