@@ -64,7 +64,7 @@ struct admin_watch {
 
 struct admin_config {
     const struct shards *shards;
-    const struct journal *journal; /* NULL = there is none */
+    struct journal *journal; /* NULL = there is none */
     enum io_body body;
     const char *io_reason;                /* static or outliving the admin plane */
     const struct ingest_counters *ingest; /* NULL = nothing comes in over HTTP; outlives the admin plane */

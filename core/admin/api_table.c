@@ -32,7 +32,8 @@ const struct api_endpoint api_table[] = {
     {"GET", "/v1/events", streams_open, "events as they come, as server-sent events", "match from filter", 0},
     {"GET", "/v1/topics", on_topics, "topics by their rate, with what the logs have of them",
      "match limit sort", 0},
-    {"GET", "/v1/event", on_find, "an event by its source and id, in what is kept in memory", "source id", 0},
+    {"GET", "/v1/event", on_find, "an event by its source and id, in what is kept", "source id all seconds",
+     0},
     {"GET", "/v1/openapi.json", on_openapi, "all of this, described (OpenAPI 3.1)", "", 0},
     {0},
 };

@@ -1,40 +1,45 @@
 #include "core/admin/find.h"
 
-#include "codecs/event/fields.h"
-#include "codecs/event/rfc3339.h"
-#include "codecs/proto/field.h"
-#include "codecs/wire/scan.h"
 #include "core/admin/admin_private.h"
-#include "core/admin/shown.h"
+#include "core/admin/find_behind.h"
+#include "core/admin/find_record.h"
+#include "core/admin/surveys.h"
 #include "core/base/clock.h"
-#include "core/base/error.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FINDS_MAX    2u /* at a time; each has a gate of LOG_READERS_MAX */
-#define FIND_BYTES   (256u * KIB)
-#define FIND_RECORDS 2048u
-#define FIND_EVENTS  10u /* that are shown */
-#define FIND_NS_MAX  (10u * NS_PER_S)
-#define TICK_MS      1u /* between two stretches: memory is shared with the workers */
+#define FINDS_MAX      2u /* at a time; each has a gate of LOG_READERS_MAX */
+#define FIND_BYTES     (256u * KIB)
+#define FIND_RECORDS   2048u
+#define FIND_S         10u /* for so long, if nobody says how long */
+#define FIND_S_MAX     60u
+#define TICK_MS        1u /* between two stretches: memory is shared with the workers */
+#define BEHIND_TICK_MS 5u /* between two looks at whoever reads the journal */
 
-/* One search. */
+/* One search: of the rings, the newest log behind the other; then, if it is to go on, of the journal. */
 struct find {
     struct api_later *later; /* NULL = free */
-    char *source, *id;       /* own */
-    size_t source_length, id_length;
+    struct find_wanted wanted;
+    bool all;         /* of the journal also what is older than what was found */
     struct log *log;  /* NULL: the next one is to be begun */
     int gate;         /* of it */
     uint32_t next;    /* log */
     uint64_t high;    /* positions below it are still to be looked at */
+    uint64_t to;      /* of this log: where that began */
+    uint64_t time_ns; /* of this log: when the oldest that was looked at was received */
     uint64_t records; /* looked at */
     uint64_t end_ns;
-    bool cut;            /* something was not looked at */
-    uint32_t count;      /* of what was found: */
-    struct bytes events; /* owns; JSON, with commas between */
+    struct find_disk {
+        struct find_range range;
+        uint64_t to; /* 0 = its ring was not looked at */
+    } disks[DISK_LOGS_MAX];
+    uint32_t disks_count;
+    bool cut;                   /* something was not looked at */
+    json_t *events;             /* owns */
+    json_t *ranges;             /* owns: what was searched */
+    struct find_behind *behind; /* owns; NULL: the rings are searched */
 };
 
 struct finds {
@@ -45,69 +50,6 @@ struct finds {
     uint8_t *bytes; /* owns: a stretch, or one record that is longer */
     size_t capacity;
 };
-
-/* ---- one record ---- */
-
-/* The attributes by which an event is told from others; false: it is another one, or none. */
-static bool event_is(const struct find *find, const uint8_t *event, size_t length) {
-    const uint8_t *end = event + length;
-    struct field field;
-    unsigned same = 0;
-    for (const uint8_t *p = event; p < end && same < 2;) {
-        p = field_read(p, end, &field);
-        if (p == NULL)
-            return false;
-        if (field.type != FIELD_BYTES || field.number > EVENT_SOURCE)
-            continue;
-        bool id = field.number == EVENT_ID;
-        if (field.length != (id ? find->id_length : find->source_length) ||
-            memcmp(field.data, id ? find->id : find->source, field.length) != 0)
-            return false;
-        same++;
-    }
-    return same == 2;
-}
-
-static void found(struct find *find, const struct log_entry *entry, const struct field *topic,
-                  const struct field *event, uint64_t sequence) {
-    const struct shown shown = {.topic = (const char *)topic->data,
-                                .topic_length = topic->length,
-                                .sequence = sequence,
-                                .event = event->data,
-                                .event_length = event->length};
-    uint64_t ms = entry->time / NS_PER_MS; /* nobody reads more digits */
-    char time[RFC3339_BYTES], text[80];
-    size_t length = rfc3339_write((int64_t)(ms / 1000), (uint32_t)(ms % 1000 * NS_PER_MS), time);
-    bytes_text(&find->events, find->count++ > 0 ? ",{" : "{");
-    shown_write(&find->events, &shown);
-    (void)snprintf(text, sizeof text, ",\"log\":%u,\"received_at\":\"%.*s\"}", log_number(find->log),
-                   (int)length, time);
-    bytes_text(&find->events, text);
-}
-
-static void record_look(struct find *find, const struct log_entry *entry, const uint8_t *record) {
-    struct wire_frame frame;
-    struct fault fault;
-    struct field field, topic = {0}, event = {0};
-    uint64_t sequence = 0;
-    if (!log_flags_event(entry->flags) ||
-        wire_next(record, entry->length, UINT64_MAX, &frame, &fault) != WIRE_OK || frame.kind != WIRE_EVENT)
-        return;
-    const uint8_t *end = frame.body + frame.body_length;
-    for (const uint8_t *p = frame.body; p != NULL && p < end;) {
-        p = field_read(p, end, &field);
-        if (p == NULL)
-            return;
-        if (field.number == 1 && field.type == FIELD_FIXED64)
-            sequence = field.value;
-        else if (field.number == 2 && field.type == FIELD_BYTES)
-            topic = field;
-        else if (field.number == 3 && field.type == FIELD_BYTES)
-            event = field;
-    }
-    if (topic.data != NULL && event.data != NULL && event_is(find, event.data, event.length))
-        found(find, entry, &topic, &event, sequence);
-}
 
 /* ---- a stretch ---- */
 
@@ -123,6 +65,10 @@ static bool room(struct finds *finds, size_t wanted) {
     return true;
 }
 
+static bool on_disk(const struct find *find) {
+    return log_number(find->log) >= LOG_NUMBER_DISK && log_number(find->log) < LOG_NUMBER_ADDED;
+}
+
 /* Copies the newest stretch below `high`; how many records it has. 0: there is nothing more in this log. */
 static uint32_t stretch_copy(struct finds *finds, struct find *find, uint64_t *low) {
     uint64_t oldest = log_oldest(find->log);
@@ -130,7 +76,7 @@ static uint32_t stretch_copy(struct finds *finds, struct find *find, uint64_t *l
         return 0;
     uint64_t begin = find->high - oldest > FIND_RECORDS ? find->high - FIND_RECORDS : oldest;
     if (!log_reader_lower(find->log, find->gate, begin)) {
-        find->cut = true; /* the writer was faster */
+        find->cut |= !on_disk(find); /* the writer was faster: the journal has it */
         return 0;
     }
     const struct log_entry *last = log_entry_at(find->log, find->high - 1);
@@ -160,18 +106,41 @@ static bool stretch_look(struct finds *finds, struct find *find) {
     if (count == 0)
         return false;
     uint64_t from = finds->entries[0].offset;
-    for (uint32_t i = count; i-- > 0 && find->count < FIND_EVENTS;)
-        record_look(find, &finds->entries[i], finds->bytes + (finds->entries[i].offset - from));
+    for (uint32_t i = count; i-- > 0 && json_array_size(find->events) < FIND_EVENTS;) {
+        json_t *event = find_record(&find->wanted, log_number(find->log), &finds->entries[i],
+                                    finds->bytes + (finds->entries[i].offset - from));
+        if (event != NULL)
+            (void)json_array_append_new(find->events, event);
+    }
     find->records += count;
     find->high = low;
+    find->time_ns = finds->entries[0].time;
     return true;
 }
 
 /* ---- a search ---- */
 
+/* What was searched of a log; `from` is all that there is when it is the oldest. */
+static void range_add(struct find *find, uint32_t number, const char *class, const struct find_range *range,
+                      uint64_t to) {
+    (void)json_array_append_new(find->ranges,
+                                json_pack("{s:i, s:s, s:I, s:I, s:I, s:o, s:b}", "log", (int)number, "class",
+                                          class, "from", (json_int_t)range->from, "to", (json_int_t)to,
+                                          "oldest", (json_int_t)range->oldest, "since",
+                                          surveys_time(range->time_ns), "unread", range->unread));
+}
+
 static void log_leave(struct find *find) {
-    if (find->log != NULL)
-        log_reader_detach(find->log, find->gate);
+    if (find->log == NULL)
+        return;
+    const struct find_range range = {
+        .from = find->high, .oldest = log_oldest(find->log), .time_ns = find->time_ns};
+    uint32_t disk = log_number(find->log) - LOG_NUMBER_DISK;
+    if (on_disk(find))
+        find->disks[disk] = (struct find_disk){.range = range, .to = find->to};
+    else
+        range_add(find, log_number(find->log), "memory", &range, find->to);
+    log_reader_detach(find->log, find->gate);
     find->log = NULL;
 }
 
@@ -190,59 +159,153 @@ static bool log_begin(struct finds *finds, struct find *find) {
         return true;
     }
     find->log = log;
-    find->high = log_visible(log);
+    find->high = find->to = log_visible(log);
+    find->time_ns = 0;
     return true;
 }
 
 static void find_free(struct find *find) {
-    log_leave(find);
-    free(find->source);
-    free(find->id);
-    bytes_free(&find->events);
+    if (find->log != NULL)
+        log_reader_detach(find->log, find->gate);
+    find_behind_end(find->behind);
+    find_wanted_deinit(&find->wanted);
+    json_decref(find->events);
+    json_decref(find->ranges);
     *find = (struct find){0};
 }
 
-static void find_answer(struct find *find) {
-    struct api_later *later = find->later;
-    if (find->count == 0) {
-        api_later_error(later, HTTP_NOTFOUND, "no_event",
-                        find->cut ? "No such event was found in what was searched; not all was."
-                                  : "No log keeps an event with this source and id in memory.");
+/* ---- the journal ---- */
+
+/* Of those whose rings were not looked at nothing was. */
+static void disks_settle(const struct journal *journal, struct find *find) {
+    for (uint32_t i = 0; journal != NULL && i < find->disks_count; i++)
+        if (find->disks[i].to == 0)
+            find->disks[i].range.from = find->disks[i].to = journal_next(journal, i);
+}
+
+/* False: there is none, nobody wants it searched, or it can not be. */
+static bool behind_begin(const struct finds *finds, struct find *find) {
+    struct journal *journal = finds->admin->config.journal;
+    uint32_t found = (uint32_t)json_array_size(find->events), logs = find->disks_count;
+    uint64_t below[DISK_LOGS_MAX];
+    if (journal == NULL || logs == 0 || (found > 0 && !find->all) || found >= FIND_EVENTS)
+        return false;
+    disks_settle(journal, find);
+    for (uint32_t i = 0; i < logs; i++)
+        below[i] = find->disks[i].range.from;
+    const struct find_behind_options options = {.journal = journal,
+                                                .wanted = &find->wanted,
+                                                .logs = logs,
+                                                .below = below,
+                                                .events = FIND_EVENTS - found,
+                                                .until_ns = find->end_ns};
+    find->behind = find_behind_start(&options);
+    find->cut |= find->behind == NULL;
+    return find->behind != NULL;
+}
+
+static void behind_take(struct find *find) {
+    size_t i;
+    json_t *event;
+    for (uint32_t log = 0; log < find->disks_count; log++) {
+        struct find_range range = find_behind_range(find->behind, log);
+        if (range.time_ns == 0)
+            range.time_ns = find->disks[log].range.time_ns;
+        find->disks[log].range = range;
+    }
+    find->records += find_behind_records(find->behind);
+    json_array_foreach(find_behind_events(find->behind), i, event) {
+        if (json_array_size(find->events) < FIND_EVENTS)
+            (void)json_array_append(find->events, event);
+    }
+}
+
+/* What is kept on disk, also where only the ring was searched. */
+static void disks_tell(const struct finds *finds, struct find *find) {
+    const struct journal *journal = finds->admin->config.journal;
+    disks_settle(journal, find);
+    for (uint32_t i = 0; i < find->disks_count; i++) {
+        struct find_range *range = &find->disks[i].range;
+        uint64_t oldest = journal != NULL ? journal_oldest(journal, i) : range->oldest;
+        range->oldest = oldest < range->oldest || range->oldest == 0 ? oldest : range->oldest;
+        find->cut |= range->from > range->oldest || range->unread;
+        range_add(find, LOG_NUMBER_DISK + i, "disk", range, find->disks[i].to);
+    }
+}
+
+/* ---- the answer ---- */
+
+static void nothing_answer(struct find *find) {
+    char text[300];
+    if (!find->cut)
+        (void)snprintf(text, sizeof text, "No log keeps an event with this source and id.");
+    else
+        (void)snprintf(text, sizeof text,
+                       "No such event was found among %llu records that were searched; not all was. Ask for "
+                       "a longer search with seconds=%u.",
+                       (unsigned long long)find->records, FIND_S_MAX);
+    json_t *value =
+        json_pack("{s:s, s:s, s:b, s:I, s:O}", "error", "no_event", "message", text, "complete", !find->cut,
+                  "records_searched", (json_int_t)find->records, "searched", find->ranges);
+    api_later_json(find->later, HTTP_NOTFOUND, value != NULL ? json_dumps(value, JSON_COMPACT) : NULL);
+    json_decref(value);
+}
+
+static void find_answer(const struct finds *finds, struct find *find) {
+    log_leave(find);
+    disks_tell(finds, find);
+    if (json_array_size(find->events) == 0) {
+        nothing_answer(find);
     } else {
-        char *json = NULL;
-        const struct bytes *events = &find->events;
-        if (events->failed ||
-            asprintf(&json, "{\"events\":[%.*s],\"complete\":%s,\"records_searched\":%" PRIu64 "}",
-                     (int)events->length, (const char *)events->data, find->cut ? "false" : "true",
-                     find->records) < 0)
-            json = NULL;
-        api_later_json(later, HTTP_OK, json);
+        json_t *value = json_pack("{s:O, s:b, s:I, s:O}", "events", find->events, "complete", !find->cut,
+                                  "records_searched", (json_int_t)find->records, "searched", find->ranges);
+        api_later_json(find->later, HTTP_OK, value != NULL ? json_dumps(value, JSON_COMPACT) : NULL);
+        json_decref(value);
     }
     find_free(find);
 }
 
-static void find_step(struct finds *finds, struct find *find) {
-    bool late = clock_mono_ns() >= find->end_ns || shards_stopping(finds->admin->config.shards);
-    find->cut |= late;
-    if (late || find->count >= FIND_EVENTS || (find->log == NULL && !log_begin(finds, find)))
-        find_answer(find);
-    else if (find->log != NULL && !stretch_look(finds, find))
+static void rings_step(struct finds *finds, struct find *find) {
+    bool ends = clock_mono_ns() >= find->end_ns || json_array_size(find->events) >= FIND_EVENTS;
+    find->cut |= ends;
+    if (ends) {
+        find_answer(finds, find);
+    } else if (find->log == NULL && !log_begin(finds, find)) {
+        if (!behind_begin(finds, find))
+            find_answer(finds, find);
+    } else if (find->log != NULL && !stretch_look(finds, find)) {
         log_leave(find);
+    }
+}
+
+static void find_step(struct finds *finds, struct find *find) {
+    if (shards_stopping(finds->admin->config.shards)) {
+        api_later_error(find->later, HTTP_SERVUNAVAIL, "stopping", "The router stops.");
+        find_free(find);
+    } else if (find->behind == NULL) {
+        rings_step(finds, find);
+    } else if (find_behind_over(find->behind)) {
+        behind_take(find);
+        find_answer(finds, find);
+    }
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg) {
-    static const struct timeval soon = {.tv_usec = TICK_MS * 1000};
+    static const struct timeval soon = {.tv_usec = TICK_MS * 1000},
+                                later = {.tv_usec = BEHIND_TICK_MS * 1000};
     struct finds *finds = arg;
-    bool any = false;
+    bool any = false, rings = false;
     (void)fd;
     (void)what;
     for (uint32_t i = 0; i < FINDS_MAX; i++) {
-        if (finds->list[i].later != NULL)
-            find_step(finds, &finds->list[i]);
-        any |= finds->list[i].later != NULL;
+        struct find *find = &finds->list[i];
+        if (find->later != NULL)
+            find_step(finds, find);
+        any |= find->later != NULL;
+        rings |= find->later != NULL && find->behind == NULL;
     }
     if (any)
-        (void)evtimer_add(finds->tick, &soon);
+        (void)evtimer_add(finds->tick, rings ? &soon : &later);
 }
 
 /* ---- asking ---- */
@@ -285,34 +348,40 @@ static struct find *place(struct finds *finds) {
 }
 
 /* False: no memory. */
-static bool find_begin(struct find *find, const char *source, const char *id) {
-    *find = (struct find){.source = strdup(source),
-                          .id = strdup(id),
-                          .source_length = strlen(source),
-                          .id_length = strlen(id),
-                          .end_ns = clock_mono_ns() + FIND_NS_MAX};
-    return find->source != NULL && find->id != NULL;
+static bool find_begin(struct find *find, const struct admin *admin, const char *source, const char *id,
+                       uint64_t seconds) {
+    *find = (struct find){.end_ns = clock_mono_ns() + seconds * NS_PER_S,
+                          .disks_count = shards_disk_logs(admin->config.shards),
+                          .events = json_array(),
+                          .ranges = json_array()};
+    return find_wanted_init(&find->wanted, source, id) && find->events != NULL && find->ranges != NULL;
 }
 
 void on_find(struct admin *admin, struct api_call *call) {
     const char *source = api_query(call, "source"), *id = api_query(call, "id");
+    uint64_t seconds;
+    bool all;
     if (source == NULL || id == NULL || *source == '\0' || *id == '\0') {
         api_reply_error(call, HTTP_BADREQUEST, "bad_parameter",
                         "The parameters source and id are those of the event that is looked for.");
         return;
     }
+    if (!api_query_number(call, "seconds", 1, FIND_S_MAX, FIND_S, &seconds) ||
+        !api_query_bool(call, "all", &all))
+        return;
     struct finds *finds = finds_of(admin);
     struct find *find = finds != NULL ? place(finds) : NULL;
     if (finds != NULL && find == NULL) {
         api_reply_error(call, HTTP_SERVUNAVAIL, "busy", "Two search at this moment: ask again.");
         return;
     }
-    if (find == NULL || !find_begin(find, source, id)) {
+    if (find == NULL || !find_begin(find, admin, source, id, seconds)) {
         if (find != NULL)
             find_free(find);
         api_reply_json(call, HTTP_SERVUNAVAIL, NULL);
         return;
     }
+    find->all = all;
     find->later = api_later(call);
     if (find->later == NULL)
         find_free(find);

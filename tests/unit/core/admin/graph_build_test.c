@@ -54,17 +54,21 @@ static void scene_end(struct scene *scene) {
 static const json_t *node(const struct scene *scene, const char *id) {
     size_t i;
     json_t *one;
-    json_array_foreach(json_object_get(scene->graph, "nodes"), i,
-                       one) if (strcmp(json_string_value(json_object_get(one, "id")), id) == 0) return one;
+    json_array_foreach(json_object_get(scene->graph, "nodes"), i, one) {
+        if (strcmp(json_string_value(json_object_get(one, "id")), id) == 0)
+            return one;
+    }
     return NULL;
 }
 
 static const json_t *edge(const struct scene *scene, const char *from, const char *to) {
     size_t i;
     json_t *one;
-    json_array_foreach(json_object_get(scene->graph, "edges"), i,
-                       one) if (strcmp(json_string_value(json_object_get(one, "from")), from) == 0 &&
-                                strcmp(json_string_value(json_object_get(one, "to")), to) == 0) return one;
+    json_array_foreach(json_object_get(scene->graph, "edges"), i, one) {
+        if (strcmp(json_string_value(json_object_get(one, "from")), from) == 0 &&
+            strcmp(json_string_value(json_object_get(one, "to")), to) == 0)
+            return one;
+    }
     return NULL;
 }
 
@@ -152,8 +156,9 @@ Test(graph_build, is_bounded_and_says_so) {
         json_t *one;
         cr_expect(truncated(&scene));
         cr_expect(size(&scene, "nodes") <= 8 * limit);
-        json_array_foreach(json_object_get(scene.graph, "edges"), i, one)
+        json_array_foreach(json_object_get(scene.graph, "edges"), i, one) {
             cr_expect(node(&scene, text(one, "from")) != NULL && node(&scene, text(one, "to")) != NULL);
+        }
         scene_end(&scene);
     }
     struct scene scene = scene_of("[]", "[]", "[]", "[]", "{}", 1);
