@@ -1,11 +1,10 @@
 #include "core/admin/find_behind.h"
 
 #include "core/base/clock.h"
+#include "core/base/thread.h"
 #include "ring/counter.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
@@ -121,18 +120,6 @@ static void *thread_run(void *user) {
     return NULL;
 }
 
-/* Signals are for the main thread. */
-static bool thread_start(struct find_behind *behind) {
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&behind->thread, NULL, thread_run, behind) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
-        (void)pthread_setname_np(behind->thread, "rh-find");
-    return started;
-}
-
 struct find_behind *find_behind_start(const struct find_behind_options *options) {
     struct find_behind *behind = calloc(1, sizeof *behind);
     if (behind == NULL)
@@ -143,7 +130,7 @@ struct find_behind *find_behind_start(const struct find_behind_options *options)
     for (uint32_t i = 0; i < options->logs; i++)
         behind->searches[i] =
             (struct search){.below = options->below[i], .low = options->below[i], .stretch = STRETCH_FIRST};
-    if (behind->events != NULL && thread_start(behind))
+    if (behind->events != NULL && thread_start(&behind->thread, "rh-find", thread_run, behind) == 0)
         return behind;
     json_decref(behind->events);
     free(behind);

@@ -1,10 +1,10 @@
 #include "core/cli/serve_takers.h"
 
 #include "core/base/clock.h"
+#include "core/base/thread.h"
 #include "core/routes/takes.h"
 #include "core/spoke/takes.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 struct taker_question {
@@ -95,17 +95,10 @@ static void *thread_run(void *user) {
     return NULL;
 }
 
-/* With the mutex. Signals are for the main thread. */
+/* With the mutex. */
 static bool thread_there(struct serve_takers *serve) {
-    sigset_t all, before;
-    if (serve->running)
-        return true;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    serve->running = pthread_create(&serve->thread, NULL, thread_run, serve) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (serve->running)
-        (void)pthread_setname_np(serve->thread, "rh-takers");
+    if (!serve->running)
+        serve->running = thread_start(&serve->thread, "rh-takers", thread_run, serve) == 0;
     return serve->running;
 }
 
