@@ -77,13 +77,13 @@ def network(namespace):
 
 
 def _flags(build):
-    """The compiler's options as they were given for the router's main file."""
+    """The compiler's options as they were given for the router's main file, but for the one that names its folder."""
     try:
         commands = json.loads((build / "compile_commands.json").read_text())
     except (OSError, ValueError):
         return "unknown"
     command = next((c["command"] for c in commands if c["file"].endswith("core/main.c")), "")
-    return " ".join(word for word in command.split() if re.match(r"-(O|g|f|m|D|std)", word))
+    return " ".join(word for word in command.split() if re.match(r"-(O|g|f|m|D|std)", word) and "-prefix-map=" not in word)
 
 
 def built(build):
