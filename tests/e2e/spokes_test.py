@@ -239,6 +239,7 @@ def test_what_the_router_takes_fits_through_what_belongs_to_it(spokes, tmp_path)
     spokes.write("door", "transport: http\ninbound: { format: json, type: t, topic: big.b }\n")
     made = spokes.start("--routes", rules, config_text="limits: { frame: 16MiB }\nlogs: { data: 128MiB }\n")
     spokes.running("app")
+    made.await_metric("roundhouse_queues", lambda value: value >= 2)  # the rules' is there, too: before it nobody wants big.a
     large = b'"' + b"x" * (6 << 20) + b'"'
 
     def post(path, headers):
