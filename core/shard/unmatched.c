@@ -231,25 +231,23 @@ void unmatched_turn(struct worker *worker) {
         question_pass(worker, LIST_OF(node, struct unmatched_question, held));
 }
 
-/* NULL: it is not there. */
-static struct unmatched_topic *topic_find(const struct unmatched *own, uint64_t id) {
-    struct unmatched_bucket *bucket =
-        &own->buckets[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (BUCKETS - 1)];
+static struct unmatched_bucket *bucket_of(const struct unmatched *own, uint64_t id) {
+    return &own->buckets[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (BUCKETS - 1)];
+}
+
+/* NULL: it is not there. With id 0: a free place. */
+static struct unmatched_topic *topic_find(struct unmatched_bucket *bucket, uint64_t id) {
     for (uint32_t i = 0; i < UNMATCHED_BUCKET; i++)
         if (bucket->topics[i].id == id)
             return &bucket->topics[i];
     return NULL;
 }
 
-/* One to be given up, the first in turn that does not wait for an answer. NULL: all do. */
-static struct unmatched_topic *topic_room(struct unmatched *own, uint64_t id) {
-    struct unmatched_bucket *bucket =
-        &own->buckets[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & (BUCKETS - 1)];
-    for (uint32_t i = 0; i < UNMATCHED_BUCKET; i++) {
-        struct unmatched_topic *topic = &bucket->topics[(own->given_up + i) % UNMATCHED_BUCKET];
-        if (topic->id == 0)
-            return topic;
-    }
+/* A free place, or one to be given up: the next in turn that does not wait for an answer. NULL: all do. */
+static struct unmatched_topic *topic_room(struct unmatched *own, struct unmatched_bucket *bucket) {
+    struct unmatched_topic *free_place = topic_find(bucket, 0);
+    if (free_place != NULL)
+        return free_place;
     for (uint32_t i = 0; i < UNMATCHED_BUCKET; i++) {
         struct unmatched_topic *topic = &bucket->topics[own->given_up++ % UNMATCHED_BUCKET];
         if (topic->verdict != UNMATCHED_ASKED)
@@ -259,7 +257,8 @@ static struct unmatched_topic *topic_room(struct unmatched *own, uint64_t id) {
 }
 
 static void question_settle(struct worker *worker, struct unmatched_question *question) {
-    struct unmatched_topic *topic = topic_find(&worker->unmatched, question->sample.topic_id);
+    uint64_t id = question->sample.topic_id;
+    struct unmatched_topic *topic = topic_find(bucket_of(&worker->unmatched, id), id);
     CHECK(topic != NULL && topic->verdict == UNMATCHED_ASKED);
     topic->verdict = question->wanted ? UNMATCHED_WANTED : UNMATCHED_NOBODY;
     question->asker = NULL;
@@ -325,8 +324,9 @@ static enum unmatched_verdict ask(struct worker *worker, uint32_t log, const str
 static void topic_judge(struct worker *worker, uint32_t log, const struct log_entry *entry, uint64_t count) {
     struct unmatched *own = &worker->unmatched;
     uint32_t changes = (uint32_t)own->changes;
-    struct unmatched_topic *topic = topic_find(own, entry->topic);
-    if (topic == NULL && (topic = topic_room(own, entry->topic)) != NULL)
+    struct unmatched_bucket *bucket = bucket_of(own, entry->topic);
+    struct unmatched_topic *topic = topic_find(bucket, entry->topic);
+    if (topic == NULL && (topic = topic_room(own, bucket)) != NULL)
         *topic = (struct unmatched_topic){.id = entry->topic};
     if (topic != NULL && topic->verdict != UNMATCHED_ASKED &&
         (topic->changes != changes || topic->verdict == UNMATCHED_OPEN)) {

@@ -157,16 +157,11 @@ static void actor_judge(const struct scene *scene, const struct actor *actor) {
 
 static void member_read(struct scene *scene, size_t bytes) {
     struct world_frame frame;
-    struct fault fault;
     (void)client_pull(scene->member, bytes);
     while (client_next(scene->member, &frame)) {
         EXPECT(frame.kind != WIRE_ERROR && frame.kind != WIRE_GAP);
-        if (frame.kind == WIRE_CONTEXT) {
-            Roundhouse__V1__Frame *read = control_unpack(&frame.wire, &fault);
-            EXPECT(read != NULL);
-            scene->member_delivery = read->context->delivery;
-            control_free(read);
-        }
+        if (frame.kind == WIRE_CONTEXT)
+            scene->member_delivery = client_delivery(&frame);
         if (frame.kind != WIRE_EVENT)
             continue;
         uint32_t topic = (uint32_t)(frame.number / NUMBER_OF);

@@ -599,6 +599,15 @@ bool client_next(struct world_client *client, struct world_frame *out) {
     return true;
 }
 
+uint64_t client_delivery(const struct world_frame *context) {
+    struct fault fault;
+    Roundhouse__V1__Frame *read = control_unpack(&context->wire, &fault);
+    cr_assert_not_null(read);
+    uint64_t delivery = read->context->delivery;
+    control_free(read);
+    return delivery;
+}
+
 void client_expect(struct world_client *client, enum wire_kind kind, struct world_frame *out) {
     for (uint32_t turns = 0; turns < TURNS_MAX; turns++) {
         while (client_next(client, out))

@@ -117,6 +117,8 @@ struct world_frame {
 size_t client_pull(struct world_client *client, size_t bytes);
 /* The next whole frame that has been pulled. */
 bool client_next(struct world_client *client, struct world_frame *out);
+uint64_t
+client_delivery(const struct world_frame *context); /* what a member acknowledges the next event by */
 /* Turns its worker and reads until a frame of that kind comes; others before it are passed over. */
 void client_expect(struct world_client *client, enum wire_kind kind, struct world_frame *out);
 
